@@ -24,8 +24,9 @@ from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import About, Answer, Question
 from parexec_tui.engine.backends.boot import boot_id
+from parexec_tui.engine.overwritten import changed_since
 from parexec_tui.engine.serve.questions import answer as answer_question
-from parexec_tui.paths import registry_file, session_folder
+from parexec_tui.paths import registry_file
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
 
@@ -101,10 +102,4 @@ class FinishedSession:
         """As `Coordinator.look`."""
         if not isinstance(request, rq.Rollback) or not (keys := restored_by(self._state, request)):
             return ""
-        from parexec_tui.engine.backends.local.snapshots import Snapshots
-
-        try:
-            changed = Snapshots(session_folder(self.session)).changed_since(keys)
-        except OSError:
-            changed = rq.ChangedSince(is_known=False)
-        return lost_by(request, changed)
+        return lost_by(request, changed_since(self.session, keys))

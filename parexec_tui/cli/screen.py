@@ -69,10 +69,11 @@ class Screen:
 def _import_screen(screen_options: dict[str, Any]) -> Callable[[str], int]:
     """Import all that shows a session; returns what shows one until the person leaves, and gives the exit code."""
     from parexec_tui.engine.lifecycle.launch import take_over
+    from parexec_tui.engine.overwritten import changed_since
     from parexec_tui.tui.app.show import ScreenOptions, print_summary, show
 
     def run(session: str) -> int:
-        state, outcome = show(session, ScreenOptions(**screen_options), take_over)
+        state, outcome = show(session, ScreenOptions(**screen_options), take_over, changed_since)
         if state is None:
             return UNSUCCESSFUL
         print_summary(state, outcome)

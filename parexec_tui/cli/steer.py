@@ -322,7 +322,7 @@ def rollback(context: VerbContext, tickets: tuple[str, ...], downstream: bool, f
     metavar="GROUP|TICKET",
     multiple=True,
     shell_complete=complete.tickets,
-    help="Where to begin: the number of a group, or a ticket. Can be repeated.",
+    help="Where to begin: a ticket, or the number of a group. Can be repeated.",
 )
 @click.option("--rollback", "takes_back", is_flag=True, help="First take back what they did.")
 @click.option("--force", is_flag=True, help="With --rollback: also where others have written since.")
@@ -339,11 +339,25 @@ def restart(
     if services:
         context.ask(Restart(services=context.services(services)), confirm=True)
         return
-    chosen = context.tickets(tuple(f"group:{word}" if word.isdigit() else word for word in start))
+    chosen = tuple(dict.fromkeys(id_ for word in start for id_ in _begun_at(context, word)))
     if takes_back:
         context.ask(Rollback(tickets=chosen, downstream=True, rerun=True, force=force), confirm=True)
     else:
         context.ask(Retry(tickets=chosen, downstream=True), confirm=True)
+
+
+def _begun_at(context: VerbContext, word: str) -> tuple[str, ...]:
+    """The tickets of a group or a selector, or the ticket of that name."""
+    from parexec_tui.client.framing import Refused
+    from parexec_tui.core.wire.selectors import begins_at
+
+    if not word.isdigit():
+        return context.tickets((word,))
+    try:
+        context.client.question("select", words=(word,))
+    except Refused:
+        return context.tickets((begins_at(word, ()),))
+    return (word,)
 
 
 def _wait_for(context: VerbContext, retried: "Answer") -> None:

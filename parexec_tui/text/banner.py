@@ -153,7 +153,10 @@ def _failures(state: SessionState) -> Iterator[Piece]:
     how = need.reason if alike == 1 else how_failed(ticket)
     besides = f" ({others} other failure{'s' if others > 1 else ''})" if others else ""
     text = f"{who}{besides}" if how == word else f"{who}{besides}: {how}"
-    yield Piece(printable(text), "bad", need.subject, Ending("retry", "retry", "retries", ticket.id))
+    ending = Ending("retry", "retry", "retries", ticket.id)
+    if ticket.id in state.half_done:
+        ending = Ending("rollback", "rollback", "takes the rest back of", ticket.id)
+    yield Piece(printable(text), "bad", need.subject, ending)
 
 
 def _agents(state: SessionState) -> Iterator[Piece]:

@@ -944,3 +944,22 @@ def test_a_session_begins_again_in_the_middle(here: Path) -> None:
     done("restart", "--from", "b", "--yes")
     engines.until(lambda: engines.state_of().finished_at and engines.ticket("c").attempts == 3, "it is through")
     assert (here / "data").read_text() == "a\nb\nb\n"
+
+
+NUMBERED = """
+[tickets.2]
+run = "true"
+[tickets.x]
+run = "true"
+needs = ["2"]
+[tickets.y]
+run = "true"
+needs = ["2"]
+"""
+
+
+def test_a_number_begins_at_the_ticket_of_that_name_else_at_the_group(here: Path) -> None:
+    engines.run(here, NUMBERED)
+    assert "runs again: 2, x and y" in done("restart", "--from", "2", "--dry-run").out
+    assert "runs again: x and y" in done("restart", "--from", "group:2", "--dry-run").out
+    assert "runs again: 2, x and y" in done("restart", "--from", "1", "--from", "x", "--dry-run").out

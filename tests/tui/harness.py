@@ -19,7 +19,7 @@ from parexec_tui.client.mirror import Mirror
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import codec
-from parexec_tui.core.wire.requests import AnyRequest, Refusal
+from parexec_tui.core.wire.requests import AnyRequest, ChangedSince, Refusal
 from parexec_tui.text.recent_actions import RecentActions
 from parexec_tui.tui.actions.table import ACTIONS
 from parexec_tui.tui.app.app import ParexecApp
@@ -242,11 +242,13 @@ async def run_app(
     others: Mapping[str, Session] | None = None,
     remembers_panels: bool = False,
     closes_summary: bool = True,
+    changed: ChangedSince | None = None,
 ) -> AsyncIterator[Harness]:
     """An app that shows the release, or a session that was played otherwise; the keys go to that panel.
 
     Unless `is_read`, it has not come to see the session yet. `others`: sessions that it may switch to, by id.
-    `closes_summary`: of a session that is over, the summary, with which it begins, is closed.
+    `closes_summary`: of a session that is over, the summary, with which it begins, is closed. `changed`: what others
+    changed since in the files that are restored.
     """
     session = played or release()
     write_logs(session)
@@ -263,6 +265,7 @@ async def run_app(
         read_only=read_only,
         remembers_panels=remembers_panels,
         take_over=take_over,
+        changed_since=lambda _, __: changed or ChangedSince(),
     )
 
     def feed(name: str, **listeners: Any) -> SessionFeed:

@@ -18,7 +18,7 @@ The answer is in plan order.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from fnmatch import translate
 
 from parexec_tui.core.plan.model import Priority
@@ -63,6 +63,11 @@ def select(state: SessionState, words: Sequence[str]) -> list[str]:
     chosen = named if has_names else set(state.tickets)
     chosen = chosen.intersection(*narrowing)
     return [id_ for id_ in state.tickets if id_ in chosen]
+
+
+def begins_at(word: str, tickets: Container[str]) -> str:
+    """Where to begin again, as a selector: a number is a dependency group, unless a ticket is called that."""
+    return f"group:{word}" if word.isdigit() and word not in tickets else word
 
 
 def _union(state: SessionState, word: str) -> set[str]:

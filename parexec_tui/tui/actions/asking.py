@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from parexec_tui.core.rules.decide import decide
 from parexec_tui.core.rules.narrow import narrow
 from parexec_tui.core.rules.preview import preview
+from parexec_tui.core.rules.verbs.rollback import lost_by, restored_by
 from parexec_tui.core.rules.verbs.undo import next_undo
 from parexec_tui.core.rules.wording import wording
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.events import OperatorActed
 from parexec_tui.core.state.undo import RestoreTickets
-from parexec_tui.core.wire.requests import AnyRequest, Drain, Refusal, Stop, Undo
+from parexec_tui.core.wire.requests import AnyRequest, Drain, Refusal, Rollback, Stop, Undo
 from parexec_tui.text.words import ago, printable
 from parexec_tui.tui.actions.context import ActionContext
 from parexec_tui.tui.dialogs.dialog import Confirm
@@ -31,6 +32,9 @@ def propose(context: ActionContext, request: AnyRequest, found: Outlook | None =
         found = outlook(context.state, request, context.view.now)
     if found.refusal is not None:
         context.say(str(found.refusal), "bad")
+        return
+    if isinstance(request, Rollback):
+        context.app.in_background(_propose_rollback(context, request, found))
         return
     undone, passed = _not_meant_for_sure(context, request)
     if undone is not None or found.stops or found.skips or _ends_session(request):
@@ -55,6 +59,30 @@ def propose(context: ActionContext, request: AnyRequest, found: Outlook | None =
         context.open(dialog, answered)
     else:
         send(context, request)
+
+
+async def _propose_rollback(context: ActionContext, request: Rollback, found: Outlook) -> None:
+    """Say which files others have changed since, and ask: it overwrites files, and no undo takes it back."""
+    keys = restored_by(context.state, request)
+    lost = lost_by(request, await context.app.changed_since(keys)) if keys else ""
+    if isinstance(lost, Refusal):
+        context.say(printable(str(lost)), "bad")
+        return
+
+    def details(lines: Iterable[str]) -> list[str]:
+        return [*((printable(lost),) if lost else ()), *lines]
+
+    def look() -> tuple[str, Iterable[str]] | Refusal:
+        present = outlook(context.state, request, context.view.now)
+        return present.refusal or (present.cost, details(present.details))
+
+    def answered(yes: bool | None) -> None:
+        if yes:
+            send(context, request)
+
+    heading = f"{wording(request)}?"
+    dialog = Confirm(context.view, heading, found.cost, details(found.details), yes="do it", look=look)
+    context.open(dialog, answered)
 
 
 def _not_meant_for_sure(context: ActionContext, request: AnyRequest) -> tuple[OperatorActed | None, Sequence[str]]:

@@ -10,7 +10,7 @@ from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.core.wire.scopes import scope
-from parexec_tui.core.wire.selectors import SelectorError, known_filters, select
+from parexec_tui.core.wire.selectors import SelectorError, begins_at, known_filters, select
 from parexec_tui.tui.actions.command import Command, CommandError, no, state_of
 from parexec_tui.tui.actions.context import ActionContext
 from parexec_tui.tui.actions.file_commands import file_commands
@@ -74,6 +74,42 @@ def _selected(context: ActionContext, words: Sequence[str]) -> tuple[str, ...]:
 
 def _of_tickets(make: Callable[[tuple[str, ...]], AnyRequest]) -> Callable[[ActionContext, str], AnyRequest]:
     return lambda context, argument: make(_selected(context, argument.split()))
+
+
+def _options(words: Sequence[str], known: Sequence[str]) -> tuple[set[str], list[str]]:
+    """The options among the words, written as on the command line, and the other words. Raises CommandError."""
+    found = {word for word in words if word.startswith("--")}
+    if unknown := found - set(known):
+        raise CommandError(no("option", min(unknown), known))
+    return found, [word for word in words if word not in found]
+
+
+def _rollback(context: ActionContext, argument: str) -> AnyRequest:
+    found, words = _options(argument.split(), _OF_ROLLBACK)
+    tickets = _selected(context, words)
+    return rq.Rollback(tickets=tickets, downstream="--downstream" in found, force="--force" in found)
+
+
+def _restart(context: ActionContext, argument: str) -> AnyRequest:
+    state = state_of(context)
+    found, words = _options(argument.split(), _OF_RESTART)
+    if not found and words and all(word in state.services for word in words):
+        return rq.Restart(services=tuple(words))
+    if "--force" in found and "--rollback" not in found:
+        raise CommandError("--force is about what --rollback restores")
+    each = (_selected(context, [begins_at(word, state.tickets)]) for word in words)
+    tickets = tuple(dict.fromkeys(chain.from_iterable(each))) or _selected(context, ())
+    if "--rollback" in found:
+        return rq.Rollback(tickets=tickets, downstream=True, rerun=True, force="--force" in found)
+    return rq.Retry(tickets=tickets, downstream=True)
+
+
+_OF_ROLLBACK = ("--downstream", "--force")
+_OF_RESTART = ("--from", "--rollback", "--force")
+
+
+def _with_options(options: Sequence[str]) -> Callable[[ActionContext, Sequence[str]], Iterable[str]]:
+    return lambda context, words: chain(_tickets(context), (each for each in options if each not in words))
 
 
 def _answered(make: type[rq.Approve | rq.Reject]) -> Callable[[ActionContext, str], AnyRequest]:
@@ -198,18 +234,18 @@ def _made() -> Iterator[Command]:
     )
     yield Command(
         "rollback",
-        some,
+        f"{some} [--downstream] [--force]",
         "take back what they did; retry runs them again",
-        _of_tickets(lambda ids: rq.Rollback(tickets=ids)),
-        _tickets,
+        _rollback,
+        _with_options(_OF_ROLLBACK),
         restarts=True,
     )
     yield Command(
         "restart",
-        some,
-        "run them again, and all downstream of them that has run",
-        _of_tickets(lambda ids: rq.Retry(tickets=ids, downstream=True)),
-        _tickets,
+        "GROUP|TICKET... [--rollback]",
+        "run them again, and all downstream of them that has run; or a service",
+        _restart,
+        lambda context, words: chain(state_of(context).services, _with_options(_OF_RESTART)(context, words)),
         restarts=True,
     )
     yield Command(

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 from msgspec import structs
 
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.core.wire.requests import AnyRequest, Refusal
+from parexec_tui.core.wire.requests import AnyRequest, ChangedSince, Refusal
 from parexec_tui.tui.dialogs.dialog import Dialog
 from parexec_tui.tui.panels.agents import AgentsPanel
 from parexec_tui.tui.panels.tickets import TicketsPanel
@@ -30,6 +31,7 @@ class AppServices(Protocol):
     """The session that was shown before this one; empty: none was."""
 
     async def ask(self, request: AnyRequest) -> Sequence[ev.AnyEvent] | str: ...
+    async def changed_since(self, keys: tuple[ProcessKey, ...]) -> ChangedSince: ...
     def travel(self, seq: int | None) -> None: ...
     def leave(self) -> None: ...
     def show_session(self, session: str) -> None: ...

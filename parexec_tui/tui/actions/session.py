@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.core.wire.requests import Retry
+from parexec_tui.core.wire.requests import Retry, Rollback
 from parexec_tui.text.words import printable
 from parexec_tui.tui.actions.asking import propose
 from parexec_tui.tui.actions.context import ActionContext
@@ -35,6 +35,8 @@ def _after_summary(context: ActionContext, choice: "Choice | None") -> None:
     match choice.action:
         case "retry":
             _retry_failed(context)
+        case "rollback":
+            _complete_rollbacks(context)
         case "output":
             context.view.selected = choice.ticket
             context.screen.switch_to("output")
@@ -55,6 +57,13 @@ def _retry_failed(context: ActionContext) -> None:
         return
     failed = tuple(ticket.id for ticket in live.tickets.values() if _calls_for_a_retry(ticket))
     propose(context, Retry(tickets=failed))
+
+
+def _complete_rollbacks(context: ActionContext) -> None:
+    if (refused := context.cannot_steer(restarts=True)) is not None:
+        context.say(str(refused), "bad")
+        return
+    propose(context, Rollback(tickets=tuple(context.state.half_done)))
 
 
 def copy(context: ActionContext) -> None:

@@ -49,6 +49,10 @@ def retry(state: SessionState, targets: Targets) -> Built:
     return _about_tickets(state, targets, lambda tickets: rq.Retry(tickets=tickets))
 
 
+def rollback(state: SessionState, targets: Targets) -> Built:
+    return _about_tickets(state, targets, lambda tickets: rq.Rollback(tickets=tickets))
+
+
 def cancel(state: SessionState, targets: Targets) -> Built:
     return _about_tickets(state, targets, lambda tickets: rq.Cancel(tickets=tickets))
 

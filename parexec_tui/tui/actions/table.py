@@ -190,6 +190,10 @@ ACTIONS: tuple[TableAction, ...] = (
         "retry-form", ("R",), "retry…", "run again with changes, or with what depends on it",
         STEERING, forms.RETRY, restarts=True,
     ),
+    Action(
+        "rollback", ("Z",), "roll back", "take back what it did, by its rollback and the snapshot of its files",
+        STEERING, Ask(steering.rollback), restarts=True,
+    ),
     Action("reassign", ("a",), "reassign", "give it to another agent", STEERING, forms.REASSIGN, footer=70),
     Action(
         "cancel", ("x",), "cancel", "cancel it: it ends if it runs (TERM, then KILL), and is not tried again",

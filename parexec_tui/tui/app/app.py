@@ -12,8 +12,9 @@ from textual.timer import Timer
 
 from parexec_tui.client.sockets import own_signature
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire.protocol import Sampled, Viewers
-from parexec_tui.core.wire.requests import AnyRequest
+from parexec_tui.core.wire.requests import AnyRequest, ChangedSince
 from parexec_tui.gc_control import collect_when_told
 from parexec_tui.paths import session_folder
 from parexec_tui.registry.errors import RegistryError
@@ -295,6 +296,9 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
             with suppress(TimeoutError):
                 await self.feed.find_engine()
         return await self.feed.ask(request)
+
+    async def changed_since(self, keys: tuple[ProcessKey, ...]) -> ChangedSince:
+        return await asyncio.to_thread(self.config.changed_since, self.session, keys)
 
     def travel(self, seq: int | None) -> None:
         """Show the session as it was after an event; None: as it is now."""

@@ -1,9 +1,12 @@
 """How the screen is set up, from the command line, the settings and what the terminal can do."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct
 
+from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.wire.requests import ChangedSince
 from parexec_tui.tui.actions.perform import TableKeymap
 from parexec_tui.tui.screen.arrangement import Arrangement
 from parexec_tui.tui.theme.palette import Palette
@@ -23,6 +26,11 @@ def _start_none(session: str, *, resume: bool = False, awaits: bool = False) -> 
     """A TakeOver that starts no engine."""
 
 
+LookForChanges = Callable[[str, tuple[ProcessKey, ...]], ChangedSince]
+"""What others changed since in the files that a restore of these attempts overwrites: the newest of them first. It
+reads files, so it may take a while; called in a thread."""
+
+
 class ScreenConfig(Struct, frozen=True, kw_only=True):
     """Of all sessions that are shown."""
 
@@ -39,5 +47,6 @@ class ScreenConfig(Struct, frozen=True, kw_only=True):
     remembers_panels: bool = False
     """A plan that was shown before has its panels as they were then."""
     take_over: TakeOver = _start_none
+    changed_since: LookForChanges = lambda _, __: ChangedSince()
     notes: tuple[str, ...] = ()
     """Problems that were found before the screen opened; the footer shows them."""

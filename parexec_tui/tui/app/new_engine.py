@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from parexec_tui.core.wire.requests import AnyRequest, Retry
+from parexec_tui.core.wire.requests import AnyRequest, Retry, Rollback
 from parexec_tui.registry.errors import SessionOwned
 from parexec_tui.text.roots import fate_text
 from parexec_tui.tui.app.config import TakeOver
@@ -23,9 +23,9 @@ class NewEngine:
         self._say = say
 
     def is_needed_for(self, request: AnyRequest) -> bool:
-        """Whether a new engine has to be started for a request: the session is finished, and a retry takes it up."""
+        """Whether a request needs a new engine: the session is finished, and a retry or a rollback takes it up."""
         live = self._view.live
-        return live is not None and live.finished_at is not None and isinstance(request, Retry)
+        return live is not None and live.finished_at is not None and isinstance(request, Retry | Rollback)
 
     async def start(self, *, awaits: bool = False) -> str:
         """Returns what went wrong, in words; empty if nothing did. `awaits`: as in `TakeOver`."""

@@ -18,7 +18,7 @@ from parexec_tui.text.words import is_ascii_only
 from parexec_tui.tui.actions.perform import TableKeymap
 from parexec_tui.tui.actions.table import ACTIONS, keymap_of
 from parexec_tui.tui.app.app import ParexecApp
-from parexec_tui.tui.app.config import ScreenConfig, TakeOver
+from parexec_tui.tui.app.config import LookForChanges, ScreenConfig, TakeOver
 from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.screen.arrangement import Arrangement
 from parexec_tui.tui.theme.palette import Palette
@@ -36,10 +36,12 @@ class ScreenOptions(Struct, frozen=True, kw_only=True):
     """Begin with the list of all sessions."""
 
 
-def show(session: str, options: ScreenOptions, take_over: TakeOver) -> tuple[SessionState | None, str]:
+def show(
+    session: str, options: ScreenOptions, take_over: TakeOver, changed_since: LookForChanges
+) -> tuple[SessionState | None, str]:
     """Show a session until the person leaves. Returns its last state, and why it is over; empty if it is not.
 
-    `take_over` starts a new engine for a session that has none.
+    `take_over`, `changed_since`: as in `ScreenConfig`.
     """
     notes: list[str] = []
     settings = _settings(notes)
@@ -54,6 +56,7 @@ def show(session: str, options: ScreenOptions, take_over: TakeOver) -> tuple[Ses
         bell=settings.screen.bell,
         notify=settings.screen.notify,
         take_over=take_over,
+        changed_since=changed_since,
         notes=tuple(notes),
     )
     app = ParexecApp(session, config)

@@ -1,5 +1,6 @@
 """The summary of a finished session: counts, what took longest, what failed and its last lines of output."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from heapq import nlargest
 from typing import Literal, NamedTuple
@@ -7,6 +8,7 @@ from typing import Literal, NamedTuple
 from rich.text import Text
 from textual.app import ComposeResult
 
+from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.state.session import SessionState
@@ -30,7 +32,7 @@ _STATUS = len("? could not start ")
 class Choice(NamedTuple):
     """What the person chose."""
 
-    action: Literal["retry", "output", "copy"]
+    action: Literal["retry", "rollback", "output", "copy"]
     ticket: str = ""
     text: str = ""
     """The text to copy."""
@@ -55,6 +57,8 @@ class Summary(Dialog[Choice]):
         self._failed = [group[0] for group in groups]
         """The first of each group of tickets that failed alike."""
         self._alike = {group[0].id: len(group) for group in groups}
+        self._half_done = tuple(self._state.half_done)
+        """Tickets that are taken back in part only: that is completed before they run again."""
         self._count = sum(self._alike[each.id] for each in self._failed if not each.is_allowed)
         """Those that may not fail: the others call nobody."""
         self._slowest = nlargest(_MAX_SLOW, self._state.tickets.values(), key=_took)
@@ -63,6 +67,8 @@ class Summary(Dialog[Choice]):
         self._width = subject_width(ticket.id for ticket in named)
         self._tails = {ticket.id: _tail(self._state, ticket) for ticket in named}
         again, copy = ("r", f"retry {self._count} failed"), ("y", "copy command")
+        if self._half_done:
+            again = ("Z", f"roll back the rest of {listed(self._half_done, 2)}")
         keys = (again, ("enter", "output"), copy) if self._count else (("enter", "output"),)
         self.keys = [*(keys if self._failed else ()), ("escape", "close")]
         self._page = Page(view, (), chrome=CHROME + HEADER_LINES)
@@ -79,7 +85,9 @@ class Summary(Dialog[Choice]):
 
     def take_key(self, name: str) -> bool:
         match name:
-            case "r" | "R" if self._count:
+            case "Z" if self._half_done:
+                self.dismiss(Choice("rollback"))
+            case "r" | "R" if self._count and not self._half_done:
                 self.dismiss(Choice("retry"))
             case "enter" if self._failed:
                 self.dismiss(Choice("output", self._failed[self._at].id))
@@ -103,6 +111,8 @@ class Summary(Dialog[Choice]):
 
     @property
     def _command(self) -> str:
+        if self._half_done:
+            return shlex.join(["parexec", "rollback", *self._half_done, "-s", self._state.session])
         return f"parexec resume {self._state.session} --retry-failed"
 
     # -- what it says ----------------------------------------------------------------------------------------
@@ -118,7 +128,8 @@ class Summary(Dialog[Choice]):
         if more := sum(self._alike[ticket.id] for ticket in self._failed[_MAX_FAILED:]):
             lines.append(self.styled(f"and {more} more: ! shows them", "dim"))
         if self._count:
-            lines.append(self.styled(f"to run them again: {self._command}", "dim"))
+            what = "to take back the rest" if self._half_done else "to run them again"
+            lines.append(self.styled(f"{what}: {self._command}", "dim"))
         return [*lines, *self._longest()]
 
     def _counts(self) -> Iterator[Text]:

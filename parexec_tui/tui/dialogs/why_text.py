@@ -144,7 +144,11 @@ class _Why:
                 yield from self._failed(ticket)
                 if ticket.attempts:
                     yield self._output_key()
-                yield f"{self._key('retry')} runs it again, {self._key('retry-form')} with changes"
+                if ticket.id in self.state.half_done:
+                    yield "what it did is taken back in part only: its files may be neither old nor new"
+                    yield f"{self._key('rollback')} takes back the rest; then {self._key('retry')} runs it again"
+                else:
+                    yield f"{self._key('retry')} runs it again, {self._key('retry-form')} with changes"
                 yield f"{self._key('waive')} waives it: what needs it may run"
             case Status.cancelled:
                 yield f"it was cancelled{self._ago(ticket.ended)}"
@@ -419,6 +423,10 @@ class _Why:
         if ticket.status is Status.failed:
             yield from self._failed(ticket)
         of_cause = Targets((ticket.id,))
+        if ticket.id in self.state.half_done:
+            rollback = self._key("rollback", of_cause, f"rollback {ticket.id}")
+            yield f"{rollback} on {ticket.id} takes back the rest of what that did; then it can be retried"
+            return
         retry = self._key("retry", of_cause, f"retry {ticket.id}")
         waive = self._key("waive", of_cause, f"waive {ticket.id}")
         yield f"{retry} on {ticket.id} runs that again, and then this; {waive} on {ticket.id} waives it"

@@ -107,6 +107,13 @@ async def _reject(ui: Harness, name: str) -> None:
     assert "approval" in ui.said
 
 
+@key_case("rollback", ticket="fetch-core")
+async def _roll_back(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert ui.asked == []
+    assert "cannot be rolled back: it has neither rollback nor snapshot" in ui.said
+
+
 @key_case("more")
 async def _more(ui: Harness, name: str) -> None:
     await ui.press(name)
