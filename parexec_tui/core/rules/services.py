@@ -13,7 +13,9 @@ from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.process_key import READY, RUN, STOP, service_of
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import ServiceStatus, ServiceStop
+from parexec_tui.core.state.status import ServiceStatus, ServiceStop, Status
+from parexec_tui.core.state.steps import after_gate, gate_step
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
 
@@ -94,7 +96,7 @@ def _stop_command_over(service: ServiceState, report: _Exit, now: float) -> list
 
 def _ended(state: SessionState, service: ServiceState, report: _Exit, now: float) -> list[ev.AnyEvent]:
     """Its process is gone: because somebody wanted it, or by itself, which is a death if a ticket wants it."""
-    events = loses(service, _why_lost(service, report), now)
+    events = loses(state, service, _why_lost(service, report), now)
     if isinstance(report, rq.ProcessEnded) and report.host_short_of:
         again = _end(service, report, ServiceStatus.waiting, report.problem, now)
         return [again, *_pressed(state, report, now), *events]
@@ -164,7 +166,7 @@ def _why_lost(service: ServiceState, report: _Exit) -> str:
     return f"service {service.name} died: {service.reason or said_of(report)}"
 
 
-def loses(service: ServiceState, why: str, now: float) -> list[ev.AnyEvent]:
+def loses(state: SessionState, service: ServiceState, why: str, now: float) -> list[ev.AnyEvent]:
     """The ends of what cannot go on without a service, as its plan says: it fails, or is run again."""
     again = service.spec.on_death == "retry"
     return [
@@ -175,8 +177,17 @@ def loses(service: ServiceState, why: str, now: float) -> list[ev.AnyEvent]:
             why="service again" if again else "service died",
             detail=why,
         )
-        for ticket in service.losers
+        for ticket in service.left.values()
+        if _cannot_go_on(state, ticket)
     ]
+
+
+def _cannot_go_on(state: SessionState, ticket: TicketState) -> bool:
+    """Whether its command or a gate runs, or another gate would be next. A rollback goes on."""
+    if ticket.status is Status.stopping:
+        gate = gate_step(state, ticket) if ticket.live_attempt.stop_reason == "timed out" else None
+        return gate is not None and after_gate(state, ticket, gate, passed=False) is not None
+    return ticket.status in (Status.running, Status.validating)
 
 
 def _on_timeout(

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.state.attempts import FreezeCause
 from parexec_tui.core.state.process_key import READY, RUN, ProcessKey
-from parexec_tui.core.state.status import TERMINAL, ServiceStatus, ServiceStop, Status
+from parexec_tui.core.state.status import TERMINAL, ServiceStatus, ServiceStop
 from parexec_tui.core.state.tickets import TicketState
 
 _ALIVE = (ServiceStatus.starting, ServiceStatus.ready, ServiceStatus.stopping)
 _STARTABLE = (ServiceStatus.waiting, ServiceStatus.stopped)
-_LOSES_IT = (Status.running, Status.validating)
 
 
 class ServiceState:
@@ -142,11 +141,6 @@ class ServiceState:
     def users(self) -> Iterator[TicketState]:
         """The tickets that use it now: they are live."""
         return (ticket for ticket in self.left.values() if ticket.is_live)
-
-    @property
-    def losers(self) -> Iterator[TicketState]:
-        """The tickets that cannot go on without it: their command or a gate runs. A rollback goes on."""
-        return (ticket for ticket in self.left.values() if ticket.status in _LOSES_IT)
 
     def forgive(self) -> None:
         """Let it be started again, with its restarts as at first, if it had failed."""

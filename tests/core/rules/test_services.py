@@ -1,7 +1,9 @@
 """Services: when one is started, is ready, dies and is stopped; and what that means for the tickets that use it."""
 
 import pytest
+from msgspec import structs
 
+from parexec_tui.core.plan.gates import Gate
 from parexec_tui.core.plan.services import CommandReady, HttpReady, LogReady, Service, TcpReady, parse_ready
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.rules.attention import began, needs
@@ -170,6 +172,23 @@ def test_a_gate_is_stopped_with_its_service_and_a_rollback_goes_on() -> None:
     assert (found.status("A"), found.status("B")) == ("validating", "rolling back")
     found.service_ended("db")
     assert (found.status("A"), found.status("B")) == ("stopping", "rolling back")
+
+
+@pytest.mark.parametrize(("retries", "why"), [(1, "service db died: exit 1"), (0, "gate lint: after 3.0s")])
+def test_a_gate_that_is_late_is_not_tried_again_without_its_service(retries: int, why: str) -> None:
+    written = plan("A: uses_service=db gates=lint retries=1", services={"db": DB})
+    gate = Gate(run="lint", retries=retries, timeout=Duration(3))
+    ticket = structs.replace(written.tickets["A"], gates=(gate,))
+    found = Session(structs.replace(written, tickets={"A": ticket}))
+    found.dispatch()
+    found.service_is_up("db")
+    found.dispatch()
+    found.succeed("A")
+    found.time_out("A")
+    found.service_ended("db")
+    assert found.status("A") == "stopping"
+    found.killed("A")
+    assert (found.status("A"), found["A"].reason) == ("backoff", why)
 
 
 def test_after_too_many_deaths_it_has_failed_a_person_is_told_and_its_users_fail_when_nothing_else_runs() -> None:

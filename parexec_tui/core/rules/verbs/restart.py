@@ -24,7 +24,7 @@ def restart(state: SessionState, asked: rq.Restart, now: float) -> Decision:
             events.append(ev.ServiceRenewed(at=now, service=service.name, by=asked.by))
             continue
         events.append(stop_of(service, "restarted", now, by=asked.by))
-        events += loses(service, f"service {service.name} was restarted{by_whom(asked.by)}", now)
+        events += loses(state, service, f"service {service.name} was restarted{by_whom(asked.by)}", now)
     return events
 
 
