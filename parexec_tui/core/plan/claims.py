@@ -157,10 +157,13 @@ class Holdings:
         self._used: dict[str, dict[str, int]] = {}  # {resource: {ticket: billionths}}
         self._totals: dict[str, int] = {}  # {resource: billionths}; whole numbers, so that it cannot drift
 
-    def take(self, holder: str, claims: Claims, at: float) -> dict[str, Units]:
+    def take(
+        self, holder: str, claims: Claims, at: float, before: Mapping[str, Units] | None = None
+    ) -> dict[str, Units]:
         """Give `holder` all its claims at the time `at`. Raises RuntimeError, changing nothing, if it may not.
 
-        Returns the units that it gets: of each resource that has any, the first ones that are free.
+        Returns the units that it gets: of each resource that has any, the first ones that are free; those that it
+        had `before` first of all.
         """
         if holder in self._claims:
             raise RuntimeError(f"{holder} holds its claims already")
@@ -174,7 +177,7 @@ class Holdings:
         for name, amount in claims.uses.items():
             self._used.setdefault(name, {})[holder] = _billionths(amount)
             self._totals[name] = self._totals.get(name, 0) + _billionths(amount)
-        return self._take_units(holder, claims) if claims.uses and self._units else {}
+        return self._take_units(holder, claims, before or {}) if claims.uses and self._units else {}
 
     def give_back(self, holder: str) -> list[ClaimKey]:
         """Take all of `holder`'s claims back. Raises KeyError if it holds none.
@@ -199,11 +202,14 @@ class Holdings:
                     del holders[unit]
         return freed
 
-    def _take_units(self, holder: str, claims: Claims) -> dict[str, Units]:
+    def _take_units(self, holder: str, claims: Claims, before: Mapping[str, Units]) -> dict[str, Units]:
         taken = {}
         for name, amount in claims.uses.items():
             if name in self._units:
-                units = taken[name] = tuple(islice(self._free_units(name), int(amount)))
+                free = self._free_units(name)
+                if had := before.get(name):
+                    free = iter(sorted(free, key=lambda unit: unit not in had))
+                units = taken[name] = tuple(islice(free, int(amount)))
                 self._unit_holders[name].update(dict.fromkeys(units, holder))
         return taken
 

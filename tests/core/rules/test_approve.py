@@ -14,7 +14,7 @@ from parexec_tui.core.state.status import End
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 from parexec_tui.core.wire.selectors import select
-from tests.core.sessions import Session, plan
+from tests.core.sessions import Session, lasting, plan
 
 AFTER = "T: approve=after locks=db retries=1\nD: T\nL: locks=db priority=low"
 BEFORE = "A:\nT: A  approve=before locks=db\nD: T\nL: A  locks=db priority=low"
@@ -393,3 +393,14 @@ def test_a_person_is_asked_once_it_is_known_that_it_has_to_run() -> None:
     assert session.why("T") == ["waits for approval before it starts"]
     approve(session)
     assert session.dispatch() == ["T"]
+
+
+def test_an_undo_gives_back_the_units_that_a_ticket_had_while_it_waits_for_approval() -> None:
+    session = Session(plan("A: uses=port:1\nB: uses=port:1 approve=after", resources={"port": ("80", "81")}))
+    session.dispatch()
+    session.succeed("A", "B")
+    before = lasting(session.state)
+    session.act(rq.Cancel(tickets=("B",), by="ann"))
+    session.act(rq.Undo(by="ann"))
+    assert session.state.holdings.unit_holder("port", "81") == "B"
+    assert lasting(session.state) == before

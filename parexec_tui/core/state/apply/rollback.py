@@ -66,7 +66,7 @@ def _live_again(state: SessionState, ticket: TicketState, event: ev.RollbackStar
         raise IllegalEventError(f"{event!r}: it never ran")
     units = ticket.attempt.units
     if ticket.status is not Status.approval:  # that holds them, and is counted, already
-        units = take_claims(state, ticket, event)
+        units = take_claims(state, ticket, event, before=units)
         count_start(state, ticket, event.at)
     before = ticket.attempt
     ticket.attempt = Attempt(before.number, before.agent, event.at, units)

@@ -151,7 +151,9 @@ def on_ticket_restored(state: SessionState, event: ev.TicketRestored) -> None:
         raise IllegalEventError(f"{event!r}: nothing is known of what {ticket.id} was before")
     skipped = following(state, event.skipped, *PENDING)
     restored = following(state, event.restored, Status.skipped)
-    units = take_claims(state, ticket, event) if event.then is Status.approval else None  # as it held them before
+    units = None
+    if event.then is Status.approval:  # as it held them before
+        units = take_claims(state, ticket, event, before=ticket.attempt.units if ticket.attempt is not None else None)
     ticket.restore()
     if units is not None and ticket.attempt is not None:
         ticket.attempt.units = units
