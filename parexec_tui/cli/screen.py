@@ -68,8 +68,8 @@ class Screen:
 
 def _import_screen(screen_options: dict[str, Any]) -> Callable[[str], int]:
     """Import all that shows a session; returns what shows one until the person leaves, and gives the exit code."""
+    from parexec_tui.engine.backends.local.snapshots import changed_since
     from parexec_tui.engine.lifecycle.launch import take_over
-    from parexec_tui.engine.overwritten import changed_since
     from parexec_tui.tui.app.show import ScreenOptions, print_summary, show
 
     def run(session: str) -> int:

@@ -13,7 +13,7 @@ from parexec_tui.core.wire.requests import ChangedSince
 from parexec_tui.engine.backends.backend import Launch
 from parexec_tui.engine.backends.local import snapshot
 from parexec_tui.engine.backends.local.snapshot import RestoreError, SnapshotError, Taken
-from parexec_tui.paths import SessionFolder, state_home
+from parexec_tui.paths import SessionFolder, session_folder, state_home
 
 
 class Snapshots:
@@ -74,6 +74,14 @@ class Snapshots:
     def drop(self, key: ProcessKey) -> None:
         """Delete the snapshot of an attempt. Raises OSError."""
         snapshot.drop(self._folder.snapshot(key.ticket, key.attempt))
+
+
+def changed_since(session: str, keys: Sequence[ProcessKey]) -> ChangedSince:
+    """As `Backend.changed_since`, of attempts of a session of this machine, where no engine is asked."""
+    try:
+        return Snapshots(session_folder(session)).changed_since(keys)
+    except OSError:
+        return ChangedSince(is_known=False)
 
 
 class _Room:
