@@ -6,6 +6,7 @@ from contextlib import suppress
 import msgspec
 from msgspec import Struct
 
+from parexec_tui.core.plan.gates import is_gate_ticket
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import (
@@ -78,7 +79,8 @@ class _Told:
             case ev.AttemptStarted():
                 before = self.steps.get(event.ticket, [])
                 self.steps[event.ticket] = [step for step in before if step.step.startswith(CONDITIONS)]
-                self._begin(event.ticket, event.attempt, RUN, event.at)
+                if not is_gate_ticket(event.ticket):  # that has no command
+                    self._begin(event.ticket, event.attempt, RUN, event.at)
             case ev.StepStarted():
                 self._begin(event.ticket, event.attempt, event.step, event.at, event.title)
             case ev.StepEnded():

@@ -31,7 +31,9 @@ def test_a_gate_of_the_plan_that_does_not_hold_fails_the_session(here: Path) -> 
     assert "; the gates of the plan do not hold: gate smoke: exit 3: error: no ok" in ran.out
     assert "5 of 6 succeeded, 1 failed" in ran.out
     assert "gate smoke: exit 3" in parexec("status").out
-    assert "gate smoke: exit 3: error: no ok" in parexec("show").out
+    shown = parexec("show").out
+    assert "gate smoke: exit 3: error: no ok" in shown
+    assert "run  runs" not in shown, "gates have no command"
     assert parexec("log", "@lib").out == "linked\n"
     assert parexec("log", "@1").out == "first 1\n"
     (here / "ok").touch()

@@ -2,10 +2,11 @@
 
 from typing import cast
 
-from parexec_tui.core.rules.attention import needs
+from parexec_tui.core.rules.attention import needs, service_need
 from parexec_tui.core.state.status import predicate
 from parexec_tui.core.wire.selectors import SelectorError
 from parexec_tui.text.banner import pieces
+from parexec_tui.text.services import service_text
 from parexec_tui.text.words import printable
 from parexec_tui.tui.actions.context import ActionContext
 from parexec_tui.tui.panels.events import EventsPanel
@@ -102,7 +103,9 @@ def next_needing_attention(context: ActionContext) -> None:
 
 
 def why(context: ActionContext) -> None:
-    """Say why the selected ticket is not running; of an agent, why it is idle, or what its ticket does."""
+    """Say why the selected ticket is not running; of an agent, why it is idle, or what its ticket does; of a service,
+    how it stands.
+    """
     from parexec_tui.tui.dialogs.why import WhyDialog
     from parexec_tui.tui.dialogs.why_text import Offer
 
@@ -117,7 +120,15 @@ def why(context: ActionContext) -> None:
 
     screen = context.screen
     state, now = context.state, context.view.now
-    agent = state.agents.get(context.screen.targets().agent)
+    targets = context.screen.targets()
+    if (service := state.services.get(targets.service)) is not None:
+        restart = f"; {screen.keymap.hint('retry')} restarts it" if service.retry_at or service_need(service) else ""
+        thaw = f"; {screen.keymap.hint('freeze')} thaws it"
+        said = service_text(state, service, now, context.view.me)
+        ending = thaw if service.is_frozen else restart
+        context.say(printable(f"service {service.name} {predicate(service.shown_status)}: {said}{ending}"))
+        return
+    agent = state.agents.get(targets.agent)
     if agent is not None and agent.ticket is None:
         context.say(f"{agent.id} {predicate(agent.status)}: {idle_reason(state, agent, now, context.view.me)}")
         return

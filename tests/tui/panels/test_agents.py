@@ -1,5 +1,7 @@
 """The table of agents: what stands in it at each width, and what its keys are about."""
 
+from typing import cast
+
 import pytest
 from msgspec import structs
 
@@ -17,6 +19,7 @@ from parexec_tui.tui.view.targets import Targets
 from parexec_tui.tui.view.view_state import Change
 from tests.core.sessions import Session, plan
 from tests.tui.drawn import lines, panel_of, text, view_of
+from tests.tui.harness import run_app
 
 
 def building() -> Plan:
@@ -365,3 +368,15 @@ def test_enter_on_a_service_shows_its_output_until_another_ticket_is_selected() 
     panel.go_to_service("db")
     assert panel.open() == "output"
     assert panel.view.service_log == ("db", panel.view.selected)
+
+
+@pytest.mark.asyncio
+async def test_why_of_a_service_tells_of_it_and_of_no_ticket() -> None:
+    async with run_app("agents", played=serving()) as ui:
+        for name, said in (
+            ("bad", "service bad failed: exit 3: no disk; r restarts it"),
+            ("site", "service site is starting: waits for log:up, 1m02, 1 to come"),
+        ):
+            cast(AgentsPanel, ui.panel).go_to_service(name)
+            await ui.press("w")
+            assert ui.said == said
