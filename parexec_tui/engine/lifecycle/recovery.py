@@ -54,12 +54,25 @@ async def recover(state: SessionState, backend: Backend) -> Findings:
             report = await _adopt(state, key, None, backend)
             if not isinstance(report, rq.ProcessStarted):
                 findings.reports.append(report)
+    _drop_again(state, backend)
     findings.strays = await backend.end_strays()
     # After a power cut the registry may lack its last events, and not know all that was started.
     known = {id_in_names(id_): ticket.attempts for id_, ticket in state.tickets.items()}
     known |= {id_in_names(service.key.ticket): service.number for service in state.services.values()}
     await backend.set_aside([key for key in await backend.recorded() if not _is_known(known, key)])
     return findings
+
+
+def _drop_again(state: SessionState, backend: Backend) -> None:
+    """Delete the snapshots that the engine before was to delete when it died: only what is known may be restored."""
+    for ticket in state.tickets.values():
+        if not ticket.spec.snapshot:
+            continue
+        kept = state.file_snapshots.get(ticket.id)
+        newest = ticket.attempts - 1 if ticket.is_live else ticket.attempts
+        for number in range(max(1, newest - 1), newest + 1):
+            if kept is None or kept.attempt != number:
+                backend.drop_snapshot(ProcessKey(ticket.id, number))
 
 
 async def _recover_service(state: SessionState, service: ServiceState, backend: Backend) -> list[rq.AnyReport]:

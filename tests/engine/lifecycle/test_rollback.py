@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -341,6 +342,24 @@ def test_an_engine_does_not_leave_before_the_snapshots_are_deleted_that_were_dro
     assert run(tmp_path, BOUNDED)[0] == 0
     assert [event.ticket for event in happened(ev.SnapshotDropped)] == ["A"]
     assert [each.name for each in session_folder(sessions()[0]).snapshots.iterdir()] == ["B.1"]
+
+
+def test_a_snapshot_whose_deletion_was_lost_with_its_engine_is_deleted_by_the_next_one(tmp_path: Path) -> None:
+    (tmp_path / "many").mkdir()
+    for number in range(4):
+        (tmp_path / "many" / str(number)).write_text("x" * 4000)
+    (tmp_path / "one").write_text("one")
+    wait = 'run = "touch began; until [ -e go ]; do sleep 0.02; done"\nneeds'
+    engine = start(tmp_path, BOUNDED.replace('run = "true"\nneeds', wait))
+    engine.until((tmp_path / "began").exists, "B runs")
+    engine.until(lambda: happened(ev.SnapshotDropped, ticket="A"), "the snapshot of A is dropped")
+    snapshots = session_folder(sessions()[0]).snapshots
+    engine.until(lambda: not (snapshots / "A.1").exists(), "it is deleted")
+    engine.kill()
+    shutil.copytree(snapshots / "B.1", snapshots / "A.1")  # as if it had not been
+    (tmp_path / "go").touch()
+    resume()
+    assert [each.name for each in snapshots.iterdir()] == ["B.1"]
 
 
 def by_hand(*words: str) -> subprocess.CompletedProcess[str]:
