@@ -15,6 +15,7 @@ from parexec_tui.client.framing import Refused, check_answer
 from parexec_tui.client.peer import signature
 from parexec_tui.client.sockets import client_origin
 from parexec_tui.core.rules.grant import grant
+from parexec_tui.core.rules.narrow import narrow
 from parexec_tui.core.rules.preview import preview
 from parexec_tui.core.rules.verbs.rollback import lost_by, restored_by
 from parexec_tui.core.state import events as ev
@@ -100,6 +101,7 @@ class FinishedSession:
 
     def _lost_by(self, request: rq.AnyRequest) -> rq.Refusal | str:
         """As `Coordinator.look`."""
+        request, _ = narrow(self._state, request)
         if not isinstance(request, rq.Rollback) or not (keys := restored_by(self._state, request)):
             return ""
         return lost_by(request, changed_since(self.session, keys))

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from parexec_tui.core.rules.answers import Decision
 from parexec_tui.core.rules.grant import grant
+from parexec_tui.core.rules.narrow import narrow
 from parexec_tui.core.rules.reports import on_report
 from parexec_tui.core.rules.services import unwanted
 from parexec_tui.core.rules.session_events import closing, unrunnable
@@ -237,6 +238,9 @@ class Coordinator:
 
     async def look(self, request: rq.AnyRequest) -> rq.Refusal | str:
         """What a request would overwrite of the work of others: a refusal, or what it says; empty: nothing."""
+        if not isinstance(request, rq.Rollback):
+            return ""
+        request, _ = narrow(self.state, request)
         if not isinstance(request, rq.Rollback) or not (keys := restored_by(self.state, request)):
             return ""
         try:

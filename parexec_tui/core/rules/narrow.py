@@ -16,6 +16,7 @@ from parexec_tui.core.rules.verbs.prioritise import refused_priorities
 from parexec_tui.core.rules.verbs.reassign import refused_moves
 from parexec_tui.core.rules.verbs.restart import refused_restarts
 from parexec_tui.core.rules.verbs.retry import refused_retries
+from parexec_tui.core.rules.verbs.rollback import refused_rollbacks
 from parexec_tui.core.rules.verbs.thaw import refused_thaws
 from parexec_tui.core.rules.verbs.waive import refused_waivers
 from parexec_tui.core.state.session import SessionState
@@ -54,6 +55,7 @@ _REFUSED: dict[type, Callable[[SessionState, Any], Iterator[Refused]]] = {
     rq.Cancel: refused_cancels,
     rq.Waive: refused_waivers,
     rq.Retry: refused_retries,
+    rq.Rollback: refused_rollbacks,
     rq.Approve: refused_answers,
     rq.Reject: refused_answers,
     rq.Reassign: refused_moves,

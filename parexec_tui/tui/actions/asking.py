@@ -63,7 +63,8 @@ def propose(context: ActionContext, request: AnyRequest, found: Outlook | None =
 
 async def _propose_rollback(context: ActionContext, request: Rollback, found: Outlook) -> None:
     """Say which files others have changed since, and ask: it overwrites files, and no undo takes it back."""
-    keys = restored_by(context.state, request)
+    granted, _ = narrow(context.state, request)
+    keys = restored_by(context.state, granted) if isinstance(granted, Rollback) else ()
     lost = lost_by(request, await context.app.changed_since(keys)) if keys else ""
     if isinstance(lost, Refusal):
         context.say(printable(str(lost)), "bad")

@@ -712,3 +712,14 @@ def test_what_others_have_written_since_is_not_restored_over_without_a_word() ->
     assert isinstance(refused, Refusal)
     assert refused.reason == "B has run since A, and writes out/b as well: a restore takes that away"
     assert not isinstance(found.ask(rq.Rollback(tickets=("A",), force=True)), Refusal)
+
+
+def test_of_several_tickets_those_are_rolled_back_that_can_be() -> None:
+    found = Session("A: rollback=undo\nB:\nC: rollback=undo")
+    found.dispatch()
+    found.succeed("A", "B", "C")
+    events = found.act(rq.Rollback(tickets=("A", "B", "C")))
+    assert not isinstance(events, Refusal)
+    acted = next(event for event in events if isinstance(event, ev.OperatorActed))
+    assert acted.left_out == ("B cannot be rolled back: it has neither rollback nor snapshot",)
+    assert [event.tickets for event in events if isinstance(event, ev.RollbackAsked)] == [("C", "A")]

@@ -376,6 +376,8 @@ run = "echo B >> out/f; rm out/g"
 needs = ["A"]
 writes = ["out/**"]
 snapshot = true
+[tickets.C]
+run = "true"
 """
 
 
@@ -385,7 +387,12 @@ def test_a_rollback_by_hand_names_what_a_person_changed_since_and_needs_force(tm
     session = sessions()[0]
     (out / "notes.txt").write_text("mine")
     (out / "f").write_text("mine")
-    for words in (("rollback", "B", "-n"), ("rollback", "B", "--yes"), ("restart", "--from", "B", "--rollback")):
+    for words in (
+        ("rollback", "B", "-n"),
+        ("rollback", "B", "C", "--yes"),
+        ("rollback", "B", "--yes"),
+        ("restart", "--from", "B", "--rollback"),
+    ):
         refused = by_hand(*words, "-s", session)
         assert refused.returncode == 1, refused
         assert refused.stderr == (

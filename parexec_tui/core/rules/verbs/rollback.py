@@ -1,10 +1,10 @@
 """rollback: take back what tickets did that are over, the last ones first."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from parexec_tui.core.plan.patterns import overlap
 from parexec_tui.core.plan.reading.faults import listed
-from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
+from parexec_tui.core.rules.answers import Decision, Refused, named, refuse_unknown
 from parexec_tui.core.rules.downstream import HAVE_RUN, built_on, restores, skips
 from parexec_tui.core.rules.verbs.retry import retry
 from parexec_tui.core.state import events as ev
@@ -32,6 +32,17 @@ def rollback(state: SessionState, asked: rq.Rollback, now: float) -> Decision:
     if refusal := next(filter(None, refusals), None) or (None if asked.force else _loses(state, tickets)):
         return refusal
     return [ev.RollbackAsked(at=now, tickets=tuple(ticket.id for ticket in tickets), by=asked.by, rerun=asked.rerun)]
+
+
+def refused_rollbacks(state: SessionState, asked: rq.Rollback) -> Iterator[Refused]:
+    """Those that alone would refuse it; none while another rollback goes on, which refuses all."""
+    if _goes_on(state):
+        return
+    for ticket in named(state, asked.tickets):
+        if asked.rerun and ticket.status is Status.rolled_back:
+            continue
+        if refusal := _cannot(state, ticket, is_named=True, besides=asked.tickets):
+            yield Refused("tickets", ticket.id, refusal)
 
 
 def restored_by(state: SessionState, asked: rq.Rollback) -> tuple[ProcessKey, ...]:
