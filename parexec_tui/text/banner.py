@@ -77,6 +77,7 @@ def pieces(state: SessionState, context: BannerContext = NO_CONTEXT) -> Iterator
     yield from _approvals(state, context)
     yield from _services(state)
     yield from _failures(state)
+    yield from _warnings(state)
     if state.finished_at is None:
         yield from _agents(state)
     if not stands_still:
@@ -157,6 +158,15 @@ def _failures(state: SessionState) -> Iterator[Piece]:
     if ticket.id in state.half_done:
         ending = Ending("rollback", "rollback", "takes the rest back of", ticket.id)
     yield Piece(printable(text), "bad", need.subject, ending)
+
+
+def _warnings(state: SessionState) -> Iterator[Piece]:
+    """The ticket that runs though a check of it has found something, the first one."""
+    for ticket in state.warned.values():
+        if not ticket.is_frozen and (need := ticket_need(ticket)) is not None:
+            text = _counted(f"{ticket.id}: {need.reason}", len(state.warned), "tickets")
+            yield Piece(printable(text), "alert", need.subject)
+            return
 
 
 def _agents(state: SessionState) -> Iterator[Piece]:

@@ -2,7 +2,9 @@
 
 import pytest
 from hypothesis import given, settings
+from msgspec import structs
 
+from parexec_tui.core.plan.checks import RunningCheck
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.rules.attention import Subject, needs
 from parexec_tui.core.schedule.root import Root
@@ -216,6 +218,18 @@ def test_what_others_wrote_cannot_act_on_a_terminal() -> None:
     session.act(rq.Hold(by="\x1b[2Jann"))
     for text in said(session, BannerContext("\x1b[2Jno", recent_actions=("\x1b[2Jbo",))):
         assert text.isprintable()
+
+
+def test_a_check_that_warns_is_told_while_the_ticket_goes_on() -> None:
+    check = RunningCheck(forbid="nan", then="warn")
+    of = plan("A:\nB:")
+    of.tickets["A"] = structs.replace(of.tickets["A"], checks=(check,))
+    session = Session(of)
+    session.dispatch()
+    session.tell(rq.CheckMade("A", 1, number=0, problem="it printed nan"))
+    assert said(session) == [f"A: check {check.title}: it printed nan"]
+    session.tell(rq.CheckMade("A", 1, number=0, problem=""))
+    assert said(session) == []
 
 
 @settings(max_examples=60, deadline=None)

@@ -34,7 +34,7 @@ def test_the_newest_is_at_the_end_with_who_did_what_and_when() -> None:
     panel, _ = shown(release())
     assert rows(panel)[-3:] == [
         " 09:10:41 x failed          mirror                   exit 1: rsync error: timeout in data send/rec~",
-        " 09:10:55 * asked           ann                      cancel fuzz",
+        " 09:10:55 = asked           ann                      cancel fuzz",
         "]09:10:55 s stopping        fuzz                     cancelled by ann",
     ]
 
