@@ -33,7 +33,9 @@ THEME = "harbour"
 
 
 def put_under_review(state: SessionState, id_: str) -> None:
-    """As an event would that leads to the new status."""
+    """As an event would that leads to the new status, in which an attempt is not over."""
+    if (attempt := state.tickets[id_].attempt) is not None:
+        attempt.ended = None
     indexes.move(state, state.tickets[id_], NEW, state.now)
 
 
@@ -121,7 +123,7 @@ def check_commands(folder: Path) -> None:
     with patch.object(registry_replay, "replay", replay):
         for command in (["show"], ["show", "--json"], ["status"], ["status", "--json"]):
             told = runner.invoke(cli, command)
-            assert told.exit_code == 0, (command, told.output)
+            assert told.exit_code == 0, (command, told.output, told.exception)
             assert "reviewing" in told.output, command
         assert "◎ reviewing" in runner.invoke(cli, ["show"]).output
         assert '"counts":{"reviewing":1}' in runner.invoke(cli, ["status", "--json"]).output
