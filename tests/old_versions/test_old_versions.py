@@ -144,7 +144,7 @@ def test_every_event_is_what_it_was(old: Old) -> None:
 
 CLEARER_NOW = {("busy", "frozen"), ("idle", "stopped")}
 """What was said of an agent then, and is said now: that its ticket stands still is no work, and once its session is
-over it is not idle. Nor is a session that was stopped stopping any more."""
+over it is not idle. Nor does a session that was stopped or drained do so still."""
 
 
 def differences(then: object, now: object, place: str = "") -> list[str]:
@@ -161,7 +161,9 @@ def differences(then: object, now: object, place: str = "") -> list[str]:
 def _is_clearer(then: object, now: object) -> bool:
     if (then, now) in CLEARER_NOW:
         return True
-    return isinstance(then, str) and then.startswith("session stopping") and now == then.replace("ping", "ped", 1)
+    if not isinstance(then, str) or not then.startswith("session "):
+        return False
+    return now == then.replace(" stopping", " stopped", 1).replace(" draining", " drained", 1)
 
 
 def say(*arguments: str) -> str:

@@ -357,8 +357,11 @@ class SessionState:
         return self.finished_at is None and self.gone is None
 
     def status_of(self, agent: AgentState) -> AgentStatus:
-        """What an agent does. Those that had nothing to do are gone with the engine, when it left or all is over."""
-        if agent.ticket is None and (self.left is not None or self.finished_at is not None):
+        """What an agent does. Those that had nothing to do are gone with the engine, when it left or all is over; of
+        one in quarantine it is still told.
+        """
+        is_over = self.left is not None or self.finished_at is not None
+        if is_over and agent.ticket is None and not agent.quarantined:
             return AgentStatus.stopped
         return agent.status
 
