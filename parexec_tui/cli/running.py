@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from parexec_tui.client.mirror import Mirror
     from parexec_tui.core.plan.model import Selection
     from parexec_tui.core.state.session import SessionState
-    from parexec_tui.engine.coordinator import EventSink
     from parexec_tui.engine.session import Result
+    from parexec_tui.engine.sinks import EventSink
     from parexec_tui.text.headless import Headless
 
 P = ParamSpec("P")
@@ -380,7 +380,7 @@ def _report_want() -> Iterator[None]:
 
 
 def _execute(style: Any, drive: "Callable[[EventSink], Result]") -> NoReturn:
-    from parexec_tui.engine.coordinator import EventSink
+    from parexec_tui.engine.sinks import EventSink
     from parexec_tui.text.headless import Headless
 
     output = Headless(style or "lines")

@@ -27,35 +27,24 @@ from parexec_tui.core.rules.verbs.rollback import go_on, lost_by, restored_by
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
-from parexec_tui.core.state.process_key import (
-    IF_DONE,
-    OUTPUTS,
-    RESTORE,
-    RUN,
-    UP_TO_DATE,
-    WITHOUT_PROCESS,
-    ProcessKey,
-    service_of,
-)
+from parexec_tui.core.state.process_key import RUN, ProcessKey, service_of
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import End, ServiceStatus, Status, StopReason
-from parexec_tui.core.state.steps import own_timeout, step_timeout
+from parexec_tui.core.state.status import ServiceStatus, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.core.wire.protocol import Sampled
+from parexec_tui.engine.already_done import AlreadyDone
+from parexec_tui.engine.attempts import AttemptKeeper
 from parexec_tui.engine.backends.backend import Backend
+from parexec_tui.engine.identifying import Identifying
 from parexec_tui.engine.journal import Journal
+from parexec_tui.engine.late_failures import LateFailures
 from parexec_tui.engine.pool import IDLE_TIMEOUT, Pool
 from parexec_tui.engine.services import ServiceKeeper
-from parexec_tui.engine.timers import Timers
-from parexec_tui.engine.up_to_date import UpToDate
+from parexec_tui.engine.sinks import Publish, Tell
+from parexec_tui.engine.timers import Clock, Timers
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError, StateLost
 from parexec_tui.registry.registry import Registry
-
-IDENTIFY_AFTER = 0.05
-"""Seconds after which a process is noted in the registry. Until then its exit record, which has its pid as well,
-is enough to find it; most short attempts are over by then, and need neither an event nor a look at the process."""
 
 AWAIT = 120.0
 """Seconds that an engine waits for the request it was started for: a person may have to confirm it first."""
@@ -67,50 +56,12 @@ LEAVE_AFTER = 3.0
 """Seconds that an engine tries to remember a stop or drain before it leaves without that; also, after a second stop,
 how long it waits for processes that not even KILL ends, and how long other requests wait for their answer."""
 
-DELAY = 0.5
-"""Seconds by which the failure of a ticket is decided on later if it uses a service."""
-
 UNAPPROVED: Final = "waits for approval"
 Outcome = Literal["finished", "held", "waits for approval", "drained", "stopped", "blocked", "lost"]
 """Why the coordinator is done: all tickets are over, or what keeps the rest from running. lost: see `loss`."""
 
 APPROVED_BY: Final = "--yes"
 """Who approves where the option of that name was given."""
-
-Tell = Callable[[SessionState, Sequence[ev.AnyEvent]], None]
-
-
-Publish = Callable[[int, Sequence[bytes]], None]
-"""Takes the number of the first event, and the events encoded."""
-
-
-class EventSink(Struct, frozen=True):
-    """Who is told of events, once they are remembered, and of notices, which are not events."""
-
-    tell: Tell
-    notice: Callable[[str], None]
-    sample: Callable[[Sampled], None] | None = None
-    """Gets each sample. Without it, nothing is measured for this sink."""
-
-
-class Clock:
-    """Seconds since the epoch that never jump: read once, then counted by trio's clock."""
-
-    def __init__(self, wall: float) -> None:
-        self._offset = wall - trio.current_time()
-
-    def now(self) -> float:
-        return trio.current_time() + self._offset
-
-
-def _runs(ticket: TicketState) -> bool:
-    """Whether the clock of its timeout runs."""
-    return ticket.is_live and ticket.status is not Status.stopping and not ticket.is_frozen
-
-
-def _key(ticket: TicketState) -> ProcessKey:
-    """The process that runs the present step of the current attempt."""
-    return ProcessKey(ticket.id, ticket.attempts, ticket.live_attempt.step)
 
 
 def _may_go_on(service: ServiceState) -> bool:
@@ -125,14 +76,6 @@ class _Asked(Struct, gc=False):
     request: rq.AnyRequest
     answered: trio.Event
     answer: list[ev.AnyEvent] | rq.Refusal | None = None
-
-
-class _PutOff(Struct, frozen=True):
-    """A start that has to wait until the host is relieved, or its ticket thawed."""
-
-    resource: str
-    """As in HostPressed; empty: the ticket is frozen."""
-    since: float
 
 
 class _Trouble(Struct, frozen=True):
@@ -178,21 +121,14 @@ class Coordinator:
         self._dispatcher = Dispatcher(state)
         self._timers = Timers()
         self._pending: list[ev.AnyEvent] = []
-        self._unidentified: deque[tuple[float, ProcessKey]] = deque()
-        """(when to note it in the registry, process), in order"""
         self._pending_effects: list[ev.AnyEvent] = []
         self._asked: deque[_Asked] = deque()
         self._answered: list[_Asked] = []
-        self._put_off: dict[ProcessKey, _PutOff] = {}
-        """Gates and rollbacks that are started when the host has enough of what it was short of, or when their
-        tickets are thawed."""
-        self._waited: dict[ProcessKey, float] = {}
-        """Seconds for which they were put off: they do not count for a time-out."""
-        self._services = ServiceKeeper(state, backend, pool, self._timers, clock.now)
-        self._delayed: list[tuple[float, rq.ProcessEnded]] = []
-        """(until when, the failure of a ticket that uses a service: it may have failed because that died)"""
-        self._checks: set[ProcessKey] = set()
-        """The commands that find out whether a ticket is done already."""
+        self._identifying = Identifying(state, backend, clock.now)
+        self._attempts = AttemptKeeper(state, backend, pool, self._timers, self._identifying, clock.now, self.report)
+        self._services = ServiceKeeper(state, backend, pool, self._timers, self._identifying, clock.now)
+        self.already_done = AlreadyDone(state, backend, pool, self._timers, clock.now, self.report)
+        self._late_failures = LateFailures(state)
         self._trouble: _Trouble | None = None
         self._obeyed = 0
         """How many of the pending events were carried out although they are not remembered."""
@@ -201,8 +137,6 @@ class Coordinator:
         self._lost = ""
         """What somebody did to the files of the session."""
         self._next_idle_check = 0.0
-        self.up_to_date: UpToDate | None = None
-        """Who knows whether a ticket is up to date. Without it, none is."""
         self.publish: Publish | None = None
         """Called with what is remembered, as it is remembered; it must not wait."""
         self.find_loss: Callable[[], str] = lambda: ""
@@ -272,19 +206,10 @@ class Coordinator:
         """Set the clocks of an attempt or a backoff that was there before this engine."""
         if ticket.status is Status.backoff and ticket.retry_at is not None:
             self._timers.set(ticket.retry_at, rq.BackoffElapsed(ticket.id))
-        elif ticket.asking.startswith((IF_DONE, UP_TO_DATE)):
-            self._check(ticket, ticket.asking)
         elif ticket.asking:
-            key = ProcessKey(ticket.id, 0, ticket.asking)
-            self._watch_check(ticket, key)
-            self._freeze_or_thaw_check(ticket)  # the engine may have died before it could do so
-            self._end_checks()
+            self.already_done.watch_over(ticket)
         elif ticket.is_live:
-            self._set_timeout(ticket)
-            if ticket.live_attempt.step in WITHOUT_PROCESS:
-                self._do_without_process(ticket)
-            elif ticket.live_attempt.stop_reason is not None:
-                self._backend.stop(_key(ticket), ticket.spec.grace)
+            self._attempts.watch_over(ticket)
 
     def watch_over_services(self) -> None:
         """Set the clocks of the services that were there before this engine."""
@@ -298,9 +223,7 @@ class Coordinator:
             for event in on_report(self.state, report, now):
                 self._record(event)
             if isinstance(report, rq.ProcessEnded) and report.host_short_of:
-                ticket = self.state.live.get(report.ticket)
-                if ticket is not None and _key(ticket) == report.key:  # a step after the command: that is not lost
-                    self._put_off[report.key] = _PutOff(report.host_short_of, now)
+                self._attempts.put_off(report)
 
     def submit_reports(self, reports: Sequence[rq.AnyReport]) -> None:
         """Take in reports from another task while the loop runs, and wake the loop."""
@@ -365,8 +288,7 @@ class Coordinator:
 
     def _take_in(self) -> None:
         now = self.clock.now()
-        reports = self.sift(self._backend.take())
-        self.report(self._delay_failures(reports, now) if self.state.services else reports)
+        self.report(self._late_failures.sift(self.sift(self._backend.take()), now))
         while self._asked:
             asked = self._asked.popleft()
             asked.answer = self._decide(asked.request, now) if self._trouble is None else self._in_trouble(asked, now)
@@ -375,38 +297,11 @@ class Coordinator:
                 for event in asked.answer:
                     self._record(event)
             self._answered.append(asked)
-        self._note_processes(now)
+        self._identifying.fire(now)
         self._fire_timers(now)
         if now >= self._next_idle_check:
             self._next_idle_check = now + IDLE_TIMEOUT / 4
             self.report(list(self._pool.expired_idle(now)))
-
-    def _delay_failures(self, reports: Sequence[rq.AnyReport], now: float) -> list[rq.AnyReport]:
-        """The reports to be decided on now: a failure of what uses a service is looked at a moment later.
-
-        What lost its service often ends before it is known that the service has died.
-        """
-        decided: list[rq.AnyReport] = []
-        for report in reports:
-            if isinstance(report, rq.ProcessEnded) and self._may_have_lost_its_service(report):
-                self._delayed.append((now + DELAY, report))
-            else:
-                decided.append(report)
-        if self._delayed:
-            decided += [report for until, report in self._delayed if until <= now or self._is_told_why(report)]
-            self._delayed = [each for each in self._delayed if each[1] not in decided]
-        return decided
-
-    def _may_have_lost_its_service(self, report: rq.ProcessEnded) -> bool:
-        ticket = self.state.live.get(report.ticket)
-        if ticket is None or not ticket.spec.uses_service or report.code == 0 or report.step != _key(ticket).step:
-            return False
-        return ticket.live_attempt.stop_reason is None
-
-    def _is_told_why(self, report: rq.ProcessEnded) -> bool:
-        """Whether it is known by now why a ticket ended, or nobody asks any more."""
-        ticket = self.state.live.get(report.ticket)
-        return ticket is None or ticket.live_attempt.stop_reason is not None
 
     def _stop_services(self, *, leaves: bool = False) -> None:
         """End the services that no ticket wants any more. `leaves`: the engine is about to, so all of them."""
@@ -421,16 +316,6 @@ class Coordinator:
             self._notice(f"a request met a mistake of ours: {type(error).__name__}: {error}: {request!r}")
             return rq.Refusal("this request met a mistake in parexec; nothing was done")
 
-    def _note_processes(self, now: float) -> None:
-        while self._unidentified and self._unidentified[0][0] <= now:
-            _, key = self._unidentified.popleft()
-            if key.service:
-                self._backend.identify(key)
-                continue
-            ticket = self.state.live.get(key.ticket)
-            if ticket is not None and _key(ticket) == key and ticket.live_attempt.pid is None:
-                self._backend.identify(key)
-
     def _fire_timers(self, now: float) -> None:
         for report in self._timers.due(now):
             if service_of(report.ticket):
@@ -443,24 +328,9 @@ class Coordinator:
             if isinstance(report, rq.BackoffElapsed):
                 self.report([report])
             elif report.step == ticket.asking:
-                self._end_late_check(ticket, report.key)
-            elif _runs(ticket) and report.key == _key(ticket) and (left := self._time_left(ticket)) is not None:
-                if left <= 0:
-                    self.report([report])
-                else:
-                    self._set_timeout(ticket)
-
-    def _time_left(self, ticket: TicketState) -> float | None:
-        """Seconds that the present step of an attempt may still run; None: as long as it takes."""
-        timeout, key = step_timeout(self.state, ticket), _key(ticket)
-        if timeout is None or key in self._put_off:
-            return None
-        return timeout + self._waited.get(key, 0.0) - ticket.live_attempt.step_worked(self.clock.now())
-
-    def _set_timeout(self, ticket: TicketState) -> None:
-        if _runs(ticket) and (left := self._time_left(ticket)) is not None:
-            key = _key(ticket)
-            self._timers.set(self.clock.now() + left, rq.TimeoutElapsed(key.ticket, key.attempt, step=key.step))
+                self.already_done.fire(ticket, report.key)
+            else:
+                self._attempts.fire(ticket, report)
 
     def _record(self, event: ev.AnyEvent) -> None:
         """Apply an event, and keep it to be remembered. Raises if it cannot follow, before anything is written."""
@@ -567,13 +437,13 @@ class Coordinator:
                     lost = rq.ProcessLost(event.ticket, event.attempt, "it never began", began=False, step=step)
                     self.report([lost])
                 case ev.AttemptStopRequested():
-                    self._stop(event, noting=event.why)
+                    self._attempts.stop(event, noting=event.why)
                 case ev.SessionStopping(now=True):
-                    self._kill_all()
+                    self._attempts.kill_all()
                 case _:
                     pass
         self._obeyed = len(self._pending)
-        self._end_checks()
+        self.already_done.end_unwanted()
         self._answer_unremembered()
 
     def _answer_unremembered(self) -> None:
@@ -633,199 +503,53 @@ class Coordinator:
     def _act(self) -> None:
         """Do what the remembered events call for."""
         effects, self._pending_effects = self._pending_effects, []
-        if self.state.live and effects and self.up_to_date is not None:
-            self.up_to_date.something_starts()
+        if self.state.live and effects:
+            self.already_done.something_starts()
         for event in effects:
             if isinstance(event, ev.AttemptEnded) and self.state.file_snapshots:
-                self._note_left(event)
+                self._attempts.note_left(event)
             match event:
                 case ev.CheckStarted():
-                    self._check(self.state.tickets.get(event.ticket), event.step)
+                    self.already_done.ask(self.state.tickets.get(event.ticket), event.step)
                 case ev.AttemptStarted():
-                    self._start(self.state.tickets[event.ticket], ProcessKey(event.ticket, event.attempt))
+                    self._attempts.start(self.state.tickets[event.ticket], ProcessKey(event.ticket, event.attempt))
                 case ev.StepStarted() | ev.RollbackStarted():
                     key = ProcessKey(event.ticket, event.attempt, event.step)
-                    self._start(self.state.tickets[event.ticket], key)
+                    self._attempts.start(self.state.tickets[event.ticket], key)
                 case ev.SnapshotDropped():
                     self._backend.drop_snapshot(ProcessKey(event.ticket, event.attempt))
                 case ev.AttemptEnded(then=Status.succeeded) | ev.TicketApproved():
-                    self._note_success(self.state.tickets.get(event.ticket))
+                    self.already_done.note_success(self.state.tickets.get(event.ticket))
                 case ev.AttemptEnded(then=Status.backoff, retry_at=float(when)):
                     self._timers.set(when, rq.BackoffElapsed(event.ticket))
                 case ev.AttemptStopRequested():
-                    self._stop(event)
+                    self._attempts.stop(event)
                 case ev.SessionStopping(now=True):
-                    self._kill_all()
+                    self._attempts.kill_all()
                 case ev.CheckFrozen() | ev.CheckThawed():
-                    self._freeze_or_thaw_check(self.state.tickets[event.ticket])
+                    self.already_done.freeze_or_thaw(self.state.tickets[event.ticket])
                 case ev.AttemptFrozen() | ev.AttemptThawed():
-                    self._freeze_or_thaw(self.state.tickets[event.ticket], event)
-                case ev.ServiceStarted():
-                    self._services.act(event)
-                    key = ProcessKey.of_service(event.service, event.number)
-                    self._unidentified.append((self.clock.now() + IDENTIFY_AFTER, key))
+                    self._attempts.freeze_or_thaw(event)
                 case (
-                    ev.ServiceFrozen() | ev.ServiceThawed() | ev.ServiceStopRequested() | ev.ServiceEnded()
-                ):  # fmt: skip
+                    ev.ServiceStarted()
+                    | ev.ServiceFrozen()
+                    | ev.ServiceThawed()
+                    | ev.ServiceStopRequested()
+                    | ev.ServiceEnded()
+                ):
                     self._services.act(event)
                 case _:
                     pass
-        if self._put_off:
-            self._start_what_was_put_off()
-        self._end_checks()
-
-    def _note_left(self, event: ev.AttemptEnded) -> None:
-        """Note how an attempt left its files: what others change from now on, no rollback may overwrite unasked."""
-        kept = self.state.file_snapshots.get(event.ticket)
-        if kept is not None and kept.attempt == event.attempt and event.end is not End.rolled_back:
-            self._backend.note_left(ProcessKey(event.ticket, event.attempt))
-
-    def _start_what_was_put_off(self) -> None:
-        for key, waits in list(self._put_off.items()):
-            ticket = self.state.live.get(key.ticket)
-            if ticket is None or _key(ticket) != key:
-                del self._put_off[key]
-            elif waits.resource not in self.state.pressed and not ticket.is_frozen:
-                del self._put_off[key]
-                if waits.resource:
-                    self._waited[key] = self._waited.get(key, 0.0) + self.clock.now() - waits.since
-                self._start(ticket, key)
-
-    def _check(self, ticket: TicketState | None, step: str) -> None:
-        """Find out whether a ticket is done already."""
-        if ticket is None or ticket.asking != step:
-            return  # by now nobody wants to know
-        key = ProcessKey(ticket.id, 0, step)
-        if step.startswith(IF_DONE):
-            self._backend.check_done(key, self.state.plan.workdir, ticket.spec.if_done)
-            return
-        if step.startswith(UP_TO_DATE):
-            if self.up_to_date is not None:
-                self.up_to_date.check(key, ticket)
-            else:
-                self.report([rq.FreshnessChecked(key.ticket, key.attempt, "nothing is remembered", step=step)])
-            return
-        self._backend.start(key, self._pool.check(ticket))
-        self._watch_check(ticket, key)
-
-    def _note_success(self, ticket: TicketState | None) -> None:
-        """Remember what a ticket is now, by which it is up to date later."""
-        if self.up_to_date is None or ticket is None or not ticket.spec.is_asked_by_files:
-            return
-        if ticket.status is Status.succeeded:
-            self.up_to_date.succeeded(ticket)
-
-    def _watch_check(self, ticket: TicketState, key: ProcessKey) -> None:
-        self._checks.add(key)
-        self._set_check_timeout(ticket, key)
-
-    def _check_time_left(self, ticket: TicketState) -> float | None:
-        """Seconds that the `skip_if` of a ticket may still run; None: as long as it takes, or while it is frozen."""
-        timeout, clock = own_timeout(self.state, ticket), ticket.check_clock
-        if timeout is None or clock is None or clock.freeze is not None:
-            return None
-        return timeout - clock.worked(self.clock.now())
-
-    def _set_check_timeout(self, ticket: TicketState, key: ProcessKey) -> None:
-        if (left := self._check_time_left(ticket)) is not None:
-            self._timers.set(self.clock.now() + left, rq.TimeoutElapsed(key.ticket, 0, step=key.step))
-
-    def _end_late_check(self, ticket: TicketState, key: ProcessKey) -> None:
-        """End a `skip_if` that has run too long, unless it was frozen for a part of that."""
-        if (left := self._check_time_left(ticket)) is not None and left <= 0:
-            self._backend.stop(key, 0.0)
-        else:
-            self._set_check_timeout(ticket, key)
-
-    def _freeze_or_thaw_check(self, ticket: TicketState) -> None:
-        if ticket.check_clock is None:
-            return
-        key = ProcessKey(ticket.id, 0, ticket.asking)
-        if ticket.check_clock.freeze is not None:
-            self._backend.freeze(key)
-        else:
-            self._backend.thaw(key)
-            self._set_check_timeout(ticket, key)
-
-    def _end_checks(self) -> None:
-        """End the commands whose answers nobody waits for, or which a stop of the session keeps from going on."""
-        for key in list(self._checks):
-            ticket = self.state.asking.get(key.ticket)
-            is_wanted = ticket is not None and ticket.asking == key.step
-            if ticket is None or not is_wanted or self.state.is_ended_by_stop(ticket):
-                self._checks.discard(key)
-                self._backend.stop(key, 0.0)
-        if self.state.stopping is not None:
-            self._wait_for_no_look()
-
-    def _wait_for_no_look(self) -> None:
-        """A stop does not wait until files are looked at: that may take as long as it takes to read them."""
-        for ticket in list(self.state.asking.values()):
-            if not self.state.is_ended_by_stop(ticket):
-                continue
-            if ticket.asking.startswith(UP_TO_DATE):
-                self.report([rq.FreshnessChecked(ticket.id, 0, "stopped", step=ticket.asking)])
-            elif ticket.asking.startswith(IF_DONE):
-                self.report([rq.DoneChecked(ticket.id, 0, done=False, step=ticket.asking)])
-
-    def _stop(self, event: ev.AttemptStopRequested, *, noting: StopReason | None = None) -> None:
-        ticket = self.state.tickets[event.ticket]
-        if ticket.is_live and ticket.attempts == event.attempt:
-            self._end_process(_key(ticket), 0.0 if event.now else ticket.spec.grace, noting)
-
-    def _end_process(self, key: ProcessKey, grace: float, noting: StopReason | None = None) -> None:
-        """End a process; one that waits for its start has none, and is over."""
-        if self._put_off.pop(key, None) is None:
-            self._backend.stop(key, grace, noting)
-        else:
-            self.report([rq.ProcessLost(key.ticket, key.attempt, "it never began", began=False, step=key.step)])
-
-    def _freeze_or_thaw(self, ticket: TicketState, event: ev.AttemptFrozen | ev.AttemptThawed) -> None:
-        if not ticket.is_live or ticket.attempts != event.attempt:
-            return
-        if isinstance(event, ev.AttemptFrozen):
-            self._backend.freeze(_key(ticket))
-        else:
-            self._backend.thaw(_key(ticket))
-            self._set_timeout(ticket)
-
-    def _kill_all(self) -> None:
-        for ticket in list(self.state.live.values()):
-            self._end_process(_key(ticket), 0.0)
-
-    def _start(self, ticket: TicketState, key: ProcessKey) -> None:
-        if not ticket.is_live or _key(ticket) != key:
-            return  # it was stopped while its start could not be remembered
-        if key.step in WITHOUT_PROCESS:
-            self._do_without_process(ticket)
-            return
-        if ticket.is_frozen:  # the step before ended by itself while it was being frozen
-            self._put_off[key] = _PutOff("", self.clock.now())
-            return
-        self._backend.start(key, self._pool.launch(ticket))
-        self._unidentified.append((self.clock.now() + IDENTIFY_AFTER, key))
-        self._set_timeout(ticket)
-        if ticket.live_attempt.stop_reason is not None:  # asked to stop between the decision and its effect
-            self._backend.stop(key, ticket.spec.grace)
-
-    def _do_without_process(self, ticket: TicketState) -> None:
-        """What the present step of an attempt does, in which no process runs. The last look is for `CheckWatch`."""
-        if ticket.live_attempt.step == RESTORE:
-            self._backend.restore(_key(ticket))
-        elif ticket.live_attempt.step == OUTPUTS:
-            self._backend.check_outputs(_key(ticket), self.state.plan.workdir, ticket.spec.outputs)
+        self._attempts.start_what_was_put_off()
+        self.already_done.end_unwanted()
 
     # -- wait or leave ---------------------------------------------------------------------------------------
 
     def _deadline(self) -> float:
         """Seconds until the loop has something to do even if nothing is reported."""
-        until = min(self._next_idle_check, self._timers.next)
-        if self._unidentified:
-            until = min(until, self._unidentified[0][0])
+        until = min(self._next_idle_check, self._timers.next, self._identifying.next, self._late_failures.next)
         if self.state.finished_at is not None:
             until = min(until, self._awaits_until)
-        if self._delayed:
-            until = min(until, self._delayed[0][0])
         return max(0.0, until - self.clock.now())
 
     async def _wait(self, seconds: float) -> None:

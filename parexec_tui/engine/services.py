@@ -14,6 +14,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ServiceStatus, StopReason
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Backend
+from parexec_tui.engine.identifying import Identifying
 from parexec_tui.engine.pool import Pool
 from parexec_tui.engine.timers import Timers
 
@@ -27,12 +28,19 @@ class ServiceKeeper:
     """Carries out what events say about services."""
 
     def __init__(
-        self, state: SessionState, backend: Backend, pool: Pool, timers: Timers, now: Callable[[], float]
+        self,
+        state: SessionState,
+        backend: Backend,
+        pool: Pool,
+        timers: Timers,
+        identifying: Identifying,
+        now: Callable[[], float],
     ) -> None:
         self._state = state
         self._backend = backend
         self._pool = pool
         self._timers = timers
+        self._identifying = identifying
         self._now = now
 
     def act(self, event: ServiceEvent, noting: StopReason | None = None) -> None:
@@ -86,6 +94,7 @@ class ServiceKeeper:
         if not service.is_alive:
             return  # it was stopped while its start could not be remembered
         self._backend.start(service.key, self._pool.service(service))
+        self._identifying.began(service.key)
         ready = parse_ready(service.spec.ready)
         if isinstance(ready, CommandReady):
             self._backend.start(service.step_key(READY), self._pool.ready(service, ready.run))

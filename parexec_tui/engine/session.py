@@ -21,7 +21,7 @@ from parexec_tui.engine.backends.local.backend import LocalBackend
 from parexec_tui.engine.backends.local.cookie import hook_environment
 from parexec_tui.engine.backends.local.hook_processes import HookProcesses
 from parexec_tui.engine.backends.local.orphans import Orphans
-from parexec_tui.engine.coordinator import Clock, Coordinator, EventSink, Outcome, Tell
+from parexec_tui.engine.coordinator import Coordinator, Outcome
 from parexec_tui.engine.lifecycle.admission import StartLock, admit, admit_again
 from parexec_tui.engine.lifecycle.beginning import Beginning, EngineOptions, begin_new, take_over
 from parexec_tui.engine.lifecycle.footing import Footing, engine_elsewhere
@@ -42,7 +42,9 @@ from parexec_tui.engine.measure.sampling import SampleLoop, SampleTap
 from parexec_tui.engine.pool import Pool
 from parexec_tui.engine.serve.hooks import HookRunner
 from parexec_tui.engine.serve.server import open_server
+from parexec_tui.engine.sinks import EventSink, Tell
 from parexec_tui.engine.threads import in_thread
+from parexec_tui.engine.timers import Clock
 from parexec_tui.engine.up_to_date import UpToDate
 from parexec_tui.paths import SessionFolder, registry_file, session_folder
 from parexec_tui.registry.errors import RegistryError, SessionOwned, StateLost
@@ -210,7 +212,7 @@ async def _drive(
         footing = Footing(session_folder(session), registry.file)
         coordinator.find_loss = footing.problem_lately
         up_to_date = UpToDate(nursery, backend, registry.file, session, begin.state, coordinator.submit_reports)
-        coordinator.up_to_date = up_to_date
+        coordinator.already_done.up_to_date = up_to_date
         nursery.start_soon(_look_after_files, registry, footing, coordinator)
         if begin.recovers:
             await _recover(begin, coordinator, backend, sink.notice)

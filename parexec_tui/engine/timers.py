@@ -1,13 +1,25 @@
-"""What has to be reported at a certain time."""
+"""The time of an engine, and what has to be reported at a certain time."""
 
 import heapq
 import math
 from collections.abc import Iterator
 from itertools import count
 
+import trio
+
 from parexec_tui.core.wire.requests import BackoffElapsed, TimeoutElapsed
 
 Due = TimeoutElapsed | BackoffElapsed
+
+
+class Clock:
+    """Seconds since the epoch that never jump: read once, then counted by trio's clock."""
+
+    def __init__(self, wall: float) -> None:
+        self._offset = wall - trio.current_time()
+
+    def now(self) -> float:
+        return trio.current_time() + self._offset
 
 
 class Timers:

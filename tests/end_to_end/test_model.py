@@ -37,10 +37,11 @@ from parexec_tui.core.state.status import LIVE, TERMINAL, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import VERSION, Answer, Farewell, Happened, Hello, Question, Request, Welcome
-from parexec_tui.engine.coordinator import Clock, Coordinator
+from parexec_tui.engine.coordinator import Coordinator
 from parexec_tui.engine.pool import Pool
 from parexec_tui.engine.serve.hub import Hub
 from parexec_tui.engine.serve.server import open_server
+from parexec_tui.engine.timers import Clock
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
 from parexec_tui.text.report import session_report

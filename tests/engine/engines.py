@@ -17,8 +17,8 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import codec
 from parexec_tui.engine.backends.local.cookie import COOKIE
-from parexec_tui.engine.coordinator import EventSink
 from parexec_tui.engine.session import Result, resume_session
+from parexec_tui.engine.sinks import EventSink
 from parexec_tui.paths import registry_file, session_folder, state_home
 from parexec_tui.registry.errors import RegistryMissing
 from parexec_tui.registry.lock import is_owned

@@ -22,8 +22,9 @@ from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.engine.coordinator import AWAIT, LEAVE_AFTER, Clock, Coordinator, Outcome
+from parexec_tui.engine.coordinator import AWAIT, LEAVE_AFTER, Coordinator, Outcome
 from parexec_tui.engine.pool import IDLE_TIMEOUT, Pool
+from parexec_tui.engine.timers import Clock
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError
 from parexec_tui.registry.registry import Registry
 from tests.engine.fakes import FakeBackend

@@ -23,10 +23,10 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends import boot
 from parexec_tui.engine.backends.backend import Backend, Ended, OutOfReachError
-from parexec_tui.engine.coordinator import EventSink
 from parexec_tui.engine.journal import Journal
 from parexec_tui.engine.lifecycle.recovery import adopt, adopt_service
 from parexec_tui.engine.lifecycle.watcher import forget
+from parexec_tui.engine.sinks import EventSink
 from parexec_tui.paths import ends_with_engine, registry_file, session_folder
 from parexec_tui.registry.errors import RegistryError, SessionOwned
 from parexec_tui.registry.lock import SessionLock

@@ -14,8 +14,8 @@ from parexec_tui.engine import session
 from parexec_tui.engine.backends.backend import Backend
 from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.backends.pipe.backend import PipeBackend, runner_command
-from parexec_tui.engine.coordinator import EventSink
 from parexec_tui.engine.measure import monitor
+from parexec_tui.engine.sinks import EventSink
 from parexec_tui.paths import session_folder
 from tests.engine.backends.worlds import WITHIN, Engine, World, key
 from tests.engine.engines import code_of, exists, log_of, ticket

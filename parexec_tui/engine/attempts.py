@@ -1,0 +1,167 @@
+"""What is done about attempts: the processes of their steps are started, frozen, stopped, and given their time.
+
+The rules are in the core: `schedule.dispatcher` starts an attempt, `rules.reports` says what follows.
+"""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.process_key import OUTPUTS, RESTORE, WITHOUT_PROCESS, ProcessKey
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import End, Status, StopReason
+from parexec_tui.core.state.steps import step_timeout
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends.backend import Backend
+from parexec_tui.engine.identifying import Identifying
+from parexec_tui.engine.pool import Pool
+from parexec_tui.engine.timers import Timers
+
+
+def present_key(ticket: TicketState) -> ProcessKey:
+    """The process that runs the present step of the current attempt."""
+    return ProcessKey(ticket.id, ticket.attempts, ticket.live_attempt.step)
+
+
+def _runs(ticket: TicketState) -> bool:
+    """Whether the clock of its timeout runs."""
+    return ticket.is_live and ticket.status is not Status.stopping and not ticket.is_frozen
+
+
+class _PutOff(Struct, frozen=True):
+    """A start that has to wait until the host is relieved, or its ticket thawed."""
+
+    resource: str
+    """As in HostPressed; empty: the ticket is frozen."""
+    since: float
+
+
+class AttemptKeeper:
+    """Carries out what events say about attempts."""
+
+    def __init__(
+        self,
+        state: SessionState,
+        backend: Backend,
+        pool: Pool,
+        timers: Timers,
+        identifying: Identifying,
+        now: Callable[[], float],
+        report: Callable[[Sequence[rq.AnyReport]], None],
+    ) -> None:
+        self._state = state
+        self._backend = backend
+        self._pool = pool
+        self._timers = timers
+        self._identifying = identifying
+        self._now = now
+        self._report = report
+        self._put_off: dict[ProcessKey, _PutOff] = {}
+        """Gates and rollbacks that are started when the host has enough of what it was short of, or when their
+        tickets are thawed."""
+        self._waited: dict[ProcessKey, float] = {}
+        """Seconds for which they were put off: they do not count for a time-out."""
+
+    def watch_over(self, ticket: TicketState) -> None:
+        """Set the clock of an attempt that was there before this engine."""
+        self._set_timeout(ticket)
+        if ticket.live_attempt.step in WITHOUT_PROCESS:
+            self._do_without_process(ticket)
+        elif ticket.live_attempt.stop_reason is not None:
+            self._backend.stop(present_key(ticket), ticket.spec.grace)
+
+    def put_off(self, report: rq.ProcessEnded) -> None:
+        """After the host was short of something for the start of a step: if the attempt goes on, start it later."""
+        ticket = self._state.live.get(report.ticket)
+        if ticket is not None and present_key(ticket) == report.key:  # a step after the command: that is not lost
+            self._put_off[report.key] = _PutOff(report.host_short_of, self._now())
+
+    def start_what_was_put_off(self) -> None:
+        for key, waits in list(self._put_off.items()):
+            ticket = self._state.live.get(key.ticket)
+            if ticket is None or present_key(ticket) != key:
+                del self._put_off[key]
+            elif waits.resource not in self._state.pressed and not ticket.is_frozen:
+                del self._put_off[key]
+                if waits.resource:
+                    self._waited[key] = self._waited.get(key, 0.0) + self._now() - waits.since
+                self.start(ticket, key)
+
+    def start(self, ticket: TicketState, key: ProcessKey) -> None:
+        """Start a step."""
+        if not ticket.is_live or present_key(ticket) != key:
+            return  # it was stopped while its start could not be remembered
+        if key.step in WITHOUT_PROCESS:
+            self._do_without_process(ticket)
+            return
+        if ticket.is_frozen:  # the step before ended by itself while it was being frozen
+            self._put_off[key] = _PutOff("", self._now())
+            return
+        self._backend.start(key, self._pool.launch(ticket))
+        self._identifying.began(key)
+        self._set_timeout(ticket)
+        if ticket.live_attempt.stop_reason is not None:  # asked to stop between the decision and its effect
+            self._backend.stop(key, ticket.spec.grace)
+
+    def _do_without_process(self, ticket: TicketState) -> None:
+        """What the present step of an attempt does, in which no process runs. The last look is for `CheckWatch`."""
+        if ticket.live_attempt.step == RESTORE:
+            self._backend.restore(present_key(ticket))
+        elif ticket.live_attempt.step == OUTPUTS:
+            self._backend.check_outputs(present_key(ticket), self._state.plan.workdir, ticket.spec.outputs)
+
+    def stop(self, event: ev.AttemptStopRequested, *, noting: StopReason | None = None) -> None:
+        ticket = self._state.tickets[event.ticket]
+        if ticket.is_live and ticket.attempts == event.attempt:
+            self._end_process(present_key(ticket), 0.0 if event.now else ticket.spec.grace, noting)
+
+    def kill_all(self) -> None:
+        for ticket in list(self._state.live.values()):
+            self._end_process(present_key(ticket), 0.0)
+
+    def _end_process(self, key: ProcessKey, grace: float, noting: StopReason | None = None) -> None:
+        """End a process; one that waits for its start has none, and is over."""
+        if self._put_off.pop(key, None) is None:
+            self._backend.stop(key, grace, noting)
+        else:
+            self._report([rq.ProcessLost(key.ticket, key.attempt, "it never began", began=False, step=key.step)])
+
+    def freeze_or_thaw(self, event: ev.AttemptFrozen | ev.AttemptThawed) -> None:
+        ticket = self._state.tickets[event.ticket]
+        if not ticket.is_live or ticket.attempts != event.attempt:
+            return
+        if isinstance(event, ev.AttemptFrozen):
+            self._backend.freeze(present_key(ticket))
+        else:
+            self._backend.thaw(present_key(ticket))
+            self._set_timeout(ticket)
+
+    def note_left(self, event: ev.AttemptEnded) -> None:
+        """Note how an attempt left its files: what others change from now on, no rollback may overwrite unasked."""
+        kept = self._state.file_snapshots.get(event.ticket)
+        if kept is not None and kept.attempt == event.attempt and event.end is not End.rolled_back:
+            self._backend.note_left(ProcessKey(event.ticket, event.attempt))
+
+    # -- time-outs -------------------------------------------------------------------------------------------
+
+    def fire(self, ticket: TicketState, report: rq.TimeoutElapsed) -> None:
+        """After the time of the present step has passed; if it was too early, set it again."""
+        if _runs(ticket) and report.key == present_key(ticket) and (left := self._time_left(ticket)) is not None:
+            if left <= 0:
+                self._report([report])
+            else:
+                self._set_timeout(ticket)
+
+    def _time_left(self, ticket: TicketState) -> float | None:
+        """Seconds that the present step of an attempt may still run; None: as long as it takes."""
+        timeout, key = step_timeout(self._state, ticket), present_key(ticket)
+        if timeout is None or key in self._put_off:
+            return None
+        return timeout + self._waited.get(key, 0.0) - ticket.live_attempt.step_worked(self._now())
+
+    def _set_timeout(self, ticket: TicketState) -> None:
+        if _runs(ticket) and (left := self._time_left(ticket)) is not None:
+            key = present_key(ticket)
+            self._timers.set(self._now() + left, rq.TimeoutElapsed(key.ticket, key.attempt, step=key.step))
