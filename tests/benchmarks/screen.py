@@ -221,9 +221,10 @@ THERE_AND_BACK = (b"G", b"g")
 def key_to_paint(terminal: Terminal, presses: int, keys: Sequence[bytes] = UP_AND_DOWN) -> list[float]:
     """Milliseconds from a key to the paint of the cursor, for each press. The first ones warm up.
 
-    A key that calls for no paint would be "answered" by the next one that comes of itself, seconds later. So the cursor
-    begins below the first row, and goes down before it goes up. Under load the rows above it end and go when they are
-    put in order, every 10 s: a `k` just then may find it in the first row, which a `j` that is answered shows.
+    A key that calls for no paint would be "answered" by the next one that comes of itself, seconds later. So the
+    cursor begins below the first row, and goes down before it goes up. Under load the rows above it end and go when
+    they are put in order, every 10 s: a `k` just then may find it in the first row, which a `j` that is answered
+    shows.
     """
     terminal.type(b"jjj")
     time.sleep(1)
