@@ -158,6 +158,7 @@ KILLED = """
 import json, os, signal, sys
 from parexec_tui.engine.journal import Journal
 from parexec_tui.engine.backends.local import snapshot
+from parexec_tui.engine.backends.local.snapshot import content, copies, restoring
 left = int(sys.argv.pop(1))
 def counted(call):
     def wrapper(*args, **more):
@@ -171,7 +172,8 @@ class Os:
     def __getattr__(self, name):
         found = getattr(os, name)
         return counted(found) if name in CALLS else found
-snapshot.os = Os()
+for module in (snapshot, content, copies, restoring):
+    module.os = Os()
 append = Journal.append
 def remember(self, state, events):
     counted(lambda: None)()

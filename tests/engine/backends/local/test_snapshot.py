@@ -16,7 +16,16 @@ from pathlib import Path
 import pytest
 
 from parexec_tui.engine.backends.local import snapshot
-from parexec_tui.engine.backends.local.snapshot import RestoreError, SnapshotError, Taken, drop, restore, take
+from parexec_tui.engine.backends.local.snapshot import (
+    RestoreError,
+    SnapshotError,
+    Taken,
+    copies,
+    drop,
+    restore,
+    restoring,
+    take,
+)
 
 MUCH = 1 << 30
 
@@ -359,7 +368,7 @@ def test_a_restore_that_changed_nothing_though_it_had_to_is_found_out(
 def test_a_copy_is_a_copy_where_blocks_cannot_be_shared(
     work: Path, kept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshot, "_clone", lambda *_: False)
+    monkeypatch.setattr(copies, "_clone", lambda *_: False)
     (work / "file").write_bytes(os.urandom(3_000_000))
     was = tree(work)
     snap(kept, work, "file")
@@ -379,8 +388,8 @@ def test_of_a_snapshot_that_fails_nothing_is_left(work: Path, kept: Path, monkey
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return copied[-1]
 
-    copy = snapshot._copy
-    monkeypatch.setattr(snapshot, "_copy", full)
+    copy = copies.copy
+    monkeypatch.setattr(copies, "copy", full)
     with pytest.raises(OSError, match="No space left"):
         snap(kept, work, "*")
     assert len(copied) == 2
@@ -395,12 +404,12 @@ def test_what_does_not_fit_is_not_even_begun(work: Path, kept: Path, monkeypatch
         asked.append((size, list((kept.parent / "T.1.new" / "files").iterdir())))
         raise SnapshotError("no room")
 
-    monkeypatch.setattr(snapshot, "_clone", lambda *_: False)
+    monkeypatch.setattr(copies, "_clone", lambda *_: False)
     with pytest.raises(SnapshotError, match="no room"):
         take(kept, str(work), ("file",), limit=MUCH, room=room)
     assert asked == [(5000, [])]
     assert list(kept.parent.iterdir()) == []
-    monkeypatch.setattr(snapshot, "_clone", lambda *_: True)
+    monkeypatch.setattr(copies, "_clone", lambda *_: True)
     take(kept, str(work), ("file",), limit=MUCH, room=room)
     assert len(asked) == 1, "shared blocks take no room"
 
@@ -435,7 +444,7 @@ def test_what_a_named_link_to_a_file_leads_to_is_kept_as_well(work: Path, kept: 
 
 
 def test_a_file_with_holes_keeps_them(work: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshot, "_clone", lambda *_: False)
+    monkeypatch.setattr(copies, "_clone", lambda *_: False)
     size = 3 << 30
     file = work / "sparse"
 
@@ -530,7 +539,7 @@ def test_a_link_that_somebody_planted_is_not_followed(
     def plant(path: str) -> None:
         Path(path).symlink_to(victim)
 
-    monkeypatch.setattr(snapshot, "_remove_leftover", plant)
+    monkeypatch.setattr(restoring, "_remove_leftover", plant)
     with pytest.raises(RestoreError, match="file: File exists"):
         restore(kept)
     assert victim.read_text() == "precious"

@@ -8,8 +8,7 @@ import pytest
 
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.engine.backends.backend import Launch
-from parexec_tui.engine.backends.local import snapshot
-from parexec_tui.engine.backends.local.snapshot import SnapshotError, Taken
+from parexec_tui.engine.backends.local.snapshot import SnapshotError, Taken, copies
 from parexec_tui.engine.backends.local.snapshots import Snapshots
 from parexec_tui.paths import SessionFolder
 
@@ -25,7 +24,7 @@ def work(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def snapshots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Snapshots:
-    monkeypatch.setattr(snapshot, "_clone", lambda *_: False)
+    monkeypatch.setattr(copies, "_clone", lambda *_: False)
     folder = SessionFolder(tmp_path / "session")
     folder.path.mkdir()
     return Snapshots(folder)
