@@ -63,6 +63,8 @@ class Priority(Enum):
 
 _RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 
+OnSilence = Literal["warn", "retry", "stop"]
+
 Words = Annotated[tuple[str, ...], Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 CountFromOne = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
@@ -249,6 +251,20 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         Duration | None,
         Meta(description="How long its command, its `skip_if` and its `rollback` may take, each; absent: for ever."),
     ] = None
+    silence: Annotated[
+        Duration | None,
+        Meta(
+            description="How long its command may print nothing before `on_silence` happens; 0: for ever; absent: as "
+            "its agent type says."
+        ),
+    ] = None
+    on_silence: Annotated[
+        OnSilence | None,
+        Meta(
+            description="When its command has printed nothing for `silence`: tell a person, stop it as a failure "
+            "that its retries may take back, or stop it for good; absent: as its agent type says, else warn."
+        ),
+    ] = None
     expect_codes: Annotated[
         tuple[ExitCode, ...],
         Meta(min_length=1, description="Exit codes of its command that count as success, all of them."),
@@ -373,6 +389,15 @@ class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     ] = None
     env: Annotated[dict[str, str], Meta(description="Environment variables, over those of the engine.")] = {}
     cwd: Annotated[str | None, Meta(description="The folder its tickets run in, seen from the workdir.")] = None
+    silence: Annotated[
+        Duration | None,
+        Meta(
+            description="How long the command of a ticket may print nothing, if that does not say; absent: for ever."
+        ),
+    ] = None
+    on_silence: Annotated[
+        OnSilence | None, Meta(description="What happens then, unless the ticket says; absent: a person is told.")
+    ] = None
     gates: Annotated[
         Gates, Meta(description="Gates of every ticket that an agent of this type runs, before the ticket's own.")
     ] = ()

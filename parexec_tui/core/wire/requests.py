@@ -395,6 +395,13 @@ class LogFlooded(Report, frozen=True, gc=False, tag="log_flooded"):
     """True: the disk is short already, so there is no time for a grace."""
 
 
+class LogSilent(Report, frozen=True, gc=False, tag="silent"):
+    """The command prints nothing, or prints again."""
+
+    seconds: float
+    """For how long it has printed nothing, without the time it was frozen; 0: it prints again."""
+
+
 class TimeoutElapsed(Report, frozen=True, gc=False, tag="timed_out"):
     """The attempt used up the timeout of its ticket."""
 
@@ -465,6 +472,7 @@ AnyReport = (
     | StraysFound
     | LogTooLong
     | LogFlooded
+    | LogSilent
     | TimeoutElapsed
     | BackoffElapsed
     | DiskMeasured

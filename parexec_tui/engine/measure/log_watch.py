@@ -1,7 +1,7 @@
 """Keeps what tickets print within bounds, so that it does not fill the disk.
 
 A log that is longer than the plan's `max_log` is cut in its middle. An attempt whose log would nevertheless bring the
-disk below `min_free_disk` is stopped.
+disk below `min_free_disk` is stopped. What it finds tells as well how long a command has printed nothing.
 
 The output of a process goes straight to its file, so all that can be done is to look at sizes, again and again: the
 more often, the faster logs grow and the less room there is. What ended is looked at once more. A look costs one
@@ -23,6 +23,7 @@ from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Backend, LogReading, LogSize
+from parexec_tui.engine.measure.silence import SilenceWatch
 
 LONGEST, QUIET, SHORTEST = 1.0, 0.2, 0.05
 """Seconds between two looks: at most; at least, while no log grows; at least."""
@@ -79,6 +80,7 @@ class LogWatch:
         self._uncut = set[ProcessKey]()
         """What could not be cut."""
         self._killed = set[ProcessKey]()
+        self._silence = SilenceWatch(state, now)
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
@@ -98,6 +100,7 @@ class LogWatch:
             floods = list(self._floods(reading, rates))
             if floods:
                 self._submit(floods)
+            self._submit(self._silence.look(reading.logs))
             self._submit([report for log in reading.logs if (report := await self._cut(log, reading)) is not None])
             self._remember(reading, cut_before)
             return SHORTEST if floods else self._pause(reading, sum(rates.values()))

@@ -51,7 +51,7 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
     "When it fails": (
         "retries", "retry_on", "retry_delay", "allow_failure", "on_fail", "rollback", "snapshot", "snapshot_limit",
     ),
-    "Time and output": ("estimate", "timeout", "grace", "progress", "max_log"),
+    "Time and output": ("estimate", "timeout", "silence", "on_silence", "grace", "progress", "max_log"),
 }  # fmt: skip
 
 

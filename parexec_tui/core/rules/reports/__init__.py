@@ -25,6 +25,7 @@ from parexec_tui.core.rules.reports.processes import (
     on_process_started,
     on_strays_found,
 )
+from parexec_tui.core.rules.reports.silence import on_log_silent
 from parexec_tui.core.rules.reports.taking_back import snapshot_made, taken_back_first
 from parexec_tui.core.rules.reports.timers import on_backoff_elapsed, on_idle_elapsed, on_timeout
 from parexec_tui.core.rules.services import on_service_report
@@ -67,6 +68,7 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.StraysFound: on_strays_found,
     rq.LogTooLong: on_log_too_long,
     rq.LogFlooded: on_log_flooded,
+    rq.LogSilent: on_log_silent,
     rq.TimeoutElapsed: on_timeout,
     rq.BackoffElapsed: on_backoff_elapsed,
     rq.DiskMeasured: on_disk_measured,

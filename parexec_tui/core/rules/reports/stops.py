@@ -3,11 +3,12 @@
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.rules.reports.ends import Exit, StepReport, attempt_ended
-from parexec_tui.core.rules.reports.failures import failed
+from parexec_tui.core.rules.reports.failures import failed, failed_for_good
 from parexec_tui.core.rules.reports.gates import gate_failed
 from parexec_tui.core.rules.reports.logs import FLOODED, failed_as_flood
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.silence import on_silence
 from parexec_tui.core.state.status import End, Status, StopReason
 from parexec_tui.core.state.steps import gate_step, step_timeout
 from parexec_tui.core.state.tickets import TicketState
@@ -50,6 +51,10 @@ def _ended_for(
             return [attempt_ended(ticket, report, End.stopped, Status.waiting, now, reason=why)]
         case "check":
             return failed(state, ticket, report, End.failed, ticket.live_attempt.reason or "a check failed", now)
+        case "silent":
+            why = ticket.live_attempt.reason
+            end = failed if on_silence(state, ticket) == "retry" else failed_for_good
+            return end(state, ticket, report, End.failed, why, now)
         case "flooding":
             why = ticket.live_attempt.reason or FLOODED
             return failed_as_flood(state, ticket, report, why, now)
