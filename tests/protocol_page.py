@@ -22,7 +22,15 @@ from parexec_tui.core.wire import protocol, requests
 PAGE = Path(__file__).parents[1] / "parexec_tui" / "docs" / "protocol.md"
 BEGIN, END = "<!-- protocol: written by tests/protocol_page.py -->", "<!-- end of protocol -->"
 
-_FACTS = (protocol.StatusReport, Eta, protocol.HoldFact, protocol.AgentFact, protocol.FailureFact, protocol.Viewer)
+_FACTS = (
+    protocol.StatusReport,
+    Eta,
+    protocol.HoldFact,
+    protocol.AgentFact,
+    protocol.StepReport,
+    protocol.FailureFact,
+    protocol.Viewer,
+)
 _SAMPLES = (protocol.HostSample, protocol.DiskSample, protocol.Usage)
 
 _WIDTH = 118

@@ -110,17 +110,15 @@ def show(session: str | None, as_json: bool) -> None:
     from parexec_tui.core.wire import codec
     from parexec_tui.registry.lock import note_engine
     from parexec_tui.text.report import report_lines, session_report
-    from parexec_tui.text.step_reports import STEP_KINDS, step_reports
     from parexec_tui.text.words import is_ascii_only
 
     with open_registry() as registry:
         row = resolve_past(registry, session)
         past = _replay(registry, row.session)
-        steps = step_reports(registry.events_of_kinds(row.session, *STEP_KINDS))
     troubles = _troubles([row])
     note_engine(past.state)
     me = "" if as_json else own_signature()
-    report = session_report(past.state, me, steps)
+    report = session_report(past.state, me)
     state = status_of(replace(row, status=past.state.status))
     report = replace(report, state=state, trouble=troubles.get(row.session, ""))
     if as_json:

@@ -177,7 +177,8 @@ def _agents(agents: Sequence[AgentFact], room: int) -> Iterator[str]:
     width = max((len(agent.id) for agent in shown), default=0)
     for agent in shown:
         far = f"  {progress_text(agent.progress)}" if agent.progress is not None else ""
-        yield f"  {agent.id:<{width}}  {agent.status:<11}  {agent.ticket or ''}{far}".rstrip()
+        step = f"  {agent.step}" if agent.step else ""
+        yield f"  {agent.id:<{width}}  {agent.status:<11}  {agent.ticket or ''}{step}{far}".rstrip()
     if (more := len(told) - len(shown)) > 0:
         yield f"  and {more} more"
 

@@ -1,9 +1,8 @@
 """A session as facts: for `show`, `status` and `why`, as text and as JSON."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
-from types import MappingProxyType
+from itertools import chain, islice
 
 from msgspec import Struct, field
 
@@ -20,7 +19,7 @@ from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ENDED_BADLY, PENDING, TABLE, TERMINAL, AgentStatus, Status
-from parexec_tui.core.state.steps import first_step
+from parexec_tui.core.state.steps import first_step, step_text
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import (
     AgentFact,
@@ -30,11 +29,12 @@ from parexec_tui.core.wire.protocol import (
     Roots,
     ServiceFact,
     StatusReport,
+    StepReport,
 )
 from parexec_tui.outputs.log_lines import final_state
 from parexec_tui.outputs.output import Output, output_of
 from parexec_tui.text.services import fact_text
-from parexec_tui.text.step_reports import StepReport, step_line
+from parexec_tui.text.steps import step_line, step_reports
 from parexec_tui.text.words import (
     clock,
     day_and_clock,
@@ -58,6 +58,9 @@ _MAX_FAILURES = 100
 
 
 _MAX_ROOTS = 20
+
+_MAX_STEPS = 100
+"""Tickets whose steps are in a status report, for the same reason."""
 
 
 class SnapshotFact(Struct, frozen=True):
@@ -171,13 +174,9 @@ def told_step(ticket: TicketState, attempt: int) -> str:
     return first_step(ticket)
 
 
-def session_report(
-    state: SessionState, me: str = "", steps: Mapping[str, Sequence[StepReport]] = MappingProxyType({})
-) -> SessionReport:
-    """Everything about a session. If no engine is there, that is to be noted in the state before.
-
-    `me` as for `why`. `steps`: see `step_reports`.
-    """
+def session_report(state: SessionState, me: str = "") -> SessionReport:
+    """Everything about a session. If no engine is there, that is to be noted in the state before. `me` as for
+    `why`."""
     return SessionReport(
         session=state.session,
         plan=state.plan.settings.name,
@@ -192,7 +191,7 @@ def session_report(
         retried=state.retried,
         serialised=state.serialised,
         busy_seconds=round(state.busy_for, 3),
-        tickets=[_ticket(state, ticket, me, steps.get(ticket.id, ())) for ticket in state.tickets.values()],
+        tickets=[_ticket(state, ticket, me) for ticket in state.tickets.values()],
         agents=[
             AgentReport(
                 agent.id,
@@ -249,7 +248,7 @@ def status_report(state: SessionState, now: float) -> StatusReport:
         no_eta=no_eta_reason(state),
         holds=list(_holds(state)),
         agents=[
-            AgentFact(each.id, str(status), each.ticket)
+            AgentFact(each.id, str(status), each.ticket, step=_step(state, each.ticket))
             for each in state.agents.values()
             if (status := state.status_of(each)) is not AgentStatus.stopped
         ],
@@ -274,7 +273,21 @@ def status_report(state: SessionState, now: float) -> StatusReport:
         services=list(map(partial(_service, state), state.services.values())),
         ready=waits.ready,
         held=waits.held,
+        steps={id_: step_reports(state, id_) for id_ in islice(_with_steps(state), _MAX_STEPS)},
     )
+
+
+def _step(state: SessionState, id_: str | None) -> str:
+    """The check that the ticket of an agent is at, in words."""
+    return step_text(state, state.live[id_]) if id_ in state.live else ""
+
+
+def _with_steps(state: SessionState) -> Iterator[str]:
+    """The tickets that had more steps than their command: the live ones, then those where that changed last."""
+    if not state.steps:
+        return iter(())
+    live = [id_ for id_ in chain(state.live, state.asking) if id_ in state.steps]
+    return chain(live, (id_ for id_ in reversed(state.steps) if id_ not in live))
 
 
 def _holds(state: SessionState) -> Iterator[HoldFact]:
@@ -306,7 +319,7 @@ def roots_report(state: SessionState, tickets: Iterable[str]) -> Roots:
     return Roots([waiting_for(state, root) for root in found], of)
 
 
-def _ticket(state: SessionState, ticket: TicketState, me: str, steps: Sequence[StepReport]) -> TicketReport:
+def _ticket(state: SessionState, ticket: TicketState, me: str) -> TicketReport:
     waits = ticket.status in PENDING or ticket.status is Status.approval
     attempt = ticket.attempt
     cut = state.cut_logs.get(ticket.id)
@@ -342,7 +355,7 @@ def _ticket(state: SessionState, ticket: TicketState, me: str, steps: Sequence[S
         note=ticket.note,
         at_end=ticket.spec.finally_,
         snapshot=SnapshotFact(kept.attempt, kept.files, kept.size) if (kept := state.snapshot_of(ticket)) else None,
-        steps=steps,
+        steps=step_reports(state, ticket.id),
     )
 
 

@@ -40,6 +40,8 @@ def test_show_tells_of_steps(tmp_path: Path) -> None:
     assert a["snapshot"]["attempt"] == 1
     assert (b["finally"], "steps" in b) == (True, False)
     assert [(step["step"], step["passed"]) for step in c["steps"]] == [("run", False), ("rollback", True)]
+    status: dict[str, Any] = json.loads(parexec("status", "--json", cwd=tmp_path))
+    assert status["steps"] == {"A": a["steps"], "C": c["steps"]}
     text = parexec("show", cwd=tmp_path)
     assert "gate-1 lint  did not pass in " in text
     assert "A.1.gate-1.log" in text

@@ -10,6 +10,7 @@ from parexec_tui.core.state.services import count_user
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import note_stall
 from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, Status
+from parexec_tui.core.state.step_history import end_question
 from parexec_tui.core.state.tickets import TicketState
 
 
@@ -78,6 +79,7 @@ def stop_asking(state: SessionState, ticket: TicketState) -> None:
     """Nobody waits any more for the answer whether a ticket is done already."""
     kind = next(kind for kind in CONDITIONS if ticket.asking.startswith(kind))
     was_frozen = ticket.is_check_frozen
+    end_question(state, ticket, state.now)
     ticket.asking, ticket.check_clock = "", None
     if was_frozen:
         note_stall(state, ticket)

@@ -33,6 +33,7 @@ from parexec_tui.core.state.status import (
     SessionStatus,
     Status,
 )
+from parexec_tui.core.state.step_record import StepRecord
 from parexec_tui.core.state.tickets import TicketState
 
 DEFAULT_ESTIMATE: Final = 60.0
@@ -163,6 +164,8 @@ class SessionState:
         """What was asked about the state as it is now, and found. `apply` empties it."""
         self.stall_findings: Findings = {}
         """The same of what follows from the marks of stalled tickets alone. `note_stall` empties it."""
+        self.steps: dict[str, tuple[StepRecord, ...]] = {}
+        """{ticket: what became of its steps}, the one where that changed last at the end. See `step_history`."""
         self.held_tickets: dict[str, TicketState] = {}
         """Tickets with a hold of their own, in the order of the holds; also those that are over by now."""
         self.holdings = Holdings(plan.resources.amounts, plan.resources.units)

@@ -279,6 +279,29 @@ class AgentFact(Struct, frozen=True):
     """What it runs."""
     progress: Progress | None = None
     """How far that is; null: its output does not tell."""
+    step: str = ""
+    """The check that it is at, in words: `gate 2 of 3: lint`; empty while its command runs."""
+
+
+class StepReport(Struct, frozen=True, omit_defaults=True):
+    """A step of the newest attempt of a ticket, or a question before the first one whether it is done."""
+
+    step: str
+    """As in the names of logs: `run`, `outputs`, `gate-1`, `skip-if`, `rollback`."""
+    title: str = ""
+    """Of a gate: what people call it."""
+    number: int = 0
+    """Of a gate: which one it is, counted from 1."""
+    of: int = 0
+    """Of a gate: how many there are."""
+    passed: bool | None = None
+    """null: it is not over, or was ended before it could tell."""
+    seconds: float | None = None
+    """How long it ran, without the time it was frozen; null: it is not over."""
+    reason: str = ""
+    """Why it did not pass; of a question, the answer."""
+    log: str | None = None
+    """The name of its log, in the folder of the session; null: no process runs in it."""
 
 
 class ServiceFact(Struct, frozen=True):
@@ -404,3 +427,6 @@ class StatusReport(Struct, frozen=True):
     services: list[ServiceFact] = []
     no_eta: str = ""
     """Why `eta` is None, if it stays so until a person acts: `agent-1 held`."""
+    steps: dict[str, tuple[StepReport, ...]] = {}
+    """The steps of tickets that had more of them than their command: of those that are live, then of those whose
+    steps changed last. At most 100 tickets; `parexec show --json` has all."""

@@ -82,6 +82,7 @@ def _replace_gates(state: SessionState, whole: Mapping[str, Ticket], at: float) 
         if attempts := tickets.pop(id_).attempts:
             state.past_attempts[id_] = attempts
         state.held_tickets.pop(id_, None)
+        state.steps.pop(id_, None)
     for id_, spec in whole.items():
         if not is_gate_ticket(id_):
             continue
@@ -112,6 +113,7 @@ def _replace_tickets(state: SessionState, event: ev.PlanAmended) -> None:
         if attempts := state.tickets.pop(id_).attempts:
             state.past_attempts[id_] = attempts
         state.held_tickets.pop(id_, None)
+        state.steps.pop(id_, None)
     for id_, spec in event.added.items():
         ticket = state.tickets[id_] = state.new_ticket(id_, spec)
         ticket.attempts = state.past_attempts.pop(id_, 0)

@@ -17,6 +17,7 @@ from parexec_tui.core.state.reservation import count_start
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import note_stall
 from parexec_tui.core.state.status import INFRASTRUCTURE, PENDING, End, Status
+from parexec_tui.core.state.step_history import begin_attempt, begin_step, end_attempt, end_step, note_command
 from parexec_tui.core.state.steps import is_next_start, is_rollback, takes_back
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.state.transitions import (
@@ -46,6 +47,7 @@ def on_attempt_started(state: SessionState, event: ev.AttemptStarted) -> None:
     ticket.ended, ticket.end, ticket.reason, ticket.snapshot = None, None, "", None
     ticket.conflict_at = None
     ticket.is_asked = True
+    begin_attempt(state, ticket)
     move(state, ticket, Status.running, event.at)
     count_start(state, ticket, event.at)
 
@@ -68,6 +70,7 @@ def _attempt_at(state: SessionState, event: ev.AttemptSpawned | ev.StepEnded) ->
 
 def on_step_ended(state: SessionState, event: ev.StepEnded) -> None:
     attempt = _attempt_at(state, event)
+    end_step(state, state.live[event.ticket], event)
     attempt.failed_tries += not event.passed
     if is_rollback(event.step):
         attempt.rollback_problem = event.reason
@@ -87,6 +90,8 @@ def on_step_started(state: SessionState, event: ev.StepStarted) -> None:
         raise IllegalEventError(f"{event!r}: nothing is being taken back")
     attempt.stop_reason, attempt.stop_by, attempt.stop_since = None, "", 0.0  # only this step was to end
     attempt.rollbacks += is_rollback(event.step)
+    note_command(state, ticket)
+    begin_step(state, ticket, event.step, event.title, event.number, event.of)
     attempt.begin_step(event.step, event.at, is_next_start=is_next_start(event.step, attempt.step))
     if ticket.status is not to:
         move(state, ticket, to, event.at)
@@ -144,6 +149,7 @@ def on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
     skipped = following(state, event.skipped, *PENDING)
     thaw(state, ticket, event.at)
     attempt = ticket.live_attempt
+    end_attempt(state, ticket, event)
     attempt.ended, attempt.end, attempt.reason = event.at, event.end, event.reason
     attempt.code, attempt.signal, attempt.error_line = event.code, event.signal, event.error_line
     if takes_back(attempt.step):

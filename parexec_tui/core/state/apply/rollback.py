@@ -7,6 +7,7 @@ from parexec_tui.core.state.indexes import check_types_again, move, take_back, t
 from parexec_tui.core.state.reservation import count_start
 from parexec_tui.core.state.session import Rollback, SessionState
 from parexec_tui.core.state.status import Status
+from parexec_tui.core.state.step_history import begin_step, end_attempt, note_command
 from parexec_tui.core.state.steps import is_rollback, takes_back
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.state.transitions import IllegalEventError, following, moving_ticket, named_ticket
@@ -46,6 +47,7 @@ def on_rollback_started(state: SessionState, event: ev.RollbackStarted) -> None:
     if not takes_back(event.step) or (ticket.is_live and event.outcome is None):
         raise IllegalEventError(f"{event!r}: its step takes nothing back, or its attempt does not end like that")
     if ticket.is_live:
+        note_command(state, ticket)
         thaw(state, ticket, event.at)
     else:
         _live_again(state, ticket, event)
@@ -55,6 +57,9 @@ def on_rollback_started(state: SessionState, event: ev.RollbackStarted) -> None:
     attempt.outcome = event.outcome
     attempt.stop_reason, attempt.stop_by, attempt.stop_since = None, "", 0.0
     attempt.rollbacks += is_rollback(event.step)
+    if event.outcome is not None:
+        end_attempt(state, ticket, event.outcome)
+    begin_step(state, ticket, event.step)
     attempt.begin_step(event.step, event.at, is_next_start=False)
     move(state, ticket, Status.rolling_back, event.at)
 
@@ -68,6 +73,7 @@ def _live_again(state: SessionState, ticket: TicketState, event: ev.RollbackStar
     if ticket.status is not Status.approval:  # that holds them, and is counted, already
         units = take_claims(state, ticket, event, before=units)
         count_start(state, ticket, event.at)
+    note_command(state, ticket)
     before = ticket.attempt
     ticket.attempt = Attempt(before.number, before.agent, event.at, units)
     ticket.attempt.rollbacks, ticket.attempt.step = before.rollbacks, event.step

@@ -7,6 +7,7 @@ from parexec_tui.core.state.reservation import can_be_reserved_for, drop_reserva
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import note_stall
 from parexec_tui.core.state.status import Status
+from parexec_tui.core.state.step_history import begin_question, end_question
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.state.transitions import IllegalEventError, moving_ticket, named_ticket
 
@@ -43,6 +44,7 @@ def on_check_started(state: SessionState, event: ev.CheckStarted) -> None:
     ticket.asking, ticket.check_clock = event.step, CheckClock(event.at)
     ticket.asked += 1
     state.asking[ticket.id] = ticket
+    begin_question(state, ticket, event.step)
 
 
 def on_check_frozen(state: SessionState, event: ev.CheckFrozen) -> None:
@@ -69,6 +71,8 @@ def _clock(state: SessionState, event: ev.CheckFrozen | ev.CheckThawed) -> Check
 
 def on_check_ended(state: SessionState, event: ev.CheckEnded) -> None:
     ticket = _asked_ticket(state, event)
+    answer = event.stale or event.reason or ("asked again" if event.again else "not done yet")
+    end_question(state, ticket, event.at, passed=None if event.again or event.reason else False, reason=answer)
     stop_asking(state, ticket)
     ticket.is_asked = not event.again
     note_approval(state, ticket)
@@ -78,6 +82,7 @@ def on_check_ended(state: SessionState, event: ev.CheckEnded) -> None:
 def on_ticket_satisfied(state: SessionState, event: ev.TicketSatisfied) -> None:
     ticket = moving_ticket(state, event, Status.succeeded)
     _asked_ticket(state, event)
+    end_question(state, ticket, event.at, passed=True, reason=event.reason)
     ticket.is_asked = True
     ticket.ended, ticket.end, ticket.reason = event.at, None, event.reason
     move(state, ticket, Status.succeeded, event.at)
