@@ -7,15 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.plan.resources import Units
 
-_BRACED = re.compile(r"\{([A-Za-z0-9_][A-Za-z0-9_.-]*)\}")
-"""A name in braces: of a placeholder, or of a resource."""
-
-_UNIT = re.compile(r"(?<!\$)\{([A-Za-z0-9_][A-Za-z0-9_.-]*)\}")
+_BRACED = re.compile(r"(?<!\$)\{([A-Za-z0-9_][A-Za-z0-9_.-]*)\}")
+"""A name in braces: of a placeholder, or of a resource. `${name}` is a variable of the shell."""
 
 _NO_UNITS: Mapping[str, Units] = {}
-
-_WORD = re.compile(r"(?<!\$)\{([A-Za-z_][A-Za-z0-9_-]*)\}")
-"""A name in braces that a shell would not take for a variable."""
 
 
 def fill(
@@ -48,7 +43,7 @@ def fill_units(text: str, units: Mapping[str, Units]) -> str:
     """A shell command with `{port}` filled in, for each resource of which the attempt has units; `${port}` stays."""
     if not units or "{" not in text:
         return text
-    return _UNIT.sub(lambda found: write_given(units[found[1]]) if found[1] in units else found[0], text)
+    return _BRACED.sub(lambda found: write_given(units[found[1]]) if found[1] in units else found[0], text)
 
 
 def write_given(units: Units) -> str:
@@ -65,5 +60,5 @@ def is_posix_shell(words: Sequence[str]) -> bool:
 
 
 def words_in_braces(text: str) -> Iterator[str]:
-    """The names that look like placeholders, each once, whether they are or not."""
-    return iter(dict.fromkeys(_WORD.findall(text)))
+    """The names that look like placeholders, each once, whether they are or not. `{0}` does not."""
+    return iter(dict.fromkeys(name for name in _BRACED.findall(text) if not name[0].isdigit()))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parexec_tui.core.plan.claims import Claims, Holdings
-from parexec_tui.core.plan.command import fill, fill_units
+from parexec_tui.core.plan.command import fill, fill_units, words_in_braces
 from parexec_tui.core.plan.model import Amounts, Resources, Ticket
 from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
 from parexec_tui.core.plan.resources import Units, is_port, read_units, unit_variable, write_units
@@ -133,6 +133,14 @@ def test_units_are_filled_in_where_they_stand_in_braces() -> None:
 def test_a_resource_does_not_take_the_place_of_a_placeholder() -> None:
     command = fill(("{ticket}",), Ticket(), id_="T", attempt=1, workdir="/w", units={"ticket": ("7",)})
     assert command == ("T",)
+
+
+def test_a_variable_of_the_shell_is_no_placeholder() -> None:
+    ticket = Ticket(prompt="write")
+    assert (
+        fill(("sh", "-c", "x ${prompt} {prompt}"), ticket, id_="T", attempt=1, workdir="/w")[2] == "x ${prompt} write"
+    )
+    assert list(words_in_braces("${a} {b.c} {0} {b.c} {1.5}")) == ["b.c"]
 
 
 @pytest.mark.parametrize(
