@@ -251,7 +251,7 @@ class VerbContext:
             from parexec_tui.text.words import printable
 
             click.echo(f"parexec: {printable(answer.notice)}", err=True)
-        if answer.events and not would and self._has_no_engine:
+        if answer.events and not would and not self.client.has_engine:
             click.echo(f"no engine runs it; go on: parexec resume {self.client.session}", err=True)
 
     def _say_what_is_left_out(self, answer: "Answer") -> None:
@@ -264,11 +264,6 @@ class VerbContext:
             self.left_out = list(acted.left_out)
         for text in self.left_out:
             click.echo(f"parexec: left out: {printable(text)}", err=True)
-
-    @property
-    def _has_no_engine(self) -> bool:
-        left_session = sys.modules.get("parexec_tui.engine.lifecycle.left_session")  # imported only for one
-        return left_session is not None and isinstance(self.client, left_session.LeftSession)
 
 
 def _preview_lines(answer: "Answer") -> Iterable[str]:

@@ -42,6 +42,11 @@ class FinishedSession:
         self._client: Client | None = None
         self._open = ExitStack()
 
+    @property
+    def has_engine(self) -> bool:
+        """Whether one has taken the session up."""
+        return self._client is not None
+
     def ask(self, request: rq.AnyRequest, *, dry_run: bool = False) -> Answer:
         """Raises Refused, RegistryError, and as `take_up` and `Client.ask` do."""
         if self._client is None:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -20,6 +20,9 @@ from parexec_tui.core.wire.requests import AnyRequest
 
 class Client:
     """A connection that waits for each answer. Not for several threads."""
+
+    has_engine: Final = True
+    """Whether an engine goes on with what is granted: others that answer as this one does have none."""
 
     def __init__(self, session: str, hello: Hello, *, timeout: float = TIMEOUT, samples: bool = False) -> None:
         """`samples`: send samples to `follow` as well. Raises EngineGone, ProtocolError."""

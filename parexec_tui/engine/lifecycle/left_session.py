@@ -6,7 +6,7 @@ No trio here: the command line changes a plan without becoming an engine.
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import msgspec
 
@@ -31,6 +31,8 @@ from parexec_tui.registry.replay import replay
 
 class LeftSession:
     """Takes changes of the plan and approvals as an engine does. Nothing is started: the next engine does that."""
+
+    has_engine: Final = False
 
     def __init__(self, session: str) -> None:
         self.session = session
