@@ -6,8 +6,6 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from shutil import which
 from typing import Any
 
@@ -21,7 +19,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Progress
 from parexec_tui.engine.backends.backend import FreshnessWanted, Identity, Launch, ProgressWanted, Success
 from parexec_tui.engine.backends.boot import boot_id
-from tests.engine.backends.worlds import BACKENDS, Engine, World, key
+from tests.engine.backends.worlds import Engine, World, key
 from tests.engine.engines import PYTHON, WITHIN, exists
 
 pytestmark = pytest.mark.trio
@@ -35,13 +33,6 @@ ESCAPED = f'{PYTHON} -c "{ESCAPE}" & until [ -s escaped ]; do sleep 0.01; done'
 
 WAIT = "echo before; until [ -e go ]; do sleep 0.01; done; echo after; "
 """Runs until the test creates `go`."""
-
-
-@pytest.fixture(params=BACKENDS)
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    made = World(request.param, tmp_path)
-    yield made
-    made.close()
 
 
 # -- start and end ---------------------------------------------------------------------------------------------

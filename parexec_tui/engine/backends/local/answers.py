@@ -1,11 +1,15 @@
-"""Whether something answers at an address: a port that accepts connections, or a server that answers a GET."""
+"""Whether something answers at an address: a port that accepts connections, or a server that answers a GET.
+
+Whether one could listen at a port is asked in `ports`.
+"""
 
 import re
 import ssl
 
 import trio
 
-from parexec_tui.core.plan.services import HttpReady, TcpReady
+from parexec_tui.core.plan.services import HttpReady, TcpReady, parse_ready
+from parexec_tui.engine.backends.local.ports import PortsTakenError
 
 ANSWERS_WITHIN = 2.0
 """Seconds in which an answer must come."""
@@ -22,10 +26,28 @@ async def answers(address: TcpReady | HttpReady) -> bool:
         try:
             stream = await trio.open_tcp_stream(address.host, address.port)
             async with stream:
+                if stream.socket.getsockname() == stream.socket.getpeername():
+                    return False  # Linux may connect a free port to itself
                 return isinstance(address, TcpReady) or await _answers_get(stream, address)
         except (OSError, trio.BrokenResourceError, ssl.SSLError):
             return False
     return False
+
+
+async def refuse_answered(ready: str) -> None:
+    """Raise PortsTakenError if somebody answers already where a service is to answer, before it is started.
+
+    `ready`: of the service; what it says of other machines, or without an address, is not looked at.
+    """
+    address = parse_ready(ready)
+    if not isinstance(address, TcpReady | HttpReady) or not _is_here(address.host):
+        return
+    if await answers(TcpReady(address.host, address.port)):
+        raise PortsTakenError((str(address.port),), {})
+
+
+def _is_here(host: str) -> bool:
+    return host in ("localhost", "::1", "0.0.0.0") or host.startswith("127.")
 
 
 async def _answers_get(stream: trio.SocketStream, address: HttpReady) -> bool:

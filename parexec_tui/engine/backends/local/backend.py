@@ -27,7 +27,7 @@ from parexec_tui.engine.backends.backend import (
 )
 from parexec_tui.engine.backends.local import cgroup, process
 from parexec_tui.engine.backends.local.adoption import Adoption
-from parexec_tui.engine.backends.local.answers import answers
+from parexec_tui.engine.backends.local.answers import answers, refuse_answered
 from parexec_tui.engine.backends.local.attempt_cgroups import AttemptCgroups, Parent
 from parexec_tui.engine.backends.local.cookie import COOKIE, cookie_prefix, inherited, nested_cookie
 from parexec_tui.engine.backends.local.ending import Ending
@@ -131,9 +131,11 @@ class LocalBackend:
             self._starter.put(start)
 
     async def _look_and_start(self, start: Start, launch: Launch) -> None:
-        """Start a process after a look at files and commands. That may take for ever: others start meanwhile."""
+        """Start a process after a look at files, commands, ports. That may take for ever: others start meanwhile."""
         problem: OSError | ValueError | None = None
         try:
+            if launch.ready:
+                await refuse_answered(launch.ready)
             await in_thread(self.workspace.before, start, launch, may_hang=True, limiter=self._looks)
         except (OSError, ValueError) as error:
             problem = error

@@ -1,14 +1,14 @@
-"""Whether a port of this machine is free."""
+"""Whether a port of this machine is free: whether one could listen at it.
+
+That is not the same as whether somebody answers, which `answers` finds out. Who is given a port may listen at any
+address of this machine; a service has one address at which the tickets that use it will knock.
+"""
 
 import errno
 import socket
 from collections.abc import Mapping
 
 from parexec_tui.core.plan.resources import Units
-from parexec_tui.core.plan.services import HttpReady, TcpReady, parse_ready
-
-_ANSWERS_WITHIN = 1.0
-"""Seconds in which a program of this machine accepts a connection."""
 
 
 class PortsTakenError(OSError):
@@ -19,34 +19,11 @@ class PortsTakenError(OSError):
         self.taken = taken
 
 
-def refuse_taken(ports: Mapping[str, Units], ready: str) -> None:
-    """Raise PortsTakenError if somebody has one of these ports, or answers already where a service is to answer.
-
-    `ready`: of a service; what it says of other machines, or without an address, is not looked at.
-    """
-    if taken := taken_of(ports):
-        raise PortsTakenError(tuple(port for units in taken.values() for port in units), taken)
-    address = parse_ready(ready)
-    if isinstance(address, TcpReady | HttpReady) and _is_here(address.host) and _answers(address.host, address.port):
-        raise PortsTakenError((str(address.port),), {})
-
-
-def _is_here(host: str) -> bool:
-    return host in ("localhost", "::1", "0.0.0.0") or host.startswith("127.")
-
-
-def _answers(host: str, port: int) -> bool:
-    try:
-        with socket.create_connection((host, port), timeout=_ANSWERS_WITHIN) as stream:
-            return bool(stream.getsockname() != stream.getpeername())  # Linux may connect a free port to itself
-    except OSError:
-        return False
-
-
-def taken_of(ports: Mapping[str, Units]) -> dict[str, Units]:
-    """Those of these ports, by resource, that somebody has."""
+def refuse_taken(ports: Mapping[str, Units]) -> None:
+    """Raise PortsTakenError if somebody has one of these ports."""
     found = {name: taken_ports(units) for name, units in ports.items()}
-    return {name: units for name, units in found.items() if units}
+    if taken := {name: units for name, units in found.items() if units}:
+        raise PortsTakenError(tuple(port for units in taken.values() for port in units), taken)
 
 
 def taken_ports(ports: Units) -> Units:

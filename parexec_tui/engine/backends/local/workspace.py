@@ -67,8 +67,8 @@ class Workspace:
             unmet = list(self._requirements.unmet(launch.requires, env=env, cwd=launch.cwd, root=launch.root))
             if unmet:
                 raise UnmetError(unmet)
-        if launch.ports or launch.ready:
-            refuse_taken(launch.ports, launch.ready)
+        if launch.ports:
+            refuse_taken(launch.ports)
         if launch.snapshot:
             start.taken = self._snapshots.take(key, launch)
         if launch.reads:
