@@ -32,6 +32,7 @@ class _Event(Struct, frozen=True):
 
     added: dict[str, Raw] = {}
     dropped: tuple[str, ...] = ()
+    gates: dict[str, Raw] = {}
     agent: str = ""
 
 
@@ -40,12 +41,14 @@ def names(registry: Registry, session: str) -> Names:
     plan = msgspec.json.decode(registry.plan(session), type=_Plan)
     tickets = dict.fromkeys(plan.tickets)
     agents: dict[str, None] = {}
+    changed: dict[str, Raw] = {}
     decode = msgspec.json.Decoder(_Event).decode
     for data in registry.events_of_kinds(session, "plan_amended", "agent_started"):
         event = decode(data)
         for id_ in event.dropped:
             tickets.pop(id_, None)
         tickets |= dict.fromkeys(event.added)
+        changed |= event.gates
         if event.agent:
             agents[event.agent] = None
     if plan.groups or plan.settings.gates:
@@ -54,4 +57,9 @@ def names(registry: Registry, session: str) -> Names:
         tickets |= dict.fromkeys(map(gates_of_group, plan.groups))
         if plan.settings.gates:
             tickets[PLAN_GATES] = None
+    for id_, gates in changed.items():
+        if bytes(gates) == b"[]":
+            tickets.pop(id_, None)
+        else:
+            tickets[id_] = None
     return Names(list(tickets), list(agents), list(plan.agents), list(plan.services))

@@ -351,7 +351,7 @@ def _changes(event: _Change, me: str) -> Iterator[Line]:
         case ev.FailurePolicyChanged():
             yield Line(at, "on failure", "session", f"{POLICIES[event.policy]} {_by(event.by, me)}".strip())
         case ev.PlanAmended():
-            parts = (("added", event.added), ("changed", event.changed), ("dropped", event.dropped))
+            parts = (("added", event.added), ("changed", (*event.changed, *event.gates)), ("dropped", event.dropped))
             for word, ids in parts:
                 if ids:
                     yield Line(at, word, "plan", _names(tuple(ids), 10))

@@ -96,9 +96,14 @@ def gates_of_group(name: str) -> str:
     return f"{_SIGN}{name}"
 
 
+def group_of(id_: str) -> str:
+    """The name or number of the group whose gates a gate ticket stands for."""
+    return id_.removeprefix(_SIGN)
+
+
 def described(id_: str) -> str:
     """Whose gates a gate ticket stands for, in words: `group build`, `group 3`, `the plan`."""
-    return "the plan" if id_ == PLAN_GATES else f"group {id_.removeprefix(_SIGN)}"
+    return "the plan" if id_ == PLAN_GATES else f"group {group_of(id_)}"
 
 
 def is_number(name: str) -> bool:

@@ -9,12 +9,30 @@ in at most one that it names), and one for each ticket to the gates of the plan.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from msgspec import structs
 
 from parexec_tui.core.plan import graph
-from parexec_tui.core.plan.gates import PLAN_GATES, Gates, Group, described, gates_of_group, is_number
+from parexec_tui.core.plan.gates import PLAN_GATES, Gates, Group, described, gates_of_group, group_of, is_number
 from parexec_tui.core.plan.model import Priority, Ticket
+
+
+class GatesOf(NamedTuple):
+    """The gates of a plan beside those of its tickets."""
+
+    groups: Mapping[str, Group]
+    of_plan: Gates
+
+    def of(self, id_: str) -> Gates:
+        """Those for which a ticket stands."""
+        return self.of_plan if id_ == PLAN_GATES else self.groups.get(group_of(id_), Group()).gates
+
+    def changed(self, gates: Mapping[str, Gates]) -> "GatesOf":
+        """The same with these new ones, by the ids of the tickets that stand for them. A group stays, though without
+        gates: tickets may name it."""
+        groups = {group_of(id_): Group(gates=new) for id_, new in gates.items() if id_ != PLAN_GATES}
+        return GatesOf({**self.groups, **groups}, gates.get(PLAN_GATES, self.of_plan))
 
 
 def with_gates(tickets: Mapping[str, Ticket], groups: Mapping[str, Group], of_plan: Gates) -> dict[str, Ticket]:

@@ -178,8 +178,8 @@ def relieved(event: ev.AnyEvent) -> Iterator[Subject]:
             yield Subject("ticket", id_)
         case ev.TicketRetried(ticket=id_, rerun=rerun):
             yield from _tickets((id_, *rerun))
-        case ev.PlanAmended(dropped=dropped):
-            yield from _tickets(dropped)
+        case ev.PlanAmended(dropped=dropped, gates=gates):
+            yield from _tickets((*dropped, *gates))
         case ev.AgentReleased(agent=id_) | ev.AgentStopped(agent=id_):
             yield Subject("agent", id_)
         case ev.ServiceStarted(service=name) | ev.ServiceRenewed(service=name) | ev.ServiceThawed(service=name):

@@ -1,12 +1,16 @@
 """How a plan file differs from the plan of a session as it is now, and what would take the difference over."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from parexec_tui.core.plan.gates import is_number
+from parexec_tui.core.plan import graph
+from parexec_tui.core.plan.gates import PLAN_GATES, Gates, described, gates_of_group, group_of
+from parexec_tui.core.plan.group_gates import GatesOf, with_gates
 from parexec_tui.core.plan.model import TICKET_KEYS, Plan, Ticket, value_of
 from parexec_tui.core.plan.waits import written_waits
+from parexec_tui.core.state.grown_gates import HAVE_RUN, gates_in_the_way, start_without
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -17,7 +21,6 @@ _TABLES = {
     "agents": "agents",
     "resources": "resources",
     "services": "services",
-    "groups": "groups",
     "hooks": "hooks",
 }
 """table of a plan file: the field of the plan that holds it"""
@@ -29,6 +32,8 @@ class Difference(Struct, frozen=True, kw_only=True):
     added: dict[str, Ticket]
     changed: dict[str, Ticket]
     dropped: tuple[str, ...]
+    gates: dict[str, Gates]
+    """New gates, by the tickets that stand for them, as in `Amend`; those that have run run again."""
     rerun: tuple[str, ...]
     """Changed tickets that are over and would run again with their changes."""
     too_late: dict[str, str]
@@ -37,13 +42,15 @@ class Difference(Struct, frozen=True, kw_only=True):
     """Those of them that have succeeded: they could run again with their changes."""
     keys: dict[str, tuple[str, ...]]
     """changed ticket: its keys that differ."""
+    again: tuple[str, ...]
+    """Changed tickets and gates that run again."""
     elsewhere: tuple[str, ...]
     """Other tables of the file that differ; they take effect in the next session."""
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing can be taken over."""
-        return not (self.added or self.changed or self.dropped)
+        return not (self.added or self.changed or self.dropped or self.gates)
 
     @property
     def has_tickets(self) -> bool:
@@ -53,33 +60,41 @@ class Difference(Struct, frozen=True, kw_only=True):
     @property
     def request(self) -> Amend:
         """The request that takes it over."""
-        return Amend(added=self.added, changed=self.changed, dropped=self.dropped, rerun=self.rerun)
+        return Amend(added=self.added, changed=self.changed, dropped=self.dropped, rerun=self.rerun, gates=self.gates)
 
     def lines(self) -> Iterator[str]:
         """A line for each ticket and table that differs."""
         for id_, spec in self.added.items():
             yield f"+ {id_}  {written_waits(spec)}".rstrip()
         for id_ in self.changed:
-            again = "; runs again" if id_ in self.rerun else ""
-            yield f"~ {id_}  {', '.join(self.keys[id_])}{again}"
+            yield f"~ {id_}  {', '.join(self.keys[id_])}{self._again(id_)}"
         for id_ in self.dropped:
             yield f"- {id_}"
+        for id_, gates in self.gates.items():
+            yield f"~ {id_}  the gates of {described(id_)}{self._again(id_)}" if gates else f"- {id_}"
         for id_, why in self.too_late.items():
             yield f"! {id_}  stays as it is: {why}"
         for table in self.elsewhere:
             yield f"! [{table}] differs too: that is for the next session"
 
+    def _again(self, id_: str) -> str:
+        return "; runs again" if id_ in self.again else ""
+
+
+_DONE = "changed in the file, but it is done"
+
 
 def compare(state: SessionState, plan: Plan, *, rerun: bool = False) -> Difference:
     """What would change if this were the plan.
 
-    A changed ticket that failed runs again; one that has succeeded only with `rerun`, else it stays as it is.
+    A changed ticket that failed runs again; one that has succeeded only with `rerun`, else it stays as it is. So do
+    gates.
     """
     now = state.plan
     changed = {id_: spec for id_, spec in plan.tickets.items() if id_ in now.tickets and spec != now.tickets[id_]}
     dropped = [id_ for id_ in now.tickets if id_ not in plan.tickets]
     done = () if rerun else tuple(id_ for id_ in changed if state.tickets[id_].status is Status.succeeded)
-    too_late = dict.fromkeys(done, "changed in the file, but it is done")
+    too_late = dict.fromkeys(done, _DONE)
     for id_ in (*changed, *dropped):
         what = "changed" if id_ in changed else "dropped"
         if state.tickets[id_].status in LIVE:
@@ -93,11 +108,21 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False) -> Differen
         if id_ in keep and id_ not in too_late:
             too_late[id_] = "dropped in the file, but needed by what stays"
     taken = {id_: spec for id_, spec in changed.items() if id_ not in too_late}
+    added = {id_: spec for id_, spec in plan.tickets.items() if id_ not in now.tickets}
+    stays = {id_: spec for id_, spec in now.tickets.items() if id_ not in dropped or id_ in too_late}
+    gates = _differing_gates(state, plan)
+    late_gates = _late_gates(state, gates, {**stays, **taken, **added}, rerun=rerun)
+    done += tuple(id_ for id_, why in late_gates.items() if why == _DONE)
+    too_late |= late_gates
+    gates = {id_: new for id_, new in gates.items() if id_ not in too_late}
+    again = tuple(id_ for id_ in taken if _can_run_again(state.tickets[id_]))
     return Difference(
-        added={id_: spec for id_, spec in plan.tickets.items() if id_ not in now.tickets},
+        added=added,
         changed=taken,
         dropped=tuple(id_ for id_ in dropped if id_ not in too_late),
-        rerun=tuple(id_ for id_ in taken if _can_run_again(state.tickets[id_])),
+        gates=gates,
+        rerun=again,
+        again=(*again, *(id_ for id_ in gates if id_ in state.tickets and state.tickets[id_].status in HAVE_RUN)),
         too_late=too_late,
         done=done,
         keys={id_: tuple(_differing(now.tickets[id_], spec)) for id_, spec in changed.items()},
@@ -105,14 +130,50 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False) -> Differen
     )
 
 
+def _differing_gates(state: SessionState, plan: Plan) -> dict[str, Gates]:
+    """The gates that a plan has otherwise than a session, by the tickets that stand for them."""
+    now, new = state.gates, GatesOf(plan.groups, plan.settings.gates)
+    ids = [*(gates_of_group(name) for name in {**now.groups, **new.groups}), PLAN_GATES]
+    return {
+        id_: new.of(id_)
+        for id_ in ids
+        if new.of(id_) != now.of(id_) or (id_ != PLAN_GATES and group_of(id_) not in now.groups)
+    }
+
+
+def _late_gates(
+    state: SessionState, gates: dict[str, Gates], specs: dict[str, Ticket], *, rerun: bool
+) -> dict[str, str]:
+    """Which of these gates stay as they are, and why. `specs`: the tickets that there would be."""
+    if not gates:
+        return {}
+    too_late: dict[str, str] = {}
+    for id_, new in gates.items():
+        status = state.tickets[id_].status if id_ in state.tickets else Status.waiting
+        if status is Status.succeeded and new and not rerun:
+            too_late[id_] = _DONE
+        elif status is Status.waived and new:
+            too_late[id_] = "changed in the file, but somebody waived it"
+    with suppress(graph.CycleError):  # the session says what is wrong when it is asked
+        whole = with_gates(specs, *state.gates.changed(gates))
+        for gate in gates_in_the_way(state, whole):
+            what = "running" if gate.is_live else "done, and what it let start is running"
+            too_late.setdefault(gate.id, f"changed in the file, but it is {what}")
+        for id_ in gates:
+            if gates[id_] and id_ not in whole:
+                too_late[id_] = "its tickets do, and no other is in the group"
+        for id_, ticket in start_without(state, whole, gates).items():
+            too_late[id_] = f"new in the file, but {ticket.id} has started without"
+    return {id_: why for id_, why in too_late.items() if id_ in gates}
+
+
 def _differing_tables(plan: Plan, now: Plan) -> Iterator[str]:
-    """The tables in which two plans differ, other than those of tickets: `plan`, `groups.3`."""
+    """The tables in which two plans differ, other than those of tickets and gates."""
     for table, name in _TABLES.items():
         new, old = getattr(plan, name), getattr(now, name)
-        if table == "groups":
-            differing = (group for group in {**old, **new} if old.get(group) != new.get(group))
-            yield from (f"group{'s' if is_number(group) else ''}.{group}" for group in differing)
-        elif new != old:
+        if table == "plan":
+            new = structs.replace(new, gates=old.gates)
+        if new != old:
             yield table
 
 

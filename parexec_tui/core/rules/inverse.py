@@ -90,7 +90,8 @@ def _of_plan(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | str
     found: _Steps = []
     for event in events:
         if isinstance(event, ev.PlanAmended):
-            if touched := [id_ for id_ in event.dropped if not _is_untouched(state, id_)]:
+            gone = [id_ for id_, gates in event.gates.items() if not gates and id_ in state.tickets]
+            if touched := [id_ for id_ in (*event.dropped, *gone) if not _is_untouched(state, id_)]:
                 return f"a dropped ticket had run, or was held, reassigned or cancelled: {listed(touched)}"
             old = {id_: state.tickets[id_].spec for id_ in (*event.changed, *event.dropped)}
             found.append(
@@ -98,6 +99,7 @@ def _of_plan(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | str
                     added={id_: old[id_] for id_ in event.dropped},
                     changed={id_: old[id_] for id_ in event.changed},
                     dropped=tuple(event.added),
+                    gates={id_: state.gates.of(id_) for id_ in event.gates},
                 )
             )
     return found

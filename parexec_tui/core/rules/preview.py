@@ -197,7 +197,7 @@ def preview(state: SessionState, events: Sequence[ev.AnyEvent]) -> Preview:
         thawed=_thawed(events),
         pinned=tuple((event.ticket, event.agent) for event in _of(events, ev.TicketPinned)),
         added=_each(id_ for event in amended for id_ in event.added),
-        changed=_each(id_ for event in amended for id_ in event.changed),
+        changed=_each(id_ for event in amended for id_ in (*event.changed, *event.gates)),
         environments=tuple(_environments(state, amended)),
         dropped=_each(id_ for event in amended for id_ in event.dropped),
         reranked=_each(event.ticket for event in _of(events, ev.PriorityChanged)),

@@ -103,7 +103,7 @@ def _scale(asked: rq.Scale) -> str:
 
 
 def _amend(asked: rq.Amend) -> str:
-    parts = (("add", asked.added), ("change", asked.changed), ("drop", asked.dropped))
+    parts = (("add", asked.added), ("change", (*asked.changed, *asked.gates)), ("drop", asked.dropped))
     return ", ".join(f"{word} {_names(ids)}" for word, ids in parts if ids)
 
 

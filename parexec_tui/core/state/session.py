@@ -16,7 +16,7 @@ from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.claims import ClaimKey, Claims, Holdings
 from parexec_tui.core.plan.gates import is_gate_ticket
 from parexec_tui.core.plan.graph import Graph
-from parexec_tui.core.plan.group_gates import with_gates
+from parexec_tui.core.plan.group_gates import GatesOf, with_gates
 from parexec_tui.core.plan.model import Host, Plan, Ticket, eligible_types
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state import events as ev
@@ -227,9 +227,14 @@ class SessionState:
         self.turn = 0
         """Of the agent that became idle last. See `AgentState.turn`."""
 
+    @property
+    def gates(self) -> GatesOf:
+        """The gates of its groups and of the plan."""
+        return GatesOf(self.plan.groups, self.plan.settings.gates)
+
     def with_gates(self, tickets: Mapping[str, Ticket]) -> dict[str, Ticket]:
         """These tickets with those that stand for the gates of the plan and of its groups."""
-        return with_gates(tickets, self.plan.groups, self.plan.settings.gates)
+        return with_gates(tickets, *self.gates)
 
     @property
     def has_gates(self) -> bool:

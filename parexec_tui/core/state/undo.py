@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from parexec_tui.core.plan.gates import Gates
 from parexec_tui.core.plan.model import FailurePolicy, Priority, Ticket
 
 
@@ -44,6 +45,7 @@ class RevertPlan(UndoStep, frozen=True, tag="amend"):
     added: dict[str, Ticket] = {}
     changed: dict[str, Ticket] = {}
     dropped: tuple[str, ...] = ()
+    gates: dict[str, Gates] = {}
 
 
 class ThawTickets(UndoStep, frozen=True, tag="thaw"):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
+from parexec_tui.core.plan.gates import Gates
 from parexec_tui.core.plan.model import FailurePolicy, Priority, Ticket
 from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.status import StopReason
@@ -190,6 +191,9 @@ class Amend(Request, frozen=True, tag="amend"):
     dropped: tuple[str, ...] = ()
     rerun: tuple[str, ...] = ()
     """Changed tickets that are over: run them again with their changes."""
+    gates: dict[str, Gates] = {}
+    """New gates of groups and of the plan, by the ids of the tickets that stand for them: `@3`, `@build`, `@plan`.
+    None: they have no gates any more. Those that have run with others run again."""
 
 
 class Undo(Request, frozen=True, tag="undo"):

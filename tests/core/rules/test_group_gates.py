@@ -175,16 +175,96 @@ def test_gates_run_again_when_their_group_grows_and_not_if_it_is_as_before() -> 
     assert session.dispatch() == ["@g"]
 
 
-def test_a_reload_says_which_gates_differ_and_takes_over_who_is_in_a_group() -> None:
-    session = opened("A: group=g\nB:")
-    other = plan("A: group=g\nB: group=g", groups={"g": ("lint",), "1": ("true",)}, gates=("whole",))
-    found = compare(session.state, other)
-    assert found.elsewhere == ("plan", "group.g", "groups.1")
-    assert found.keys == {"B": ("group",)}
-    session.succeed("B")
+def reload(session: Session, text: str, *, rerun: bool = False, **settings: Any) -> list[str]:
+    """Take over what differs in a plan; the lines about that."""
+    found = compare(session.state, plan(text, **settings), rerun=rerun)
+    assert found.elsewhere == ()
+    if not found.is_empty:
+        assert not isinstance(session.act(found.request), Refusal)
+    return list(found.lines())
+
+
+def test_a_reload_takes_over_gates_that_have_not_run_and_who_is_in_a_group() -> None:
+    text = "A: group=g\nB: group=g\nC: A"
+    session = opened(text.replace("B: group=g", "B:"), parallel=1)
+    groups = {"g": ("lint",), "1": ("true",)}
+    assert reload(session, text, groups=groups, gates=("whole",), parallel=1) == [
+        "~ B  group",
+        "~ @g  the gates of group g",
+        "~ @1  the gates of group 1",
+        "~ @plan  the gates of the plan",
+    ]
+    assert reload(session, text, groups=groups, gates=("whole",), parallel=1) == []
+    for id_ in ("A", "B", "@g", "@1", "C", "@plan"):
+        assert session.live() == [id_]
+        session.succeed(id_)
+        session.dispatch()
+
+
+def test_gates_that_are_gone_from_the_file_are_waited_for_no_more_until_that_is_undone() -> None:
+    text = "A: group=g\nB: A"
+    session = opened(text, gates=("whole",))
+    before = lasting(session.state)
+    assert reload(session, text) == ["- @g", "- @plan"]
+    assert set(session.state.tickets) == {"A", "B"}
+    session.act(rq.Undo(by="ann"))
+    assert lasting(session.state) == before
+    reload(session, text)
     session.succeed("A")
+    assert session.dispatch() == ["B"]
+
+
+def test_changed_gates_that_failed_run_again_and_what_they_skipped_with_them() -> None:
+    text = "A: group=g\nB: A"
+    session = finished(text, "A")
+    session.fail("@g")
+    assert session.status("B") == "skipped"
+    before = lasting(session.state)
+    assert reload(session, text, groups={"g": ("true",)}) == ["~ @g  the gates of group g; runs again"]
+    assert session.statuses() == {"A": "succeeded", "@g": "waiting", "B": "waiting"}
+    session.act(rq.Undo(by="ann"))
+    assert lasting(session.state) == before
+    reload(session, text, groups={"g": ("true",)})
+    assert session.dispatch() == ["@g"]
+    session.succeed("@g")
+    assert session.dispatch() == ["B"]
+
+
+def test_gates_that_are_done_stay_as_they_are_unless_they_are_to_run_again() -> None:
+    text = "A: group=g\nB: A"
+    session = finished(text, "A", "@g", "@g", "B")
+    groups = {"g": ("true",)}
+    stays = ["! @g  stays as it is: changed in the file, but it is done"]
+    assert reload(session, text, groups=groups) == stays
+    assert compare(session.state, plan(text, groups=groups)).done == ("@g",)
+    assert reload(session, text, groups=groups, rerun=True) == ["~ @g  the gates of group g; runs again"]
+    assert session.statuses() == {"A": "succeeded", "@g": "waiting", "B": "succeeded"}
+    assert session.dispatch() == ["@g"]
+
+
+def test_gates_stay_as_they_are_that_run_or_that_something_has_started_with_or_without() -> None:
+    text = "A: group=g\nB: A\nC:"
+    groups = {"g": ("true",)}
+    session = finished(text, "A")
+    assert reload(session, text, groups=groups) == ["! @g  stays as it is: changed in the file, but it is running"]
+    session.succeed("@g", "@g")
     session.dispatch()
-    assert session.status("@g") == "validating"
+    why = "changed in the file, but it is done, and what it let start is running"
+    assert reload(session, text, groups=groups, rerun=True) == [f"! @g  stays as it is: {why}"]
+    late = ["! @1  stays as it is: new in the file, but B has started without"]
+    assert reload(session, text, groups={"g": LINT, "1": ("true",)}) == late
+    asked = rq.Amend(gates={"@1": ("true",)}, by="ann")
+    assert str(session.ask(asked)) == "B would wait for new gates of group 1, and is running"
+
+
+def test_gates_of_a_request_are_checked_as_those_of_a_file() -> None:
+    session = opened("A: group=g\nB: A")
+    for id_, gates, reason in (
+        ("@g", ("",), "gate"),
+        ("@7", ("true",), "there is no ticket in group 7"),
+        ("A", ("true",), "A stands for no gates"),
+    ):
+        assert reason in str(session.ask(rq.Amend(gates={id_: gates}, by="ann"))), id_
 
 
 def test_nothing_joins_a_group_whose_gates_run_or_have_let_something_start_that_runs() -> None:

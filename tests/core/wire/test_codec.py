@@ -10,6 +10,7 @@ from typing import get_args
 import msgspec
 import pytest
 
+from parexec_tui.core.plan.gates import Gate
 from parexec_tui.core.plan.model import AgentType, Amounts, Priority, Ticket
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.state import events as ev
@@ -295,6 +296,10 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ),
     ev.RollbackStarted(at=9.0, ticket="T1", attempt=3, step="restore", by="ann", note="too slow"),
     ev.UnitsSetAside(at=5.0, resource="port", units=("8000", "8002")),
+    ev.PlanAmended(
+        at=5.0, gates={"@3": ("lint", Gate(name="link", run="link", retries=1)), "@plan": (), "@b": Gate(any=("a",))}
+    ),
+    ev.OperatorActed(at=5.0, by="ann", verb="reload", text="change @3", inverse=(undo.RevertPlan(gates={"@3": ()}),)),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -1,10 +1,13 @@
 """amend: add, change and drop tickets, checked as a plan file is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, filterfalse
+
+from msgspec import structs
 
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.gates import described, is_gate_ticket
+from parexec_tui.core.plan.group_gates import GatesOf, with_gates
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.plan.reading.faults import Fault, listed
 from parexec_tui.core.plan.reading.rules import Draft, broken_rules
@@ -13,7 +16,7 @@ from parexec_tui.core.rules.answers import Decision, refuse_unknown
 from parexec_tui.core.rules.placement import can_run
 from parexec_tui.core.rules.ticket_fields import as_written, refusal_of_faults
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.grown_gates import gates_in_the_way, status_with
+from parexec_tui.core.state.grown_gates import gates_in_the_way, start_without, status_with
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, UNSUCCESSFUL, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -37,20 +40,28 @@ def amend(
         return refusal
     changed = {id_: spec for id_, spec in asked.changed.items() if spec != state.tickets[id_].spec}
     dropped = tuple(dict.fromkeys(asked.dropped))
-    if not (asked.added or changed or dropped):
+    if not (asked.added or changed or dropped or asked.gates):
         return []
+    if others := [id_ for id_ in asked.gates if not is_gate_ticket(id_)]:
+        return Refusal(f"{listed(others)} stands for no gates", "name them @GROUP or @plan")
+    gates = state.gates.changed(asked.gates)
     specs = {id_: spec for id_, spec in state.plan.tickets.items() if id_ not in dropped}
     specs |= {**changed, **asked.added}
     if refusal := _conflicts(state, asked, changed, specs, may_have_succeeded=may_have_succeeded):
         return refusal
-    if faults := _faults(state, specs, {**changed, **asked.added}):
+    if faults := _faults(state, specs, {**changed, **asked.added}, gates):
         return refusal_of_faults(faults)
     if refusal := _strays_from_its_pin(state, changed):
         return refusal
-    whole = state.with_gates(specs)
+    whole = with_gates(specs, *gates)
     if running := gates_in_the_way(state, whole):
-        return _refuse_other_gates(state, running[0])
-    is_same_set = not (asked.added or dropped)
+        return _refuse_other_gates(state, running[0], whole)
+    if empty := [id_ for id_, new in asked.gates.items() if new and id_ not in whole]:
+        return Refusal(f"there is no ticket in {listed(map(described, empty))}", "leave out its gates")
+    if late := start_without(state, whole, asked.gates):
+        id_, ticket = next(iter(late.items()))
+        return Refusal(f"{ticket.id} would wait for new gates of {described(id_)}, and is {ticket.shown_status}")
+    is_same_set = not (asked.added or dropped or asked.gates)
     skipped, restored = _status_changes(state, whole, changed, _statuses_after(after), is_same_set=is_same_set)
     return [
         ev.PlanAmended(
@@ -61,6 +72,7 @@ def amend(
             skipped=skipped,
             restored=restored,
             by=asked.by,
+            gates=asked.gates,
         )
     ]
 
@@ -100,11 +112,14 @@ def _conflicts(
     return _still_needed(asked.dropped, specs)
 
 
-def _refuse_other_gates(state: SessionState, gates: TicketState) -> Refusal:
+def _refuse_other_gates(state: SessionState, gates: TicketState, whole: Mapping[str, Ticket]) -> Refusal:
     """Refuse to change what gates are about that run, or that have let a ticket start that runs."""
     live = gates if gates.is_live else next(ticket for ticket in state.dependents(gates.id) if ticket.is_live)
     what = "run now" if live is gates else f"have let {live.id} start, which is {live.shown_status}"
-    reason = f"the gates of {described(gates.id)} {what}, and would be about other tickets"
+    is_about = gates.id not in whole or whole[gates.id].gates == gates.spec.gates
+    reason = (
+        f"the gates of {described(gates.id)} {what}, and would be {'about other tickets' if is_about else 'others'}"
+    )
     return Refusal(reason, f"wait for {live.id} to end, or cancel it")
 
 
@@ -119,15 +134,15 @@ def _still_needed(dropped: tuple[str, ...], specs: dict[str, Ticket]) -> Refusal
     return None
 
 
-def _faults(state: SessionState, specs: dict[str, Ticket], new: dict[str, Ticket]) -> list[Fault]:
+def _faults(state: SessionState, specs: dict[str, Ticket], new: dict[str, Ticket], gates: GatesOf) -> list[Fault]:
     """What the rules for plan files find wrong with the amended plan."""
     plan = state.plan
     draft = Draft(
         written={"tickets": {id_: as_written(spec) for id_, spec in new.items()}},
-        settings=plan.settings,
+        settings=structs.replace(plan.settings, gates=gates.of_plan),
         defaults=Ticket(),
         resources=plan.resources,
-        groups=plan.groups,
+        groups=dict(gates.groups),
         agents=plan.agents,
         services=plan.services,
         tickets=specs,

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from msgspec import structs
+
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.plan.gates import PLAN_GATES, is_gate_ticket
 from parexec_tui.core.plan.graph import Graph
+from parexec_tui.core.plan.group_gates import GatesOf, with_gates
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.grown_gates import HAVE_RUN, gates_in_the_way, status_with
@@ -28,10 +31,11 @@ from parexec_tui.core.state.transitions import IllegalEventError, following
 def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
     """Add, change and drop tickets. O(plan), unless the needs and estimates stay as they are."""
     _check_amendment(state, event)
+    gates = state.gates.changed(event.gates) if event.gates else state.gates
     specs = {id_: spec for id_, spec in state.plan.tickets.items() if id_ not in event.dropped}
     specs |= {**event.changed, **event.added}
     drop_reservation(state)
-    shape = None if _keeps_shape(state, event) else _shape(state, event, specs)
+    shape = None if _keeps_shape(state, event) else _shape(state, event, specs, gates)
     for ticket in list(state.asking.values()):
         if shape is not None or ticket.id in event.changed:
             stop_asking(state, ticket)  # it is asked again, if it still is to be
@@ -39,10 +43,13 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
     _replace_tickets(state, event)
     state.plan.tickets.clear()
     state.plan.tickets.update(specs)
+    if event.gates:
+        settings = structs.replace(state.plan.settings, gates=gates.of_plan)
+        state.plan = structs.replace(state.plan, groups=dict(gates.groups), settings=settings)
     if shape is not None:
         state.graph = shape.dependencies
     _change_statuses(state, event)
-    if shape is not None and state.has_gates:
+    if shape is not None and (state.has_gates or event.gates):
         _replace_gates(state, shape.tickets, event.at)
     for ticket in map(state.tickets.__getitem__, event.skipped):
         ticket.because = lost_need(state, ticket)
@@ -65,7 +72,7 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
 
 def _keeps_shape(state: SessionState, event: ev.PlanAmended) -> bool:
     """Whether graph, groups and paths stay as they are."""
-    return not (event.added or event.dropped) and all(
+    return not (event.added or event.dropped or event.gates) and all(
         _shaping(spec) == _shaping(state.tickets[id_].spec) for id_, spec in event.changed.items()
     )
 
@@ -162,12 +169,12 @@ class _Shape(NamedTuple):
     groups: list[list[str]]
 
 
-def _shape(state: SessionState, event: ev.PlanAmended, specs: dict[str, Ticket]) -> _Shape:
+def _shape(state: SessionState, event: ev.PlanAmended, specs: dict[str, Ticket], gates: GatesOf) -> _Shape:
     """The shape of the plan that an event leads to. Raises if there can be no such plan."""
     if any(need not in specs for spec in specs.values() for need in spec.waits):
         raise IllegalEventError(f"{event!r}: something is needed that is not there")
     try:
-        tickets = state.with_gates(specs)
+        tickets = with_gates(specs, *gates)
         dependencies = graph.build(tickets)
         groups = graph.groups(dependencies)
     except graph.CycleError:

@@ -6,6 +6,7 @@ monitor, handle conflicts and failures, validate completion, update registry and
 
 from msgspec import Struct, field
 
+from parexec_tui.core.plan.gates import Gates
 from parexec_tui.core.plan.model import FailurePolicy, Ticket
 from parexec_tui.core.state.events.event import Event
 from parexec_tui.core.state.undo import AnyUndoStep
@@ -211,6 +212,8 @@ class PlanAmended(Event, frozen=True, tag="plan_amended"):
     restored: tuple[str, ...] = ()
     """Tickets that were skipped, and have no lost need any more."""
     by: str = ""
+    gates: dict[str, Gates] = field(default_factory=dict)
+    """{the id of the ticket that stands for them: new gates of a group or of the plan}; none: there are none now."""
 
 
 class ParallelChanged(Event, frozen=True, tag="parallel_changed"):
