@@ -48,9 +48,7 @@ def _is(ticket: str, *statuses: Status) -> Callable[[SessionState], bool]:
 
 
 PICTURES = (  # in the order of their moments: each app is closed before the next, which else would see a viewer
-    Picture(
-        "why", 100, 28, _is("fetch-asia", Status.backoff, Status.running, Status.succeeded), "schema", ("1", "w")
-    ),
+    Picture("why", 100, 28, _is("fetch-asia", Status.backoff, Status.succeeded), "schema", ("1", "w")),
     Picture("overview", 120, 40, _is("browser-tests", Status.failed), "browser-tests", ("1",)),
     Picture("graph", 120, 40, _is("train-ranking", Status.running), "train-large", ("7", "2")),
     Picture("output", 80, 24, _is("train-ranking", Status.running), "train-ranking", ("5",), "solarized-dark"),

@@ -714,8 +714,8 @@ def test_each_thing_that_happened_is_a_line(engine: Engine) -> None:
 
 
 def test_a_refusal_names_the_reason_and_the_remedy(engine: Engine) -> None:
-    assert refused("cancel", "bad") == "parexec: refused: bad is failed (retry bad)\n"
-    assert refused("retry", "lost") == "parexec: refused: lost was skipped: bad is failed (retry bad)\n"
+    assert refused("cancel", "bad") == "parexec: refused: bad failed (retry bad)\n"
+    assert refused("retry", "lost") == "parexec: refused: lost was skipped: bad failed (retry bad)\n"
     assert refused("freeze", "after").endswith("only what runs can be frozen (hold after)\n")
     assert "there is no ticket ghost" in refused("cancel", "ghost")
 
@@ -882,7 +882,7 @@ def test_what_can_be_done_is_done_and_the_rest_is_named() -> None:
     answer = parexec("freeze", "long", "bad", "other", "after")
     assert answer.code == 4
     assert [line.split("(")[0].strip() for line in answer.err.splitlines()] == [
-        "parexec: left out: bad is failed, only what runs can be frozen",
+        "parexec: left out: bad failed, only what runs can be frozen",
         "parexec: left out: after is waiting, only what runs can be frozen",
     ]
     assert is_frozen("long")
@@ -892,8 +892,8 @@ def test_what_can_be_done_is_done_and_the_rest_is_named() -> None:
     assert is_frozen("long")
     answer = parexec("thaw", "long", "bad", "--json")
     assert answer.code == 4
-    assert answer.json["events"][0]["left_out"] == ["bad is failed, not frozen"]
-    assert "left out: bad is failed, not frozen" in done("events").out
+    assert answer.json["events"][0]["left_out"] == ["bad failed, not frozen"]
+    assert "left out: bad failed, not frozen" in done("events").out
     assert "after is waiting" in refused("thaw", "after", "bad")
 
 

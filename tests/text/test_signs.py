@@ -1,9 +1,9 @@
 """Every sign of a status, an agent and an event is in the fonts that people have.
 
 The set is what the kernel's own console font draws (drivers/tty/vt/cp437.uni of Linux), all of which DejaVu Sans Mono
-has as well: its character map was read with fontTools. So was that of Meslo, which is Menlo with other line heights and
-may be copied: its regular face has them all. `✓` and `✗` are the exception: the console of Linux gets the signs in
-ASCII (`is_ascii_only`).
+has as well: its character map was read with fontTools. So was that of Meslo, which is Menlo with other line heights
+and may be copied: its regular face has them all. `✓` and `✗` are the exception: the console of Linux gets the signs
+in ASCII (`is_ascii_only`).
 """
 
 import pytest

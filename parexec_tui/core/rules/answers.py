@@ -77,7 +77,7 @@ def refuse_terminal(state: SessionState, id_: str) -> Refusal:
     """Refuse a verb that makes sense only before a ticket is over."""
     ticket = state.tickets[id_]
     remedy = f"retry {state.cause(ticket).id}" if ticket.status in UNSUCCESSFUL else ""
-    return Refusal(f"{id_} is {ticket.shown_status}", remedy)
+    return Refusal(f"{id_} {ticket.stands}", remedy)
 
 
 def named(state: SessionState, ids: Iterable[str]) -> list[TicketState]:

@@ -6,7 +6,7 @@ from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.plan.gates import PLAN_GATES, is_gate_ticket
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.state.attempts import Attempt, CheckClock
-from parexec_tui.core.state.status import INFRASTRUCTURE, LIVE, PENDING, End, Flag, Status, failure_kind
+from parexec_tui.core.state.status import INFRASTRUCTURE, LIVE, PENDING, End, Flag, Status, failure_kind, predicate
 
 
 class UndoSnapshot(NamedTuple):
@@ -186,6 +186,11 @@ class TicketState:
     def shown_status(self) -> Status | Flag:
         """The word for where it is: `frozen` while its attempt is frozen, else its status."""
         return Flag.frozen if self.is_frozen else self.status
+
+    @property
+    def stands(self) -> str:
+        """How it stands, to be said after its id: `is waiting`, `waits for approval`, `timed out`."""
+        return predicate(self.shown_status)
 
     @property
     def agent(self) -> str | None:

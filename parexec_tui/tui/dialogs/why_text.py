@@ -14,7 +14,7 @@ from parexec_tui.core.schedule.roots import path_to_root, root_of, roots_of_all
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.people import on_agent
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import PENDING, Status, happened
+from parexec_tui.core.state.status import PENDING, Status, happened, predicate
 from parexec_tui.core.state.steps import gate_step, step_text, step_timeout
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.outputs.output import Output
@@ -269,7 +269,7 @@ class _Why:
             worked = short_duration(other.worked(self.now))
             return f"{id_} {self._is} {other.shown_status} {on_agent(other.agent)}, for {worked}"
         reason = reason_of(self.state, other, self.now, self.me)
-        return f"{id_} is {display_status(self.state, other)}{f': {reason}' if reason else ''}"
+        return f"{id_} {predicate(display_status(self.state, other))}{f': {reason}' if reason else ''}"
 
     def _holder(self, blocker: Blocker) -> Iterator[str]:
         if blocker.holder and (self._head is None or self._head.ticket != blocker.holder):

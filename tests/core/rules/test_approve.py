@@ -266,7 +266,7 @@ def test_an_edit_that_wants_no_approval_lets_it_start() -> None:
         ("X", "there is no ticket X", ""),
         ("N", "N needs no approval", "approve in the plan file says which tickets need it"),
         ("R", "R is running, it does not wait for approval", "it does once it has run"),
-        ("F", "F is failed", "retry F"),
+        ("F", "F failed", "retry F"),
     ],
 )
 def test_refused(ticket: str, reason: str, remedy: str) -> None:

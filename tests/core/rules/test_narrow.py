@@ -66,7 +66,7 @@ def test_one_that_just_ended_does_not_refuse_the_others() -> None:
     acted, frozen = answer
     assert isinstance(acted, ev.OperatorActed)
     assert acted.text == "freeze runs"
-    assert acted.left_out == ("done is succeeded, only what runs can be frozen",)
+    assert acted.left_out == ("done succeeded, only what runs can be frozen",)
     assert isinstance(frozen, ev.AttemptFrozen)
     assert frozen.ticket == "runs"
     undone = made.act(rq.Undo())
@@ -86,9 +86,9 @@ def test_agents_and_types_are_targets_as_well() -> None:
 @pytest.mark.parametrize(
     ("asked", "reason"),
     [
-        (rq.Freeze(tickets=("done", "waits")), "done is succeeded"),
+        (rq.Freeze(tickets=("done", "waits")), "done succeeded"),
         (rq.Freeze(tickets=("runs", "nobody")), "there is no ticket nobody"),
-        (rq.Cancel(tickets=("done",)), "done is succeeded"),
+        (rq.Cancel(tickets=("done",)), "done succeeded"),
         (rq.Freeze(tickets=("froze", "waits")), "waits is waiting"),
         (rq.Retry(tickets=("failed", "done"), run="x"), "another command is for one ticket only"),
     ],
@@ -111,4 +111,4 @@ def test_a_retry_leaves_out_what_needs_a_ticket_that_is_not_retried() -> None:
     narrowed, left_out = narrow(made.state, rq.Retry(tickets=("b", "c", "d")))
     assert isinstance(narrowed, rq.Retry)
     assert narrowed.tickets == ("c", "d")
-    assert [refusal.reason for refusal in left_out] == ["b needs a, which is failed"]
+    assert [refusal.reason for refusal in left_out] == ["b needs a, which failed"]

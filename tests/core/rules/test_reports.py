@@ -698,8 +698,8 @@ def refusals() -> Session:
     [
         (rq.Hold(tickets=("X",)), "there is no ticket X", ""),
         (rq.Hold(agents=("x-1",)), "there is no agent x-1", ""),
-        (rq.Hold(tickets=("A",)), "A is succeeded", ""),
-        (rq.Hold(tickets=("B", "F")), "F is failed", "retry F"),
+        (rq.Hold(tickets=("A",)), "A succeeded", ""),
+        (rq.Hold(tickets=("B", "F")), "F failed", "retry F"),
         (rq.Hold(tickets=("G",)), "G is skipped", "retry F"),
         (rq.Release(tickets=("X",)), "there is no ticket X", ""),
         (rq.Release(agents=("x-1",)), "there is no agent x-1", ""),
@@ -709,15 +709,15 @@ def refusals() -> Session:
         (rq.Thaw(tickets=("X",)), "there is no ticket X", ""),
         (rq.Thaw(tickets=("B",)), "B is running, not frozen", ""),
         (rq.Cancel(tickets=("X",)), "there is no ticket X", ""),
-        (rq.Cancel(tickets=("B", "A")), "A is succeeded", ""),
+        (rq.Cancel(tickets=("B", "A")), "A succeeded", ""),
         (rq.Cancel(tickets=("G",)), "G is skipped", "retry F"),
         (rq.Cancel(tickets=("C",)), "C is being stopped already", "wait for it to end, or kill it: cancel --now"),
         (rq.Retry(tickets=("X",)), "there is no ticket X", ""),
         (rq.Retry(tickets=("B",)), "B is running, it is not over", "wait for B to end, or cancel it"),
         (rq.Retry(tickets=("C",)), "C is stopping, it is not over", "wait for C to end"),
         (rq.Retry(tickets=("W",)), "W is waiting, it has yet to run", ""),
-        (rq.Retry(tickets=("G",)), "G was skipped: F is failed", "retry F"),
-        (rq.Retry(tickets=("L",)), "L was skipped: F is failed", "retry F"),
+        (rq.Retry(tickets=("G",)), "G was skipped: F failed", "retry F"),
+        (rq.Retry(tickets=("L",)), "L was skipped: F failed", "retry F"),
     ],
 )
 def test_refusals_say_why_and_what_would_help(request_: rq.AnyRequest, reason: str, remedy: str) -> None:
@@ -738,7 +738,7 @@ def test_the_remedy_for_a_skipped_ticket_is_what_still_stands_in_its_way() -> No
     session = running("A:\nB:\nC: A B")
     session.fail("A", "B")
     session.ask(rq.Retry(tickets=("A",)))
-    assert session.ask(rq.Retry(tickets=("C",))) == Refusal("C was skipped: B is failed", "retry B")
+    assert session.ask(rq.Retry(tickets=("C",))) == Refusal("C was skipped: B failed", "retry B")
 
 
 def test_a_cancelled_ticket_is_not_retried_before_its_lost_need() -> None:

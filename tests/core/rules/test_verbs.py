@@ -271,7 +271,7 @@ def test_a_pin_to_an_agent_that_is_gone_holds_for_its_type(ends: str) -> None:
         ("A", "x-9", "there is no agent or agent type x-9 (did you mean"),
         ("D", "y", "y cannot run D: it cannot docs (x can)"),
         ("P", "y", "y cannot run P: P has no prompt (x can)"),
-        ("S", "x", "S is succeeded (retry S on x)"),
+        ("S", "x", "S succeeded (retry S on x)"),
         ("T", "y", "T is being stopped already (wait for it to end)"),
         ("Z", "x", "there is no ticket Z"),
     ],
@@ -319,7 +319,7 @@ def test_a_parked_ticket_goes_before_those_parked_with_it() -> None:
 
 def test_what_is_done_has_no_priority() -> None:
     session = done("A:", "A")
-    assert session.ask(rq.Prioritise(tickets=("A",), priority=Priority.low)) == Refusal("A is succeeded")
+    assert session.ask(rq.Prioritise(tickets=("A",), priority=Priority.low)) == Refusal("A succeeded")
 
 
 # --- agent types: hold, drain, freeze, scale ---
@@ -625,7 +625,7 @@ def test_what_is_over_runs_again_with_its_changes(ends: str) -> None:
     ("asked", "refusal"),
     [
         (rq.Amend(changed={"A": Ticket(run="x")}, rerun=("A", "B")), "B would run again without a change (retry B)"),
-        (rq.Amend(changed={"B": Ticket(run="x")}, rerun=("B",)), "B was skipped: A is failed (retry A)"),
+        (rq.Amend(changed={"B": Ticket(run="x")}, rerun=("B",)), "B was skipped: A failed (retry A)"),
         (
             rq.Amend(changed={"A": Ticket(run="x")}, dropped=("A",), rerun=("A",)),
             "A cannot be both changed and dropped",

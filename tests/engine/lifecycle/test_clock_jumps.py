@@ -51,7 +51,7 @@ def run_later(folder: Path, jump: str) -> subprocess.Popen[bytes]:
 @pytest.mark.parametrize("jump", ["+1d", "-1d"])
 def test_a_clock_that_is_set_ends_no_ticket_and_no_wait(tmp_path: Path, jump: str) -> None:
     with run_later(tmp_path, jump) as engine:
-        until(lambda: happened(ev.AttemptEnded, ticket="slow"), "it is timed out")
+        until(lambda: happened(ev.AttemptEnded, ticket="slow"), "it timed out")
         assert not happened(ev.AttemptEnded, ticket="patient")
         (tmp_path / "go").touch()
         assert engine.wait(WITHIN) == 1

@@ -331,7 +331,7 @@ def test_freezes_and_time_outs_are_as_they_were(tmp_path: Path) -> None:
     assert pid is not None
     kill(engine)
     the_engine(session, besides=engine)
-    until(lambda: ticket("short").status is Status.failed, "it is timed out")
+    until(lambda: ticket("short").status is Status.failed, "it timed out")
     short = ticket("short")
     assert short.end is End.timed_out
     assert short.attempt is not None

@@ -115,7 +115,7 @@ def _conflicts(
 def _refuse_other_gates(state: SessionState, gates: TicketState, whole: Mapping[str, Ticket]) -> Refusal:
     """Refuse to change what gates are about that run, or that have let a ticket start that runs."""
     live = gates if gates.is_live else next(ticket for ticket in state.dependents(gates.id) if ticket.is_live)
-    what = "run now" if live is gates else f"have let {live.id} start, which is {live.shown_status}"
+    what = "run now" if live is gates else f"have let {live.id} start, which {live.stands}"
     is_about = gates.id not in whole or whole[gates.id].gates == gates.spec.gates
     reason = (
         f"the gates of {described(gates.id)} {what}, and would be {'about other tickets' if is_about else 'others'}"

@@ -94,7 +94,7 @@ def refused_answers(state: SessionState, asked: rq.Approve | rq.Reject) -> Itera
 
 def _not_asked(ticket: TicketState) -> Refusal:
     """Why there is nothing to approve or to reject."""
-    reason = f"{ticket.id} is {ticket.shown_status}"
+    reason = f"{ticket.id} {ticket.stands}"
     if ticket.spec.approve == "no":
         return Refusal(f"{ticket.id} needs no approval", "approve in the plan file says which tickets need it")
     if ticket.approved and ticket.status is Status.waiting:

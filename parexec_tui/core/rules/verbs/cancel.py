@@ -56,7 +56,7 @@ def refused_cancels(state: SessionState, asked: rq.Cancel) -> Iterator[Refused]:
             step == RESTORE or (ticket.status is Status.rolling_back and not asked.now)
         ):
             remedy = "wait for it to end" + (", or kill its rollback: cancel --now" if step != RESTORE else "")
-            yield Refused("tickets", ticket.id, Refusal(f"{ticket.id} is {ticket.shown_status}", remedy))
+            yield Refused("tickets", ticket.id, Refusal(f"{ticket.id} {ticket.stands}", remedy))
         elif ticket.status is Status.stopping and not asked.now:
             remedy = "wait for it to end, or kill it: cancel --now"
             yield Refused("tickets", ticket.id, Refusal(f"{ticket.id} is being stopped already", remedy))

@@ -16,7 +16,7 @@ from parexec_tui.core.rules.answers import (
 )
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import PENDING, Status
+from parexec_tui.core.state.status import PENDING
 from parexec_tui.core.state.transitions import FREEZABLE, FREEZABLE_SERVICE
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
@@ -49,9 +49,8 @@ def refused_freezes(state: SessionState, asked: rq.Freeze) -> Iterator[Refused]:
     only = "only what runs can be frozen"
     for ticket in named(state, asked.tickets):
         if ticket.status not in FREEZABLE and not runs_skip_if(ticket):
-            stands = "waits for approval" if ticket.status is Status.approval else f"is {ticket.shown_status}"
             remedy = f"hold {ticket.id}" if ticket.status in PENDING else ""
-            refusal = Refusal(f"{ticket.id} {stands}, {only}", remedy)
+            refusal = Refusal(f"{ticket.id} {ticket.stands}, {only}", remedy)
             yield Refused("tickets", ticket.id, refusal)
     for id_ in asked.agents:
         if state.agents[id_].ticket is None:

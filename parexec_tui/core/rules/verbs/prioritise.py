@@ -26,4 +26,4 @@ def refused_priorities(state: SessionState, asked: rq.Prioritise) -> Iterator[Re
             remedy = "prioritise the tickets that they wait for"
             yield Refused("tickets", ticket.id, Refusal(f"{ticket.id} stands for gates, it has no priority", remedy))
         elif ticket.status in SATISFIED:
-            yield Refused("tickets", ticket.id, Refusal(f"{ticket.id} is {ticket.shown_status}"))
+            yield Refused("tickets", ticket.id, Refusal(f"{ticket.id} {ticket.stands}"))

@@ -50,7 +50,7 @@ def cannot_reassign(ticket: TicketState, place: str = "") -> Refusal | None:
         return Refusal(f"{ticket.id} is rolling back", "wait for it to end")
     if ticket.status not in SATISFIED:
         return None
-    return Refusal(f"{ticket.id} is {ticket.status}", f"retry {ticket.id} on {place or 'any agent'}")
+    return Refusal(f"{ticket.id} {ticket.stands}", f"retry {ticket.id} on {place or 'any agent'}")
 
 
 def _is_there(state: SessionState, ticket: TicketState, place: str) -> bool:

@@ -50,9 +50,7 @@ def cannot_restore(state: SessionState, asked: rq.Restore) -> Refusal | None:
 def _cannot_go_back(state: SessionState, ticket: TicketState, asked: rq.Restore) -> Refusal | None:
     if ticket.snapshot is None or ticket.status != asked.since:
         has_run = ticket.attempt is not None and ticket.snapshot is None
-        return Refusal(
-            f"{ticket.id} has started since" if has_run else f"{ticket.id} is {ticket.shown_status} by now"
-        )
+        return Refusal(f"{ticket.id} has started since" if has_run else f"{ticket.id} {ticket.stands} by now")
     if ticket.snapshot.status is Status.approval and (taken := state.holdings.conflict(ticket.claims)):
         return Refusal(f"what {ticket.id} held is taken: {taken.describe()}")
     since, before = ticket.ended or 0.0, ticket.snapshot.status

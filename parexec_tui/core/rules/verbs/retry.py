@@ -82,7 +82,7 @@ def _runs_again(
         if refusal is None and downstream:
             rerun, restored, live = reruns(state, ticket, back)
             if live is not None:
-                refusal = Refusal(f"{live.id} depends on {ticket.id} and is {live.shown_status}", _stop_it(live))
+                refusal = Refusal(f"{live.id} depends on {ticket.id} and {live.stands}", _stop_it(live))
         elif refusal is None and ticket.status in UNSUCCESSFUL:
             restored = restores(state, ticket, back)
         if refusal is None and not downstream:
@@ -148,22 +148,22 @@ def _changed(asked: rq.Retry, tickets: list[TicketState]) -> dict[str, Ticket] |
 def _cannot_run_again(state: SessionState, ticket: TicketState, back: set[str]) -> Refusal | None:
     if ticket.status is Status.skipped:
         cause = state.cause(ticket)
-        return Refusal(f"{ticket.id} was skipped: {cause.id} is {cause.shown_status}", f"retry {cause.id}")
+        return Refusal(f"{ticket.id} was skipped: {cause.id} {cause.stands}", f"retry {cause.id}")
     if ticket.status is Status.waiting:
         return Refusal(f"{ticket.id} is waiting, it has yet to run")
     if ticket.status in LIVE:
-        return Refusal(f"{ticket.id} is {ticket.shown_status}, it is not over", _stop_it(ticket))
+        return Refusal(f"{ticket.id} {ticket.stands}, it is not over", _stop_it(ticket))
     if ticket.id in state.half_done:
         reason = f"what {ticket.id} did is taken back in part only, its files may be neither old nor new"
         return Refusal(reason, f"rollback {ticket.id}, then retry it")
     for need in state.lost_needs(ticket):
         if need.id not in back:
             remedy = f"retry {state.cause(need).id} first"
-            return Refusal(f"{ticket.id} needs {need.id}, which is {need.status}", remedy)
+            return Refusal(f"{ticket.id} needs {need.id}, which {need.stands}", remedy)
     for id_, wait in state.graph.dependents[ticket.id].items():
         if (dependent := state.tickets[id_]).is_live:
             does = "needs" if wait.is_need else "comes after"
-            return Refusal(f"{id_} {does} {ticket.id} and is {dependent.shown_status}", _stop_it(dependent))
+            return Refusal(f"{id_} {does} {ticket.id} and {dependent.stands}", _stop_it(dependent))
     return None
 
 
@@ -173,7 +173,7 @@ def _let_start(state: SessionState, ticket: TicketState, gates: Iterable[str]) -
         for dependent in state.dependents(id_):
             if dependent.is_live:
                 does = f"{dependent.id} waited for the gates of {described(id_)}"
-                reason = f"{does}, which would run again after {ticket.id}, and is {dependent.shown_status}"
+                reason = f"{does}, which would run again after {ticket.id}, and {dependent.stands}"
                 return Refusal(reason, _stop_it(dependent))
     return None
 

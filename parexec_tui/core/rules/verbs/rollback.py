@@ -116,7 +116,7 @@ def _goes_on(state: SessionState) -> Refusal | None:
 def _cannot(state: SessionState, ticket: TicketState, *, is_named: bool, besides: Collection[str]) -> Refusal | None:
     """Why what a ticket did cannot be taken back now. `besides`: those that are taken back with it."""
     if ticket.is_live:
-        return Refusal(f"{ticket.id} is {ticket.shown_status}", f"wait for {ticket.id} to end, or cancel it")
+        return Refusal(f"{ticket.id} {ticket.stands}", f"wait for {ticket.id} to end, or cancel it")
     if ticket.status is Status.rolled_back:
         return Refusal(f"{ticket.id} is rolled back already", f"retry {ticket.id} to run it again")
     if ticket.status not in HAVE_RUN or ticket.attempt is None:
@@ -129,7 +129,7 @@ def _cannot(state: SessionState, ticket: TicketState, *, is_named: bool, besides
         return Refusal(f"{ticket.id} cannot be rolled back: {why}", remedy)
     for dependent in state.dependents(ticket.id):
         if dependent.is_live:
-            what = f"{dependent.id} needs {ticket.id} and is {dependent.shown_status}"
+            what = f"{dependent.id} needs {ticket.id} and {dependent.stands}"
             return Refusal(what, f"wait for {dependent.id} to end, or cancel it")
     conflicts = (each for each in state.holdings.conflicts(ticket.claims) if each.holder not in besides)
     if (conflict := next(conflicts, None)) is not None:

@@ -44,7 +44,7 @@ def thaw(state: SessionState, asked: rq.Thaw, now: float) -> Decision:
 def refused_thaws(state: SessionState, asked: rq.Thaw) -> Iterator[Refused]:
     for ticket in named(state, asked.tickets):
         if not ticket.is_frozen and not ticket.is_check_frozen:
-            yield Refused("tickets", ticket.id, Refusal(f"{ticket.id} is {ticket.shown_status}, not frozen"))
+            yield Refused("tickets", ticket.id, Refusal(f"{ticket.id} {ticket.stands}, not frozen"))
     for name in asked.services:
         if not (service := state.services[name]).is_frozen:
             yield Refused("services", name, Refusal(f"service {name} is {service.shown_status}, not frozen"))

@@ -37,5 +37,5 @@ def refused_waivers(state: SessionState, asked: rq.Waive) -> Iterator[Refused]:
         if ticket.status is Status.succeeded:
             yield Refused("tickets", ticket.id, Refusal(f"{ticket.id} has succeeded, there is nothing to waive"))
         elif ticket.status in LIVE:
-            refusal = Refusal(f"{ticket.id} is {ticket.shown_status}", f"cancel {ticket.id}, then waive it")
+            refusal = Refusal(f"{ticket.id} {ticket.stands}", f"cancel {ticket.id}, then waive it")
             yield Refused("tickets", ticket.id, refusal)
