@@ -60,7 +60,7 @@ def amend(
         return Refusal(f"there is no ticket in {listed(map(described, empty))}", "leave out its gates")
     if late := start_without(state, whole, asked.gates):
         id_, ticket = next(iter(late.items()))
-        return Refusal(f"{ticket.id} would wait for new gates of {described(id_)}, and is {ticket.shown_status}")
+        return Refusal(f"{ticket.id} would wait for new gates of {described(id_)}, and {ticket.stands}")
     is_same_set = not (asked.added or dropped or asked.gates)
     skipped, restored = _status_changes(state, whole, changed, _statuses_after(after), is_same_set=is_same_set)
     return [
@@ -96,7 +96,7 @@ def _conflicts(
         return Refusal("a plan has at least one ticket", "cancel what shall not run")
     found = [state.tickets[id_] for id_ in (*changed, *asked.dropped)]
     if live := [ticket for ticket in found if ticket.is_live]:
-        statuses = listed(f"{ticket.id} is {ticket.shown_status}" for ticket in live)
+        statuses = listed(f"{ticket.id} {ticket.stands}" for ticket in live)
         remedy = f"cancel {listed(ticket.id for ticket in live)} first"
         return Refusal(f"{statuses}: what runs cannot be changed or dropped", remedy)
     if asked_for := [ticket.id for ticket in found if ticket.status is Status.approval]:
