@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 import trio
 
 from parexec_tui.core.plan.resources import Units
-from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Usage
@@ -23,23 +23,29 @@ from parexec_tui.engine.backends.backend import (
 )
 
 Name = tuple[str, int]
-"""Ticket and attempt."""
+"""Ticket and attempt. Of a service, `+db` and the number of its start, or `+db.stop` for another of its steps."""
+
+
+def _name(key: ProcessKey) -> Name:
+    """An attempt has one process at a time; the steps of a service run beside each other."""
+    is_beside = key.service and key.step != RUN
+    return (f"{key.ticket}.{key.step}" if is_beside else key.ticket), key.attempt
 
 
 class FakeBackend:
     """Implements `Backend`, except what only recovery asks. Times are those of trio's clock."""
 
-    def __init__(self, on_start: Callable[[str, int], None] = lambda *_: None) -> None:
+    def __init__(self, on_start: Callable[[ProcessKey], None] = lambda _: None) -> None:
         self.on_start = on_start
-        """Called before an attempt is started."""
+        """Called before a process is started."""
         self.lasts: dict[str, float] = {}
         """{ticket: seconds after which an attempt of it ends}; those that are not named go on for ever."""
         self.codes: dict[str, list[int]] = {}
         """{ticket: exit codes of its attempts, in order}; then and otherwise 0."""
         self.refused: dict[str, rq.AnyReport] = {}
         """{ticket: what is reported instead of starting it}"""
-        self.steps: dict[Name, str] = {}
-        """{attempt: the step that it is at}"""
+        self.keys: dict[Name, ProcessKey] = {}
+        """{attempt: the process of the step that it is at}"""
         self.missing: dict[str, list[str]] = {}
         """{ticket: what is wrong with its outputs}"""
         self.done: set[str] = set()
@@ -82,14 +88,15 @@ class FakeBackend:
 
     def report(self, report: rq.AnyReport) -> None:
         if isinstance(report, rq.ProcessEnded | rq.ProcessLost):
-            del self.live[report.ticket, report.attempt]
+            del self.live[_name(report.key)]
         self._reports.append(report)
         self._bell.set()
 
     def end(self, ticket: str, code: int | None = 0, signal: int | None = None) -> None:
         """End the living attempt of a ticket."""
         attempt = next(number for id_, number in self.live if id_ == ticket)
-        self.report(rq.ProcessEnded(ticket, attempt, code, signal, step=self.steps[ticket, attempt]))
+        key = self.keys[ticket, attempt]
+        self.report(rq.ProcessEnded(key.ticket, key.attempt, code, signal, step=key.step))
 
     @property
     def running(self) -> list[str]:
@@ -98,11 +105,11 @@ class FakeBackend:
     # -- what the coordinator asks ---------------------------------------------------------------------------
 
     def start(self, key: ProcessKey, launch: Launch) -> None:
-        ticket, attempt = key.ticket, key.attempt
-        self.on_start(ticket, attempt)
+        self.on_start(key)
+        ticket, attempt = _name(key)
         self.starts.append((trio.current_time(), ticket, attempt))
         self.launches[ticket, attempt] = launch
-        self.steps[ticket, attempt] = key.step
+        self.keys[ticket, attempt] = key
         if ticket in self.refused:
             self._reports.append(self.refused[ticket])
             self._bell.set()
@@ -119,22 +126,22 @@ class FakeBackend:
             self.end(ticket, codes.pop(0) if codes else 0)
 
     def identify(self, key: ProcessKey) -> None:
-        if (key.ticket, key.attempt) in self.live:
+        if _name(key) in self.live:
             self.report(rq.ProcessStarted(key.ticket, key.attempt, 1000 + key.attempt, 1.0, step=key.step))
 
     def stop(self, key: ProcessKey, grace: float, noting: StopReason | None = None) -> None:
-        ticket, attempt = key.ticket, key.attempt
+        ticket, attempt = _name(key)
         self.stops.append((ticket, attempt, grace))
         if noting is not None:
             self.noted[ticket, attempt] = noting
         if (ticket, attempt) in self.live and (grace <= 0 or ticket not in self.deaf):
-            self.report(rq.ProcessEnded(ticket, attempt, None, 9 if grace <= 0 else 15, step=key.step))
+            self.report(rq.ProcessEnded(key.ticket, attempt, None, 9 if grace <= 0 else 15, step=key.step))
 
     def freeze(self, key: ProcessKey) -> None:
-        self.freezes.append((key.ticket, key.attempt))
+        self.freezes.append(_name(key))
 
     def thaw(self, key: ProcessKey) -> None:
-        self.thaws.append((key.ticket, key.attempt))
+        self.thaws.append(_name(key))
 
     def check_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> None:  # noqa: ARG002
         problems = tuple(self.missing.get(key.ticket, ()))
@@ -185,7 +192,7 @@ class FakeBackend:
         raise NotImplementedError
 
     def living(self) -> Sequence[ProcessKey]:
-        return [ProcessKey(*name) for name in self.live]
+        return [self.keys.get(name, ProcessKey(*name)) for name in self.live]
 
     async def usage(self, progress: Sequence[ProgressWanted] | None = ()) -> UsageReading:  # noqa: ARG002
         used = [Usage(id_, number, 0.0, self.memory.get(id_, 0), 1, None, 0) for id_, number in self.live]

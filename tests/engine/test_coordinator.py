@@ -17,6 +17,7 @@ from parexec_tui.core.rules.session_events import opening, unrunnable
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.attempts import Attempt
+from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -92,10 +93,11 @@ class Run:
         with Registry.open(self.file, read_only=True) as registry:
             return [codec.decode_event(row.data) for row in registry.events(self.session)]
 
-    def _check_is_remembered(self, ticket: str, attempt: int) -> None:
-        last = [event for event in self.journal() if isinstance(event, ev.AttemptStarted) and event.ticket == ticket]
-        assert last
-        assert last[-1].attempt == attempt, "started before it was remembered"
+    def _check_is_remembered(self, key: ProcessKey) -> None:
+        events = self.journal()
+        starts = [(each.ticket, each.attempt) for each in events if isinstance(each, ev.AttemptStarted)]
+        starts += [(f"+{each.service}", each.number) for each in events if isinstance(each, ev.ServiceStarted)]
+        assert (key.ticket, key.attempt) in starts, "started before it was remembered"
 
     def _hear(self, state: SessionState, events: Sequence[ev.AnyEvent]) -> None:
         self.told.extend(events)
@@ -620,7 +622,7 @@ async def test_a_step_that_the_host_is_too_short_for_waits_and_the_command_is_no
         run.coordinator.submit_reports([rq.HostShort(SHORT, "")])
         await run.until(lambda: "A" in run.backend.running, "it is started when there is enough")
         assert len(run.backend.starts) == starts + 1
-        assert run.backend.steps["A", 1] == step
+        assert run.backend.keys["A", 1].step == step
         await trio.sleep(4)  # less than its time-out: it has waited, and has not run
         run.backend.end("A")
         await run.until(lambda: run.outcome is not None, "the session is over")

@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -28,6 +29,7 @@ from tests.engine.engines import (
     until,
 )
 from tests.engine.lifecycle.detached import parexec
+from tests.engine.service_plans import other, service, user
 
 SERVER = """
 import http.server, sys, time
@@ -42,6 +44,14 @@ def port() -> int:
         free.bind(("127.0.0.1", 0))
         number: int = free.getsockname()[1]
         return number
+
+
+ENDS_WITH_ENGINE = '[plan]\non_engine_loss = "kill"\n'
+
+TELLS_PID = "echo $$ > db.pid; exec sleep 600"
+
+LOOKS_FOR_IT = "trap 'kill -0 $(cat db.pid) && touch there; exit' TERM; touch runs; while :; do sleep 0.02; done"
+"""A user that at its end finds its service still there."""
 
 
 def of_service(name: str) -> list[str]:
@@ -70,21 +80,12 @@ def test_a_ticket_starts_when_its_service_is_ready_and_the_service_ends_with_the
     tmp_path: Path, port: int, run_: str, ready: str
 ) -> None:
     (tmp_path / "server.py").write_text(SERVER)
-    plan = f"""
-        [services.db]
-        run = "echo $$ > pid; {run_}"
-        ready = "{ready}"
-        [tickets.A]
-        run = "kill -0 $(cat pid)"
-        uses_service = ["db"]
-        [tickets.B]
-        run = "kill -0 $(cat pid)"
-        needs = ["A"]
-        uses_service = ["db"]
-        [tickets.C]
-        run = "sleep 0.2"
-        needs = ["B"]
-    """.replace("PORT", str(port))
+    plan = (
+        service(run=f"echo $$ > pid; {run_}", ready=ready)
+        + user("A", "kill -0 $(cat pid)")
+        + user("B", "kill -0 $(cat pid)", needs=["A"])
+        + other("C", "sleep 0.2", needs=["B"])
+    ).replace("PORT", str(port))
     code, state = run(tmp_path, plan)
     assert code == 0
     assert of_service("db") == ["Started", "Ready", "StopRequested", "Ended"]
@@ -98,16 +99,7 @@ def test_a_ticket_starts_when_its_service_is_ready_and_the_service_ends_with_the
 
 
 def test_what_nobody_is_about_to_use_is_not_started(tmp_path: Path) -> None:
-    plan = """
-        [services.db]
-        run = "touch started; exec sleep 600"
-        [tickets.A]
-        run = "false"
-        [tickets.B]
-        run = "true"
-        needs = ["A"]
-        uses_service = ["db"]
-    """
+    plan = service(run="touch started; exec sleep 600") + other("A", "false") + user("B", needs=["A"])
     code, _ = run(tmp_path, plan)
     assert code == 1
     assert not (tmp_path / "started").exists()
@@ -115,16 +107,12 @@ def test_what_nobody_is_about_to_use_is_not_started(tmp_path: Path) -> None:
 
 def test_a_http_server_that_answers_with_an_error_is_not_ready(tmp_path: Path, port: int) -> None:
     (tmp_path / "server.py").write_text(SERVER)
-    plan = f"""
-        [services.db]
-        run = "exec python3 server.py {port} 0"
-        ready = "http://127.0.0.1:{port}/nothing"
-        ready_timeout = "1s"
-        restart = "never"
-        [tickets.A]
-        run = "touch ran"
-        uses_service = ["db"]
-    """
+    plan = service(
+        run=f"exec python3 server.py {port} 0",
+        ready=f"http://127.0.0.1:{port}/nothing",
+        ready_timeout="1s",
+        restart="never",
+    ) + user("A", "touch ran")
     code, state = run(tmp_path, plan)
     assert code == 1
     assert not (tmp_path / "ran").exists()
@@ -138,15 +126,9 @@ def test_a_service_is_not_started_where_another_program_answers_already(tmp_path
     """The tickets would talk to that one, and succeed."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        plan = f"""
-            [services.db]
-            run = "touch began; exec sleep 600"
-            ready = "{ready.replace("PORT", str(port))}"
-            restart = "never"
-            [tickets.A]
-            run = "touch ran"
-            uses_service = ["db"]
-        """
+        plan = service(
+            run="touch began; exec sleep 600", ready=ready.replace("PORT", str(port)), restart="never"
+        ) + user("A", "touch ran")
         code, _ = run(tmp_path, plan)
     assert code == 1
     assert ticket("A").reason == f"service db failed: port {port} is in use by another program"
@@ -154,21 +136,20 @@ def test_a_service_is_not_started_where_another_program_answers_already(tmp_path
     assert not (tmp_path / "ran").exists()
 
 
-DIES = """
-[services.db]
-run = "echo start >> starts; echo $$ > db.pid; echo up; exec sleep 600"
-ready = "log:up"
-on_death = "ON_DEATH"
-restart_delay = "100ms"
-[tickets.A]
-run = "echo run >> runs; [ -e go ] || exec sleep 600"
-uses_service = ["db"]
-"""
+def dies(on_death: str, run: str = "[ -e go ] || exec sleep 600") -> str:
+    """A service that the test kills, and what uses it."""
+    db = service(
+        run="echo start >> starts; echo $$ > db.pid; echo up; exec sleep 600",
+        ready="log:up",
+        on_death=on_death,
+        restart_delay="100ms",
+    )
+    return db + user("A", f"echo run >> runs; {run}")
 
 
 @pytest.mark.parametrize("on_death", ["fail", "retry"])
 def test_a_service_that_dies_takes_its_users_with_it_as_the_plan_says(tmp_path: Path, on_death: str) -> None:
-    engine = start(tmp_path, DIES.replace("ON_DEATH", on_death))
+    engine = start(tmp_path, dies(on_death))
     until((tmp_path / "runs").exists, "A runs")
     (tmp_path / "go").touch()
     os.kill(number_in(tmp_path / "db.pid"), signal.SIGKILL)
@@ -187,50 +168,43 @@ def test_a_service_that_dies_takes_its_users_with_it_as_the_plan_says(tmp_path: 
 
 def test_a_user_that_fails_because_its_service_died_is_retried_though_it_ended_first(tmp_path: Path) -> None:
     """What loses its connection ends at once; that its service is gone is found out a moment later."""
-    plan = DIES.replace("ON_DEATH", "retry").replace(
-        "[ -e go ] || exec sleep 600", "[ -e go ] || { touch go; kill -KILL $(cat db.pid); exit 7; }"
-    )
+    plan = dies("retry", "[ -e go ] || { touch go; kill -KILL $(cat db.pid); exit 7; }")
     code, _ = run(tmp_path, plan)
     ends = happened(ev.AttemptEnded, ticket="A")
     assert (code, [end.end for end in ends]) == (0, [End.stopped, End.succeeded])
 
 
 def test_one_that_dies_too_often_fails_what_uses_it_and_says_why(tmp_path: Path) -> None:
-    plan = """
-        [services.db]
-        run = "echo start >> starts; echo no disk >&2; exit 3"
-        ready = "test -e never"
-        restart = 2
-        restart_delay = "50ms"
-        [tickets.A]
-        run = "true"
-        uses_service = ["db"]
-    """
+    plan = (
+        service(
+            run="echo start >> starts; echo no disk >&2; exit 3",
+            ready="test -e never",
+            restart=2,
+            restart_delay="50ms",
+        )
+        + user()
+    )
     code, state = run(tmp_path, plan)
     assert code == 1
     assert (tmp_path / "starts").read_text().count("start") == 3
-    service = state.services["db"]
-    assert (service.status, service.error_line) == (ServiceStatus.failed, "no disk")
+    db = state.services["db"]
+    assert (db.status, db.error_line) == (ServiceStatus.failed, "no disk")
     assert ticket("A").reason == "service db failed: exit 3, after 2 restarts"
 
 
 def test_what_uses_a_failed_service_waits_while_another_service_starts(tmp_path: Path) -> None:
     """A person has until then to restart it, as the plan page says."""
-    plan = """
-        [services.bad]
-        run = "echo start >> starts; [ -e fixed ] || exit 3; exec sleep 600"
-        ready = "test -e fixed"
-        restart = "never"
-        [services.slow]
-        run = "exec sleep 600"
-        ready = "test -e go"
-        [tickets.A]
-        run = "true"
-        uses_service = ["bad"]
-        [tickets.B]
-        run = "true"
-        uses_service = ["slow"]
-    """
+    plan = (
+        service(
+            "bad",
+            "echo start >> starts; [ -e fixed ] || exit 3; exec sleep 600",
+            ready="test -e fixed",
+            restart="never",
+        )
+        + service("slow", ready="test -e go")
+        + user("A", uses=("bad",))
+        + user("B", uses=("slow",))
+    )
     engine = start(tmp_path, plan)
     engine.until(lambda: happened(ev.ServiceEnded, service="bad"), "the service has failed")
     engine.until(lambda: state_of().services["slow"].pid is not None, "the other one starts")
@@ -242,21 +216,12 @@ def test_what_uses_a_failed_service_waits_while_another_service_starts(tmp_path:
 
 
 def test_its_own_stop_ends_it_and_term_does_if_that_did_not(tmp_path: Path) -> None:
-    plan = """
-        [services.kind]
-        run = "until [ -e bye ]; do sleep 0.02; done; touch kind"
-        stop = "touch bye"
-        [services.deaf]
-        run = "trap 'touch term; exit' TERM; while :; do sleep 0.02; done"
-        stop = "true"
-        grace = "500ms"
-        [services.broken]
-        run = "trap 'touch broken; exit' TERM; while :; do sleep 0.02; done"
-        stop = "exit 4"
-        [tickets.A]
-        run = "true"
-        uses_service = ["kind", "deaf", "broken"]
-    """
+    plan = (
+        service("kind", "until [ -e bye ]; do sleep 0.02; done; touch kind", stop="touch bye")
+        + service("deaf", "trap 'touch term; exit' TERM; while :; do sleep 0.02; done", stop="true", grace="500ms")
+        + service("broken", "trap 'touch broken; exit' TERM; while :; do sleep 0.02; done", stop="exit 4")
+        + user("A", uses=("kind", "deaf", "broken"))
+    )
     before = time.monotonic()
     code, _ = run(tmp_path, plan)
     assert code == 0
@@ -281,42 +246,21 @@ def test_the_stop_that_the_plan_page_names_is_one(tmp_path: Path) -> None:
     page = (Path(parexec_tui.__file__).parent / "docs" / "plan-file.md").read_text()
     (stop,) = re.findall(r"`(kill [^`]+PGID)`", page)
     (tmp_path / "service.py").write_text(INTERRUPTED)
-    plan = f"""
-        [services.db]
-        run = "exec python3 service.py"
-        ready = "test -e up"
-        stop = "{stop}"
-        [tickets.A]
-        run = "true"
-        uses_service = ["db"]
-    """
+    plan = service(run="exec python3 service.py", ready="test -e up", stop=stop) + user()
     assert run(tmp_path, plan)[0] == 0
     assert (tmp_path / "interrupted").exists()
     assert [event.by_signal for event in happened(ev.ServiceStopRequested)] == [False]
 
 
 def test_a_stop_that_failed_says_how_in_what_happened(tmp_path: Path) -> None:
-    plan = """
-        [services.db]
-        run = "exec sleep 600"
-        stop = "echo no such server >&2; exit 4"
-        [tickets.A]
-        run = "true"
-        uses_service = ["db"]
-    """
+    plan = service(stop="echo no such server >&2; exit 4") + user()
     assert run(tmp_path, plan)[0] == 0
     said = parexec("events", cwd=tmp_path)
     assert "its `stop` failed: exit 4: no such server, so it gets TERM" in said
 
 
 def test_a_stop_of_the_session_ends_services_after_what_uses_them(tmp_path: Path) -> None:
-    plan = """
-        [services.db]
-        run = "echo $$ > db.pid; exec sleep 600"
-        [tickets.A]
-        run = "trap 'kill -0 $(cat db.pid) && touch there; exit' TERM; touch runs; while :; do sleep 0.02; done"
-        uses_service = ["db"]
-    """
+    plan = service(run=TELLS_PID) + user("A", LOOKS_FOR_IT)
     engine = start(tmp_path, plan)
     until((tmp_path / "runs").exists, "A runs")
     pid = number_in(tmp_path / "db.pid")
@@ -331,25 +275,19 @@ def test_a_stop_of_the_session_ends_services_after_what_uses_them(tmp_path: Path
 
 # -- an engine that is killed ----------------------------------------------------------------------------------
 
-SLOW = """
-[services.db]
-run = "echo $$ >> db.pid; exec sleep 600"
-ready = "READY"
-[tickets.A]
-run = "echo run >> runs; until [ -e go ]; do sleep 0.02; done"
-uses_service = ["db"]
-"""
+
+def slow(ready: str = "true", run: str = "exec sleep 600", **fields: Any) -> str:
+    """A service whose engine the test kills, and what uses it until the test lets it go."""
+    db = service(run=f"echo $$ >> db.pid; {run}", ready=ready, **fields)
+    return db + user("A", "echo run >> runs; until [ -e go ]; do sleep 0.02; done")
 
 
-@pytest.mark.parametrize("ready", ["test -e ready", "log:nothing"], ids=["command", "log"])
+UP_LATER = "until [ -e ready ]; do sleep 0.02; done; echo it is up; exec sleep 600"
+
+
+@pytest.mark.parametrize("ready", ["test -e ready", "log:is up"], ids=["command", "log"])
 def test_a_service_that_starts_is_taken_over_when_the_engine_is_killed(tmp_path: Path, ready: str) -> None:
-    if ready != "test -e ready":
-        plan = SLOW.replace("READY", "log:is up").replace(
-            "exec sleep 600", "until [ -e ready ]; do sleep 0.02; done; echo it is up; exec sleep 600"
-        )
-    else:
-        plan = SLOW.replace("READY", ready)
-    engine = start(tmp_path, plan)
+    engine = start(tmp_path, slow(ready, UP_LATER))
     until((tmp_path / "db.pid").exists, "it starts")
     engine.kill()
     (tmp_path / "ready").touch()
@@ -361,10 +299,7 @@ def test_a_service_that_starts_is_taken_over_when_the_engine_is_killed(tmp_path:
 
 
 def test_a_service_is_asked_once_more_before_a_new_engine_finds_it_late(tmp_path: Path) -> None:
-    plan = SLOW.replace("[services.db]", "[services.db]\nready_timeout = '1s'\nrestart = 'never'")
-    plan = plan.replace("READY", "log:is up")
-    plan = plan.replace("exec sleep 600", "until [ -e ready ]; do sleep 0.02; done; echo is up; exec sleep 600")
-    engine = start(tmp_path, plan)
+    engine = start(tmp_path, slow("log:is up", UP_LATER, ready_timeout="1s", restart="never"))
     until((tmp_path / "db.pid").exists, "it starts")
     engine.kill()
     (tmp_path / "ready").touch()
@@ -375,7 +310,7 @@ def test_a_service_is_asked_once_more_before_a_new_engine_finds_it_late(tmp_path
 
 
 def test_a_service_that_is_ready_is_taken_over_when_the_engine_is_killed(tmp_path: Path) -> None:
-    engine = start(tmp_path, SLOW.replace("READY", "true"))
+    engine = start(tmp_path, slow())
     until((tmp_path / "runs").exists, "A runs")
     pid = number_in(tmp_path / "db.pid")
     engine.kill()
@@ -391,10 +326,7 @@ def test_a_service_that_is_ready_is_taken_over_when_the_engine_is_killed(tmp_pat
 
 
 def test_a_service_that_died_without_an_engine_is_noticed_and_its_user_retried(tmp_path: Path) -> None:
-    plan = SLOW.replace("READY", "true").replace(
-        "[services.db]", '[services.db]\non_death = "retry"\nrestart_delay = "50ms"'
-    )
-    engine = start(tmp_path, plan)
+    engine = start(tmp_path, slow(on_death="retry", restart_delay="50ms"))
     until((tmp_path / "runs").exists, "A runs")
     engine.kill()
     pid = number_in(tmp_path / "db.pid")
@@ -408,29 +340,14 @@ def test_a_service_that_died_without_an_engine_is_noticed_and_its_user_retried(t
 
 
 def test_its_output_is_kept_by_start_and_step(tmp_path: Path) -> None:
-    plan = """
-        [services.db]
-        run = "echo I am the db; exec sleep 600"
-        ready = "echo asked; true"
-        [tickets.A]
-        run = "true"
-        uses_service = ["db"]
-    """
+    plan = service(run="echo I am the db; exec sleep 600", ready="echo asked; true") + user()
     assert run(tmp_path, plan)[0] == 0
     assert log_of("+db.1").startswith("I am the db\n")
     assert log_of("+db.1.ready") == "asked\n"
 
 
 def test_a_service_is_ended_after_its_user_when_no_engine_can_be_kept_alive(tmp_path: Path) -> None:
-    plan = """
-        [plan]
-        on_engine_loss = "kill"
-        [services.db]
-        run = "echo $$ > db.pid; exec sleep 600"
-        [tickets.A]
-        run = "trap 'kill -0 $(cat db.pid) && touch there; exit' TERM; touch runs; while :; do sleep 0.02; done"
-        uses_service = ["db"]
-    """
+    plan = ENDS_WITH_ENGINE + service(run=TELLS_PID) + user("A", LOOKS_FOR_IT)
     engine = start(tmp_path, plan)
     until((tmp_path / "runs").exists, "A runs")
     pid = number_in(tmp_path / "db.pid")
@@ -442,20 +359,12 @@ def test_a_service_is_ended_after_its_user_when_no_engine_can_be_kept_alive(tmp_
 
 
 def test_each_service_has_its_own_grace_when_no_engine_can_be_kept_alive(tmp_path: Path) -> None:
-    plan = """
-        [plan]
-        on_engine_loss = "kill"
-        [services.hang]
-        run = "trap '' TERM; echo up; while :; do sleep 0.1; done"
-        ready = "log:up"
-        grace = "1s"
-        [services.db]
-        run = "exec sleep 600"
-        grace = "25s"
-        [tickets.A]
-        run = "touch runs; exec sleep 600"
-        uses_service = ["hang", "db"]
-    """
+    plan = (
+        ENDS_WITH_ENGINE
+        + service("hang", "trap '' TERM; echo up; while :; do sleep 0.1; done", ready="log:up", grace="1s")
+        + service(grace="25s")
+        + user("A", "touch runs; exec sleep 600", uses=("hang", "db"))
+    )
     engine = start(tmp_path, plan)
     until((tmp_path / "runs").exists, "A runs")
     engine.kill()
@@ -468,15 +377,7 @@ def test_each_service_has_its_own_grace_when_no_engine_can_be_kept_alive(tmp_pat
 
 
 def test_a_service_that_is_being_stopped_is_ended_by_the_next_engine(tmp_path: Path) -> None:
-    plan = """
-        [services.db]
-        run = "echo $$ > db.pid; exec sleep 600"
-        stop = "touch stopping; exec sleep 600"
-        grace = "1s"
-        [tickets.A]
-        run = "true"
-        uses_service = ["db"]
-    """
+    plan = service(run=TELLS_PID, stop="touch stopping; exec sleep 600", grace="1s") + user()
     engine = start(tmp_path, plan)
     until((tmp_path / "stopping").exists, "its stop runs")
     engine.kill()
@@ -487,7 +388,7 @@ def test_a_service_that_is_being_stopped_is_ended_by_the_next_engine(tmp_path: P
 
 
 def test_one_that_is_frozen_is_ended_with_the_session(tmp_path: Path) -> None:
-    engine = start(tmp_path, SLOW.replace("READY", "true"))
+    engine = start(tmp_path, slow())
     until((tmp_path / "runs").exists, "A runs")
     pid = number_in(tmp_path / "db.pid")
     parexec("freeze", "db", cwd=tmp_path)
@@ -498,8 +399,7 @@ def test_one_that_is_frozen_is_ended_with_the_session(tmp_path: Path) -> None:
 
 
 def test_a_person_freezes_thaws_restarts_and_reads_it(tmp_path: Path) -> None:
-    plan = SLOW.replace("READY", "true").replace("[services.db]", '[services.db]\non_death = "retry"')
-    engine = start(tmp_path, plan)
+    engine = start(tmp_path, slow(on_death="retry"))
     until((tmp_path / "runs").exists, "A runs")
     first = number_in(tmp_path / "db.pid")
     parexec("freeze", "db", cwd=tmp_path)
