@@ -36,6 +36,7 @@ from parexec_tui.engine.measure.check_watch import CheckWatch
 from parexec_tui.engine.measure.disk_watch import DiskWatch
 from parexec_tui.engine.measure.log_watch import LogWatch
 from parexec_tui.engine.measure.port_watch import PortWatch
+from parexec_tui.engine.measure.pressure_watch import PressureWatch
 from parexec_tui.engine.measure.progress import progress_wanted
 from parexec_tui.engine.measure.ready_watch import ReadyWatch
 from parexec_tui.engine.measure.sampling import SampleLoop, SampleTap
@@ -244,7 +245,10 @@ async def _drive(
         if sink.sample is not None:
             server.samples.join(SampleTap(server.samples, sink.sample))
         wanted = partial(progress_wanted, coordinator.state)
-        nursery.start_soon(SampleLoop(backend, disks, server.samples, sink.notice, wanted=wanted).run)
+        samples = SampleLoop(backend, disks, server.samples, sink.notice, wanted=wanted)
+        nursery.start_soon(samples.run)
+        pressure = PressureWatch(coordinator.state, lambda: samples.used, coordinator.submit_reports)
+        await nursery.start(pressure.run)
         with trio.move_on_after(_HISTORY_WAIT):
             await was_read.wait()
         outcome = await coordinator.run()
@@ -306,15 +310,16 @@ def _each(sinks: Sequence[Tell]) -> Tell:
 
 
 async def _remember(coordinator: Coordinator, session: str, file: Path, was_read: trio.Event) -> None:
-    """Read what tickets took in earlier sessions of this plan, for the forecast and for the order of dispatch."""
+    """Read what tickets took in earlier sessions of this plan, for the forecast and the order of dispatch, and what
+    memory they used, which has to be there before they start."""
     plan = coordinator.state.plan.settings.name
 
-    def read() -> dict[str, float]:
+    def read() -> rq.HistoryRead:
         with Registry.open(file, read_only=True) as registry:
-            return registry.history(plan, besides=session)
+            return rq.HistoryRead(registry.history(plan, besides=session), registry.peaks(plan, besides=session))
 
     with suppress(RegistryError):
-        coordinator.submit_reports([rq.HistoryRead(await in_thread(read))])
+        coordinator.submit_reports([await in_thread(read)])
     was_read.set()
 
 

@@ -22,15 +22,22 @@ _SELECT: Final = """
 """
 _ATTEMPTS: Final = f"{_SELECT} WHERE session = ? ORDER BY started, ticket, attempt"
 _ATTEMPTS_OF_TICKET: Final = f"{_SELECT} WHERE session = ? AND ticket = ? ORDER BY attempt"
-# The seconds of every success in the newest sessions of a plan that have one.
-_HISTORY: Final = """
-    SELECT ticket, ended - started FROM attempts
-    WHERE "end" = 'succeeded' AND ended - started BETWEEN 0 AND 1e9 AND session IN (
+# The newest sessions of a plan that have a success.
+_NEWEST: Final = """
         SELECT number FROM sessions
         WHERE name = ? AND session <> ?
           AND EXISTS (SELECT 1 FROM attempts WHERE session = number AND "end" = 'succeeded')
         ORDER BY number DESC LIMIT ?
-    )
+"""
+# The seconds of every success in them.
+_HISTORY: Final = f"""
+    SELECT ticket, ended - started FROM attempts
+    WHERE "end" = 'succeeded' AND ended - started BETWEEN 0 AND 1e9 AND session IN ({_NEWEST})
+"""
+# The memory of every success in them.
+_PEAKS: Final = f"""
+    SELECT ticket, peak_memory FROM attempts
+    WHERE "end" = 'succeeded' AND peak_memory > 0 AND session IN ({_NEWEST})
 """
 
 
@@ -91,6 +98,14 @@ def history(db: Database, plan_name: str, besides: str, sessions: int) -> dict[s
     for ticket, taken in db.rows(_HISTORY, plan_name, besides, sessions):
         seconds.setdefault(str(ticket), []).append(taken)
     return {ticket: _median(taken) for ticket, taken in seconds.items()}
+
+
+def peaks(db: Database, plan_name: str, besides: str, sessions: int) -> dict[str, int]:
+    """As `Registry.peaks`."""
+    found: dict[str, list[int]] = {}
+    for ticket, peak in db.rows(_PEAKS, plan_name, besides, sessions):
+        found.setdefault(str(ticket), []).append(int(peak))
+    return {ticket: sorted(sizes)[-(-9 * len(sizes) // 10) - 1] for ticket, sizes in found.items()}
 
 
 def _median(numbers: list[float]) -> float:

@@ -241,6 +241,10 @@ class Registry:
         """
         return attempts_table.history(self._db, plan_name, besides, sessions)
 
+    def peaks(self, plan_name: str, *, besides: str = "", sessions: int = 5) -> dict[str, int]:
+        """The bytes of memory that each ticket used at most in nine of ten successes; otherwise as `history`."""
+        return attempts_table.peaks(self._db, plan_name, besides, sessions)
+
     # -- fingerprints ------------------------------------------------------------------------------------------
 
     def fingerprints(self, source: str, tickets: Sequence[str]) -> Mapping[str, bytes]:

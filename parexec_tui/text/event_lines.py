@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from parexec_tui.core.plan.gates import PLAN_GATES
-from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.people import by_whom, on_agent, who
@@ -208,6 +208,13 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             yield Line(at, "pressed", "host", f"short of {event.resource}: {event.text}", "warn")
         case ev.HostRelieved():
             yield Line(at, "relieved", "host", f"no more short of {event.resource}")
+        case ev.PeaksLearned():
+            yield Line(at, "learned", "", f"how much memory {tickets(len(event.peaks))} used in earlier sessions")
+        case ev.StartedAnyway():
+            text = (
+                f"needs {format_size(event.needs)}, {format_size(event.available)} are available; nothing else runs"
+            )
+            yield Line(at, "memory", event.ticket, text, "warn")
         case ev.UnitsSetAside(resource=resource, units=units):
             if units:
                 yield Line(at, "aside", "host", f"other programs have {resource} {', '.join(units)}", "warn")
@@ -221,7 +228,7 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             ev.PoolInitialised() | ev.AgentsDeployed() | ev.MonitoringStarted() | ev.FailuresHandled()
             | ev.CompletionValidated() | ev.AgentStarted() | ev.AgentStopped() | ev.AttemptSpawned()
             | ev.BackoffEnded() | ev.CheckStarted() | ev.CheckEnded() | ev.StepStarted() | ev.StepEnded()
-            | ev.SnapshotTaken() | ev.SnapshotDropped() | ev.ServiceSpawned()
+            | ev.SnapshotTaken() | ev.SnapshotDropped() | ev.ServiceSpawned() | ev.MemoryMeasured()
         ):  # fmt: skip
             pass  # of no interest to a person
         case (

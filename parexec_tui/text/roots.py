@@ -142,6 +142,9 @@ def _service(root: Root) -> str:
             return f"service {root.name} {'is frozen' if how == 'frozen' else how}"
 
 
+_BUSY = {"agents": "all agents are busy", "memory": "what runs uses the memory"}
+
+
 def _standing(root: Root) -> str:
     match root.kind:
         case "frozen":
@@ -181,7 +184,7 @@ def _standing(root: Root) -> str:
         case "backoff":
             return f"{root.ticket} is tried again"
         case "busy":
-            return "all agents are busy" if root.name == "agents" else "as many tickets run as may at once"
+            return _BUSY.get(root.name, "as many tickets run as may at once")
         case "far":
             return f"{root.ticket} waits itself"
         case "next":

@@ -23,3 +23,13 @@ def test_history_is_the_median_of_the_latest_successes(registry: Registry) -> No
     assert registry.history("Build", sessions=1) == {"A": 9, "B": 7}
     assert registry.history("Build", besides=newest) == {"A": 3}
     assert registry.history("Never run") == {}
+
+
+def test_the_peak_of_a_ticket_is_that_of_nine_in_ten_of_its_latest_successes(registry: Registry) -> None:
+    session = start(registry, name="Build")
+    ends = [("A", peak, "succeeded") for peak in (*range(1, 10), 500)]
+    ends += [("A", 900, "failed"), ("B", 7, "succeeded"), ("C", 0, "succeeded")]
+    facts = [AttemptFact(t, n, "a", AT, AT + 1, end, peak_memory=peak) for n, (t, peak, end) in enumerate(ends)]
+    registry.append(session, [], attempts=facts)
+    assert registry.peaks("Build") == {"A": 9, "B": 7}
+    assert registry.peaks("Build", besides=session) == {}

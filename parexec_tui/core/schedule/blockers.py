@@ -11,8 +11,11 @@ from msgspec import Struct
 from parexec_tui.core.plan.claims import ClaimKey, Claims, Conflict
 from parexec_tui.core.plan.gates import described
 from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.plan.units import format_size
 from parexec_tui.core.plan.waits import Wait
+from parexec_tui.core.state.admission import memory_need
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.memory import MemoryNeed
 from parexec_tui.core.state.people import by_whom, on_agent
 from parexec_tui.core.state.process_key import IF_DONE, SKIP_IF, UP_TO_DATE
 from parexec_tui.core.state.reservation import obstacle
@@ -34,6 +37,7 @@ BlockerKind = Literal[
     "finally",
     "claim",
     "resource",
+    "memory",
     "reservation",
     "asked",
     "service",
@@ -78,9 +82,15 @@ class ReservationKey(Struct, frozen=True, gc=False):
     priority_rank: int
 
 
-ParkingKey = ClaimKey | AmountKey | AgentKey | ReservationKey | AskKey | ServiceKey
+class MemoryKey(Struct, frozen=True, gc=False):
+    """Tickets that need this much memory, in bytes."""
+
+    size: int
+
+
+ParkingKey = ClaimKey | AmountKey | AgentKey | ReservationKey | AskKey | ServiceKey | MemoryKey
 """What a ticket waits for: a path or lock that is held, an amount of a resource, an agent, a reservation, its turn to
-be asked, or a service."""
+be asked, a service, or memory of the host."""
 
 
 class Blocker(Struct, frozen=True):
@@ -164,10 +174,33 @@ def _own_blockers(state: SessionState, ticket: TicketState, me: str) -> Iterator
         yield blocker
     for conflict in state.holdings.conflicts(ticket.claims):
         yield _claim(state, ticket, conflict)
+    if state.memory is not None and (blocker := memory_blocker(state, ticket)) is not None:
+        yield blocker
     if kept := obstacle(state, ticket):
         yield _reservation(state, ticket, kept)
     if not ticket.is_asked:
         yield _asked(ticket, me)
+
+
+def memory_blocker(state: SessionState, ticket: TicketState) -> Blocker | None:
+    """Why there is too little memory for the ticket now. Never if nothing runs: then it would not become more."""
+    short = memory_short(state, ticket)
+    if short is None or not state.live:
+        return None
+    memory = state.memory
+    assert memory is not None
+    growth = f"; {format_size(memory.growth)} more are kept for what runs" if memory.growth > 0 else ""
+    room = format_size(max(0, memory.room))
+    text = f"waits for memory: needs {format_size(short.size)}{short.source}, {room} are available now{growth}"
+    return Blocker("memory", text, MemoryKey(short.size))
+
+
+def memory_short(state: SessionState, ticket: TicketState) -> MemoryNeed | None:
+    """What the ticket needs, if that is more than there is for it now."""
+    if state.memory is None:
+        return None
+    need = memory_need(state, ticket)
+    return need if need.size > max(0, state.memory.room) else None
 
 
 def parallel_blocker(state: SessionState) -> Blocker | None:

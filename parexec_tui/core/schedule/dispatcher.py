@@ -14,10 +14,12 @@ from parexec_tui.core.schedule.blockers import (
     AgentKey,
     AmountKey,
     AskKey,
+    MemoryKey,
     ParkingKey,
     ReservationKey,
     ServiceKey,
     blockers,
+    memory_short,
     parallel_blocker,
     pick_agent,
     session_blocker,
@@ -54,6 +56,7 @@ class Dispatcher:
         self._parked_by_resource: defaultdict[str, set[AmountKey]] = defaultdict(set)
         self._parked_by_type: defaultdict[str, set[AgentKey]] = defaultdict(set)
         self._parked_for_reservation: set[ReservationKey] = set()
+        self._parked_for_host: set[MemoryKey] = set()
         self._entry_id: dict[str, int] = {}
         """ticket: id of its living entry, in the queue or parked"""
         self._woken: dict[str, ParkingKey] = {}
@@ -68,6 +71,7 @@ class Dispatcher:
         self._parked_by_resource.clear()
         self._parked_by_type.clear()
         self._parked_for_reservation.clear()
+        self._parked_for_host.clear()
         self._entry_id.clear()
         self._woken.clear()
         for ticket in self.state.tickets.values():
@@ -211,6 +215,9 @@ class Dispatcher:
             return
         agent = pick_agent(self.state, ticket)
         assert agent is not None
+        if self.state.memory is not None and (short := memory_short(self.state, ticket)) is not None:
+            room = max(0, self.state.memory.room)
+            emit(ev.StartedAnyway(at=now, ticket=ticket.id, needs=short.size, available=room))
         if isinstance(agent, str):
             agent_id = new_agent_id(self.state, agent)
             emit(ev.AgentStarted(at=now, agent=agent_id, type=agent))
@@ -237,6 +244,8 @@ class Dispatcher:
                     self._parked_by_type[type_].add(key)
             elif isinstance(key, ReservationKey):
                 self._parked_for_reservation.add(key)
+            elif isinstance(key, MemoryKey):
+                self._parked_for_host.add(key)
         heappush(heap, self._entry(ticket))
 
     def _forget(self, key: ParkingKey) -> None:
@@ -249,6 +258,8 @@ class Dispatcher:
                 self._parked_by_type[type_].discard(key)
         elif isinstance(key, ReservationKey):
             self._parked_for_reservation.discard(key)
+        elif isinstance(key, MemoryKey):
+            self._parked_for_host.discard(key)
 
     def _take_dirty(self) -> None:
         """Queue what may start after the latest events."""
@@ -262,14 +273,14 @@ class Dispatcher:
             for id_ in dirty.ready:
                 self._enqueue(self.state.tickets[id_])
             dirty.ready.clear()
-        if dirty.freed or dirty.idle or dirty.reservation or dirty.answered or dirty.services:
+        if dirty.freed or dirty.idle or dirty.reservation or dirty.answered or dirty.services or dirty.host:
             for key in tuple(self._freed_keys(dirty)):
                 self._wake_one(key)
             dirty.freed.clear()
             dirty.idle.clear()
             dirty.answered.clear()
             dirty.services.clear()
-            dirty.reservation = False
+            dirty.reservation = dirty.host = False
 
     def _freed_keys(self, dirty: DirtySet) -> Iterator[ParkingKey]:
         for key in dirty.freed:
@@ -283,6 +294,8 @@ class Dispatcher:
             yield from self._parked_by_type.get(type_, ())
         if dirty.reservation:
             yield from self._parked_for_reservation
+        if dirty.host:
+            yield from self._parked_for_host
 
     def _wake_one(self, key: ParkingKey) -> None:
         """Queue the best ticket parked under this key, if any."""

@@ -11,6 +11,7 @@ from parexec_tui.core.schedule.blockers import (
     able_agents,
     agents_left,
     comes_free,
+    memory_blocker,
     parallel_blocker,
     pick_agent,
     pinned_agent,
@@ -42,6 +43,8 @@ def next_link(state: SessionState, ticket: TicketState, known: KnownOfAgents) ->
         return before
     if (holder := _holder(state, ticket)) is not None:
         return holder
+    if state.memory is not None and memory_blocker(state, ticket) is not None:
+        return Root("busy", name="memory")
     if obstacle(state, ticket):
         assert state.reservation is not None
         return state.tickets[state.reservation.ticket]

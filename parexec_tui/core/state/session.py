@@ -22,6 +22,7 @@ from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.findings import Findings
+from parexec_tui.core.state.memory import Memory
 from parexec_tui.core.state.services import ServiceState, count_user
 from parexec_tui.core.state.status import (
     COUNTED,
@@ -68,6 +69,8 @@ class DirtySet:
     """The reservation may make no sense any more: an agent, a hold or a freeze changed."""
     services: list[str] = field(default_factory=list)
     """Services that became ready, or may be started."""
+    host: bool = False
+    """What the host has available changed: what waits for that may start."""
     unapproved: list[str] = field(default_factory=list)
     """Tickets that could start but for the approval of a person, who was not told yet."""
     everything: bool = False
@@ -110,6 +113,8 @@ class SessionState:
     """Everything that is true of a session now."""
 
     graph: Graph
+    claims_memory: bool
+    """Whether a ticket says how much memory it uses, or did before the plan was amended."""
     groups: list[list[str]]
     """Tickets by dependency level, in plan order."""
     counts: dict[Status, int]
@@ -213,6 +218,14 @@ class SessionState:
         """{ticket: the attempt that is taken back in part only}; its snapshot is kept until that is completed"""
         self.rollback: Rollback | None = None
         """What a person wants taken back, and is not yet; nothing is started meanwhile."""
+        self.memory: Memory | None = None
+        """What there is for tickets that start; None: no ticket says what it needs, or it was not measured yet."""
+        self.peaks: dict[str, int] = {}
+        """ticket: the bytes that it used in earlier sessions, at most nine times in ten"""
+        self.usual_peaks: dict[tuple[str, ...], int] = {}
+        """agent types: the median of that of the tickets that they can run"""
+        self.outgrown: dict[str, int] = {}
+        """ticket: the bytes that it used when it was stopped because the host had too little"""
         self.pressed: dict[str, ev.HostPressed] = {}
         """resource: what the host is short of"""
         self.neighbours: tuple[ev.Neighbour, ...] = ()
@@ -256,6 +269,7 @@ class SessionState:
     def derive(self, dependencies: Graph, groups: list[list[str]]) -> None:
         """Find anew what follows from the tickets that there are, their needs, estimates and statuses: O(plan)."""
         tickets = self.tickets
+        self.claims_memory = False
         self.graph = dependencies
         self.groups = groups
         self.last = {id_: ticket for id_, ticket in tickets.items() if ticket.spec.finally_}
@@ -271,6 +285,7 @@ class SessionState:
             ticket.lost = len(self.lost_needs(ticket)) if ticket.missing else 0
             self.counts[ticket.status] += 1
             self.group_left[ticket.group] += ticket.status not in TERMINAL
+            self.claims_memory = self.claims_memory or "memory" in ticket.claims.uses
         failed = sorted(
             (ticket for ticket in tickets.values() if ticket.status is Status.failed),
             key=lambda ticket: ticket.ended or 0.0,

@@ -453,6 +453,18 @@ class HistoryRead(Struct, frozen=True, gc=False):
     """What tickets took in earlier sessions of the plan."""
 
     seconds: dict[str, float]
+    peaks: dict[str, int] = {}
+    """{ticket: bytes}, as in PeaksLearned"""
+
+
+class HostMeasured(Struct, frozen=True, gc=False):
+    """What the host has now. It is told every second or so; what has not changed much leads to no event."""
+
+    memory_available: int
+    """Bytes, within the limits of the engine's cgroup."""
+    memory_total: int
+    used: dict[str, int] = {}
+    """{live ticket: bytes that its processes used when they were looked at last}"""
 
 
 class IdleElapsed(Struct, frozen=True, gc=False):
@@ -484,5 +496,6 @@ AnyReport = (
     | PortsTried
     | NeighboursChanged
     | HistoryRead
+    | HostMeasured
     | IdleElapsed
 )

@@ -1,8 +1,8 @@
 """Samples of the host and of the live attempts: when they are taken, and who is sent them.
 
-While somebody subscribes, or an attempt lives whose peak of memory is to be known, the host and the backend are
-measured every two seconds, and less often if that would cost more than a hundredth of a CPU. What is found replaces
-what was found before: nothing is queued, neither here nor for a viewer that does not read.
+While somebody subscribes, or an attempt lives whose memory is to be known, host and backend are measured every two
+seconds, and less often if that would cost more than a two-hundredth of a CPU. What is found replaces what was found
+before: nothing is queued, neither here nor for a viewer that does not read.
 """
 
 import time
@@ -24,8 +24,8 @@ from parexec_tui.engine.threads import Given, T, in_thread
 MIN_INTERVAL, MAX_INTERVAL = 2.0, 30.0
 """Seconds between two samples."""
 
-BUDGET = 0.01
-"""Share of a CPU that sampling may use."""
+BUDGET = 0.0045
+"""Share of a CPU that sampling may use: with the look at the host (`pressure_watch`), half a hundredth in all."""
 
 _GIVE_UP = 5.0
 """Seconds that a measurement may take before it is given up. The next one waits until its thread is back."""
@@ -141,6 +141,8 @@ class SampleLoop:
     ) -> None:
         """`wanted`: the processes that are asked how far they are; asked for each sample that somebody gets."""
         self.interval = MIN_INTERVAL
+        self.used: dict[tuple[str, int], int] = {}
+        """{(ticket, attempt): bytes that all its processes used at the last look}"""
         self._backend = backend
         self._disks = disks
         self._feed = feed
@@ -179,17 +181,26 @@ class SampleLoop:
 
     async def _sample(self) -> float:
         if not self._feed.subscribers:
-            return (await self._backend.usage()).cost
+            reading = await self._backend.usage()
+            self._note(reading)
+            return reading.cost
         if not self._collector.is_warm:
             await self._in_thread(self._collector.warm_up)
             await trio.sleep(BASELINE)
         reading = await self._backend.usage(self._wanted())
+        self._note(reading)
         measured = await self._in_thread(self._collector.measure, self._disks.latest)
         self._publish(reading, measured)
         return reading.cost + measured.cost
 
     async def _in_thread(self, look: Callable[[Unpack[Given]], T], *given: *Given) -> T:
         return await in_thread(look, *given, may_hang=True, limiter=self._limit)
+
+    def _note(self, reading: UsageReading) -> None:
+        self.used = {}
+        for each in reading.usages:
+            key = each.ticket, each.attempt
+            self.used[key] = self.used.get(key, 0) + each.memory
 
     def _publish(self, reading: UsageReading, measured: Measurement) -> None:
         sampled = Sampled(

@@ -235,7 +235,7 @@ class _Why:
                 return self._agents()
             case "status" | "session" | "host" | "held" | "approval" | "backoff" | "asked" | "parallel" | "service":
                 return iter(())
-            case "barrier" | "finally":
+            case "barrier" | "finally" | "memory":
                 return iter(())
 
     def _needs(self) -> Iterator[str]:
@@ -325,6 +325,8 @@ class _Why:
                 return f"{key} cancels {blocker.holder}; else it goes on when that is done"
             case "resource":
                 return f"{self._key('edit')} changes what it uses; else it goes on when enough is free"
+            case "memory":
+                return "it goes on when enough is available, or when nothing else runs"
             case "reservation":
                 return f"it goes on when {blocker.holder} has started; with a short estimate it may pass that one"
             case "parallel" if "more" in self.offers:

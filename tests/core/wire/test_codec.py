@@ -300,6 +300,9 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         at=5.0, gates={"@3": ("lint", Gate(name="link", run="link", retries=1)), "@plan": (), "@b": Gate(any=("a",))}
     ),
     ev.OperatorActed(at=5.0, by="ann", verb="reload", text="change @3", inverse=(undo.RevertPlan(gates={"@3": ()}),)),
+    ev.MemoryMeasured(at=6.0, available=2**30, total=2**31, used={"T1": 4096}),
+    ev.PeaksLearned(at=6.0, peaks={"T1": 2**29}),
+    ev.StartedAnyway(at=7.0, ticket="T1", needs=2**32, available=2**30),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

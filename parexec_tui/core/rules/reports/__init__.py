@@ -16,6 +16,7 @@ from parexec_tui.core.rules.reports.host import (
     on_ports_tried,
 )
 from parexec_tui.core.rules.reports.logs import on_log_flooded, on_log_too_long
+from parexec_tui.core.rules.reports.pressure import on_host_measured
 from parexec_tui.core.rules.reports.processes import (
     on_files_restored,
     on_output_searched,
@@ -76,5 +77,6 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.PortsTried: on_ports_tried,
     rq.NeighboursChanged: on_neighbours_changed,
     rq.HistoryRead: on_history_read,
+    rq.HostMeasured: on_host_measured,
     rq.IdleElapsed: on_idle_elapsed,
 }

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.plan.units import format_size
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.memory import LEAST
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 
@@ -65,8 +66,14 @@ def on_neighbours_changed(state: SessionState, report: rq.NeighboursChanged, now
 
 
 def on_history_read(state: SessionState, report: rq.HistoryRead, now: float) -> list[ev.AnyEvent]:
-    """Once in a session, and only about tickets whose estimate the plan does not give."""
-    if state.learned or not state.unfinished:
+    """Once in a session, and only about tickets of which the plan does not say it."""
+    if not state.unfinished:
+        return []
+    return [*_durations(state, report, now), *_peaks(state, report, now)]
+
+
+def _durations(state: SessionState, report: rq.HistoryRead, now: float) -> list[ev.AnyEvent]:
+    if state.learned:
         return []
     seconds = {
         id_: round(seconds, 3)
@@ -74,3 +81,11 @@ def on_history_read(state: SessionState, report: rq.HistoryRead, now: float) -> 
         if (ticket := state.tickets.get(id_)) is not None and ticket.spec.estimate is None
     }
     return [ev.DurationsLearned(at=now, seconds=seconds)] if seconds else []
+
+
+def _peaks(state: SessionState, report: rq.HistoryRead, now: float) -> list[ev.AnyEvent]:
+    """Nothing where all of them are small: then nothing waits for memory."""
+    if state.peaks or max(report.peaks.values(), default=0) < LEAST:
+        return []
+    peaks = {id_: peak for id_, peak in report.peaks.items() if id_ in state.tickets}
+    return [ev.PeaksLearned(at=now, peaks=peaks)] if max(peaks.values(), default=0) >= LEAST else []

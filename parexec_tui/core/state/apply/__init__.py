@@ -34,6 +34,7 @@ from parexec_tui.core.state.apply.attempts import (
     on_step_started,
     on_strays_ended,
 )
+from parexec_tui.core.state.apply.pressure import on_memory_measured, on_peaks_learned, on_started_anyway
 from parexec_tui.core.state.apply.rollback import (
     on_rollback_asked,
     on_rollback_ended,
@@ -123,6 +124,9 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.HostPressed: on_host_pressed,
     ev.HostRelieved: on_host_relieved,
     ev.UnitsSetAside: on_units_set_aside,
+    ev.MemoryMeasured: on_memory_measured,
+    ev.PeaksLearned: on_peaks_learned,
+    ev.StartedAnyway: on_started_anyway,
     ev.SessionHeld: on_session_held,
     ev.SessionReleased: on_session_released,
     ev.SessionDraining: on_session_draining,

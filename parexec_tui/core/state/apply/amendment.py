@@ -57,6 +57,7 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
         for id_ in event.changed:
             note_approval(state, state.tickets[id_])
             check_again(state, state.tickets[id_])
+            state.claims_memory = state.claims_memory or "memory" in state.tickets[id_].claims.uses
         return
     state.derive(shape.dependencies, shape.groups)
     mark_stalled_again(state)

@@ -1,6 +1,7 @@
 """What events change of attempts, step by step."""
 
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.admission import count_memory_of_end, count_memory_of_start
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply.claims import take_claims
 from parexec_tui.core.state.attempts import Attempt, FreezeCause
@@ -50,6 +51,7 @@ def on_attempt_started(state: SessionState, event: ev.AttemptStarted) -> None:
     begin_attempt(state, ticket)
     move(state, ticket, Status.running, event.at)
     count_start(state, ticket, event.at)
+    count_memory_of_start(state, ticket)
 
 
 def on_attempt_spawned(state: SessionState, event: ev.AttemptSpawned) -> None:
@@ -166,6 +168,7 @@ def on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
     ticket.charged_lost += event.charged and event.end in INFRASTRUCTURE
     state.retried += event.then is Status.backoff
     _leave_agent(state, ticket, attempt, event)
+    count_memory_of_end(state, ticket)
     if event.then is not Status.approval:
         give_back_claims(state, ticket)
     move(state, ticket, event.then, event.at)

@@ -33,6 +33,7 @@ from parexec_tui.core.state.events.attempts import (
     StraysEnded,
 )
 from parexec_tui.core.state.events.event import Event as Event
+from parexec_tui.core.state.events.pressure import MemoryMeasured, PeaksLearned, StartedAnyway
 from parexec_tui.core.state.events.rollback import (
     RollbackAsked,
     RollbackEnded,
@@ -120,6 +121,9 @@ AnyEvent = (
     | HostPressed
     | HostRelieved
     | UnitsSetAside
+    | MemoryMeasured
+    | PeaksLearned
+    | StartedAnyway
     | SessionHeld
     | SessionReleased
     | SessionDraining

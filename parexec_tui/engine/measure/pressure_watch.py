@@ -1,0 +1,66 @@
+"""What the host has for tickets, told to the rules every second, whether or not anybody looks.
+
+A look reads a few files of the kernel. What live attempts use is not looked for here: the sampling does, as often as
+its budget lets it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+import psutil
+import trio
+
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.measure.cgroup import Cgroup
+from parexec_tui.engine.threads import in_thread
+
+EVERY = 1.0
+"""Seconds between two looks."""
+
+_GIVE_UP = 5.0
+"""Seconds that a look may take before it is given up."""
+
+
+class PressureWatch:
+    """Looks at the host for as long as the engine runs."""
+
+    def __init__(
+        self,
+        state: SessionState,
+        used: Callable[[], Mapping[tuple[str, int], int]],
+        submit: Callable[[Sequence[rq.AnyReport]], None],
+        cgroup: Cgroup | None = None,
+    ) -> None:
+        """`used`: {(ticket, attempt): bytes that its processes used when they were looked at last}."""
+        self._state = state
+        self._used = used
+        self._submit = submit
+        self._cgroup = cgroup or Cgroup.own()
+        self._limit = trio.CapacityLimiter(1)
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Look again and again, until cancelled. Has started after the first look."""
+        while True:
+            with trio.move_on_after(_GIVE_UP), suppress(OSError):
+                available, total = await in_thread(self.memory, may_hang=True, limiter=self._limit)
+                self._submit([rq.HostMeasured(available, total, self._used_by_live())])
+            task_status.started()
+            task_status = trio.TASK_STATUS_IGNORED
+            await trio.sleep(EVERY)
+
+    def memory(self) -> tuple[int, int]:
+        """(bytes that are available, bytes in all), of the host or of the cgroup, whichever has less. Raises
+        OSError."""
+        found = psutil.virtual_memory()
+        available, total = int(found.available), int(found.total)
+        limit, used = self._cgroup.memory, self._cgroup.memory_used
+        if limit is None or used is None or limit >= total:
+            return available, total
+        return min(available, max(0, limit - used)), limit
+
+    def _used_by_live(self) -> dict[str, int]:
+        live = self._state.live
+        return {
+            id_: size for (id_, number), size in self._used().items() if id_ in live and live[id_].attempts == number
+        }

@@ -1,0 +1,70 @@
+"""What the host has is told to the rules every second, and what of it counts: also below cgroups of version 1."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+import trio
+from trio.testing import MockClock
+
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.measure.cgroup import Cgroup
+from parexec_tui.engine.measure.pressure_watch import PressureWatch
+from tests.core.sessions import Session, plan
+
+MIB = 2**20
+
+
+def write(folder: Path, **files: object) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, value in files.items():
+        (folder / name.replace("__", ".")).write_text(f"{value}\n", encoding="ascii")
+    return folder
+
+
+def test_a_limit_of_version_1_counts_also_one_of_a_group_above(tmp_path: Path) -> None:
+    memory, cpu = tmp_path / "memory", tmp_path / "cpu"
+    write(memory, memory__limit_in_bytes=2**63 - 4096, memory__usage_in_bytes=900 * MIB)
+    write(memory / "box", memory__limit_in_bytes=100 * MIB, memory__usage_in_bytes=70 * MIB)
+    write(memory / "box", memory__stat=f"cache 5\ntotal_inactive_file {20 * MIB}")
+    write(memory / "box" / "job", memory__limit_in_bytes=200 * MIB, memory__usage_in_bytes=60 * MIB)
+    write(cpu / "box" / "job", cpu__cfs_quota_us=-1, cpu__cfs_period_us=100_000, cpuacct__usage=5 * 10**9)
+    write(cpu / "box", cpu__cfs_quota_us=150_000, cpu__cfs_period_us=100_000, cpuacct__usage=7 * 10**9)
+    group = Cgroup.named_in(["9:memory:/box/job", "4:cpu,cpuacct:/box/job", "0::/"], tmp_path)
+    assert (group.memory, group.memory_used) == (100 * MIB, 50 * MIB)
+    assert (group.cpus, group.cpu_seconds) == (1.5, 7.0)
+
+
+def test_version_2_and_a_name_that_only_the_host_knows(tmp_path: Path) -> None:
+    write(tmp_path, memory__max=64 * MIB, memory__current=40 * MIB, memory__stat=f"inactive_file {8 * MIB}")
+    write(tmp_path, cpu__max="50000 100000", cpu__stat="usage_usec 3000000")
+    group = Cgroup.named_in(["0::/docker/0123"], tmp_path)
+    assert (group.memory, group.memory_used, group.cpus, group.cpu_seconds) == (64 * MIB, 32 * MIB, 0.5, 3.0)
+    assert Cgroup.named_in(["9:pids:/x"], tmp_path / "none").memory is None
+
+
+@pytest.mark.trio
+async def test_the_host_is_told_every_second_with_what_the_live_attempts_use(
+    autojump_clock: MockClock, tmp_path: Path, threads: object
+) -> None:
+    session = Session(plan("A:\nB:"))
+    session.dispatch()
+    told: list[rq.AnyReport] = []
+
+    def submit(reports: Sequence[rq.AnyReport]) -> None:
+        told.extend(reports)
+
+    used = {("A", 1): 7 * MIB, ("B", 9): MIB, ("gone", 1): MIB}
+    group = Cgroup(write(tmp_path, memory__max=64 * MIB, memory__current=40 * MIB))
+    watch = PressureWatch(session.state, lambda: used, submit, group)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(watch.run)
+        assert len(told) == 1, "before it has started"
+        await trio.sleep(3.5)
+        nursery.cancel_scope.cancel()
+    assert len(told) == 4
+    assert told[0] == rq.HostMeasured(24 * MIB, 64 * MIB, {"A": 7 * MIB})
+    free = PressureWatch(session.state, dict, submit, Cgroup(tmp_path / "none"))
+    available, total = free.memory()
+    assert 0 < available <= total == psutil.virtual_memory().total
