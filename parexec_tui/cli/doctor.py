@@ -84,6 +84,7 @@ def examine(host: Host, parallel: int, machine: Machine | None = None) -> Iterat
         socket_path,
         kernel,
         lambda: cgroups(machine),
+        lambda: plan_limits(machine),
         lambda: limits(host),
         lambda: room_for(parallel, machine),
         lambda: locale(dict(os.environ)),
@@ -291,6 +292,18 @@ def cgroups(machine: Machine) -> Iterator[Finding]:
     yield Finding("cgroups", True, text)
 
 
+def plan_limits(machine: Machine) -> Iterator[Finding]:
+    """How the `limits` of a plan can be kept."""
+    from parexec_tui.engine.backends.local.controllers import find_controllers
+    from parexec_tui.engine.backends.local.kept_limits import REMEDY, how_kept
+
+    kept = how_kept(find_controllers(machine.root))
+    by = [f"{name} {how}" for name, how in kept.items() if how]
+    missing = [name for name, how in kept.items() if not how]
+    text = f"of what a plan limits, {listed(missing)} cannot be kept here; the rest: " if missing else ""
+    yield Finding("limits of plans", True, text + "; ".join(by), REMEDY if missing else "")
+
+
 def limits(host: Host) -> Iterator[Finding]:
     """How much CPU and memory there is, and how much of it we may use."""
     cpus, memory = os.cpu_count() or 1, int(psutil.virtual_memory().total)
@@ -315,9 +328,12 @@ def room_for(parallel: int, machine: Machine) -> Iterator[Finding]:
 
 
 def _processes(parallel: int, machine: Machine) -> Iterator[Finding]:
+    from parexec_tui.engine.backends.local.rlimits import threads_of_user
+
     most, _ = resource.getrlimit(resource.RLIMIT_NPROC)
     wanted = _OWN_PROCESSES + _PROCESSES_EACH * parallel
-    left = resource.RLIM_INFINITY if most == resource.RLIM_INFINITY or os.getuid() == 0 else most - _mine()
+    is_free = most == resource.RLIM_INFINITY or os.getuid() == 0
+    left = resource.RLIM_INFINITY if is_free else most - threads_of_user()
     if (in_cgroup := _left_in_cgroup(machine)) is not None and _is_less(in_cgroup, left):
         left = in_cgroup
     if _is_less(left, wanted):
@@ -326,16 +342,6 @@ def _processes(parallel: int, machine: Machine) -> Iterator[Finding]:
     else:
         text = f"{_shown(left)} more allowed, enough for {parallel} tickets at once"
         yield Finding("processes at once", True, text)
-
-
-def _mine() -> int:
-    """Processes and threads of this user."""
-    count = 0
-    for process in psutil.process_iter(["uids", "num_threads"]):
-        uids = process.info["uids"]
-        if uids is not None and uids.real == os.getuid():
-            count += process.info["num_threads"] or 1
-    return count
 
 
 def _left_in_cgroup(machine: Machine) -> int | None:

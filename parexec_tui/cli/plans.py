@@ -113,7 +113,7 @@ def validate(plan_file: Path) -> None:
 
     Exits with 0 if it can be run here, 1 if this machine has not all that the plan requires, 2 if it has errors.
     """
-    from parexec_tui.cli.preflight import clashes, shape, warnings
+    from parexec_tui.cli.preflight import clashes, limits_here, shape, warnings
     from parexec_tui.core.plan.check import survey
     from parexec_tui.engine.measure import monitor
 
@@ -121,7 +121,7 @@ def validate(plan_file: Path) -> None:
     read = _open(plan_file, host)
     plan = read.plan
     found = survey(plan, host=host)
-    for line in shape(found):
+    for line in (*shape(found), *limits_here(plan)):
         click.echo(line)
     for warning in (*clashes(found), *warnings(plan)):
         click.echo(f"warning: {warning}")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from parexec_tui.core.plan.check import Bottleneck, Survey
 from parexec_tui.core.plan.command import fill, is_posix_shell, words_in_braces
+from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.model import PLACEHOLDERS, AgentType, Plan, Ticket, eligible_types
 from parexec_tui.core.plan.patterns import Pattern, overlap, parse_pattern
 from parexec_tui.core.plan.reading.faults import Fault, Hints, listed
@@ -107,6 +108,7 @@ def warnings(plan: Plan) -> Iterator[str]:
     for text, ids in of.items():
         what = f"tickets.{ids[0]}" if len(ids) == 1 else f"tickets {listed(ids, limit=_MAX_NAMED)}"
         yield f"{what}: {text}"
+    yield from _unlimited(plan)
     yield from _disk(plan)
 
 
@@ -201,6 +203,39 @@ def _tickets(plan: Plan) -> Iterator[tuple[str, str]]:
             pattern = parse_pattern(text, plan.workdir)
             if pattern.plain and not os.path.lexists(pattern.head.rstrip("/")) and not written.covers(pattern.head):
                 yield id_, f"reads {text}: it does not exist, and no ticket writes it"
+
+
+def limits_here(plan: Plan) -> Iterator[str]:
+    """How what the plan limits is kept on this machine, in a line; nothing if it limits nothing."""
+    if named := _limits(plan):
+        from parexec_tui.engine.backends.local.controllers import find_controllers
+        from parexec_tui.engine.backends.local.kept_limits import how_kept
+
+        kept = how_kept(find_controllers())
+        used = [
+            f"{name} {how}" for name, how in kept.items() if how and any(limits.names(name) for _, limits in named)
+        ]
+        if used:
+            yield f"limits are kept here: {'; '.join(used)}"
+
+
+def _unlimited(plan: Plan) -> Iterator[str]:
+    """What the plan limits, and nothing here can keep."""
+    if named := _limits(plan):
+        from parexec_tui.engine.backends.local.controllers import find_controllers
+        from parexec_tui.engine.backends.local.kept_limits import REMEDY, how_kept
+
+        for limit, how in how_kept(find_controllers()).items():
+            if not how and (who := [name for name, limits in named if limits.names(limit)]):
+                told = listed(who, limit=_MAX_NAMED)
+                yield f"limits.{limit} cannot be kept on this machine ({told}); {REMEDY}"
+
+
+def _limits(plan: Plan) -> list[tuple[str, Limits]]:
+    """Who has limits, and which."""
+    agents = [(f"agents.{name}", agent.limits) for name, agent in plan.agents.items()]
+    tickets = [(f"tickets.{id_}", ticket.limits) for id_, ticket in plan.tickets.items()]
+    return [(name, limits) for name, limits in (*agents, *tickets) if limits is not None]
 
 
 def _agent_commands(plan: Plan) -> Iterator[str]:

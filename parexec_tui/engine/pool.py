@@ -12,7 +12,8 @@ from msgspec import structs
 from parexec_tui.core.plan.checks import RunningCheck
 from parexec_tui.core.plan.command import fill, fill_units, write_given
 from parexec_tui.core.plan.gates import PLAN_GATES, described
-from parexec_tui.core.plan.model import SHELL, SHELL_OF_OLD, AgentType, Ticket
+from parexec_tui.core.plan.limits import Limits
+from parexec_tui.core.plan.model import SHELL, SHELL_OF_OLD, AgentType, Ticket, limits_of
 from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.plan.resources import Units, is_port, unit_variable
 from parexec_tui.core.state.process_key import READY, RUN, STOP, ProcessKey
@@ -59,12 +60,12 @@ class Pool:
         agent_type, env = self._in_attempt(ticket)
         units = ticket.live_attempt.units
         if ticket.live_attempt.step != RUN:
-            cwd, nice = spec.cwd or agent_type.cwd, agent_type.nice
+            cwd, limits = spec.cwd or agent_type.cwd, limits_of(agent_type, spec)
             gate = gate_step(self._state, ticket)
             return (
-                self._gate(gate, env, cwd, nice, units)
+                self._gate(gate, env, cwd, limits, units)
                 if gate is not None
-                else self._rollback(ticket, env, cwd, nice)
+                else self._rollback(ticket, env, cwd, limits)
             )
         launch = self._command(ticket, agent_type, env)
         requires = Requirements.of(self._state.plan.settings, agent_type, spec)
@@ -98,7 +99,8 @@ class Pool:
         agent_type, env = self._in_attempt(ticket)
         env |= {"PAREXEC_CHECK": check.title, "PAREXEC_STEP": step}
         run = fill_units(check.run, ticket.live_attempt.units)
-        launch = self._by_shell(run, self._folder(ticket.spec.cwd or agent_type.cwd), env, agent_type.nice)
+        folder, limits = self._folder(ticket.spec.cwd or agent_type.cwd), limits_of(agent_type, ticket.spec)
+        launch = self._by_shell(run, folder, env, limits)
         return structs.replace(launch, log_of=ProcessKey(ticket.id, ticket.attempts))
 
     def _with_snapshot(self, launch: Launch, spec: Ticket) -> Launch:
@@ -113,9 +115,8 @@ class Pool:
         agent_type = self._state.plan.agents[ticket.types[0]]
         env = self._env | agent_type.env | ticket.spec.env
         env |= {"PAREXEC_TICKET": ticket.id, "PAREXEC_STEP": ticket.asking}
-        return self._by_shell(
-            ticket.spec.skip_if, self._folder(ticket.spec.cwd or agent_type.cwd), env, agent_type.nice
-        )
+        folder, limits = self._folder(ticket.spec.cwd or agent_type.cwd), limits_of(agent_type, ticket.spec)
+        return self._by_shell(ticket.spec.skip_if, folder, env, limits)
 
     def service(self, service: ServiceState) -> Launch:
         """How the command of a service is run: as `run` of a ticket is, by the shell of the plan."""
@@ -140,14 +141,19 @@ class Pool:
             env["PAREXEC_STEP"] = step
         if service.pid is not None:
             env["PAREXEC_PGID"] = str(service.pid)
-        return self._by_shell(command, self._folder(service.spec.cwd), env, 0)
+        return self._by_shell(command, self._folder(service.spec.cwd), env, None)
 
     def _gate(
-        self, step: GateStep, env: dict[str, str], cwd: str | None, nice: int, units: Mapping[str, Units]
+        self,
+        step: GateStep,
+        env: dict[str, str],
+        cwd: str | None,
+        limits: Limits | None,
+        units: Mapping[str, Units],
     ) -> Launch:
         """How a gate is run: as `run` is, by the shell of the plan."""
         env |= {"PAREXEC_GATE": step.title, "PAREXEC_STEP": step.name}
-        return self._by_shell(fill_units(step.gate.run, units), self._folder(step.gate.cwd or cwd), env, nice)
+        return self._by_shell(fill_units(step.gate.run, units), self._folder(step.gate.cwd or cwd), env, limits)
 
     def _gate_of_group(self, ticket: TicketState) -> Launch:
         """How a gate is run that is not about one ticket: without what an agent type or a ticket says."""
@@ -157,30 +163,31 @@ class Pool:
         env = self._env | group | {"PAREXEC_TICKET": ticket.id, "PAREXEC_ATTEMPT": str(ticket.attempts)}
         if ticket.note:
             env["PAREXEC_NOTE"] = ticket.note
-        return self._gate(step, env, None, 0, {})
+        return self._gate(step, env, None, None, {})
 
-    def _by_shell(self, command: str, folder: str, env: dict[str, str], nice: int) -> Launch:
+    def _by_shell(self, command: str, folder: str, env: dict[str, str], limits: Limits | None) -> Launch:
         """A command that is run as `run` is, by the shell of the plan."""
         shell = self._state.plan.settings.shell
         if shell in PLAIN_SHELLS:
-            return Launch(command, (), folder, env, nice=nice, stops_at_failure="-e" in shell)
-        return Launch("", (*shell, command), folder, env, nice=nice)
+            return Launch(command, (), folder, env, limits=limits, stops_at_failure="-e" in shell)
+        return Launch("", (*shell, command), folder, env, limits=limits)
 
-    def _rollback(self, ticket: TicketState, env: dict[str, str], cwd: str | None, nice: int) -> Launch:
+    def _rollback(self, ticket: TicketState, env: dict[str, str], cwd: str | None, limits: Limits | None) -> Launch:
         """How what an attempt did is taken back."""
         attempt = ticket.live_attempt
         outcome = attempt.outcome
         end = outcome.end if outcome is not None else ticket.end
         env |= {"PAREXEC_END": str(end or ""), "PAREXEC_STEP": attempt.step}
-        launch = self._by_shell(ticket.spec.rollback, self._folder(cwd), env, nice)
+        launch = self._by_shell(ticket.spec.rollback, self._folder(cwd), env, limits)
         return structs.replace(launch, log_of=ProcessKey(ticket.id, attempt.number))
 
     def _command(self, ticket: TicketState, agent_type: AgentType, env: dict[str, str]) -> Launch:
         spec = ticket.spec
         cwd, units = self._folder(spec.cwd or agent_type.cwd), ticket.live_attempt.units
+        limits = limits_of(agent_type, spec)
         if agent_type.run_shell in PLAIN_SHELLS:
             run = fill_units(spec.run, units)
-            return Launch(run, (), cwd, env, nice=agent_type.nice, stops_at_failure="-e" in agent_type.run_shell)
+            return Launch(run, (), cwd, env, limits=limits, stops_at_failure="-e" in agent_type.run_shell)
         argv = fill(
             agent_type.whole_command,
             spec,
@@ -190,7 +197,7 @@ class Pool:
             note=ticket.note,
             units=units,
         )
-        return Launch("", argv, cwd, env, nice=agent_type.nice)
+        return Launch("", argv, cwd, env, limits=limits)
 
     def _folder(self, cwd: str | None) -> str:
         workdir = self._state.plan.workdir

@@ -179,8 +179,8 @@ def test_sessions_that_nobody_looks_after(monkeypatch: pytest.MonkeyPatch) -> No
 def test_everything_is_looked_at() -> None:
     checks = [finding.check for finding in doctor.examine(HOST, 2)]
     assert checks == [
-        "logout", "state folder", "owners", "journal", "socket", "processes", "cgroups", "cpu and memory",
-        "open files", "processes at once", "locale",
+        "logout", "state folder", "owners", "journal", "socket", "processes", "cgroups", "limits of plans",
+        "cpu and memory", "open files", "processes at once", "locale",
     ]  # fmt: skip
 
 
@@ -196,3 +196,23 @@ def test_doctor_says_whether_attempts_can_have_cgroups(tmp_path: Path) -> None:
     [found] = doctor.cgroups(FakeMachine(tmp_path, files))
     assert found.fine
     assert found.text == f"each attempt can have its own in {tmp_path}/sys/fs/cgroup/user"
+
+
+def test_doctor_says_how_the_limits_of_plans_are_kept(tmp_path: Path) -> None:
+    [found] = doctor.plan_limits(FakeMachine(tmp_path / "1", {}))
+    assert found.fine
+    assert found.text.startswith("of what a plan limits, cpu")
+    assert "memory of each process by itself, by RLIMIT_DATA" in found.text
+    assert "parexec run --scope" in found.remedy
+    files = {
+        "proc/self/cgroup": "3:cpu,cpuacct:/a\n2:pids:/a\n1:memory:/a\n",
+        "proc/self/mountinfo": "".join(
+            f"4{name} 31 0:38 / /{name} rw - cgroup cgroup rw,{name}\n" for name in ("memory", "pids", "cpu")
+        ),
+        **{f"{name}/a/cgroup.procs": "" for name in ("memory", "pids", "cpu")},
+    }
+    [found] = doctor.plan_limits(FakeMachine(tmp_path / "2", files))
+    assert found.text.startswith(
+        "memory by a cgroup (version 1); cpu by a cgroup (version 1); processes by a cgroup (version 1); open_files"
+    )
+    assert not found.remedy

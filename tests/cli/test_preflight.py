@@ -15,6 +15,8 @@ from parexec_tui.core.plan import patterns
 from parexec_tui.core.plan.check import Clash, Survey, survey
 from parexec_tui.core.plan.model import Host, Plan, Ticket
 from parexec_tui.core.plan.reading.file import read_plan
+from parexec_tui.engine.backends.local import controllers
+from parexec_tui.engine.backends.local.controllers import Controllers
 
 HOST = Host(cpus=4, memory=2**33)
 
@@ -488,3 +490,29 @@ def test_every_agent_type_that_may_run_a_ticket_must_have_what_it_requires(work:
     """
     assert missing(text, work) == [("tickets.t.requires_env.0", "required variable KEY is not set")]
     assert missing(text.replace("[tickets.t]", '[tickets.t]\nagent = "has"'), work) == []
+
+
+# -- limits ----------------------------------------------------------------------------------------------------
+
+
+def test_how_limits_are_kept_is_told_of_those_that_the_plan_names(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (
+        '[agents.a]\nlimits = { open_files = 99 }\n[tickets.t]\nrun = "true"\nlimits = { memory = "64MiB", cpu = 1 }'
+    )
+    plan = read(text, work)
+    assert list(preflight.limits_here(read('[tickets.t]\nrun = "true"', work))) == []
+    monkeypatch.setattr(controllers, "find_controllers", lambda: Controllers(None))
+    [line] = preflight.limits_here(plan)
+    assert line == (
+        "limits are kept here: memory of each process by itself, by RLIMIT_DATA; "
+        "open_files of each process, by RLIMIT_NOFILE"
+    )
+    [warning] = (each for each in warnings(plan) if each.startswith("limits"))
+    assert warning.startswith("limits.cpu cannot be kept on this machine (tickets.t); start plans with: parexec run")
+    found = Controllers(None, frozenset(), {"cpu": "/c", "memory": "/m"})
+    monkeypatch.setattr(controllers, "find_controllers", lambda: found)
+    [line] = preflight.limits_here(plan)
+    assert "memory by a cgroup (version 1); cpu by a cgroup (version 1); open_files" in line
+    assert not [each for each in warnings(plan) if each.startswith("limits")]

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from parexec_tui.core.state import events as ev
@@ -21,6 +20,7 @@ from tests.engine.engines import (
     number_in,
     pid_of,
     session,
+    stands_still,
     state_of,
     ticket,
     until,
@@ -90,7 +90,7 @@ def statuses() -> dict[str, str]:
 def is_still(id_: str) -> bool:
     """Whether every process of an attempt is stopped."""
     found = list(marked(f"/{id_}."))
-    return bool(found) and all(process.status() == psutil.STATUS_STOPPED for process in found)
+    return bool(found) and all(stands_still(process.pid) for process in found)
 
 
 def test_a_session_outlives_its_terminal_and_its_engine_and_is_steered_to_its_end(

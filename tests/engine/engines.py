@@ -127,6 +127,16 @@ def resume(session_id: str | None = None, *, retry_failed: bool = False) -> tupl
     return resume_session(session_id or session(), heard.sink, retry_failed=retry_failed), heard
 
 
+def stands_still(pid: int) -> bool:
+    """Whether a process is frozen: by a signal, or with its cgroup."""
+    if psutil.Process(pid).status() == psutil.STATUS_STOPPED:
+        return True
+    groups = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines()
+    own = next((line.removeprefix("0::") for line in groups if line.startswith("0::")), "")
+    events = [Path(f"/sys/fs/cgroup{top}{own}/cgroup.events") for top in ("", "/unified")]
+    return any(file.exists() and "frozen 1" in file.read_text(encoding="ascii") for file in events)
+
+
 # -- what is remembered ----------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 from zlib import crc32
 
-import psutil
 import pytest
 from click.testing import CliRunner
 from rich.style import Style
@@ -33,7 +32,7 @@ from parexec_tui.tui.actions.table import keymap_of
 from parexec_tui.tui.theme.palette import MEANINGS
 from parexec_tui.tui.theme.themes import load
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
-from tests.engine.engines import WITHIN, Engine, journal, sessions, state_of, until
+from tests.engine.engines import WITHIN, Engine, journal, sessions, stands_still, state_of, until
 from tests.engine.lifecycle.detached import all_gone, run_detached
 from tests.old_versions.make import BASE, CONVERSED, SAID, converse
 
@@ -420,7 +419,7 @@ class OldAttempt:
         self.process.wait(WITHIN)
 
     def is_stopped(self) -> bool:
-        return psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED
+        return stands_still(self.process.pid)
 
 
 def test_what_an_engine_of_the_old_version_started_is_adopted(old: Old) -> None:

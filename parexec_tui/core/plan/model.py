@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 
 from parexec_tui.core.plan.checks import RunningCheck
 from parexec_tui.core.plan.gates import Gates, Group
+from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.outputs import all_writes
 from parexec_tui.core.plan.resources import Units, read_units
 from parexec_tui.core.plan.retries import MAX_CODE, Retries
@@ -242,6 +243,13 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     uses: Annotated[
         Amounts, Meta(description="What it takes of each resource while it runs: cpu, memory, [resources].")
     ] = field(default_factory=Amounts)
+    limits: Annotated[
+        Limits | None,
+        Meta(
+            description='What its processes may use at most: { memory = "4GiB", cpu = 2, processes = 500, '
+            'open_files = 4096, nice = 5, io = "idle" }; the rest is as its agent type says.'
+        ),
+    ] = None
     uses_service: Annotated[
         tuple[str, ...],
         Meta(description="Names of the [services] that must be ready before it starts, and that run while it does."),
@@ -401,7 +409,16 @@ class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     gates: Annotated[
         Gates, Meta(description="Gates of every ticket that an agent of this type runs, before the ticket's own.")
     ] = ()
-    nice: Annotated[int, Meta(ge=-20, le=19, description="Niceness: higher leaves more CPU to others.")] = 0
+    nice: Annotated[
+        int, Meta(ge=-20, le=19, description="Niceness: higher leaves more CPU to others. The same as in `limits`.")
+    ] = 0
+    limits: Annotated[
+        Limits | None,
+        Meta(
+            description="What the processes of an attempt may use at most: memory, cpu, processes, open_files, nice "
+            "and io. Those of a ticket go first."
+        ),
+    ] = None
 
     @property
     def run_shell(self) -> tuple[str, ...] | None:
@@ -418,6 +435,14 @@ class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     def whole_command(self) -> tuple[str, ...]:
         """Program and arguments, with placeholders."""
         return self.command or (*(self.shell or SHELL_OF_OLD), "{run}")
+
+
+def limits_of(agent_type: AgentType, spec: Ticket) -> Limits | None:
+    """What an attempt of a ticket on such an agent may use at most; None: nothing is limited."""
+    limits = agent_type.limits
+    if agent_type.nice:
+        limits = Limits(nice=agent_type.nice).over(limits)
+    return limits if spec.limits is None else spec.limits.over(limits)
 
 
 TICKET_KEYS = Ticket.__struct_encode_fields__

@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol, Self
 from msgspec import Struct
 
 from parexec_tui.core.plan.identity import identities
+from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.model import Plan, Ticket
 from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.plan.resources import Units
@@ -37,8 +38,8 @@ class Launch(Struct, frozen=True, gc=False):
     """Absolute."""
     env: dict[str, str]
     """What is added to the environment that the backend gives to every process."""
-    nice: int = 0
-    """What is added to the niceness of the process."""
+    limits: Limits | None = None
+    """What it may use at most, with all that it starts."""
     stops_at_failure: bool = False
     """Whether the shell has `-e`: the first line that fails ends the command."""
     outputs: tuple[str, ...] = ()

@@ -40,7 +40,7 @@ _GUARDIAN_LEAVES = 5.0
 _TAIL = 20
 """Lines of engine.log that are shown when the engine is not ready in time."""
 
-_SCOPE = ("systemd-run", "--user", "--scope", "--quiet", "--collect")
+_SCOPE = ("systemd-run", "--user", "--scope", "--quiet", "--collect", "--property=Delegate=yes")
 
 
 def new_session(plan: Plan, *, force: bool = False) -> str:

@@ -8,6 +8,7 @@ from rich.style import Style
 
 from parexec_tui.core.plan.command import write_given
 from parexec_tui.core.plan.gates import listed
+from parexec_tui.core.plan.model import AgentType, limits_of
 from parexec_tui.core.plan.retries import shown_retries
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.schedule.readiness import display_status
@@ -192,6 +193,7 @@ class TicketPanel(TextPanel):
             "gates": "\n".join(each.title for gate in listed(spec.gates) for each in gate.alternatives),
             "locks": ", ".join(spec.locks),
             "uses": ", ".join(f"{name} {_amount(name, amount)}" for name, amount in spec.uses.items()),
+            "limits": self._limits(ticket),
             "units": ", ".join(
                 f"{name} {write_given(units)}"
                 for name, units in (ticket.attempt.units if ticket.attempt is not None else {}).items()
@@ -208,6 +210,12 @@ class TicketPanel(TextPanel):
         for name, value in fields.items():
             for number, line in enumerate(value.splitlines()):
                 yield from self._text(name if number == 0 else "", printable(line), width)
+
+    def _limits(self, ticket: TicketState) -> str:
+        """Those of its present or last agent, if it has one; else its own."""
+        agent = self.state.agents.get(ticket.agent or "")
+        type_ = self.state.plan.agents[agent.type] if agent is not None else AgentType()
+        return str(limits_of(type_, ticket.spec) or "")
 
     @staticmethod
     def _text(name: str, text: str, width: int, style: Style | None = None) -> Iterator[PanelLine]:

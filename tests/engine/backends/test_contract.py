@@ -13,7 +13,9 @@ import pytest
 import trio
 from msgspec import structs
 
+from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.requirements import Requirements
+from parexec_tui.core.plan.units import Size
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Progress
@@ -104,12 +106,14 @@ async def test_variables_of_any_name_arrive(world: World, monkeypatch: pytest.Mo
         shell = engine.start(f'{PYTHON} -c "{_PRINT_NAMES}"; exit 7', at=key(1), **env)
         program = engine.start("", sys.executable, "-c", _PRINT_NAMES, at=key(2), **env)
         nice = key(3)
-        run = f'{PYTHON} -c "{_PRINT_NAMES}"; nice; echo "$0"; false; echo no'
-        launch = structs.replace(world.launch(run, **env), nice=1, stops_at_failure=True)
+        run = f'{PYTHON} -c "{_PRINT_NAMES}"; nice; ulimit -n; echo "$0"; false; echo no'
+        launch = structs.replace(
+            world.launch(run, **env), limits=Limits(nice=1, open_files=99, memory=Size(2**28)), stops_at_failure=True
+        )
         engine.backend.start(nice, launch)
         assert [await engine.ended(at) for at in (shell, program, nice)] == [(7, None), (0, None), (1, None)]
         assert await engine.output(shell) == await engine.output(program) == "['a.b', 'my-var']\n"
-        assert await engine.output(nice) == f"['a.b', 'my-var']\n{os.nice(0) + 1}\n/bin/sh\n"
+        assert await engine.output(nice) == f"['a.b', 'my-var']\n{os.nice(0) + 1}\n99\n/bin/sh\n"
 
 
 async def test_words_of_the_shell_mean_the_same_with_such_names(

@@ -24,7 +24,19 @@ from parexec_tui.paths import registry_file, session_folder, state_home
 from parexec_tui.registry.errors import RegistryError, SessionOwned
 from parexec_tui.registry.lock import SessionLock, is_owned, lost_guardian
 from parexec_tui.registry.registry import Registry
-from tests.engine.engines import append, happened, journal, log_of, pid_of, resume, sessions, state_of, ticket, until
+from tests.engine.engines import (
+    append,
+    happened,
+    journal,
+    log_of,
+    pid_of,
+    resume,
+    sessions,
+    stands_still,
+    state_of,
+    ticket,
+    until,
+)
 from tests.engine.lifecycle.detached import (
     all_gone,
     engine_log,
@@ -184,14 +196,14 @@ def test_in_a_scope(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = tmp_path / "bin" / "systemd-run"
     fake.parent.mkdir()
     no = f"[ -e '{tmp_path}/no' ] && {{ echo no bus >&2; exit 1; }}"
-    fake.write_text(f'#!/bin/sh\necho "$*" >> "{tmp_path}/asked"\n{no}\nshift 4\nexec "$@"\n')
+    fake.write_text(f'#!/bin/sh\necho "$*" >> "{tmp_path}/asked"\n{no}\nshift 5\nexec "$@"\n')
     fake.chmod(0o700)
     monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
     launch.start_detached(plan(tmp_path, '[tickets.a]\nrun = "true"\n'), scope=True)
     until(is_over, "it is over")
     tried, started = (tmp_path / "asked").read_text().splitlines()
-    assert tried == "--user --scope --quiet --collect true"
-    assert started.startswith("--user --scope --quiet --collect /")
+    assert tried == "--user --scope --quiet --collect --property=Delegate=yes true"
+    assert started.startswith("--user --scope --quiet --collect --property=Delegate=yes /")
     (tmp_path / "no").touch()
     with pytest.raises(EngineFailedError, match="no bus"):
         launch.start_detached(plan(tmp_path, '[tickets.a]\nrun = "true"\n'), scope=True)
@@ -338,7 +350,7 @@ def test_freezes_and_time_outs_are_as_they_were(tmp_path: Path) -> None:
     assert short.ended is not None
     assert 3 <= short.ended - short.attempt.started < 6, "the clock went on from the first engine"
     assert ticket("frozen").is_frozen
-    assert psutil.Process(pid).status() == psutil.STATUS_STOPPED
+    assert stands_still(pid)
 
 
 def test_a_clock_that_was_set_back(tmp_path: Path) -> None:

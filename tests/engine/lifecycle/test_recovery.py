@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from parexec_tui.core.state import events as ev
@@ -35,6 +34,7 @@ from tests.engine.engines import (
     number_in,
     resume,
     session,
+    stands_still,
     start,
     state_of,
     ticket,
@@ -592,7 +592,7 @@ def test_frozen_attempts_stay_frozen(tmp_path: Path) -> None:
     pid = die(tmp_path, waits())
     append(ev.AttemptFrozen(at=time.time(), ticket="A", attempt=1, by="ann"))  # the engine died before it did so
     engine = Engine("resume", cwd=tmp_path)
-    until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, "A is stopped")
+    until(lambda: stands_still(pid), "A is stopped")
     until(lambda: len(happened(ev.MonitoringStarted)) == 2, "the second engine takes over")
     (tmp_path / "go").touch()
     assert ticket("A").is_frozen

@@ -23,6 +23,7 @@ from tests.engine.engines import (
     log_of,
     number_in,
     run,
+    stands_still,
     start,
     state_of,
     ticket,
@@ -392,7 +393,7 @@ def test_one_that_is_frozen_is_ended_with_the_session(tmp_path: Path) -> None:
     until((tmp_path / "runs").exists, "A runs")
     pid = number_in(tmp_path / "db.pid")
     parexec("freeze", "db", cwd=tmp_path)
-    until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, "it stands still")
+    until(lambda: stands_still(pid), "it stands still")
     parexec("stop", "--yes", cwd=tmp_path)
     engine.wait()
     assert not exists(pid)
@@ -403,9 +404,9 @@ def test_a_person_freezes_thaws_restarts_and_reads_it(tmp_path: Path) -> None:
     until((tmp_path / "runs").exists, "A runs")
     first = number_in(tmp_path / "db.pid")
     parexec("freeze", "db", cwd=tmp_path)
-    until(lambda: psutil.Process(first).status() == psutil.STATUS_STOPPED, "it stands still")
+    until(lambda: stands_still(first), "it stands still")
     parexec("thaw", "db", cwd=tmp_path)
-    until(lambda: psutil.Process(first).status() != psutil.STATUS_STOPPED, "it goes on")
+    until(lambda: not stands_still(first), "it goes on")
     parexec("restart", "db", "--yes", cwd=tmp_path)
     until(lambda: len(happened(ev.ServiceReady)) == 2 and len(happened(ev.AttemptStarted)) == 2, "both run again")
     assert not exists(first)

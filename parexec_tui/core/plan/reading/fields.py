@@ -159,6 +159,9 @@ def _fits(type_: inspect.Type, value: object) -> bool:
         case inspect.IntType(ge=minimum, le=maximum):
             is_whole = isinstance(value, int) and not isinstance(value, bool)
             return is_whole and (minimum is None or minimum <= value) and (maximum is None or value <= maximum)  # type: ignore[operator]
+        case inspect.FloatType(ge=minimum, le=maximum):
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            return is_number and minimum <= value <= maximum  # type: ignore[operator]
         case inspect.EnumType() | inspect.LiteralType():
             return isinstance(value, str) and value in _choices(type_)
         case _:
@@ -201,6 +204,8 @@ def _kind_of(type_: inspect.Type) -> str:
             return "true or false"
         case inspect.IntType(ge=minimum, le=maximum):
             return f"a whole number from {minimum} to {maximum}"
+        case inspect.FloatType(ge=minimum, le=maximum):
+            return f"a number from {minimum} to {maximum}"
         case inspect.VarTupleType(item_type=inspect.UnionType(types=kinds)):
             has_numbers = any(isinstance(kind, inspect.IntType) for kind in kinds)
             return "a list of words and numbers" if has_numbers else "a list of commands and tables"

@@ -22,7 +22,7 @@ from parexec_tui.core.plan.reading.problems import Problem, located
 from parexec_tui.core.plan.reading.rules import Draft, broken_rules, groups_without_tickets
 from parexec_tui.core.plan.services import Service
 
-_MERGED_BY_KEY = ("env", "uses")
+_MERGED_BY_KEY = ("env", "uses", "limits")
 """Tables of a ticket that take from `[defaults]` the keys that they do not have."""
 
 

@@ -27,6 +27,7 @@ from parexec_tui.core.plan.gates import (
     is_number,
 )
 from parexec_tui.core.plan.group_gates import with_named_gates
+from parexec_tui.core.plan.limits import MIN_MEMORY, Limits
 from parexec_tui.core.plan.model import (
     HOST_RESOURCES,
     ID_PATTERN,
@@ -366,6 +367,21 @@ def _logs_have_room(draft: Draft) -> Iterator[Fault]:
             yield Fault(path, f"{format_size(most)} is too little to keep of an output", hint)
 
 
+def _limits_can_be_kept(draft: Draft) -> Iterator[Fault]:
+    written: list[tuple[Path, Limits]] = [
+        (draft.place(id_, "limits", "memory"), ticket.limits) for id_, ticket in draft.specs() if ticket.limits
+    ]
+    for name, agent in draft.agents.items():
+        if agent.limits is not None:
+            written.append((("agents", name, "limits", "memory"), agent.limits))
+            if agent.nice and agent.limits.nice is not None:
+                yield Fault(("agents", name, "nice"), "`limits` says already how nice it is", "leave one of them out")
+    for path, limits in written:
+        if limits.memory is not None and limits.memory < MIN_MEMORY:
+            hint = f"write at least {format_size(MIN_MEMORY)}"
+            yield Fault(path, f"in {format_size(limits.memory)} of memory no shell can run", hint)
+
+
 def _progress_can_be_read(draft: Draft) -> Iterator[Fault]:
     patterns = {draft.place(id_, "progress"): ticket.progress for id_, ticket in draft.specs() if ticket.progress}
     for path, pattern in patterns.items():
@@ -650,6 +666,7 @@ _RULES: tuple[Rule, ...] = (
     _agents_have_room,
     _somebody_can_run_it,
     _logs_have_room,
+    _limits_can_be_kept,
     _progress_can_be_read,
     _shells_take_a_command,
     _patterns_are_valid,

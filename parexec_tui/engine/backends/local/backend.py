@@ -1,6 +1,5 @@
 """The processes of this machine: started, watched, stopped, frozen, adopted, and cleaned up after."""
 
-import signal
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -28,7 +27,8 @@ from parexec_tui.engine.backends.backend import (
 from parexec_tui.engine.backends.local import cgroup, process
 from parexec_tui.engine.backends.local.adoption import Adoption
 from parexec_tui.engine.backends.local.answers import answers, refuse_answered
-from parexec_tui.engine.backends.local.attempt_cgroups import AttemptCgroups, Parent
+from parexec_tui.engine.backends.local.attempt_cgroups import AttemptCgroups, LimitsError, Parent
+from parexec_tui.engine.backends.local.controllers import Controllers, find_controllers
 from parexec_tui.engine.backends.local.cookie import COOKIE, cookie_prefix, inherited, nested_cookie
 from parexec_tui.engine.backends.local.ending import Ending
 from parexec_tui.engine.backends.local.failures import FailureReader
@@ -71,10 +71,12 @@ class LocalBackend:
         watch: Watch[ProcessKey] | None = None,
         orphans: Orphans | None = None,
         cgroup_parent: Parent = cgroup.own_cgroup,
+        controllers: Callable[[], Controllers] = find_controllers,
     ) -> None:
         """`environment`: what processes inherit. `boot`: where our pids mean something, see `boot.here`.
 
-        `orphans`: if given, what attempts leave behind is looked for there. `cgroup_parent`: see `AttemptCgroups`.
+        `orphans`: if given, what attempts leave behind is looked for there. `cgroup_parent`, `controllers`: see
+        `AttemptCgroups`.
         """
         keep_descriptors()
         raise_limit()
@@ -85,7 +87,7 @@ class LocalBackend:
         prefix = cookie_prefix(session, folder.attempts)
         self._watch = watch or open_watch()
         self._shortage = ShortageWatch(self._report, pids_limits(), folder.attempts)
-        self._cgroups = AttemptCgroups(prefix, folder.cgroups, cgroup_parent, trio.current_time())
+        self._cgroups = AttemptCgroups(prefix, folder.cgroups, cgroup_parent, trio.current_time(), controllers)
         self._starter = Starter(self._watch, self._before_start)
         self._orphans = orphans if orphans is not None and orphans.come else None
         self._starting: dict[ProcessKey, Start] = {}
@@ -120,8 +122,11 @@ class LocalBackend:
         if key in self._starting or key in self._live:
             return
         start = self.prepare(key, launch)
-        if chosen := self._cgroups.choose(key, trio.current_time()):
-            start.spawn = structs.replace(start.spawn, cgroup=chosen)
+        if launch.limits is not None and (chosen := self._cgroups.choose_limited(key, launch.limits)):
+            by_cgroups = self._cgroups.controllers().limited(launch.limits)
+            start.spawn = structs.replace(start.spawn, cgroups=chosen, by_cgroups=by_cgroups)
+        elif chosen := self._cgroups.choose(key, trio.current_time()):
+            start.spawn = structs.replace(start.spawn, cgroups=chosen)
         self._starting[key] = start
         looks = launch.outputs or launch.reads or launch.snapshot or launch.ports or launch.ready
         if looks or launch.requires is not None:
@@ -152,8 +157,14 @@ class LocalBackend:
     def _before_start(self, start: Start) -> None:
         """Raise OSError if nothing may be started now. Called in a thread of the starter."""
         self._shortage.check()
-        if start.spawn.cgroup and not self._cgroups.make(start.spawn.cgroup):
-            start.spawn = structs.replace(start.spawn, cgroup="")
+        spawn = start.spawn
+        if spawn.by_cgroups and spawn.limits is not None:
+            try:
+                self._cgroups.make_limited(spawn.cgroups, spawn.limits)
+            except OSError as error:
+                raise LimitsError(error) from error
+        elif spawn.cgroups and not self._cgroups.make(spawn.cgroups):
+            start.spawn = structs.replace(spawn, cgroups=())
 
     def prepare(self, key: ProcessKey, launch: Launch) -> Start:
         """All that it takes to start a process of this key."""
@@ -173,7 +184,7 @@ class LocalBackend:
             record,
             mark=mark_of(cookie),
             keeps_names=self._has_other_names or not all(map(is_shell_name, launch.env)),
-            nice=launch.nice,
+            limits=launch.limits,
             stops_at_failure=launch.stops_at_failure,
         )
         return Start(key, spawn)
@@ -199,7 +210,7 @@ class LocalBackend:
         if key in self._preparing:
             self._preparing.remove(key)
             start = self._starting.pop(key)
-            self._cgroups.over(start.spawn.cgroup, 0.0)
+            self._cgroups.over(start.spawn.cgroups, 0.0)
             self._report(rq.ProcessLost(key.ticket, key.attempt, "it never began", began=False, step=key.step))
             return
         if self._defer_until_started(key, partial(self.stop, key, grace, noting)):
@@ -220,14 +231,14 @@ class LocalBackend:
             return
         if (live := self._live.get(key)) is not None:
             live.frozen = True
-            self._living.signal_all(live, signal.SIGSTOP)
+            self._living.freeze(live)
 
     def thaw(self, key: ProcessKey) -> None:
         if self._defer_until_started(key, partial(self.thaw, key)):
             return
         if (live := self._live.get(key)) is not None:
             live.frozen = False
-            self._living.signal_all(live, signal.SIGCONT)
+            self._living.thaw(live)
 
     # -- files -----------------------------------------------------------------------------------------------
 
@@ -368,11 +379,11 @@ class LocalBackend:
             )
         if start.pid is not None:
             self._shortage.has_started = True
-            self._living.take_charge(start.key, start.pid, start.spawn.cgroup)
+            self._living.take_charge(start.key, start.pid, start.spawn.cgroups)
             if self._orphans is not None:
                 self._orphans.watch_over(start.pid, start.spawn.mark)
         else:
-            self._cgroups.over(start.spawn.cgroup, 0.0)
+            self._cgroups.over(start.spawn.cgroups, 0.0)
             if resource := short_of(start.problem):
                 self._shortage.met(resource)
             self._reports.append(why_not(start))
@@ -388,7 +399,7 @@ class LocalBackend:
         del self._live[live.key]
         if self._orphans is not None:
             self._orphans.forget(live.pid)
-        self._cgroups.over(live.cgroup, trio.current_time() - live.since)
+        self._cgroups.over(live.cgroups, trio.current_time() - live.since)
         ended = structs.replace(live.exit, peak_memory=max(live.exit.peak_memory, live.peak_memory))
         if ended.code == 0 and not live.is_stopped:
             self._reports.append(report_of(live.key, ended, self._folder))

@@ -42,7 +42,7 @@ class Ending:
 
     def _may_have_left_something(self, live: Live) -> bool:
         """Whether processes are left after the shell has ended, or only a look at all of them can tell."""
-        if live.is_adopted or (live.cgroup and cgroup.is_populated(live.cgroup)):
+        if live.is_adopted or any(map(cgroup.is_populated, live.cgroups)):
             return True
         if self._living.orphans is not None:
             return bool(self._living.orphans.left_by(live.pid))
@@ -66,7 +66,7 @@ class Ending:
                 await until_group_is_gone(live.pid, self._living.look_for_orphans)
         live.grace_scope = grace_for_strays()
         find = partial(self._left_by, live)
-        left = await until_nothing_is_left(find, live.grace_scope, killed, live.kill_cgroup)
+        left = await until_nothing_is_left(find, live.grace_scope, killed, live.kill_cgroups)
         self._strays.tell(live.key, [command for who, command in left.items() if who not in killed])
         self._over(live)
 
@@ -75,7 +75,7 @@ class Ending:
         await trio.sleep_until(live.since + MIN_AGE_FOR_TERM)
         process.signal_group(live.pid, signal.SIGTERM)
         if live.frozen:  # TERM waits for a frozen process to go on
-            self._living.signal_all(live, signal.SIGCONT)
+            self._living.thaw(live)
         # The grace is for the whole group: the shell is gone at once, but its command may have to clean up.
         await gone.wait()
         while process.group_lives(live.pid):

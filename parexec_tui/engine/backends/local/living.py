@@ -8,6 +8,7 @@ from msgspec import Struct
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.engine.backends.backend import Identity
 from parexec_tui.engine.backends.local import cgroup, process
+from parexec_tui.engine.backends.local.attempt_cgroups import Folders
 from parexec_tui.engine.backends.local.cookie import bearers, cookie_of
 from parexec_tui.engine.backends.local.orphans import Orphans, with_descendants
 from parexec_tui.engine.backends.local.remains import writers_of
@@ -31,17 +32,17 @@ class Live(Struct, gc=False):
     """The most bytes that all its processes were seen to use at once, by this engine."""
     exit: Exit | None = None
     """Known once its shell has ended."""
-    cgroup: str = ""
-    """The folder of its own cgroup; empty if it has none."""
+    cgroups: Folders = ()
+    """The folders of its own cgroups."""
     gone: trio.Event | None = None
     """None until it is being ended; set when its shell has ended."""
     grace_scope: trio.CancelScope | None = None
     """None until it is being ended; cancelled when its processes have no more grace."""
 
-    def kill_cgroup(self) -> None:
-        """Kill all that is in its cgroup, if it has one."""
-        if self.cgroup:
-            cgroup.kill(self.cgroup)
+    def kill_cgroups(self) -> None:
+        """Kill all that is in its cgroups, if it has any."""
+        for folder in self.cgroups:
+            cgroup.kill(folder)
 
 
 class Living:
@@ -54,8 +55,8 @@ class Living:
         self._folder = folder
         self._cookie_prefix = cookie_prefix
 
-    def take_charge(self, key: ProcessKey, pid: int, group: str, *, is_adopted: bool = False) -> None:
-        self.by_key[key] = Live(key, pid, self.cookie_of(key), trio.current_time(), is_adopted, cgroup=group)
+    def take_charge(self, key: ProcessKey, pid: int, cgroups: Folders, *, is_adopted: bool = False) -> None:
+        self.by_key[key] = Live(key, pid, self.cookie_of(key), trio.current_time(), is_adopted, cgroups=cgroups)
 
     def cookie_of(self, key: ProcessKey) -> str:
         """What every process of this key carries in its environment."""
@@ -64,17 +65,32 @@ class Living:
     def signal_all(self, live: Live, sig: int) -> set[Identity]:
         """Signal the group, and what left it; returns all that was found."""
         if sig == signal.SIGKILL:
-            live.kill_cgroup()
+            live.kill_cgroups()
         process.signal_group(live.pid, sig)
         found = self.processes_of(live)
         for identity in found:
             process.signal_process(identity, sig)
         return found
 
+    def freeze(self, live: Live) -> None:
+        """Let nothing of it run until `thaw`: by its cgroup, which what is forked just now cannot escape, nor others
+        let go on; else by a signal."""
+        # A shell that could not move into its cgroup runs all the same, unless that is to limit it.
+        frozen = [live.pid in cgroup.processes_in(folder) and cgroup.freeze(folder) for folder in live.cgroups]
+        if not any(frozen):
+            self.signal_all(live, signal.SIGSTOP)
+
+    def thaw(self, live: Live) -> None:
+        """Let it go on, however it was frozen."""
+        for folder in live.cgroups:
+            cgroup.thaw(folder)
+        self.signal_all(live, signal.SIGCONT)
+
     def processes_of(self, live: Live) -> set[Identity]:
         """The processes of a live key; zombies may be among them."""
         shell = [live.pid] if live.exit is None else []
-        shell += cgroup.processes_in(live.cgroup) if live.cgroup else ()
+        for folder in live.cgroups:
+            shell += cgroup.processes_in(folder)
         if self.orphans is not None and not live.is_adopted:
             self.orphans.look()
             return process.identities(with_descendants([*shell, *self.orphans.left_by(live.pid)]))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Ended
+from parexec_tui.engine.backends.local.attempt_cgroups import LimitsError
 from parexec_tui.engine.backends.local.ports import PortsTakenError
 from parexec_tui.engine.backends.local.requirements import UnmetError
 from parexec_tui.engine.backends.local.shortage import short_of
@@ -39,7 +40,7 @@ def why_not(start: Start) -> Ended:
 
 
 def _spawn_problem(error: OSError | ValueError) -> str:
-    if isinstance(error, SnapshotError | UnmetError | PortsTakenError):
+    if isinstance(error, SnapshotError | UnmetError | PortsTakenError | LimitsError):
         return str(error)
     if isinstance(error, OSError) and error.errno == errno.E2BIG:
         return "its command and environment are too long for the system"

@@ -12,6 +12,7 @@ from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Ended
+from parexec_tui.engine.backends.local.cgroup import NOT_LIMITED
 from parexec_tui.engine.backends.local.shortage import PROCESSES, ROOM
 from parexec_tui.engine.backends.local.spawn import NOT_RECORDED
 from parexec_tui.engine.backends.local.watch import Exit
@@ -125,6 +126,9 @@ def report_of(key: ProcessKey, ended: Exit, folder: SessionFolder) -> Ended:
             return _put_back(key, PROCESSES, "its shell could not fork")
         if record is not None and record.pid is None and code == NOT_RECORDED:
             return _put_back(key, ROOM, f"nothing could be written in {folder.attempts}: make room there")
+        if record is not None and record.pid is None and code == NOT_LIMITED:
+            problem = "it could not move into its cgroup, and does not run without its limits"
+            return rq.ProcessEnded(key.ticket, key.attempt, problem=problem, step=key.step)
         if record is None and code in (None, 125, 126):
             return _vanished(key)
         if record is not None:

@@ -18,9 +18,13 @@ from shutil import which
 import psutil
 from msgspec import Struct
 
+from parexec_tui.core.plan.limits import Limits
 from parexec_tui.engine.backends.local.cgroup import joining
+from parexec_tui.engine.backends.local.io_priority import io_priority
 from parexec_tui.engine.backends.local.mark import marking
+from parexec_tui.engine.backends.local.oom import exposing
 from parexec_tui.engine.backends.local.posix_spawn import best_spawn
+from parexec_tui.engine.backends.local.rlimits import limiting
 from parexec_tui.engine.descriptors import given_limit
 
 _RECORD_FD = 9
@@ -108,11 +112,13 @@ class Spawn(Struct, frozen=True, gc=False):
     """See `mark`; 0: none."""
     keeps_names: bool = False
     """True: variables have names that some shells do not pass on. See `is_shell_name`."""
-    nice: int = 0
+    limits: Limits | None = None
     stops_at_failure: bool = False
     """Whether the shell has `-e`."""
-    cgroup: str = ""
-    """The folder of the cgroup that all of it is to be in; empty: that of the engine."""
+    cgroups: tuple[str, ...] = ()
+    """The folders of the cgroups that all of it is to be in, beside those of the engine."""
+    by_cgroups: frozenset[str] = frozenset()
+    """The controllers by which they limit it. If there are any, it does not begin outside of them."""
 
 
 def spawn(wanted: Spawn) -> int:
@@ -127,29 +133,32 @@ def spawn(wanted: Spawn) -> int:
         script = prelude + script
         # Functions of the person's shell must not take the place of what the script calls.
         env = {name: value for name, value in env.items() if not name.endswith("%%")}
-    return _spawn(
-        program,
-        ("sh", "-c", _prelude(program, wanted) + script, "/bin/sh", wanted.cwd, *arguments),
-        env,
-        (
-            (_RECORD_FD, wanted.record, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600),
-            (0, os.devnull, os.O_RDONLY, 0),
-            (1, wanted.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-        ),
-    )
+    with io_priority(wanted.limits.io if wanted.limits is not None else None):
+        return _spawn(
+            program,
+            ("sh", "-c", _prelude(program, wanted) + script, "/bin/sh", wanted.cwd, *arguments),
+            env,
+            (
+                (_RECORD_FD, wanted.record, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600),
+                (0, os.devnull, os.O_RDONLY, 0),
+                (1, wanted.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+            ),
+        )
 
 
 def _prelude(program: str, wanted: Spawn) -> str:
     """What the leading shell does to itself before it says that it began."""
     # First of all, since it may take a while, and a shell that has its trap swallows a TERM.
-    return joining(wanted.cgroup) + marking(program, wanted.mark) + given_limit()
+    lines = joining(wanted.cgroups, must=bool(wanted.by_cgroups)) + exposing() + marking(program, wanted.mark)
+    lines += given_limit()
+    return lines if wanted.limits is None else lines + "\n" + limiting(program, wanted.limits, wanted.by_cgroups)
 
 
 def _script(wanted: Spawn) -> tuple[str, tuple[str, ...]]:
     """What the leading shell runs, and the arguments of that."""
-    if wanted.nice:
+    if wanted.limits is not None and wanted.limits.nice:
         argv = _shell_argv(wanted) if wanted.shell else wanted.argv
-        return _ARGV_SCRIPT, ("nice", "-n", str(wanted.nice), *argv)
+        return _ARGV_SCRIPT, ("nice", "-n", str(wanted.limits.nice), *argv)
     if not wanted.shell:
         return _ARGV_SCRIPT, wanted.argv
     if _ASKS_WHO_IT_IS.search(wanted.shell):

@@ -93,7 +93,8 @@ class Strays:
     def _strays_in(self, groups: Mapping[str, set[int]]) -> dict[Identity, int]:
         """The processes, with their marks, that are in cgroups of attempts that do not live."""
         living, starting = self._living.by_key.values(), self._starting.values()
-        used = {live.cgroup for live in living} | {each.spawn.cgroup for each in starting}
+        used = {folder for live in living for folder in live.cgroups}
+        used.update(folder for each in starting for folder in each.spawn.cgroups)
         found: dict[Identity, int] = {}
         for folder in groups.keys() - used:
             key = ProcessKey.parse(Path(folder).name)

@@ -110,11 +110,11 @@ def test_an_attempt_without_one_runs_all_the_same(tmp_path: Path) -> None:
     note = tmp_path / "note"
     groups = AttemptCgroups("s@1", note, lambda: str(tmp_path / "nowhere"), 0.0)
     chosen = groups.choose(key(1), 0.0)
-    assert chosen.endswith("nowhere/parexec-s@1/T.1")
+    assert chosen == (f"{tmp_path}/nowhere/parexec-s@1/T.1",)
     assert not groups.make(chosen)
     assert not groups.choose(key(2), 0.0), "it is not tried again"
     groups.close()
-    assert AttemptCgroups("s@1", note, lambda: None, 0.0).choose(key(1), 0.0) == ""
+    assert AttemptCgroups("s@1", note, lambda: None, 0.0).choose(key(1), 0.0) == ()
 
 
 def test_what_starts_while_the_first_is_made_has_one_too(
@@ -124,7 +124,7 @@ def test_what_starts_while_the_first_is_made_has_one_too(
     make_and_lock = attempt_cgroups._make_and_lock
 
     def meanwhile(folder: str) -> int:
-        assert groups.choose(key(2), 0.0) == f"{folder}/T.2"
+        assert groups.choose(key(2), 0.0) == (f"{folder}/T.2",)
         return make_and_lock(folder)
 
     monkeypatch.setattr(attempt_cgroups, "_make_and_lock", meanwhile)

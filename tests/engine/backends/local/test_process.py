@@ -16,6 +16,7 @@ import psutil
 import pytest
 import trio
 
+from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Identity, Launch
@@ -24,6 +25,7 @@ from parexec_tui.engine.backends.local import process
 from parexec_tui.engine.backends.local.attempt_cgroups import Parent
 from parexec_tui.engine.backends.local.backend import LocalBackend
 from parexec_tui.engine.backends.local.cgroup import own_cgroup
+from parexec_tui.engine.backends.local.controllers import Controllers, find_controllers
 from parexec_tui.engine.backends.local.cookie import (
     COOKIE,
     bearers,
@@ -37,7 +39,7 @@ from parexec_tui.engine.backends.local.record import ExitRecord, read_record, vo
 from parexec_tui.engine.backends.local.spawn import _FINISH, _RECORD_FD, _RECORD_WITHIN, Spawn, spawn
 from parexec_tui.engine.backends.local.watch import PidfdWatch, ThreadWatch, Watch
 from parexec_tui.paths import SessionFolder
-from tests.engine.engines import PYTHON, WITHIN, exists, number_in, until
+from tests.engine.engines import PYTHON, WITHIN, exists, number_in, stands_still, until
 from tests.engine.small_disk import small_disk
 
 Watches = Callable[[], Watch[ProcessKey]]
@@ -66,7 +68,14 @@ def key(number: int) -> ProcessKey:
 class Attempts:
     """A backend and its attempts, all of ticket T, in one folder."""
 
-    def __init__(self, nursery: trio.Nursery, folder: Path, watch: Watch[ProcessKey], cgroup_parent: Parent) -> None:
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        folder: Path,
+        watch: Watch[ProcessKey],
+        cgroup_parent: Parent,
+        controllers: Callable[[], Controllers],
+    ) -> None:
         self.folder = folder
         """In which they run."""
         self.session = SessionFolder(folder)
@@ -82,7 +91,10 @@ class Attempts:
             watch=watch,
             orphans=self.orphans,
             cgroup_parent=cgroup_parent,
+            controllers=controllers,
         )
+        self.limits: Limits | None = None
+        """Of what begins from now on."""
         self.number = 0
         self.heard: dict[int, rq.AnyReport] = {}
         self.identities: dict[int, rq.ProcessStarted] = {}
@@ -92,7 +104,7 @@ class Attempts:
         """The end to read from, of a log that is a pipe."""
 
     def launch(self, run: str = "", *argv: str, cwd: Path | None = None, **env: str) -> Launch:
-        return Launch(run, argv, str(cwd or self.folder), env)
+        return Launch(run, argv, str(cwd or self.folder), env, limits=self.limits)
 
     def spawn(self, number: int, run: str) -> Spawn:
         """What the backend would start."""
@@ -175,10 +187,15 @@ async def soon(condition: Callable[[], object], what: str) -> None:
 
 @asynccontextmanager
 async def attempts(
-    folder: Path, watch: Watches = PidfdWatch, *, listens: bool = True, cgroup_parent: Parent = own_cgroup
+    folder: Path,
+    watch: Watches = PidfdWatch,
+    *,
+    listens: bool = True,
+    cgroup_parent: Parent = own_cgroup,
+    controllers: Callable[[], Controllers] = find_controllers,
 ) -> AsyncIterator[Attempts]:
     async with trio.open_nursery() as nursery:
-        made = Attempts(nursery, folder, watch(), cgroup_parent)
+        made = Attempts(nursery, folder, watch(), cgroup_parent, controllers)
         if listens:
             nursery.start_soon(made.listen)
         try:
@@ -499,12 +516,12 @@ async def test_a_freeze_asked_before_its_process_is_there(tmp_path: Path) -> Non
 
         def is_frozen() -> bool:
             # A shell whose child was stopped before it could become its program waits for that in the kernel.
-            states = {state_of(pid) for pid in bearers(cookie)}
-            return "T" in states <= {"T", "D"}
+            others = [pid for pid in bearers(cookie) if not stands_still(pid)]
+            return len(others) < len(bearers(cookie)) and all(state_of(pid) == "D" for pid in others)
 
         await soon(is_frozen, "it is frozen")
         t.backend.thaw(key(slow))
-        assert {state_of(pid) for pid in bearers(cookie)} <= {"R", "S", "D"}
+        assert not any(map(stands_still, bearers(cookie)))
         t.backend.stop(key(slow), 0)
         await t.end_of(slow)
 
@@ -743,14 +760,14 @@ async def test_freezing_stops_group_and_escaped_children(tmp_path: Path) -> None
         await soon(t.file("ticks").exists, "it ticks")
         pids = [await t.leader(), number_in(t.file("escaped"))]
         t.backend.freeze(key(number))
-        await soon(lambda: [state_of(pid) for pid in pids] == ["T", "T"], "all stop")
+        await soon(lambda: all(map(stands_still, pids)), "all stop")
         with trio.move_on_after(0.2):
             await t.end_of(number)
         frozen_at = t.file("ticks").stat().st_mtime_ns
         assert time.time_ns() - frozen_at > 0.15e9
         t.backend.thaw(key(number))
         await soon(lambda: t.file("ticks").stat().st_mtime_ns > frozen_at, "it ticks again")
-        assert "T" not in [state_of(pid) for pid in pids]
+        assert not any(map(stands_still, pids))
         t.backend.stop(key(number), 0)
         await t.end_of(number)
 
@@ -764,7 +781,7 @@ async def test_a_frozen_attempt_can_clean_up_when_it_is_stopped(tmp_path: Path) 
         number = t.begin(f"trap 'kill $child; wait $child; exit' TERM; {PYTHON} -c \"{careful}\" & child=$!; wait")
         await soon(t.file("up").exists, "it is up")
         t.backend.freeze(key(number))
-        await soon(lambda: state_of(t.record().pid or 0) == "T", "it is frozen")
+        await soon(lambda: stands_still(t.record().pid or 0), "it is frozen")
         asked = trio.current_time()
         t.backend.stop(key(number), 10.0)
         await t.end_of(number)

@@ -1,0 +1,65 @@
+"""`limits` of a plan: read, merged by key, told, and what is wrong with them."""
+
+import pytest
+
+from parexec_tui.core.plan.limits import Limits
+from parexec_tui.core.plan.model import AgentType, Plan, Ticket, limits_of
+from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
+from parexec_tui.core.plan.units import Size
+
+MIB = 2**20
+
+
+def read(text: str) -> Plan:
+    return read_plan(text, source="p", folder="/work", format="toml")
+
+
+def test_a_ticket_goes_before_the_defaults_and_these_before_its_agent_type() -> None:
+    plan = read(
+        '[agents.a]\nnice = 3\nlimits = { memory = "1GiB", cpu = 1, open_files = 64 }\n'
+        '[defaults]\nlimits = { memory = "64MiB", io = "idle" }\n'
+        '[tickets.A]\nrun = "true"\nlimits = { cpu = 0.5, processes = 4 }\n[tickets.B]\nrun = "true"'
+    )
+    a, b = (limits_of(plan.agents["a"], plan.tickets[id_]) for id_ in "AB")
+    assert a == Limits(memory=Size(64 * MIB), cpu=0.5, processes=4, open_files=64, nice=3, io="idle")
+    assert b == Limits(memory=Size(64 * MIB), cpu=1, open_files=64, nice=3, io="idle")
+    assert str(a) == "memory 64MiB, cpu 0.5, processes 4, open_files 64, nice 3, io idle"
+
+
+def test_nothing_is_limited_unless_somebody_says_so() -> None:
+    assert limits_of(AgentType(), Ticket(run="true")) is None
+    assert limits_of(AgentType(nice=5), Ticket()) == limits_of(AgentType(limits=Limits(nice=5)), Ticket())
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            '[tickets.A]\nrun = "a"\nlimits = { memry = 1 }',
+            "p:3:12: tickets.A.limits.memry: unknown key (did you mean",
+        ),
+        ('[tickets.A]\nrun = "a"\nlimits = { cpu = 0 }', "cpu: expected a number from 0.01 to 1000000, got 0"),
+        ('[tickets.A]\nrun = "a"\nlimits = { processes = 0 }', "expected a whole number from 1 to 1000000, got 0"),
+        (
+            '[tickets.A]\nrun = "a"\nlimits = { io = "idel" }',
+            "one of idle, low, normal, got 'idel' (did you mean `idle`",
+        ),
+        (
+            '[tickets.A]\nrun = "a"\nlimits = { memory = "1MiB" }',
+            "p:3:12: tickets.A.limits.memory: in 1MiB of memory",
+        ),
+        (
+            '[defaults]\nlimits = { memory = 1 }\n[tickets.A]\nrun = "a"',
+            "p:2:12: defaults.limits.memory: in 1B of mem",
+        ),
+        (
+            '[agents.a]\nnice = 1\nlimits = { nice = 2 }\n[tickets.A]\nrun = "a"',
+            "p:2:1: agents.a.nice: `limits` says",
+        ),
+        ('[tickets.A]\nrun = "a"\nlimits = 4', "p:3:1: tickets.A.limits: expected a table, got 4"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(text: str, told: str) -> None:
+    with pytest.raises(PlanErrors) as raised:
+        read(text)
+    assert told in str(raised.value)

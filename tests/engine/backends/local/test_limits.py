@@ -1,0 +1,263 @@
+"""Limits of attempts: which cgroups can keep them, that these do, and what is done where there are none."""
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from parexec_tui.core.plan.limits import Limits
+from parexec_tui.core.plan.units import Size
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends.local import cgroup, controllers
+from parexec_tui.engine.backends.local.attempt_cgroups import AttemptCgroups
+from parexec_tui.engine.backends.local.controllers import Controllers, find_controllers
+from parexec_tui.engine.backends.local.io_priority import can_set_io
+from parexec_tui.engine.backends.local.kept_limits import how_kept
+from tests.engine.backends.local.test_process import attempts, key, soon, state_of
+from tests.engine.engines import PYTHON, stands_still
+
+MIB = 2**20
+
+ALL = Limits(memory=Size(64 * MIB), cpu=0.5, processes=12)
+
+
+def none() -> Controllers:
+    return Controllers(None)
+
+
+@contextmanager
+def places(*wanted: str, unified: bool = True) -> Iterator[Callable[[], Controllers]]:
+    """Cgroups that those of a test are made in; the test is skipped where not all of these controllers are."""
+    found = find_controllers()
+    if missing := [each for each in wanted if not found.version(each)]:
+        pytest.skip(f"no cgroup with {', '.join(missing)} can be made here")
+    if any(found.version(each) == 2 for each in wanted):
+        yield lambda: found if unified else Controllers(None, frozenset(), found.alone)
+        return
+    made = {each: f"{found.alone[each]}/test-{uuid4().hex[:8]}" for each in wanted}
+    for folder in made.values():
+        Path(folder).mkdir()
+    try:
+        yield lambda: Controllers(found.unified if unified else None, frozenset(), made)
+        assert not any(inner for folder in made.values() for inner in cgroup.cgroups_in(folder)), "none is left"
+    finally:
+        for folder in made.values():
+            cgroup.remove(folder)
+
+
+# -- which ones there are ----------------------------------------------------------------------------------------
+
+
+def host(root: Path, own: str, *mounts: str, **files: str) -> Path:
+    """A host whose init is in these cgroups, and that has these mounts: `/sys/fs/cgroup/pids cgroup rw,pids`."""
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/self/cgroup").write_text(own)
+    rows = [mount.split(" ") for mount in mounts]
+    lines = [f"41 31 0:38 / {at} rw,relatime shared:1 - {type_} none {options}\n" for at, type_, options in rows]
+    (root / "proc/self/mountinfo").write_text("".join(lines))
+    for name, text in files.items():
+        file = root / "sys/fs/cgroup" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return root
+
+
+V2 = "/sys/fs/cgroup cgroup2 rw"
+WITH_ALL = {"a/cgroup.procs": "", "a/cgroup.controllers": "cpuset cpu io memory pids\n", "cgroup.procs": ""}
+
+
+def versions(root: Path) -> dict[str, int]:
+    found = find_controllers(root)
+    return {each: found.version(each) for each in ("memory", "pids", "cpu")}
+
+
+def test_those_of_version_1_have_trees_of_their_own(tmp_path: Path) -> None:
+    mounts = [f"/sys/fs/cgroup/{each} cgroup rw,{each}" for each in ("memory", "cpu,cpuacct", "freezer")]
+    own = "4:freezer:/\n3:memory:/a\n2:cpu,cpuacct:/\n1:name=systemd:/x\n0::/\n"
+    files = {"memory/a/cgroup.procs": "", "cpu,cpuacct/cgroup.procs": "", "freezer/cgroup.procs": ""}
+    root = host(tmp_path, own, *mounts, **files)
+    found = find_controllers(root)
+    at = root / "sys/fs/cgroup"
+    assert found == Controllers(
+        None,
+        frozenset(),
+        {"memory": f"{at}/memory/a", "cpu": f"{at}/cpu,cpuacct", "freezer": f"{at}/freezer"},
+    )
+    kept = how_kept(found)
+    assert kept["memory"] == kept["cpu"] == "by a cgroup (version 1)"
+    assert kept["processes"] == ("" if os.geteuid() == 0 else "with all that runs as this user, by RLIMIT_NPROC")
+
+
+def test_those_of_version_2_are_there_if_the_cgroup_hands_them_on_or_may_be_made_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_type = WITH_ALL | {"a/cgroup.type": "domain\n"}
+    told = {"a/cgroup.subtree_control": "memory pids cpu\n"}
+    none_yet = {"a/cgroup.subtree_control": "\n"}
+    assert versions(host(tmp_path / "1", "0::/a\n", V2, **with_type, **told)) == {"memory": 2, "pids": 2, "cpu": 2}
+    assert versions(host(tmp_path / "2", "0::/a\n", V2, **with_type, **none_yet)) == {
+        "memory": 0,
+        "pids": 0,
+        "cpu": 0,
+    }
+    few = with_type | none_yet | {"a/cgroup.controllers": "memory pids\n"}
+    monkeypatch.setattr(controllers, "_is_delegated", lambda _: True)
+    assert versions(host(tmp_path / "3", "0::/a\n", V2, **few)) == {"memory": 2, "pids": 2, "cpu": 0}
+
+
+def test_a_process_that_was_moved_down_makes_others_where_it_was(tmp_path: Path) -> None:
+    files = WITH_ALL | {"a/cgroup.subtree_control": "memory pids\n", "a/parexec.engines/cgroup.procs": ""}
+    root = host(tmp_path, "0::/a/parexec.engines\n", V2, **files)
+    assert cgroup.own_cgroup(root) == f"{root}/sys/fs/cgroup/a"
+
+
+def test_what_is_written_in_a_cgroup_of_version_2(tmp_path: Path) -> None:
+    made = {"memory.max": "max", "pids.max": "max", "cpu.max": "max 100000"}
+    for file, text in made.items():
+        (tmp_path / file).write_text(text)
+    controllers.limit(str(tmp_path), controllers.unified_settings_of(ALL, frozenset(("memory", "pids", "cpu"))))
+    assert {file: (tmp_path / file).read_text() for file in made} == {
+        "memory.max": str(64 * MIB).ljust(3),
+        "pids.max": "13x"[:2] + "x",
+        "cpu.max": "50000 100000",
+    }
+
+
+def test_an_attempt_has_one_in_each_tree_that_it_needs(tmp_path: Path) -> None:
+    alone = {"memory": "/m", "pids": "/p", "cpu": "/c", "freezer": "/f"}
+    groups = AttemptCgroups("s", tmp_path / "n", lambda: "/u", 0.0, lambda: Controllers("/u", frozenset(), alone))
+    assert groups.choose_limited(key(1), Limits(memory=Size(8 * MIB), cpu=1)) == (
+        "/u/parexec-s/T.1", "/m/parexec-s/T.1", "/c/parexec-s/T.1",
+    )  # fmt: skip
+    assert groups.choose_limited(key(1), Limits(nice=5, open_files=99)) == (), "those are no matter of cgroups"
+    groups = AttemptCgroups("s", tmp_path / "n", lambda: None, 0.0, lambda: Controllers(None, frozenset(), alone))
+    assert groups.choose_limited(key(1), Limits(processes=9)) == ("/f/parexec-s/T.1", "/p/parexec-s/T.1")
+    both = Controllers("/u", frozenset(("memory", "pids")), {"cpu": "/c"})
+    groups = AttemptCgroups("s", tmp_path / "n", lambda: "/u", 0.0, lambda: both)
+    assert groups.choose_limited(key(1), ALL) == ("/u/parexec-s/T.1", "/c/parexec-s/T.1")
+
+
+def one_that_takes_nobody(session: str) -> None:
+    Path(session, "T.2", "cgroup.procs").mkdir(parents=True)
+    Path(session, "T.2", "pids.max").touch()
+
+
+# -- attempts with limits ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.trio
+async def test_a_cgroup_keeps_memory_processes_and_cpu_from_the_first_command_on(tmp_path: Path) -> None:
+    with places("memory", "pids", "cpu") as found:
+        async with attempts(tmp_path, controllers=found) as t:
+            t.limits = ALL
+            assert (await t.run(f"{PYTHON} -c 'bytearray({200 * MIB})'")).signal == 9
+            forks = "import os, time\nfor n in range(99):\n    os.fork() or (time.sleep(9), os._exit(0))"
+            assert await t.code(f"{PYTHON} -c '{forks}'") == 1
+            assert "Resource temporarily unavailable" in t.log()
+            busy = t.begin("while :; do :; done")
+            await t.identity_of(busy)
+            stats = [f"{folder}/cpu.stat" for folder in t.backend._live[key(busy)].cgroups]
+            await soon(
+                lambda: any(re.search(rb"nr_throttled [1-9]", cgroup.read(file)) for file in stats), "it waits"
+            )
+            t.backend.stop(key(busy), 0)
+            await t.end_of(busy)
+            await t.backend.end_strays()
+    assert not t.session.cgroups.exists()
+
+
+@pytest.mark.trio
+async def test_the_freezer_of_version_1_stands_in_where_there_is_no_version_2(tmp_path: Path) -> None:
+    with places("pids", "freezer", unified=False) as found:
+        async with attempts(tmp_path, cgroup_parent=lambda: None, controllers=found) as t:
+            t.limits = Limits(processes=50)
+            # A signal to those that were seen would miss what it forks all the time.
+            number = t.begin("env -i sh -c 'while :; do echo >> ticks; sleep 0.001; done' & wait")
+            await soon(t.file("ticks").exists, "it runs")
+            await t.identity_of(number)
+            t.backend.freeze(key(number))
+            [frozen] = [each for each in t.backend._live[key(number)].cgroups if "freezer" in each]
+            # It stays FREEZING while a shell waits for what it forked to become a program: nothing runs all the same.
+            assert cgroup.read(f"{frozen}/freezer.state") in (b"FREEZING\n", b"FROZEN\n")
+            await soon(lambda: all(state_of(pid) == "D" for pid in cgroup.processes_in(frozen)), "all stand still")
+            size = t.file("ticks").stat().st_size
+            assert cgroup.read(f"{frozen}/freezer.state") != b"THAWED\n"
+            t.backend.thaw(key(number))
+            await soon(lambda: t.file("ticks").stat().st_size > size, "it goes on")
+            t.backend.freeze(key(number))
+            t.backend.stop(key(number), 0)
+            await t.end_of(number)
+            assert not cgroup.processes_in(frozen)
+
+
+@pytest.mark.trio
+async def test_what_is_frozen_by_its_cgroup_is_not_let_go_on_by_others(tmp_path: Path) -> None:
+    with places("pids") as found:
+        async with attempts(tmp_path, controllers=found) as t:
+            if found().unified is None:
+                pytest.skip("no cgroup of version 2 can be made here")
+            t.limits = Limits(processes=50)
+            number = t.begin("while :; do echo >> ticks; sleep 0.01; done")
+            await soon(t.file("ticks").exists, "it runs")
+            pid = await t.leader()
+            t.backend.freeze(key(number))
+            await soon(lambda: stands_still(pid), "it is frozen")
+            os.killpg(pid, 18)
+            assert stands_still(pid)
+            t.backend.stop(key(number), 5)
+            ended = await t.end_of(number)
+            assert isinstance(ended, rq.ProcessEnded)
+            assert ended.signal == 15, "it was thawed to obey"
+
+
+@pytest.mark.trio
+async def test_it_does_not_begin_without_its_limits(tmp_path: Path) -> None:
+    at = tmp_path / "pids"
+    at.mkdir()  # which is no cgroup
+    async with attempts(tmp_path, controllers=lambda: Controllers(None, frozenset(), {"pids": str(at)})) as t:
+        t.limits = Limits(processes=50)
+        ended = await t.run("echo began")
+        assert ended.problem.startswith("its limits cannot be set: the kernel cannot limit this")
+        assert ended.host_short_of == ""
+        one_that_takes_nobody(*cgroup.cgroups_in(str(at)))
+        ended = await t.run("echo began")
+        assert ended.problem == "it could not move into its cgroup, and does not run without its limits"
+        assert not t.session.log(key(2)).read_text()
+
+
+@pytest.mark.trio
+async def test_where_there_are_no_cgroups_each_process_limits_itself(tmp_path: Path) -> None:
+    async with attempts(tmp_path, controllers=none) as t:
+        t.limits = Limits(memory=Size(64 * MIB), open_files=20, processes=5, cpu=1)
+        assert await t.code(f"{PYTHON} -c 'bytearray({200 * MIB})'") == 1
+        assert "MemoryError" in t.log()
+        files = 'import os; fds = [os.open("/dev/null", 0) for _ in range(40)]'
+        assert await t.code(f"ulimit -n; {PYTHON} -c '{files}'") == 1
+        assert t.log().startswith("20\n")
+        assert "Too many open files" in t.log()
+
+
+@pytest.mark.trio
+async def test_the_kernel_ends_an_attempt_rather_than_the_engine(tmp_path: Path) -> None:
+    ours = int(cgroup.read("/proc/self/oom_score_adj"))
+    async with attempts(tmp_path) as t:
+        assert await t.code("cat /proc/self/oom_score_adj") == 0
+        assert int(t.log()) == min(1000, ours + 200)
+
+
+@pytest.mark.trio
+@pytest.mark.skipif(not can_set_io(), reason="this system has no classes of input and output")
+@pytest.mark.parametrize(("io", "told"), [("idle", "3, None"), ("low", "2, 7"), ("normal", "2, 4")])
+async def test_the_class_of_its_input_and_output(tmp_path: Path, io: str, told: str) -> None:
+    tell = "import psutil; it = psutil.Process().ionice(); print(int(it.ioclass), it.value, sep=', ')"
+    async with attempts(tmp_path) as t:
+        t.limits = Limits(io=io)  # type: ignore[arg-type]
+        assert await t.code(f'{PYTHON} -c "{tell}"') == 0
+        assert t.log().strip().replace("3, 0", "3, None") == told
+        t.limits = None
+        assert await t.code(f'{PYTHON} -c "{tell}"') == 0
+        assert t.log().startswith("0,"), "the next one has that of the engine"
