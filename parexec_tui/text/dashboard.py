@@ -24,6 +24,7 @@ class _Most(NamedTuple):
     beside: int = 3
     roots: int = 3
     holds: int = 4
+    bottlenecks: int = 2
     services: int = 3
     agents: int = 8
     lines: int = HEIGHT
@@ -41,8 +42,9 @@ _LEAST = 4
 
 
 def dashboard(report: StatusReport, *, now: float | None = None, me: str = "", whole: bool = False) -> list[str]:
-    """The lines: the session, its counts, what it waits for, what is held, its agents with their tickets, and what
-    failed. `now` and `me` as for `root_text`. `whole`: nothing is cut to fit a small terminal."""
+    """The lines: the session, its counts, what it waits for, what more of something would save, what is held, its
+    agents with their tickets, and what failed. `now` and `me` as for `root_text`. `whole`: nothing is cut to fit a
+    small terminal."""
     most = _ALL if whole else _Most()
     shown = _shown_roots(report.roots, most.roots)
     lines = [
@@ -50,6 +52,7 @@ def dashboard(report: StatusReport, *, now: float | None = None, me: str = "", w
         *_viewers(report.viewers),
         *_beside(report, most.beside),
         *_waits(shown, now, me),
+        *(f"limit    {text}" for text in report.bottlenecks[: most.bottlenecks]),
     ]
     holds = [hold for hold in report.holds if not any(_is_about(found.root, hold) for found in shown)]
     lines += _holds(holds, me, min(most.holds + 1, most.lines - len(lines) - 2 * _LEAST))

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.rules.attention import needs
 from parexec_tui.core.schedule.blockers import why
+from parexec_tui.core.schedule.bottlenecks import live_bottlenecks
 from parexec_tui.core.schedule.forecast import eta, no_eta_reason
 from parexec_tui.core.schedule.readiness import waiting_counts
 from parexec_tui.core.schedule.root import Root
@@ -33,6 +34,7 @@ from parexec_tui.core.wire.protocol import (
 )
 from parexec_tui.outputs.log_lines import final_state
 from parexec_tui.outputs.output import Output, output_of
+from parexec_tui.text.bottlenecks import bottleneck_text
 from parexec_tui.text.services import fact_text
 from parexec_tui.text.steps import step_line, step_reports
 from parexec_tui.text.words import (
@@ -274,6 +276,7 @@ def status_report(state: SessionState, now: float) -> StatusReport:
         ready=waits.ready,
         held=waits.held,
         steps={id_: step_reports(state, id_) for id_ in islice(_with_steps(state), _MAX_STEPS)},
+        bottlenecks=[bottleneck_text(each) for each in live_bottlenecks(state, now)[0]],
     )
 
 

@@ -352,6 +352,7 @@ ADDED_TO_STATUS = {
     "needs_you",
     "viewers",
     "ready",
+    "bottlenecks",
     "held",
     "selected",
     "of",

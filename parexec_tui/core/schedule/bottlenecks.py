@@ -24,6 +24,12 @@ MOST: Final = 8
 MOST_ASKED: Final = 2_000
 """Ready tickets that are asked what they wait for."""
 
+MOST_LIVE: Final = 1_000
+"""Tickets that are left at most, so that a screen or `status` may ask again and again: 30 ms."""
+
+_SHOWN: Final = 3
+"""Bottlenecks of those that are said live."""
+
 _WORTH: Final = 0.02
 """A limit that saves less than this share of what is left is none."""
 
@@ -87,6 +93,22 @@ def bottlenecks(
         )
     found.sort(key=lambda each: (-(each.saves or 0.0), -each.starts, -each.waiting))
     return found, base
+
+
+def is_asked_live(state: SessionState) -> bool:
+    """Whether limits alone hold the session up, and few enough tickets are left to ask again and again. O(1)."""
+    goes_on = state.status == "running" and state.gone is None and not state.pressed and bool(state.live)
+    return goes_on and state.unfinished <= MOST_LIVE
+
+
+def live_bottlenecks(
+    state: SessionState, now: float, told: Mapping[str, Told] = NOTHING_TOLD
+) -> tuple[list[Bottleneck], Course | None]:
+    """The same for who asks again and again: the worst limits of which more would save time."""
+    if not is_asked_live(state):
+        return [], None
+    found, course = bottlenecks(state, now, told)
+    return [each for each in found if each.saves][:_SHOWN], course
 
 
 def _waits(state: SessionState) -> Iterator[Limit]:

@@ -430,3 +430,6 @@ class StatusReport(Struct, frozen=True):
     steps: dict[str, tuple[StepReport, ...]] = {}
     """The steps of tickets that had more of them than their command: of those that are live, then of those whose
     steps changed last. At most 100 tickets; `parexec show --json` has all."""
+    bottlenecks: list[str] = []
+    """The limits that hold the session up, worst first, and what one more of each would save. At most 3, and none
+    while more than 1,000 tickets are left: `parexec bottlenecks` has all."""

@@ -303,7 +303,6 @@ NOT_INSIDE: Mapping[str, str] = {
     "validate": "a plan is checked from a shell: parexec validate PLAN; reload checks the file of this session",
     "doctor": "the machine is checked from a shell: parexec doctor",
     "schema": "the schema is for editors: parexec schema, from a shell",
-    "bottlenecks": "what more of something would save is simulated for a shell: parexec bottlenecks",
     "show": "the panels show every ticket; export writes them to a file",
     "wait": "the screen shows the end by itself; scripts wait: parexec wait",
     "man": "the manual is for a shell: parexec man; ? shows all keys",

@@ -2,9 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 
+from parexec_tui.core.schedule.bottlenecks import bottlenecks
+from parexec_tui.core.schedule.critical_path import critical_path
 from parexec_tui.core.wire.selectors import SelectorError, known_filters
+from parexec_tui.text.bottlenecks import bottleneck_lines
 from parexec_tui.text.dashboard import dashboard
 from parexec_tui.text.report import status_report
+from parexec_tui.text.words import printable
 from parexec_tui.tui.actions import tickets
 from parexec_tui.tui.actions.command import Command, CommandError, Live, ScreenChange, no, state_of
 from parexec_tui.tui.actions.context import ActionContext
@@ -115,6 +119,19 @@ def _status(context: ActionContext, argument: str) -> ScreenChange:
     return show
 
 
+def _bottlenecks(context: ActionContext, argument: str) -> ScreenChange:
+    state = state_of(context)
+    if argument.strip():
+        raise CommandError("it takes no argument")
+
+    def show() -> None:
+        found, course = bottlenecks(state, context.view.now)
+        lines = map(printable, bottleneck_lines(state, found, course, critical_path(state)))
+        context.open(MessageDialog(context.view, "What holds the session up", lines))
+
+    return show
+
+
 def _sessions(context: ActionContext) -> Mapping[str, str]:
     """All sessions, as they were when the palette was opened: it asks for them at each keystroke and for each row."""
     if context.sessions is None:
@@ -131,6 +148,14 @@ def _attach(context: ActionContext, argument: str) -> ScreenChange:
 
 def screen_commands() -> Iterator[Command]:
     yield Command("status", "", "how the session stands, on one page", _status, lambda _, __: (), steers=False)
+    yield Command(
+        "bottlenecks",
+        "",
+        "what holds the session up, and what more of it would save",
+        _bottlenecks,
+        lambda _, __: (),
+        steers=False,
+    )
     for word, help_, read in (
         ("why", "why a ticket is not running", _why),
         ("log", "the output of a ticket", _log),

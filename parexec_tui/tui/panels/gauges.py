@@ -1,6 +1,7 @@
 """The gauges: how much there is of what tickets need, how much of it is used, and where that keeps work waiting."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from textwrap import wrap
 from typing import NamedTuple
 
 from rich.style import Style
@@ -138,7 +139,13 @@ class GaugesPanel(Panel):
     def _all(self) -> Sequence[Gauge | str]:
         """All lines: the remark, the gauges, and the CPUs."""
         note = self.note()
-        return [*([note] if note else ()), *self.gauges, *([_CORES] if len(self.cores) > 1 else ())]
+        return [*([note] if note else ()), *self._limits(), *self.gauges, *([_CORES] if len(self.cores) > 1 else ())]
+
+    def _limits(self) -> Iterator[str]:
+        """What more of something would save, in lines that fit."""
+        if not self.view.looks_back:
+            for text in self.view.limits.lines:
+                yield from wrap(printable(text), max(_LABEL + _TEXT, self.body_width - 2), subsequent_indent="  ")
 
     def body_line(self, y: int, width: int) -> Strip:
         rows = self._all()
@@ -151,7 +158,8 @@ class GaugesPanel(Panel):
             elif row == _CORES:
                 self._draw_cores(line, columns)
             else:
-                line.add(" ").column(row, max(0, width - 1), self.style("warn"), gap=0)
+                style = self.style("warn" if row == self.note() else "dim")
+                line.add(" ").column(row, max(0, width - 1), style, gap=0)
         return line.strip(width)
 
     def _draw(self, line: StyledLine, gauge: Gauge, columns: _Columns) -> None:

@@ -65,6 +65,8 @@ class Banner(Widget):
     """Seconds between two drawings."""
 
     def changed(self, change: Change) -> None:
+        if change & Change.state and self.view.live is not None:
+            self.view.limits.update(self.view.live, self.view.now)
         if change & (Change.state | Change.clock | Change.appearance):
             self._update()
         if self._pieces and change & (Change.state | Change.clock | Change.selection | Change.appearance):
@@ -107,7 +109,11 @@ class Banner(Widget):
         if view.looks_back:
             return NO_CONTEXT
         return BannerContext(
-            view.warning, recent_actions=view.recent_actions.shown(view.clock()), now=view.now, me=view.me
+            view.warning,
+            recent_actions=view.recent_actions.shown(view.clock()),
+            now=view.now,
+            me=view.me,
+            limit=view.limits.worst,
         )
 
     # -- what it says ----------------------------------------------------------------------------------------

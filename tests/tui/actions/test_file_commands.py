@@ -325,6 +325,10 @@ async def test_what_is_looked_at_by_name(played: Session, file: Path) -> None:
         await ui.press("enter")
         assert "tickets  1 waiting, 1 running" in ui.text()
         await ui.press("escape")
+        await open_and_type(ui, "bottlenecks")
+        await ui.press("enter")
+        assert "nothing tells yet how long tickets take" in ui.text()
+        await ui.press("escape")
         await open_and_type(ui, "stop now reason enough")
         await ui.press("enter")
         assert ui.dialog == "Confirm"
