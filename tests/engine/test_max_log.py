@@ -11,6 +11,7 @@ from parexec_tui.core.state.status import Status
 from tests.engine.engines import PAREXEC, PYTHON, Engine, attempts_folder, happened, session, start, state_of, until
 from tests.engine.engines import run as run_plan
 from tests.engine.lifecycle.detached import parexec
+from tests.engine.service_plans import service, user
 
 KIB = 1024
 LIMIT = 256 * KIB
@@ -97,6 +98,22 @@ def test_what_ended_between_two_looks_is_cut_too(tmp_path: Path) -> None:
     assert state.counts[Status.succeeded] == 2
     assert on_disk() <= 64 * KIB
     assert (attempts_folder() / "B.1.log").read_bytes() == b"x" * 3_000_000
+
+
+def test_the_log_of_a_service_is_cut_as_that_of_a_ticket(tmp_path: Path) -> None:
+    flood = "head -c 3000000 /dev/zero | tr '\\\\0' x; echo up; exec sleep 600"
+    plan = (
+        '[plan]\nmax_log = "64KiB"\n'
+        + service(run=flood, ready="log:up")
+        + user(run="until [ -e go ]; do sleep .02; done")
+    )
+    engine = start(tmp_path, plan)
+    engine.until(lambda: happened(ev.ServiceReady), "the service is ready")
+    file = attempts_folder() / "+db.1.log"
+    until(lambda: file.stat().st_blocks * 512 <= 64 * KIB, "it is cut")
+    assert "left out here" in parexec("log", "db", cwd=tmp_path)
+    (tmp_path / "go").touch()
+    assert engine.wait() == 0
 
 
 def test_the_next_engine_cuts_what_it_took_over_and_what_ended_without_one(tmp_path: Path) -> None:

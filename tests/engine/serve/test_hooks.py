@@ -11,6 +11,8 @@ import pytest
 import trio
 
 from parexec_tui.core.plan.model import Hooks
+from parexec_tui.core.plan.services import Service
+from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.wire import requests as rq
@@ -19,7 +21,7 @@ from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.serve import hooks
 from parexec_tui.engine.serve.hooks import HookRunner
 from parexec_tui.paths import SessionFolder
-from tests.core.sessions import Session
+from tests.core.sessions import Session, plan
 from tests.engine.engines import WITHIN, exists, number_in
 
 
@@ -199,3 +201,25 @@ async def test_too_many_waiting_hooks_are_left_out_and_said(tmp_path: Path, monk
 
     assert len(notices) == 1
     assert "left out" in notices[0]
+
+
+def test_a_service_that_failed_needs_you_and_its_users_failed_only_when_they_did() -> None:
+    service = Service(run="db", restart=1, restart_delay=Duration(0))
+    session = Session(plan("A: uses_service=db\nB: locks=x", services={"db": service}))
+    calls = []
+    for _ in range(2):
+        session.dispatch()
+        before = len(session.journal)
+        session.service_ended("db", code=3)
+        calls.append([call for event in session.journal[before:] for call in hooks.calls_for(session.state, event)])
+        session.wait(1)
+        session.tell(rq.BackoffElapsed("+db"))
+    again, failed = calls
+    assert again == []
+    assert [(call.hook, call.facts["reason"]) for call in failed] == [
+        ("on_needs_you", "service db failed: exit 3, after 1 restart: no disk")
+    ]
+    session.succeed("B")
+    before = len(session.journal)
+    session.end_unrunnable()
+    assert names(session, session.journal[before:]) == ["on_ticket_end", "on_failure", "on_needs_you"]
