@@ -1,6 +1,6 @@
 """A session as facts: for `show`, `status` and `why`, as text and as JSON."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
 
@@ -12,9 +12,7 @@ from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.bottlenecks import live_bottlenecks
 from parexec_tui.core.schedule.forecast import eta, no_eta_reason
 from parexec_tui.core.schedule.readiness import waiting_counts
-from parexec_tui.core.schedule.root import Root
-from parexec_tui.core.schedule.root_counts import roots, waiting_for
-from parexec_tui.core.schedule.roots import root_of
+from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.state.people import on_agent
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.services import ServiceState
@@ -27,7 +25,6 @@ from parexec_tui.core.wire.protocol import (
     FailureFact,
     HoldFact,
     NeighbourFact,
-    Roots,
     ServiceFact,
     StatusReport,
     StepReport,
@@ -230,6 +227,8 @@ def _service(state: SessionState, service: ServiceState) -> ServiceFact:
         error_line=service.error_line,
         retry_at=service.retry_at,
         log=output_of(state.session, service.key).name if service.number else "",
+        cpu_seconds=service.cpu_seconds,
+        peak_memory=service.peak_memory,
     )
 
 
@@ -304,22 +303,6 @@ def _holds(state: SessionState) -> Iterator[HoldFact]:
     for ticket in state.held_tickets.values():
         if ticket.held is not None and ticket.status not in TERMINAL:
             yield HoldFact("ticket", ticket.id, ticket.held, since=ticket.held_at)
-
-
-def why_report(state: SessionState, tickets: Iterable[str], me: str = "") -> dict[str, tuple[str, ...]]:
-    """For each of these tickets, all that it waits for; nothing if it runs or could run now. `me` as for `why`."""
-    return {id_: tuple(blocker.text for blocker in why(state, state.tickets[id_], me)) for id_ in tickets}
-
-
-def roots_report(state: SessionState, tickets: Iterable[str]) -> Roots:
-    """What each of these tickets waits for in the end; of one that is live, how it stands."""
-    found: dict[Root, int] = {}
-    of = {
-        id_: found.setdefault(root, len(found))
-        for id_ in tickets
-        if (root := root_of(state, state.tickets[id_])) is not None
-    }
-    return Roots([waiting_for(state, root) for root in found], of)
 
 
 def _ticket(state: SessionState, ticket: TicketState, me: str) -> TicketReport:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.status import ServiceStatus
 from parexec_tui.text.words import short_duration, why_ended
@@ -37,7 +38,15 @@ def fact_text(fact: "ServiceFact") -> str:
         parts.append(f"{fact.waiting} to come")
     if fact.starts > 1:
         parts.append(f"{fact.starts} starts")
-    return ", ".join(parts)
+    parts.append(used_text(fact))
+    return ", ".join(filter(None, parts))
+
+
+def used_text(service: "ServiceState | ServiceFact") -> str:
+    """What its newest start used, once it has ended: `52MiB, 1.2s of cpu`; empty if that is not known."""
+    if not service.peak_memory:
+        return ""
+    return f"{format_size(service.peak_memory)}, {format_duration(service.cpu_seconds)} of cpu"
 
 
 def _some(tickets: "Sequence[str]") -> str:
@@ -68,4 +77,6 @@ def _standing(state: "SessionState", service: "ServiceState", now: float, me: st
         case ServiceStatus.waiting:
             return f"{len(service.left)} to come"
         case ServiceStatus.stopped:
-            return f"ran {short_duration(service.worked(now))}" if state.session and service.number else ""
+            if not (state.session and service.number):
+                return ""
+            return ", ".join(filter(None, (f"ran {short_duration(service.worked(now))}", used_text(service))))

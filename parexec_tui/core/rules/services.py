@@ -137,6 +137,7 @@ def _end(
 ) -> ev.ServiceEnded:
     if isinstance(report, rq.ProcessEnded):
         more |= {"code": report.code, "signal": report.signal}
+        more |= {"cpu_seconds": report.cpu_seconds, "peak_memory": report.peak_memory}
     if more.get("died"):
         more["error_line"] = report.error_line
     return ev.ServiceEnded(

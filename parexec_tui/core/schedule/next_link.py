@@ -65,16 +65,15 @@ def next_link(state: SessionState, ticket: TicketState, known: KnownOfAgents) ->
 def _service_in_the_way(state: SessionState, ticket: TicketState) -> Root | None:
     """The service that it uses and that is not ready, one that waits for a person first."""
     services = (state.services[name] for name in ticket.spec.uses_service)
-    roots = [of_service(ticket, service) for service in services if not (service.is_ready or service.may_start)]
+    roots = [of_service(service) for service in services if not (service.is_ready or service.may_start)]
     return min(roots, key=lambda root: not root.stays, default=None)
 
 
-def of_service(ticket: TicketState, service: ServiceState) -> Root:
-    """What a ticket waits for that uses a service which is not ready."""
+def of_service(service: ServiceState) -> Root:
+    """What tickets wait for that use a service which is not ready."""
     by = service.freeze.by if service.freeze is not None else service.stop_by
     return Root(
         "service",
-        ticket.id,
         name=service.name,
         how=service.shown_status,
         by=by,

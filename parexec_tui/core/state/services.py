@@ -18,6 +18,7 @@ class ServiceState:
     __slots__ = (
         "birth",
         "code",
+        "cpu_seconds",
         "deaths",
         "ended",
         "error_line",
@@ -27,6 +28,7 @@ class ServiceState:
         "left",
         "name",
         "number",
+        "peak_memory",
         "pid",
         "ready_at",
         "reason",
@@ -78,6 +80,9 @@ class ServiceState:
         self.code: int | None = None
         self.signal: int | None = None
         self.error_line = ""
+        self.cpu_seconds = 0.0
+        """Of the newest start, once it has ended, like `peak_memory`, in bytes; 0: not known."""
+        self.peak_memory = 0
 
     @property
     def key(self) -> ProcessKey:

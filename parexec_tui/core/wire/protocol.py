@@ -334,6 +334,10 @@ class ServiceFact(Struct, frozen=True):
     """When it is started again, in backoff."""
     log: str = ""
     """Where its output is."""
+    cpu_seconds: float = 0.0
+    """Of the newest start, once it has ended; 0: not known."""
+    peak_memory: int = 0
+    """The same, in bytes."""
 
 
 class Roots(Struct, frozen=True):

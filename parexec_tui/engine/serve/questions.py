@@ -12,7 +12,8 @@ from parexec_tui.core.wire.protocol import Names, Question
 from parexec_tui.core.wire.requests import Refusal
 from parexec_tui.core.wire.scopes import scope
 from parexec_tui.core.wire.selectors import SelectorError, select
-from parexec_tui.text.report import roots_report, session_report, status_report, why_report
+from parexec_tui.text.reasons import roots_report, why_report
+from parexec_tui.text.report import session_report, status_report
 
 MAX_REASONS = 1000
 """The most tickets whose reasons are given if the question names no ticket."""
@@ -37,7 +38,7 @@ def answer(
         case "report":
             return replace(session_report(state), trouble=trouble)
         case "why":
-            return _about(state, question.tickets, partial(why_report, me=question.me))
+            return _about(state, question.tickets, partial(why_report, now=now, me=question.me))
         case "roots":
             return _about(state, question.tickets, roots_report)
         case "select":
@@ -52,8 +53,9 @@ def _about(
     state: SessionState, tickets: tuple[str, ...], report: Callable[[SessionState, Iterable[str]], object]
 ) -> object | Refusal:
     for id_ in tickets:
-        if id_ not in state.tickets:
-            return Refusal(f"there is no ticket {id_}")
+        if id_ not in state.tickets and id_ not in state.services:
+            kind = "ticket or service" if state.services else "ticket"
+            return Refusal(f"there is no {kind} {id_}")
     return report(state, tickets or _waiting(state))
 
 

@@ -347,7 +347,7 @@ class _Why:
 
     def _service_remedy(self, blocker: Blocker) -> str:
         assert isinstance(blocker.key, ServiceKey)
-        root = of_service(self.ticket, self.state.services[blocker.key.name])
+        root = of_service(self.state.services[blocker.key.name])
         return self._end(root) or "it goes on by itself when the service is ready"
 
     def _agent_remedy(self) -> str:

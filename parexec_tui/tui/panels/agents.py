@@ -10,6 +10,7 @@ from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import SERVICE_TABLE, AgentStatus, ServiceStatus, Status
 from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire.protocol import Usage
 from parexec_tui.text.cells import width_of
 from parexec_tui.text.services import service_text
 from parexec_tui.text.words import printable, short_duration, step_text
@@ -226,7 +227,20 @@ class AgentsPanel(RowsPanel):
         line.column(f"{glyph} {word}", columns.status, self.style(row.fallback_style))
         style = self.style("bad" if word is ServiceStatus.failed else "dim")
         text = printable(service_text(self.state, service, self.view.now, self.view.me))
-        line.column(text, width - line.width, style, gap=0)
+        cells = columns.ticket + columns.of("TITLE", "DONE", "ETA")
+        usage = self.view.usage_of_service(service)
+        if usage is None or width_of(text) > cells:  # why it is where it is comes first
+            line.column(text, width - line.width, style, gap=0)
+            return
+        line.column(text, cells, style)
+        for name, (said, of) in zip(("CPU", "MEM", "QUIET"), self._used(usage), strict=True):
+            line.column(said, columns.optional[name], of, align="right")
+
+    def _used(self, usage: Usage) -> Iterator[tuple[str, Style | None]]:
+        """CPU, memory and silence of a service. That it prints nothing is no bad sign."""
+        yield short_count(usage.cpu), None
+        yield short_size(usage.memory), None
+        yield ("" if usage.silence is None else short_duration(usage.silence)), self.style("dim")
 
     # -- an agent --------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from rich.style import Style
 from parexec_tui.core.rules.attention import Subject
 from parexec_tui.core.schedule.forecast import Told, left_as_told
 from parexec_tui.core.state.process_key import RUN
+from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import EngineLost, SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import HostSample, Progress, Sampled, Usage, Viewers
@@ -251,9 +252,16 @@ class ViewState:
 
     def usage(self, ticket: TicketState) -> Usage | None:
         """What the current attempt of a ticket uses; None if that is not known, or if the past is shown."""
-        usage = self.samples.usage.get(ticket.id)
+        return self._usage(ticket.id, ticket.attempts)
+
+    def usage_of_service(self, service: ServiceState) -> Usage | None:
+        """The same of the newest start of a service, without what asks whether it is ready."""
+        return self._usage(service.key.ticket, service.number) if service.is_alive else None
+
+    def _usage(self, id_: str, number: int) -> Usage | None:
+        usage = self.samples.usage.get(id_)
         is_now = not self.looks_back and self.clock() - self.samples.taken_at <= STALE_AFTER
-        return usage if usage is not None and is_now and usage.attempt == ticket.attempts else None
+        return usage if usage is not None and is_now and usage.attempt == number else None
 
     def told_progress(self, ticket: TicketState) -> Progress | None:
         """How far the current attempt of a ticket is, as its output tells; None if it does not, or in the past."""

@@ -303,6 +303,9 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.MemoryMeasured(at=6.0, available=2**30, total=2**31, used={"T1": 4096}),
     ev.PeaksLearned(at=6.0, peaks={"T1": 2**29}),
     ev.StartedAnyway(at=7.0, ticket="T1", needs=2**32, available=2**30),
+    ev.ServiceEnded(
+        at=6.0, service="db", number=1, seconds=2.5, then=ServiceStatus.stopped, cpu_seconds=1.5, peak_memory=4096
+    ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -3,12 +3,14 @@
 import msgspec
 
 from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.services import Service
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Question, StatusReport
 from parexec_tui.core.wire.requests import Refusal
 from parexec_tui.engine.serve.questions import answer
 from parexec_tui.text.report import status_report
+from parexec_tui.text.services import fact_text
 from tests.core.sessions import OPENED_AT, Session, plan
 
 
@@ -85,6 +87,51 @@ def test_report_is_what_show_prints() -> None:
     found = ask(session, "report")
     assert isinstance(found, dict)
     assert [ticket["id"] for ticket in found["tickets"]] == ["A", "B"]
+
+
+def test_why_of_a_service_tells_how_it_stands_and_of_what_failed_with_it_how_it_is_run_again() -> None:
+    services = {"db": Service(run="db", ready="tcp:1", restart="never"), "site": Service(run="site", ready="tcp:2")}
+    session = Session(plan("A: uses_service=db\nB: uses_service=site\nC: uses_service=db", services=services))
+    session.dispatch()
+    session.service_ended("db", code=3)
+    session.wait(65)
+    assert ask(session, "why", "db", "site") == {
+        "db": ["failed: exit 3: no disk"],
+        "site": ["starting: waits for tcp:2, 1m05, 1 to come"],
+    }
+    found = ask(session, "roots", "db", "A", "C")
+    assert isinstance(found, dict)
+    assert [(each["root"]["kind"], each["root"]["name"], each["count"]) for each in found["roots"]] == [
+        ("service", "db", 2)
+    ], "one for all of them"
+    session.service_is_up("site")
+    session.dispatch()
+    session.succeed("B")
+    session.end_unrunnable()
+    assert ask(session, "why", "A") == {
+        "A": [
+            "failed: service db failed: exit 3",
+            "run it again: parexec retry A (that starts service db again)",
+        ]
+    }
+    assert ask(session, "why", "nothing") == Refusal("there is no ticket or service nothing")
+
+
+def test_status_tells_what_a_service_used() -> None:
+    session = Session(plan("A: uses_service=db", services={"db": Service(run="db")}))
+    session.dispatch()
+    session.service_is_up("db")
+    session.dispatch()
+    session.succeed("A")
+    session.end_unwanted()
+    key = session.service("db").key
+    session.tell(rq.ProcessEnded(key.ticket, key.attempt, 0, cpu_seconds=1.5, peak_memory=52 << 20))
+    (fact,) = status(session).services
+    assert (fact.cpu_seconds, fact.peak_memory) == (1.5, 52 << 20)
+    assert fact_text(fact) == "stopped, 52MiB, 1.5s of cpu"
+    session.act(rq.Retry(tickets=("A",)))
+    session.dispatch()
+    assert status(session).services[0].peak_memory == 0, "of its newest start"
 
 
 def test_why_of_named_tickets_or_of_all_that_wait() -> None:

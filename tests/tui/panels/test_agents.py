@@ -336,6 +336,24 @@ def test_services_stand_below_the_agents() -> None:
     ]
 
 
+def test_what_a_service_uses_stands_where_that_of_a_ticket_does_if_there_is_room() -> None:
+    view = view_of(serving(), ascii_only=True)
+    measured = (
+        usage("+db", 1.52, 712 << 20, 3.0),
+        usage("+site", 0.1, 1 << 20, 9000.0),
+        usage("+bad", 0.5, 1 << 20, 1.0),
+    )
+    view.samples.usage = {each.ticket: each for each in measured}
+    view.samples.taken_at = view.now - 1
+    heading, *rows = text(panel_of(AgentsPanel, view, 100, 12)).splitlines()
+    (db, site, bad) = rows[-3:]
+    assert db[heading.index(" CPU") - 1 :].split() == ["1.52", "712M", "3s"]
+    assert site[heading.index(" CPU") - 1 :].split() == ["0.10", "1M", "2h30"]
+    assert bad.endswith("no disk"), "it does not run"
+    (db, site, bad) = text(panel_of(AgentsPanel, view, 60, 12)).splitlines()[-3:]
+    assert db.endswith("used by A, 1 to come"), "that comes first"
+
+
 @pytest.mark.parametrize(
     ("name", "builder", "request_"),
     [

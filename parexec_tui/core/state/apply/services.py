@@ -26,6 +26,7 @@ def on_service_started(state: SessionState, event: ev.ServiceStarted) -> None:
     service.frozen_for = service.stop_since = 0.0
     service.stop_reason, service.stop_by, service.is_stop_over = None, "", False
     service.code, service.signal, service.reason, service.error_line = None, None, "", ""
+    service.cpu_seconds, service.peak_memory = 0.0, 0
 
 
 def on_service_spawned(state: SessionState, event: ev.ServiceSpawned) -> None:
@@ -78,6 +79,7 @@ def on_service_ended(state: SessionState, event: ev.ServiceEnded) -> None:
     service.status, service.ended = event.then, event.at
     service.deaths += event.died
     service.code, service.signal = event.code, event.signal
+    service.cpu_seconds, service.peak_memory = event.cpu_seconds, event.peak_memory
     service.reason, service.error_line, service.retry_at = event.reason, event.error_line, event.retry_at
     _let_others_look(state, service)
 

@@ -79,6 +79,9 @@ class ServiceEnded(Event, frozen=True, tag="service_ended"):
     """As in AttemptEnded."""
     retry_at: float | None = None
     """Of backoff: when it is started again."""
+    cpu_seconds: float = 0.0
+    peak_memory: int = 0
+    """Bytes."""
 
 
 class ServiceRenewed(Event, frozen=True, tag="service_renewed"):
