@@ -24,7 +24,8 @@ class Budgets(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     """Retries by class. Neither uses up what the other has."""
 
     failed: Annotated[
-        Count, Meta(description="After a failure of its own: an exit code, a signal, a timeout, an output, a gate.")
+        Count,
+        Meta(description="After a failure of its own: an exit code, a signal, a timeout, memory, an output, a gate."),
     ] = 0
     lost: Annotated[
         Count, Meta(description="After a failure of what it ran on: it was lost, or it could not start.")
@@ -43,9 +44,10 @@ def shown_retries(retries: int | Budgets) -> str:
 
 
 FAILED, TIMED_OUT, COULD_NOT_START, LOST = "failed", "timed out", "could not start", "lost"
+OUT_OF_MEMORY = "out of memory"
 OUTPUTS, GATE, SIGNAL = "outputs", "gate", "signal"
 
-FAILURE_WORDS: Final = (FAILED, TIMED_OUT, COULD_NOT_START, LOST, OUTPUTS, GATE, SIGNAL)
+FAILURE_WORDS: Final = (FAILED, TIMED_OUT, OUT_OF_MEMORY, COULD_NOT_START, LOST, OUTPUTS, GATE, SIGNAL)
 """The words that `retry_on` knows, beside exit codes and `signal N`."""
 
 _signal_number = re.compile(rf"{SIGNAL} ([1-9][0-9]?)").fullmatch

@@ -52,6 +52,8 @@ class End(StrEnum):
     failed = "failed"
     """By its own exit status or a signal."""
     timed_out = "timed out"
+    out_of_memory = "out of memory"
+    """The kernel ended it, or a part of it, for want of memory, and it failed."""
     could_not_start = "could not start"
     cancelled = "cancelled"
     """By a person."""
@@ -63,11 +65,14 @@ class End(StrEnum):
     """The process vanished without an exit record."""
 
 
-FAILURES: Final = frozenset((End.failed, End.timed_out, End.could_not_start, End.lost))
+FAILURES: Final = frozenset((End.failed, End.timed_out, End.out_of_memory, End.could_not_start, End.lost))
 """The ends after which a person wants to know what the attempt printed."""
 
 
-INFRASTRUCTURE: Final = frozenset((End.could_not_start, End.lost))
+OWN_FAILURES: Final = FAILURES - {End.could_not_start, End.lost}
+"""Failures of what an attempt ran."""
+
+INFRASTRUCTURE: Final = FAILURES - OWN_FAILURES
 """Failures of what an attempt ran on. `retries` may have a budget of their own for them."""
 
 
@@ -163,6 +168,10 @@ _ROWS: Final = (
         is_terminal=True, short="may fail", predicate="failed, which is allowed",
     ),
     StatusRow(End.timed_out, "Θ", "t", 40, 10, "bad", "it took longer than it may", predicate="timed out"),
+    StatusRow(
+        End.out_of_memory, "Ω", "m", 40, 10, "bad", "the kernel ended it for want of memory",
+        short="no memory", predicate="ran out of memory",
+    ),
     StatusRow(
         End.could_not_start, "Ø", "n", 40, 10, "bad", "there was nothing to run",
         predicate="could not start",

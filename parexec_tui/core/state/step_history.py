@@ -9,12 +9,12 @@ from msgspec.structs import replace
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import End
+from parexec_tui.core.state.status import OWN_FAILURES, End
 from parexec_tui.core.state.step_record import StepRecord
 from parexec_tui.core.state.steps import takes_back
 from parexec_tui.core.state.tickets import TicketState
 
-_TOLD = (End.succeeded, End.failed, End.timed_out)
+_TOLD = OWN_FAILURES | {End.succeeded}
 """Ends by which the last step passed or did not."""
 
 

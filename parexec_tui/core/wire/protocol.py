@@ -363,7 +363,7 @@ class FailureFact(Struct, frozen=True):
 
     ticket: str
     end: str
-    """How: failed, timed out, could not start, cancelled, lost."""
+    """How: failed, timed out, out of memory, could not start, cancelled, lost."""
     reason: str = ""
     error_line: str = ""
     """The line of its output that says what went wrong."""

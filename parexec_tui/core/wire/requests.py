@@ -304,6 +304,8 @@ class ProcessEnded(Report, frozen=True, gc=False, tag="ended"):
     """{resource: units that it was to have, and that other programs have}. The command never began."""
     error_line: str = ""
     """As in AttemptEnded; of one that was ended on purpose as well."""
+    out_of_memory: str = ""
+    """With which figures, if the kernel ended it or a part of it for want of memory: `at 64MiB of 64MiB`."""
 
 
 class ProcessLost(Report, frozen=True, gc=False, tag="lost"):

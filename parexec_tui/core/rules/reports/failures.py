@@ -44,7 +44,7 @@ def _is_retried(ticket: TicketState, report: StepReport, end: End) -> bool:
         return is_named(ticket.spec.retry_on, (end,), None, None)
     if step == OUTPUTS:
         return is_named(ticket.spec.retry_on, (retries.OUTPUTS,), None, None)
-    words = (end,) if end is End.lost else (retries.GATE, end) if end is End.timed_out else (retries.GATE,)
+    words = (end,) if end is End.lost else (retries.GATE,) if end is End.failed else (retries.GATE, end)
     return is_named(ticket.spec.retry_on, words, None, None)
 
 

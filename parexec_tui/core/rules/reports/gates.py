@@ -17,6 +17,9 @@ def gate_ended(
         return passed(state, ticket, report, after_gate(state, ticket, gate, passed=True), now)
     if report.code == NOT_FOUND and not report.problem:
         return gate_failed(state, ticket, gate, report, "command not found (exit 127)", now)
+    if report.out_of_memory:
+        why = f"{End.out_of_memory} {report.out_of_memory}"
+        return gate_failed(state, ticket, gate, report, why, now, End.out_of_memory)
     return gate_failed(state, ticket, gate, report, report.problem or exit_text(report), now)
 
 

@@ -70,6 +70,8 @@ def on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) -
         return failed_for_good(state, ticket, report, End.could_not_start, report.problem, now, ticket_at_fault=True)
     if report.problem or report.code in (NOT_EXECUTABLE, NOT_FOUND):
         return _could_not_start(state, ticket, report, now)
+    if report.out_of_memory:
+        return failed(state, ticket, report, End.out_of_memory, report.out_of_memory, now)
     if has_flooded(state, ticket, report, now):
         return ended_as_flood(state, ticket, report, now)
     return failed(state, ticket, report, End.failed, exit_text(report), now)

@@ -17,7 +17,7 @@ from parexec_tui.core.state.indexes import (
 from parexec_tui.core.state.reservation import count_start
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import note_stall
-from parexec_tui.core.state.status import INFRASTRUCTURE, PENDING, End, Status
+from parexec_tui.core.state.status import INFRASTRUCTURE, OWN_FAILURES, PENDING, End, Status
 from parexec_tui.core.state.step_history import begin_attempt, begin_step, end_attempt, end_step, note_command
 from parexec_tui.core.state.steps import is_next_start, is_rollback, takes_back
 from parexec_tui.core.state.tickets import TicketState
@@ -205,7 +205,7 @@ def _leave_agent(state: SessionState, ticket: TicketState, attempt: Attempt, eve
 def _note_duration(ticket: TicketState, end: End, ran: float) -> None:
     if end is End.succeeded:
         ticket.took = ran
-    elif end in (End.failed, End.timed_out):
+    elif end in OWN_FAILURES:
         ticket.failed_after = ran
 
 

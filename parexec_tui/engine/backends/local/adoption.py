@@ -8,8 +8,9 @@ from parexec_tui.engine.backends.backend import Adopted, Ended, Identity, OutOfR
 from parexec_tui.engine.backends.local import process
 from parexec_tui.engine.backends.local.attempt_cgroups import AttemptCgroups
 from parexec_tui.engine.backends.local.cookie import bearers
-from parexec_tui.engine.backends.local.failures import with_error_line
+from parexec_tui.engine.backends.local.failures import with_error_line, with_out_of_memory
 from parexec_tui.engine.backends.local.living import Living
+from parexec_tui.engine.backends.local.oom import own_kills
 from parexec_tui.engine.backends.local.record import read_record, report_of, void_record
 from parexec_tui.engine.backends.local.remains import Remains, is_written
 from parexec_tui.engine.backends.local.spawn import is_recording_shell
@@ -55,7 +56,9 @@ class Adoption:
             return rq.ProcessStarted(key.ticket, key.attempt, found.pid, found.birth, step=key.step)
         if same_boot:
             self._note_remains(key, identity)
-        return _how_it_ended(self._folder, key, same_boot=same_boot, noted=identity is not None)
+        ended = _how_it_ended(self._folder, key, same_boot=same_boot, noted=identity is not None)
+        own = own_kills(self._cgroups.find(key))
+        return with_out_of_memory(ended, own.explain() if own is not None else None)
 
     def _check_that_it_ended(self, key: ProcessKey, namespace: str) -> None:
         """Raise OutOfReachError if something of a key lives, in another pid namespace."""

@@ -4,8 +4,9 @@ Both are read in a thread, some processes at a time: the loop waits for no disk,
 the first are told while the others are read.
 """
 
+import signal
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import trio
 from msgspec import structs
@@ -15,6 +16,7 @@ from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Ended
 from parexec_tui.engine.backends.local.logs import read_sizes
+from parexec_tui.engine.backends.local.oom import OutOfMemory
 from parexec_tui.engine.backends.local.record import read_record, report_of
 from parexec_tui.engine.backends.local.watch import Exit
 from parexec_tui.engine.threads import in_thread
@@ -22,6 +24,9 @@ from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.paths import SessionFolder
 
 _Report = TypeVar("_Report", bound=Ended)
+
+_ONLY_KILLED = "Killed"
+"""What a shell prints of a command that was killed: that is known already."""
 
 _AT_ONCE = 16
 """Failures that are read before the first of them is told: some milliseconds."""
@@ -54,6 +59,24 @@ def recorded_end(key: ProcessKey, folder: SessionFolder) -> rq.ProcessEnded | No
     return with_error_line(report, folder)
 
 
+def with_out_of_memory(report: Ended, out_of: OutOfMemory | None) -> Ended:
+    """The report of a failure with what is known of why the kernel ended it."""
+    if out_of is None or (isinstance(report, rq.ProcessEnded) and (report.code == 0 or report.problem)):
+        return report
+    if isinstance(report, rq.ProcessLost):  # with its shell, which could not record that
+        line, step = report.error_line, report.step
+        report = rq.ProcessEnded(report.ticket, report.attempt, signal=signal.SIGKILL, error_line=line, step=step)
+    line = "" if report.error_line == _ONLY_KILLED else report.error_line
+    peak = max(report.peak_memory, out_of.peak)
+    return structs.replace(report, out_of_memory=out_of.figures, peak_memory=peak, error_line=line)
+
+
+class _Failure(NamedTuple):
+    ended: Exit
+    is_stopped: bool
+    out_of: OutOfMemory | None
+
+
 class FailureReader:
     """Makes the reports of processes that failed, or were stopped."""
 
@@ -61,7 +84,7 @@ class FailureReader:
         """`tell` gets each report; it is called by the task that runs `run`."""
         self._folder = folder
         self._tell = tell
-        self._waiting: dict[ProcessKey, tuple[Exit, bool]] = {}
+        self._waiting: dict[ProcessKey, _Failure] = {}
         self._has_some = trio.Event()
 
     @property
@@ -69,9 +92,12 @@ class FailureReader:
         """Those whose reports are not told yet."""
         return list(self._waiting)
 
-    def put(self, key: ProcessKey, ended: Exit, *, is_stopped: bool) -> None:
-        """Read and tell how a process ended. Never waits. `is_stopped`: it was asked to end."""
-        self._waiting[key] = ended, is_stopped
+    def put(self, key: ProcessKey, ended: Exit, *, is_stopped: bool, out_of: OutOfMemory | None = None) -> None:
+        """Read and tell how a process ended. Never waits.
+
+        `is_stopped`: it was asked to end. `out_of`: what is known of why the kernel ended it.
+        """
+        self._waiting[key] = _Failure(ended, is_stopped, out_of)
         self._has_some.set()
 
     async def run(self) -> None:
@@ -85,16 +111,17 @@ class FailureReader:
             if not self._waiting:
                 self._has_some = trio.Event()
 
-    def _read(self, some: Sequence[tuple[ProcessKey, tuple[Exit, bool]]]) -> list[Ended]:
-        return [self._report_of(key, ended, is_stopped=is_stopped) for key, (ended, is_stopped) in some]
+    def _read(self, some: Sequence[tuple[ProcessKey, "_Failure"]]) -> list[Ended]:
+        return [self._report_of(key, failure) for key, failure in some]
 
-    def _report_of(self, key: ProcessKey, ended: Exit, *, is_stopped: bool) -> Ended:
-        report = report_of(key, ended, self._folder)
+    def _report_of(self, key: ProcessKey, failure: "_Failure") -> Ended:
+        report = report_of(key, failure.ended, self._folder)
         if isinstance(report, rq.ProcessEnded):
             if report.host_short_of:  # the command never began
                 return report
             report = self._with_size(report)
-        return with_error_line(report, self._folder, is_stopped=is_stopped)
+        report = with_error_line(report, self._folder, is_stopped=failure.is_stopped)
+        return with_out_of_memory(report, failure.out_of)
 
     def _with_size(self, report: rq.ProcessEnded) -> rq.ProcessEnded:
         """The report with what its output did to the disk, if there is much of it."""

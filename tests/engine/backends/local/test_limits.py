@@ -12,13 +12,15 @@ import pytest
 from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.units import Size
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends.boot import boot_id
 from parexec_tui.engine.backends.local import cgroup, controllers
 from parexec_tui.engine.backends.local.attempt_cgroups import AttemptCgroups
 from parexec_tui.engine.backends.local.controllers import Controllers, find_controllers
 from parexec_tui.engine.backends.local.io_priority import can_set_io
 from parexec_tui.engine.backends.local.kept_limits import how_kept
+from parexec_tui.engine.backends.local.oom import HostKills, OutOfMemory, killed_on_host, own_kills, was_killed
 from tests.engine.backends.local.test_process import attempts, key, soon, state_of
-from tests.engine.engines import PYTHON, stands_still
+from tests.engine.engines import PYTHON, exists, stands_still
 
 MIB = 2**20
 
@@ -154,7 +156,20 @@ async def test_a_cgroup_keeps_memory_processes_and_cpu_from_the_first_command_on
     with places("memory", "pids", "cpu") as found:
         async with attempts(tmp_path, controllers=found) as t:
             t.limits = ALL
-            assert (await t.run(f"{PYTHON} -c 'bytearray({200 * MIB})'")).signal == 9
+            hog = f"{PYTHON} -c 'bytearray({200 * MIB})'"
+            ended = await t.run(hog)
+            assert (ended.signal, ended.out_of_memory) == (9, "at 64MiB of 64MiB")
+            assert ended.peak_memory >= 64 * MIB
+            ended = await t.run(f"{hog}; exit 3")
+            assert (ended.code, ended.out_of_memory) == (3, "at 64MiB of 64MiB"), "a part of it was ended"
+            ended = await t.run(f"{hog} || true")
+            assert (ended.code, ended.out_of_memory) == (0, ""), "it can do without that part"
+            ended = await t.run("kill -9 0")
+            assert (ended.signal, ended.out_of_memory) == (9, ""), "that was somebody else"
+            t.limits = None
+            ended = await t.run("kill -9 0")
+            assert (ended.signal, ended.out_of_memory) == (9, ""), "what the kernel ended was known to be others"
+            t.limits = ALL
             forks = "import os, time\nfor n in range(99):\n    os.fork() or (time.sleep(9), os._exit(0))"
             assert await t.code(f"{PYTHON} -c '{forks}'") == 1
             assert "Resource temporarily unavailable" in t.log()
@@ -261,3 +276,62 @@ async def test_the_class_of_its_input_and_output(tmp_path: Path, io: str, told: 
         t.limits = None
         assert await t.code(f'{PYTHON} -c "{tell}"') == 0
         assert t.log().startswith("0,"), "the next one has that of the engine"
+
+
+# -- out of memory -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.trio
+async def test_the_next_engine_tells_that_an_attempt_ran_out_of_memory_meanwhile(tmp_path: Path) -> None:
+    with places("memory") as found:
+        async with attempts(tmp_path, controllers=found) as t:
+            t.limits = Limits(memory=Size(32 * MIB))
+            number = t.begin(f"until [ -e go ]; do sleep 0.01; done; {PYTHON} -c 'bytearray({99 * MIB})'")
+            pid = await t.leader()
+            async with attempts(tmp_path, controllers=found) as later:
+                t.file("go").touch()
+                await soon(lambda: not exists(pid), "it is over")
+                ended = await later.backend.adopt(key(number), None, boot_id())
+                assert isinstance(ended, rq.ProcessEnded)
+                assert (ended.signal, ended.out_of_memory) == (9, "at 32MiB of 32MiB")
+
+
+def test_without_limits_the_kernel_s_count_and_a_kill_of_nobody_tell_it() -> None:
+    counts = [3]
+    kills = HostKills(lambda: counts[-1], 0.0)
+    assert was_killed(None, 9)
+    assert was_killed(137, None)
+    assert not was_killed(1, None)
+    assert kills.explain(0) is None, "a person killed it"
+    counts.append(4)
+    assert kills.explain(3 * MIB) == OutOfMemory("of the host, at 3MiB")
+    assert kills.explain(0, others=1) is None, "that was one with limits"
+    for now in (1.0, 6.0, 12.0):
+        kills.note(now)
+    assert kills.explain(3 * MIB) is None, "that is long ago"
+    counts.append(6)
+    kills.know(2)
+    assert kills.explain(0) is None, "those were of one with limits, which is over"
+
+
+def test_the_count_of_the_kernel(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    assert killed_on_host(tmp_path) == 0
+    (tmp_path / "proc/vmstat").write_text("nr_free_pages 5\noom_kill 7\nswap_ra 0\n")
+    assert killed_on_host(tmp_path) == 7
+
+
+def told(folder: Path) -> OutOfMemory | None:
+    own = own_kills([str(folder)], killed=True)
+    return own.explain() if own is not None else None
+
+
+def test_what_a_cgroup_of_version_2_tells(tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text(f"{64 * MIB}\n")
+    (tmp_path / "memory.events").write_text("low 0\nmax 9\noom 1\noom_kill 0\noom_group_kill 0\n")
+    assert told(tmp_path) is None
+    (tmp_path / "memory.events").write_text("low 0\nmax 9\noom 1\noom_kill 2\noom_group_kill 0\n")
+    (tmp_path / "memory.peak").write_text(f"{60 * MIB}\n")
+    assert told(tmp_path) == OutOfMemory("at 60MiB of 64MiB", 60 * MIB)
+    (tmp_path / "memory.max").write_text("max\n")
+    assert own_kills([str(tmp_path)], killed=True) is None
