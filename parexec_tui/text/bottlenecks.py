@@ -4,12 +4,18 @@ from collections.abc import Iterator, Sequence
 
 from parexec_tui.core.plan.units import write_duration
 from parexec_tui.core.schedule.bottlenecks import Bottleneck
+from parexec_tui.core.schedule.forecast import comes_to_an_end, no_eta_reason
+from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.schedule.simulation import Course
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.text.roots import command_of, waited_for_text
 from parexec_tui.text.words import and_others
 
 _PATH = 4
 """Tickets of the critical path that are named."""
+
+_STALLS = 5
+"""What waits for a person, as far as it is named."""
 
 
 def bottleneck_text(found: Bottleneck) -> str:
@@ -57,21 +63,38 @@ def _tickets(count: int) -> str:
 
 
 def bottleneck_lines(
-    state: SessionState, found: Sequence[Bottleneck], course: Course | None, path: Sequence[str]
+    state: SessionState,
+    found: Sequence[Bottleneck],
+    course: Course | None,
+    path: Sequence[str],
+    now: float,
+    me: str = "",
 ) -> Iterator[str]:
-    """The page of `parexec bottlenecks`."""
+    """The page of `parexec bottlenecks`: what waits for a person, what more of something would save, and the end.
+
+    `now` and `me` as for `root_text`.
+    """
     if not state.unfinished:
         yield "nothing is left to do"
         return
+    stalls = [each for each in roots(state) if each.root.stays]
+    for stall in stalls[:_STALLS]:
+        command = command_of(stall.root, state.session)
+        yield waited_for_text(stall, now, me) + (f": {command}" if command else "")
+    if more := len(stalls[_STALLS:]):
+        yield f"and {more} more that wait for you: parexec why"
     for each in found:
         yield bottleneck_text(each)
-    if not found:
+    if not found and not stalls:
         yield "nothing that could be had more of would make the session end sooner"
     if path and course is not None:
         left = sum(1 for id_ in path if id_ in state.live)
         runs = f", {left} of them running" if left else ""
         yield f"critical path: {_tickets(len(path))}{runs}: {and_others(path, _PATH)}"
-    if course is not None:
+    if not comes_to_an_end(state):
+        why = no_eta_reason(state)
+        yield f"as it is, no end can be told{f': {why}' if why else ''}"
+    elif course is not None:
         stuck = f"; {_tickets(course.left)} could never start" if course.left else ""
         yield f"as it is, the session ends in about {write_duration(round(course.seconds))}{stuck}"
     else:

@@ -2,8 +2,8 @@
 
 List scheduling (R. L. Graham, "Bounds for certain multiprocessing anomalies", 1966) in the order of dispatch:
 whenever something ends, each ready ticket starts that has a slot, an agent and its claims, best first. Failures,
-pauses of agents and reservations are left out. What is held, frozen or waits for a person counts as if it went on at
-once.
+pauses of agents, the time until a service is ready and reservations are left out. What is held, frozen or waits for a
+person counts as if it went on at once; but what uses a service that failed, and what needs that, never starts.
 """
 
 from bisect import insort
@@ -16,7 +16,7 @@ from msgspec import Struct, structs
 from parexec_tui.core.plan.claims import EMPTY, Claims, Holdings
 from parexec_tui.core.schedule.forecast import Forecast
 from parexec_tui.core.state.session import Rank, SessionState
-from parexec_tui.core.state.status import TERMINAL, Status
+from parexec_tui.core.state.status import TERMINAL, ServiceStatus, Status
 from parexec_tui.core.state.tickets import TicketState
 
 LOOKS: Final = 200
@@ -87,6 +87,7 @@ class _Simulation:
         self._last = sum(ticket.status not in TERMINAL for ticket in state.last.values())
         """Tickets that are to run at the end."""
         self._others = len(seconds) - self._last
+        failed = {service.name for service in state.services.values() if service.status is ServiceStatus.failed}
         for id_ in seconds:
             ticket = state.tickets[id_]
             if ticket.is_live or ticket.status is Status.approval:
@@ -94,8 +95,8 @@ class _Simulation:
                 type_ = state.agents[ticket.agent].type if ticket.is_live and ticket.agent else ""
                 self._running.append((seconds[id_], id_, type_))
             else:
-                self._missing[id_] = ticket.missing
-                if not ticket.missing and not ticket.spec.finally_:
+                self._missing[id_] = ticket.missing + any(name in failed for name in ticket.spec.uses_service)
+                if not self._missing[id_] and not ticket.spec.finally_:
                     self._ready.append((state.rank(ticket), id_))
         heapify(self._running)
         self._ready.sort()

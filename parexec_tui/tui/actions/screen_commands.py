@@ -125,8 +125,9 @@ def _bottlenecks(context: ActionContext, argument: str) -> ScreenChange:
         raise CommandError("it takes no argument")
 
     def show() -> None:
-        found, course = bottlenecks(state, context.view.now)
-        lines = map(printable, bottleneck_lines(state, found, course, critical_path(state)))
+        now = context.view.now
+        found, course = bottlenecks(state, now)
+        lines = map(printable, bottleneck_lines(state, found, course, critical_path(state), now, context.view.me))
         context.open(MessageDialog(context.view, "What holds the session up", lines))
 
     return show

@@ -1,8 +1,13 @@
 """What holds a session up, and what more of it would save."""
 
+import pytest
+
 from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.services import Service
 from parexec_tui.core.schedule.bottlenecks import Bottleneck, bottlenecks
+from parexec_tui.core.schedule.critical_path import critical_path
 from parexec_tui.core.schedule.simulation import Limit
+from parexec_tui.core.wire import requests as rq
 from parexec_tui.text.bottlenecks import bottleneck_lines, bottleneck_text
 from tests.core.sessions import Session, plan
 
@@ -14,6 +19,12 @@ def found(session: Session) -> list[Bottleneck]:
 
 def texts(session: Session) -> list[str]:
     return [bottleneck_text(each) for each in found(session)]
+
+
+def page(session: Session) -> list[str]:
+    """What `parexec bottlenecks` prints."""
+    limits, course = bottlenecks(session.state, session.now)
+    return list(bottleneck_lines(session.state, limits, course, critical_path(session.state), session.now))
 
 
 def test_one_more_of_a_resource_lets_more_start_and_saves_time() -> None:
@@ -59,15 +70,53 @@ def test_a_session_that_is_over_has_none() -> None:
     session.dispatch()
     session.succeed("A")
     assert bottlenecks(session.state, session.now) == ([], None)
-    assert list(bottleneck_lines(session.state, [], None, [])) == ["nothing is left to do"]
+    assert list(bottleneck_lines(session.state, [], None, [], session.now)) == ["nothing is left to do"]
 
 
 def test_the_page_ends_with_the_critical_path_and_the_end_of_the_session() -> None:
     session = Session(plan("A: estimate=60s\nB: A estimate=60s\nC: estimate=30s", parallel=1))
     session.dispatch()
-    limits, course = bottlenecks(session.state, session.now)
-    assert list(bottleneck_lines(session.state, limits, course, ["A", "B"])) == [
+    assert page(session) == [
         "1 ticket waits for a slot (1 at once): one more would start 1 now and save about 30s",
         "critical path: 2 tickets, 1 of them running: A, B",
         "as it is, the session ends in about 2m30s",
     ]
+
+
+@pytest.mark.parametrize(
+    ("request_", "first"),
+    [
+        (rq.Hold(by="ann"), "the session is held, by ann, for 5s; 2 tickets wait: parexec release"),
+        (rq.Freeze(by="ann"), "the session is frozen, by ann, for 5s; 2 tickets wait: parexec thaw"),
+        (rq.Stop(by="ann"), "the session is stopping, by ann, for 5s; 2 tickets wait"),
+    ],
+)
+def test_of_a_session_that_a_person_has_to_let_go_on_no_end_is_told(request_: rq.AnyRequest, first: str) -> None:
+    session = Session(plan("A: estimate=60s\nB: A estimate=60s\nC: A estimate=60s", parallel=1))
+    session.dispatch()
+    session.act(request_)
+    session.wait(5)
+    lines = page(session)
+    assert (lines[0], lines[-1]) == (first, "as it is, no end can be told")
+
+
+def test_a_service_is_no_limit_and_one_that_failed_is_what_holds_up() -> None:
+    services = {"db": Service(run="db", ready="tcp:1", restart="never"), "site": Service(run="site", ready="tcp:2")}
+    text = "A: estimate=60s uses_service=db\nB: A estimate=60s\nC: estimate=30s uses_service=site"
+    session = Session(plan(text, parallel=4, services=services))
+    session.dispatch()
+    assert page(session) == [
+        "nothing that could be had more of would make the session end sooner",
+        "critical path: 2 tickets: A, B",
+        "as it is, the session ends in about 2m",
+    ], "while they start"
+    session.service_ended("db", code=3)
+    session.wait(5)
+    assert page(session) == [
+        "service db failed, for 5s: exit 3; 2 wait for it: parexec restart db",
+        "critical path: 2 tickets: A, B",
+        "as it is, no end can be told",
+    ]
+    _, course = bottlenecks(session.state, session.now)
+    assert course is not None
+    assert (course.left, course.seconds) == (2, 30.0)
