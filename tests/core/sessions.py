@@ -526,7 +526,8 @@ def check_start(state: SessionState, event: ev.AttemptStarted) -> None:
 
 def check_proved(state: SessionState, id_: str, journal: list[ev.AnyEvent]) -> None:
     """Before an attempt starts: all that it needs, near or far, has succeeded, and neither failed nor was taken back
-    since. What has run stays proved although a person wants something run again, or taken back, that it was built on.
+    since. What has run stays proved although something that it was built on failed when a person ran that again, or
+    was taken back; but while that runs again, nothing starts.
     """
     redone = set(_redone_by_persons(journal))
     is_amended = any(isinstance(event, ev.PlanAmended) for event in journal)
@@ -534,7 +535,8 @@ def check_proved(state: SessionState, id_: str, journal: list[ev.AnyEvent]) -> N
     while wave:
         needs = [need for each in wave for need in strict(state, state.tickets[each]) if need not in seen]
         for need in map(state.tickets.__getitem__, needs):
-            is_excused = not near and (need.id in redone or (is_amended and need.is_gates))
+            is_over = need.status in TERMINAL
+            is_excused = not near and is_over and (need.id in redone or (is_amended and need.is_gates))
             assert need.status in SATISFIED or is_excused, f"{id_} starts, and {need.id} is {need.status}"
         seen.update(needs)
         wave = [need for need in dict.fromkeys(needs) if state.tickets[need].status is not Status.waived]
@@ -662,6 +664,21 @@ def _check_needs(state: SessionState) -> None:
             assert unmet == 0, f"{ticket.id} is {ticket.status}, and a need is missing"
         assert (ticket.status is Status.backoff) == (ticket.retry_at is not None)
         _check_attempt(state, ticket)
+    _check_reruns(state)
+
+
+def _check_reruns(state: SessionState) -> None:
+    assert all(state.tickets[id_].status not in TERMINAL for id_ in state.rerunning)
+    stale: set[str] = set()
+    for group in state.groups:
+        for ticket in map(state.tickets.__getitem__, group):
+            needs = strict(state, ticket)
+            again = sum(need in state.rerunning for need in needs)
+            built = sum(need in stale for need in needs)
+            assert state.rerunning_needs.get(ticket.id, 0) == again
+            assert state.stale_needs.get(ticket.id, 0) == built
+            if ticket.status is Status.succeeded and (again or built):
+                stale.add(ticket.id)
 
 
 def is_by_hand(ticket: TicketState) -> bool:

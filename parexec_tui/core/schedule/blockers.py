@@ -18,6 +18,7 @@ from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.memory import MemoryNeed
 from parexec_tui.core.state.people import by_whom, on_agent
 from parexec_tui.core.state.process_key import IF_DONE, SKIP_IF, UP_TO_DATE
+from parexec_tui.core.state.reruns import stale_by
 from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
@@ -27,6 +28,7 @@ from parexec_tui.core.state.tickets import TicketState
 
 BlockerKind = Literal[
     "needs",
+    "again",
     "status",
     "session",
     "host",
@@ -159,6 +161,9 @@ def _own_blockers(state: SessionState, ticket: TicketState, me: str) -> Iterator
         return
     if ticket.missing:
         yield _needs(state, ticket)
+    if state.stale_needs and (stale := stale_by(state, ticket)) is not None:
+        text = f"waits for {stale.again.id} ({stale.again.shown_status}), on which {stale.need.id} was built"
+        yield Blocker("again", text, holder=stale.again.id)
     if (blocker := session_blocker(state, me, is_last=ticket.spec.finally_)) is not None:
         yield blocker
     if ticket.held is not None:

@@ -17,6 +17,7 @@ from parexec_tui.core.schedule.blockers import (
     pinned_agent,
 )
 from parexec_tui.core.schedule.root import Root
+from parexec_tui.core.state.reruns import stale_by
 from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
@@ -37,6 +38,10 @@ def next_link(state: SessionState, ticket: TicketState, known: KnownOfAgents) ->
         return of_approval(ticket)
     if ticket.status is Status.backoff:
         return Root("backoff", ticket=ticket.id, agent=ticket.agent or "", until=ticket.retry_at)
+    if ticket.check_clock is not None and (freeze := ticket.check_clock.freeze) is not None:
+        return Root("frozen", ticket=ticket.id, by=freeze.by, since=freeze.since)
+    if state.stale_needs and (stale := stale_by(state, ticket)) is not None:
+        return stale.again
     if state.plan.settings.barrier and ticket.group > state.open_group and not ticket.spec.finally_:
         return _first_of_group(state)
     if state.last and (before := _before_it(state, ticket)) is not None:
@@ -48,8 +53,6 @@ def next_link(state: SessionState, ticket: TicketState, known: KnownOfAgents) ->
     if obstacle(state, ticket):
         assert state.reservation is not None
         return state.tickets[state.reservation.ticket]
-    if ticket.check_clock is not None and (freeze := ticket.check_clock.freeze) is not None:
-        return Root("frozen", ticket=ticket.id, by=freeze.by, since=freeze.since)
     if ticket.asking:
         return Root("next", ticket=ticket.id)
     if not ticket.is_gates and pick_agent(state, ticket) is None:

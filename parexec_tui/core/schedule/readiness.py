@@ -86,7 +86,7 @@ def _count_ready(state: SessionState) -> int | None:
         return 0
     if len(state.ready) > _MAX_TICKETS:
         return None
-    can_share = state.reservation is None and not state.plan.settings.barrier
+    can_share = state.reservation is None and not (state.plan.settings.barrier or state.stale_needs)
     has_agents: dict[object, bool] = {}
     is_free: dict[object, bool] = {}
     """claims, or the id of a ticket: whether nothing but an agent is in the way"""
@@ -100,7 +100,7 @@ def _count_ready(state: SessionState) -> int | None:
         if not has_agents[able]:
             continue
         claims = None if ticket.claims is EMPTY else ticket.claims
-        alike = (claims, ticket.spec.finally_) if can_share else ticket.id
+        alike = (claims, ticket.spec.uses_service, ticket.spec.finally_) if can_share else ticket.id
         if alike not in is_free:
             if len(is_free) == _MAX_ASKED:
                 return None

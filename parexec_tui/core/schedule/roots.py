@@ -93,7 +93,7 @@ class _Memo:
         self.may_be_hidden = _may_be_hidden(state)
         self.of_all = tuple(_find_of_all(state))
         self.by_agent_key: KnownOfAgents = {}
-        self.is_plain = state.reservation is None and not state.plan.settings.barrier
+        self.is_plain = state.reservation is None and not (state.plan.settings.barrier or state.stale_needs)
         self.by_claims: dict[tuple[tuple[str, ...], Claims], Root] = {}
         """Of ready tickets, by their agent types and claims."""
         self.hidden: dict[str, str] = {}
@@ -272,5 +272,5 @@ def _can_share(memo: _Memo, ticket: TicketState) -> bool:
     return (
         memo.is_plain
         and is_ready
-        and not (ticket.pin or ticket.excluded_agents or spec.finally_ or spec.uses_service)
+        and not (ticket.pin or ticket.excluded_agents or ticket.asking or spec.finally_ or spec.uses_service)
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.process_key import CONDITIONS
+from parexec_tui.core.state.reruns import note_rerun
 from parexec_tui.core.state.reservation import count_end, drop_reservation
 from parexec_tui.core.state.services import count_user
 from parexec_tui.core.state.session import SessionState
@@ -49,6 +50,11 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
                 _note_met(state, dependent, succeeded, at)
             else:
                 _note_met(state, dependent, over, at)
+    if over and (over < 0 or state.rerunning):
+        for each in note_rerun(state, ticket, from_):
+            if each.asking and each.id in state.stale_needs:
+                stop_asking(state, each)
+            check_again(state, each)
     if over and ticket.spec.uses_service:
         count_user(state.services, ticket)
     if over:

@@ -153,6 +153,12 @@ class SessionState:
         self.serialised = 0
         self.learned: dict[str, float] = {}
         """ticket: the seconds it took in earlier sessions"""
+        self.rerunning: dict[str, None] = {}
+        """Tickets that were over, and run again or wait to."""
+        self.rerunning_needs: dict[str, int] = {}
+        """{ticket: how many of those whose success it needs are among them}"""
+        self.stale_needs: dict[str, int] = {}
+        """{ticket: how many of those whose success it needs are stale}. See `reruns`."""
         whole = self.with_gates(plan.tickets)
         self.tickets = {id_: self.new_ticket(id_, spec, order) for order, (id_, spec) in enumerate(whole.items())}
         self.services = {name: ServiceState(name, spec) for name, spec in plan.services.items()}

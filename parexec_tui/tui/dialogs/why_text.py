@@ -229,7 +229,7 @@ class _Why:
         match blocker.kind:
             case "needs":
                 return self._needs()
-            case "claim" | "resource" | "reservation":
+            case "claim" | "resource" | "reservation" | "again":
                 return self._holder(blocker)
             case "agent":
                 return self._agents()
@@ -316,6 +316,8 @@ class _Why:
                 return self._service_remedy(blocker)
             case "asked":
                 return "it goes on by itself when that is known"
+            case "again":
+                return f"it goes on by itself when {blocker.holder} is over"
             case "barrier" | "finally":
                 return "the plan asks for it; it goes on by itself"
             case "claim" if self._head is not None and self._head.stays:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parexec_tui.core.plan.model import AgentType, Plan
+from parexec_tui.core.plan.services import Service
 from parexec_tui.core.schedule import readiness
 from parexec_tui.core.schedule.blockers import Blocker, blockers_but_agents
 from parexec_tui.core.schedule.readiness import WaitingCounts, display_status, waiting_counts
@@ -96,6 +97,12 @@ def test_nothing_is_ready_while_nothing_may_start(monkeypatch: pytest.MonkeyPatc
     session.ask(rq.Release(by="ann"))
     session.state.note_engine_lost(EngineLost(session.now, "no engine"))
     assert waiting_counts(session.state) == WaitingCounts(3, 0, 0)
+
+
+def test_what_waits_for_a_service_is_not_counted_as_what_waits_for_nothing() -> None:
+    session = Session(plan("A:\nB: uses_service=db", services={"db": Service(run="db")}))
+    check(session)
+    assert waiting_counts(session.state) == WaitingCounts(1, 1, 0)
 
 
 @given(plan=plans(), numbers=steps(60), held=st.sets(st.sampled_from(("x", "y"))))

@@ -21,6 +21,7 @@ from parexec_tui.core.state.indexes import (
     note_approval,
     stop_asking,
 )
+from parexec_tui.core.state.reruns import find_reruns
 from parexec_tui.core.state.reservation import drop_reservation
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import mark_stalled_again
@@ -60,6 +61,7 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
             state.claims_memory = state.claims_memory or "memory" in state.tickets[id_].claims.uses
         return
     state.derive(shape.dependencies, shape.groups)
+    find_reruns(state)
     mark_stalled_again(state)
     state.serialised = sum(ticket.serialised for ticket in state.tickets.values())
     for ticket in state.tickets.values():
@@ -102,6 +104,7 @@ def _replace_gates(state: SessionState, whole: Mapping[str, Ticket], at: float) 
         if status is Status.waiting and gate.status in HAVE_RUN:
             gate.save()
             gate.grown_from = gate.spec
+            state.rerunning[id_] = None
         elif status in HAVE_RUN and gate.status not in HAVE_RUN:
             gate.restore()
         gate.spec, gate.status = spec, status
