@@ -13,10 +13,11 @@ from parexec_tui.core.plan.checks import RunningCheck
 from parexec_tui.core.plan.command import fill, fill_units, write_given
 from parexec_tui.core.plan.gates import PLAN_GATES, described
 from parexec_tui.core.plan.limits import Limits
-from parexec_tui.core.plan.model import SHELL, SHELL_OF_OLD, AgentType, Ticket, limits_of
+from parexec_tui.core.plan.model import SHELL, SHELL_OF_OLD, AgentType, Ticket
 from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.plan.resources import Units, is_port, unit_variable
 from parexec_tui.core.state.process_key import READY, RUN, STOP, ProcessKey
+from parexec_tui.core.state.raised import limits_now
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.steps import GateStep, gate_step
@@ -60,7 +61,7 @@ class Pool:
         agent_type, env = self._in_attempt(ticket)
         units = ticket.live_attempt.units
         if ticket.live_attempt.step != RUN:
-            cwd, limits = spec.cwd or agent_type.cwd, limits_of(agent_type, spec)
+            cwd, limits = spec.cwd or agent_type.cwd, limits_now(self._state, ticket, agent_type)
             gate = gate_step(self._state, ticket)
             return (
                 self._gate(gate, env, cwd, limits, units)
@@ -99,7 +100,7 @@ class Pool:
         agent_type, env = self._in_attempt(ticket)
         env |= {"PAREXEC_CHECK": check.title, "PAREXEC_STEP": step}
         run = fill_units(check.run, ticket.live_attempt.units)
-        folder, limits = self._folder(ticket.spec.cwd or agent_type.cwd), limits_of(agent_type, ticket.spec)
+        folder, limits = self._folder(ticket.spec.cwd or agent_type.cwd), limits_now(self._state, ticket, agent_type)
         launch = self._by_shell(run, folder, env, limits)
         return structs.replace(launch, log_of=ProcessKey(ticket.id, ticket.attempts))
 
@@ -115,7 +116,7 @@ class Pool:
         agent_type = self._state.plan.agents[ticket.types[0]]
         env = self._env | agent_type.env | ticket.spec.env
         env |= {"PAREXEC_TICKET": ticket.id, "PAREXEC_STEP": ticket.asking}
-        folder, limits = self._folder(ticket.spec.cwd or agent_type.cwd), limits_of(agent_type, ticket.spec)
+        folder, limits = self._folder(ticket.spec.cwd or agent_type.cwd), limits_now(self._state, ticket, agent_type)
         return self._by_shell(ticket.spec.skip_if, folder, env, limits)
 
     def service(self, service: ServiceState) -> Launch:
@@ -184,7 +185,7 @@ class Pool:
     def _command(self, ticket: TicketState, agent_type: AgentType, env: dict[str, str]) -> Launch:
         spec = ticket.spec
         cwd, units = self._folder(spec.cwd or agent_type.cwd), ticket.live_attempt.units
-        limits = limits_of(agent_type, spec)
+        limits = limits_now(self._state, ticket, agent_type)
         if agent_type.run_shell in PLAIN_SHELLS:
             run = fill_units(spec.run, units)
             return Launch(run, (), cwd, env, limits=limits, stops_at_failure="-e" in agent_type.run_shell)

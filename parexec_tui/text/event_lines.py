@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from parexec_tui.core.plan.gates import PLAN_GATES
-from parexec_tui.core.plan.units import format_duration, format_size
+from parexec_tui.core.plan.units import format_duration, format_size, write_factor
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.people import by_whom, on_agent, who
@@ -398,7 +398,8 @@ def _ended(state: "SessionState", event: ev.AttemptEnded) -> Line:
         text = f"{said}, {text}"
     if event.then is Status.backoff and event.retry_at is not None:
         pause = format_duration(event.retry_at - event.at)
-        text += f"; retry {ticket.retries_used} in {pause}"
+        more = f" with {write_factor(round(event.raised, 2))} of the memory in its plan" if event.raised else ""
+        text += f"; retry {ticket.retries_used} in {pause}{more}"
         return Line(event.at, str(event.end), event.ticket, text, "warn")
     if event.then is Status.waiting:
         again = "another agent is asked" if event.shunned else "will run again"

@@ -16,7 +16,7 @@ from parexec_tui.core.plan.gates import Gates, Group
 from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.outputs import all_writes
 from parexec_tui.core.plan.resources import Units, read_units
-from parexec_tui.core.plan.retries import MAX_CODE, Retries
+from parexec_tui.core.plan.retries import MAX_CODE, Retries, RetryUses
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.plan.units import Duration, Size, shown
 from parexec_tui.core.plan.waits import Wait, waits_of
@@ -292,6 +292,13 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             "out of memory, could not start, lost, outputs, gate and signal; absent: all.",
         ),
     ] = ()
+    retry_uses: Annotated[
+        RetryUses | None,
+        Meta(
+            description='What it takes more of when it is tried again after it ran out of that: { memory = "x2" }; '
+            "never more than there is."
+        ),
+    ] = None
     allow_failure: Annotated[
         bool,
         Meta(description="True: the session does not fail because this ticket failed; what needs it is skipped."),

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from parexec_tui.core.plan.units import shown
+from parexec_tui.core.plan.units import Factor, shown
 
 MAX_RETRIES = 1_000_000
 """The highest number of retries that a plan may name."""
@@ -30,6 +30,14 @@ class Budgets(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     lost: Annotated[
         Count, Meta(description="After a failure of what it ran on: it was lost, or it could not start.")
     ] = 0
+
+
+class RetryUses(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a ticket takes more of when it is tried again."""
+
+    memory: Annotated[
+        Factor | None, Meta(description="After it ran out of memory: by what `uses` and `limits` are multiplied.")
+    ] = None
 
 
 Retries = Count | Budgets

@@ -16,6 +16,9 @@ _SIZE = re.compile(r"\s*([0-9]{1,30})(\.[0-9]{1,30})?\s*([A-Za-z]*)\s*")
 SIZE_PATTERN = r"\s*[0-9]{1,30}(\.[0-9]{1,30})?\s*([KkMmGgTt]?[Bb]?|[KkMmGgTt][Ii][Bb])\s*"
 """What `Size.parse` reads, for a JSON Schema."""
 
+FACTOR_PATTERN = r"x(?:[1-9][0-9]{0,2}(?:\.[0-9]{1,3})?)"
+"""What `Factor.parse` reads, for a JSON Schema."""
+
 MAX_DURATION = 100 * 366 * 86400.0
 """A hundred years, in seconds: a longer duration is a slip, and could not be added to a date."""
 
@@ -76,6 +79,22 @@ class Size(int):
                     return cls(size)
                 raise ValueError(f"{shown(value)} is not a size: it must be from 0 to {MAX_SIZE} bytes")
         raise ValueError(f"{shown(value)} is not a size: write for instance 512MiB, 2G, 1.5GB or a number of bytes")
+
+
+class Factor(float):
+    """By how much something is multiplied; more than 1."""
+
+    @classmethod
+    def parse(cls, value: object) -> "Factor":
+        """Read `"x2"` or `"x1.5"`. Raises ValueError for anything else."""
+        if isinstance(value, str) and re.fullmatch(FACTOR_PATTERN, value) and (factor := float(value[1:])) > 1:
+            return cls(factor)
+        raise ValueError(f'{shown(value)} does not say how much more: write for instance "x2" or "x1.5"')
+
+
+def write_factor(factor: float) -> str:
+    """Write a factor so that `Factor.parse` reads the same: `x2`, `x1.5`."""
+    return f"x{factor:.10g}"
 
 
 def format_duration(seconds: float) -> str:

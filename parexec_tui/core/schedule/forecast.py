@@ -232,7 +232,7 @@ def eta(state: SessionState, now: float, told: Mapping[str, Told] = NOTHING_TOLD
             chain = max(chain, ends)
             for lock in ticket.claims.locks:
                 by_limit["lock", lock] += left
-            for resource, amount in ticket.spec.uses.items():
+            for resource, amount in ticket.claims.uses.items():
                 if (capacity := state.holdings.capacity(resource)) > 0:
                     by_limit["resource", resource] += left * amount / capacity
             if len(ticket.types) == 1 and most[ticket.types[0]]:

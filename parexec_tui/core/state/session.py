@@ -195,6 +195,8 @@ class SessionState:
         """dropped ticket: number of its last attempt. If it is added again, its attempts count on from there."""
         self.actions: list[ev.OperatorActed] = []
         """Actions of persons that have not been undone, newest last."""
+        self.raised: dict[str, float] = {}
+        """{ticket: by what its plan's memory is multiplied, since it ran out of that}"""
         self.host: Host | None = None
         self.reservation: Reservation | None = None
         self.session = ""

@@ -7,7 +7,7 @@ import msgspec
 
 from parexec_tui.core.plan.model import Amounts, Plan, Resources
 from parexec_tui.core.plan.resources import write_units
-from parexec_tui.core.plan.units import Duration, Size, shown
+from parexec_tui.core.plan.units import Duration, Factor, Size, shown, write_factor
 from parexec_tui.core.state.events import AnyEvent, Event
 
 
@@ -15,6 +15,8 @@ def to_builtin(value: object) -> object:
     """For msgspec: the plain form of our own number types."""
     if isinstance(value, Duration):
         return float(value)
+    if isinstance(value, Factor):
+        return write_factor(value)
     if isinstance(value, Size):
         return int(value)
     if isinstance(value, Amounts):
@@ -26,7 +28,7 @@ def to_builtin(value: object) -> object:
 
 def from_builtin(wanted: type, value: object) -> Any:
     """For msgspec: our own number types, from what stands in a file. Raises ValueError in plan words."""
-    if issubclass(wanted, Duration | Size | Amounts | Resources):
+    if issubclass(wanted, Duration | Factor | Size | Amounts | Resources):
         return wanted.parse(value)
     raise NotImplementedError(wanted.__name__)
 

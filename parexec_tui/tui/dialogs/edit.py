@@ -49,7 +49,8 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
     "When it is done already": ("if_done", "skip_if", "up_to_date"),
     "When it has succeeded": ("expect_codes", "outputs", "gates", "checks"),
     "When it fails": (
-        "retries", "retry_on", "retry_delay", "allow_failure", "on_fail", "rollback", "snapshot", "snapshot_limit",
+        "retries", "retry_on", "retry_delay", "retry_uses", "allow_failure", "on_fail",
+        "rollback", "snapshot", "snapshot_limit",
     ),
     "Time and output": ("estimate", "timeout", "silence", "on_silence", "grace", "progress", "max_log"),
 }  # fmt: skip

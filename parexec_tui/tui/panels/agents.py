@@ -303,7 +303,7 @@ class AgentsPanel(RowsPanel):
 
     def _budget(self, ticket: TicketState, resource: str, amount: float) -> Style | None:
         """The style of an amount, which may be more than the ticket said it would use."""
-        declared = ticket.spec.uses.get(resource)
+        declared = ticket.claims.uses.get(resource)
         return self.style("warn") if declared and amount > declared else None
 
 

@@ -8,12 +8,13 @@ from rich.style import Style
 
 from parexec_tui.core.plan.command import write_given
 from parexec_tui.core.plan.gates import listed
-from parexec_tui.core.plan.model import AgentType, limits_of
+from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.plan.retries import shown_retries
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.schedule.root_counts import waiting_for
 from parexec_tui.core.state.people import on_agent
+from parexec_tui.core.state.raised import limits_now
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, short_word
 from parexec_tui.core.state.steps import step_text, step_timeout
@@ -192,7 +193,7 @@ class TicketPanel(TextPanel):
             "outputs": ", ".join(spec.outputs),
             "gates": "\n".join(each.title for gate in listed(spec.gates) for each in gate.alternatives),
             "locks": ", ".join(spec.locks),
-            "uses": ", ".join(f"{name} {_amount(name, amount)}" for name, amount in spec.uses.items()),
+            "uses": ", ".join(f"{name} {_amount(name, amount)}" for name, amount in ticket.claims.uses.items()),
             "limits": self._limits(ticket),
             "units": ", ".join(
                 f"{name} {write_given(units)}"
@@ -215,7 +216,7 @@ class TicketPanel(TextPanel):
         """Those of its present or last agent, if it has one; else its own."""
         agent = self.state.agents.get(ticket.agent or "")
         type_ = self.state.plan.agents[agent.type] if agent is not None else AgentType()
-        return str(limits_of(type_, ticket.spec) or "")
+        return str(limits_now(self.state, ticket, type_) or "")
 
     @staticmethod
     def _text(name: str, text: str, width: int, style: Style | None = None) -> Iterator[PanelLine]:

@@ -1,11 +1,14 @@
 """`limits` of a plan: read, merged by key, told, and what is wrong with them."""
 
+import msgspec
 import pytest
 
 from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.model import AgentType, Plan, Ticket, limits_of
 from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
+from parexec_tui.core.plan.reading.typed import write_values
 from parexec_tui.core.plan.units import Size
+from parexec_tui.core.wire import codec
 
 MIB = 2**20
 
@@ -56,6 +59,14 @@ def test_nothing_is_limited_unless_somebody_says_so() -> None:
             '[agents.a]\nnice = 1\nlimits = { nice = 2 }\n[tickets.A]\nrun = "a"',
             "p:2:1: agents.a.nice: `limits` says",
         ),
+        (
+            '[tickets.A]\nrun = "a"\nuses = { memory = 1 }\nretry_uses = { memory = 2 }',
+            "p:4:16: tickets.A.retry_uses.memory: 2 does not say how much more: write for instance",
+        ),
+        (
+            '[tickets.A]\nrun = "a"\nretry_uses = { memory = "x2" }',
+            "p:3:1: tickets.A.retry_uses: there is no memory of which it could take more",
+        ),
         ('[tickets.A]\nrun = "a"\nlimits = 4', "p:3:1: tickets.A.limits: expected a table, got 4"),
     ],
 )
@@ -63,3 +74,12 @@ def test_what_is_wrong_is_told_with_its_place(text: str, told: str) -> None:
     with pytest.raises(PlanErrors) as raised:
         read(text)
     assert told in str(raised.value)
+
+
+def test_how_much_more_a_retry_takes() -> None:
+    plan = read('[tickets.A]\nrun = "a"\nlimits = { memory = "1GiB" }\nretry_uses = { memory = "x1.5" }')
+    spec = plan.tickets["A"]
+    assert spec.retry_uses is not None
+    assert spec.retry_uses.memory == 1.5
+    assert write_values(spec)["retry_uses"] == '{ memory = "x1.5" }'
+    assert msgspec.convert(msgspec.json.decode(codec.encode(spec)), Ticket, dec_hook=codec.from_builtin) == spec

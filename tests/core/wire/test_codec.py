@@ -306,6 +306,18 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.ServiceEnded(
         at=6.0, service="db", number=1, seconds=2.5, then=ServiceStatus.stopped, cpu_seconds=1.5, peak_memory=4096
     ),
+    ev.AttemptEnded(
+        at=9.0,
+        ticket="T1",
+        attempt=1,
+        agent="builder-1",
+        started=8.0,
+        seconds=1.0,
+        end=End.out_of_memory,
+        then=Status.backoff,
+        reason="at 64MiB of 64MiB",
+        raised=2.5,
+    ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

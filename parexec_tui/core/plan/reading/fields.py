@@ -14,7 +14,7 @@ from msgspec import Struct, inspect
 from parexec_tui.core.plan.model import Amounts, PlanSettings, Resources, Ticket
 from parexec_tui.core.plan.reading.faults import Fault, Hints, Path
 from parexec_tui.core.plan.reading.foreign import hint_for_plan_key, hint_for_ticket_key
-from parexec_tui.core.plan.units import Duration, Size, shown
+from parexec_tui.core.plan.units import Duration, Factor, Size, shown
 
 
 def decode(type_: type, value: object) -> object:
@@ -25,6 +25,8 @@ def decode(type_: type, value: object) -> object:
         return Amounts.parse(value)
     if type_ is Resources:
         return Resources.parse(value)
+    if type_ is Factor:
+        return Factor.parse(value)
     if type_ is Size:
         return Size.parse(value)
     raise NotImplementedError(f"the plan file has no values of type {type_!r}")

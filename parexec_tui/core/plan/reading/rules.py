@@ -382,6 +382,16 @@ def _limits_can_be_kept(draft: Draft) -> Iterator[Fault]:
             yield Fault(path, f"in {format_size(limits.memory)} of memory no shell can run", hint)
 
 
+def _retries_have_something_to_raise(draft: Draft) -> Iterator[Fault]:
+    if any(agent.limits is not None and agent.limits.memory for agent in draft.agents.values()):
+        return
+    for id_, ticket in draft.tickets.items():
+        if ticket.retry_uses is None or ticket.uses.get("memory") or (ticket.limits and ticket.limits.memory):
+            continue
+        hint = 'write uses = { memory = "1GiB" }, or limits'
+        yield Fault(draft.place(id_, "retry_uses"), "there is no memory of which it could take more", hint)
+
+
 def _progress_can_be_read(draft: Draft) -> Iterator[Fault]:
     patterns = {draft.place(id_, "progress"): ticket.progress for id_, ticket in draft.specs() if ticket.progress}
     for path, pattern in patterns.items():
@@ -667,6 +677,7 @@ _RULES: tuple[Rule, ...] = (
     _somebody_can_run_it,
     _logs_have_room,
     _limits_can_be_kept,
+    _retries_have_something_to_raise,
     _progress_can_be_read,
     _shells_take_a_command,
     _patterns_are_valid,

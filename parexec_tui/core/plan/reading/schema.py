@@ -7,7 +7,16 @@ import msgspec
 from msgspec import NODEFAULT, Struct
 
 from parexec_tui.core.plan.model import ID_PATTERN, MAX_AMOUNT, Amounts, PlanDocument, Resources
-from parexec_tui.core.plan.units import DURATION_PATTERN, MAX_DURATION, MAX_SIZE, SIZE_PATTERN, Duration, Size
+from parexec_tui.core.plan.units import (
+    DURATION_PATTERN,
+    FACTOR_PATTERN,
+    MAX_DURATION,
+    MAX_SIZE,
+    SIZE_PATTERN,
+    Duration,
+    Factor,
+    Size,
+)
 
 _DURATION = {
     "anyOf": [
@@ -23,6 +32,7 @@ _SIZE = {
     ],
     "examples": ["512MiB", "2G"],
 }
+_FACTOR = {"type": "string", "pattern": f"^{FACTOR_PATTERN}$", "examples": ["x2", "x1.5"]}
 _AMOUNTS = {
     "type": "object",
     "properties": {"cpu": {"type": "number", "minimum": 0, "maximum": MAX_AMOUNT}, "memory": _SIZE},
@@ -64,7 +74,13 @@ def plan_schema() -> dict[str, Any]:
 
 
 def _custom(type_: type) -> dict[str, Any]:
-    schemas: dict[type, dict[str, Any]] = {Duration: _DURATION, Size: _SIZE, Amounts: _AMOUNTS, Resources: _RESOURCES}
+    schemas: dict[type, dict[str, Any]] = {
+        Duration: _DURATION,
+        Factor: _FACTOR,
+        Size: _SIZE,
+        Amounts: _AMOUNTS,
+        Resources: _RESOURCES,
+    }
     return schemas[type_]
 
 

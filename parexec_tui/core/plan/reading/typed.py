@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import FieldInfo, fields
 
 from parexec_tui.core.plan.model import TICKET_KEYS, Ticket, value_of
-from parexec_tui.core.plan.units import Duration, Size, write_duration, write_size
+from parexec_tui.core.plan.units import Duration, Factor, Size, write_duration, write_factor, write_size
 
 _TEXTS = ("title", "run", "prompt", "priority", "agent", "cwd", "progress")
 """Keys of a ticket whose values are text, whatever else they look like: `run=true` is a command."""
@@ -74,6 +74,8 @@ def _inline(value: object, name: str = "") -> str:
             return str(value).lower()
         case Enum():
             return _quoted(str(value.value))
+        case Factor():
+            return _quoted(write_factor(value))
         case Duration():
             return _quoted(write_duration(value))
         case Size():

@@ -9,6 +9,7 @@ from parexec_tui.core.rules.reports.ends import StepReport, attempt_ended
 from parexec_tui.core.rules.verbs.on_failure import on_failure
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import LAST_LOOK, OUTPUTS, RUN
+from parexec_tui.core.state.raised import more_memory
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -25,8 +26,9 @@ def failed(
     used, most = ticket.budget(end)
     if used < most and _is_retried(ticket, report, end):
         retry_at = now + retry_delay(state, ticket)
+        raised = more_memory(state, ticket) if end is End.out_of_memory else 0.0
         again = attempt_ended(
-            ticket, report, end, Status.backoff, now, reason=reason, charged=True, retry_at=retry_at
+            ticket, report, end, Status.backoff, now, reason=reason, charged=True, retry_at=retry_at, raised=raised
         )
         return [again]
     return failed_for_good(state, ticket, report, end, reason, now)

@@ -92,6 +92,7 @@ def _replace_gates(state: SessionState, whole: Mapping[str, Ticket], at: float) 
         if attempts := tickets.pop(id_).attempts:
             state.past_attempts[id_] = attempts
         state.held_tickets.pop(id_, None)
+        state.raised.pop(id_, None)
         state.steps.pop(id_, None)
     for id_, spec in whole.items():
         if not is_gate_ticket(id_):
@@ -133,6 +134,7 @@ def _replace_tickets(state: SessionState, event: ev.PlanAmended) -> None:
         ticket = state.tickets[id_]
         if spec.has_condition is not ticket.spec.has_condition:
             ticket.is_asked = ticket.attempts > 0 or not spec.has_condition
+        state.raised.pop(id_, None)
         ticket.spec, ticket.claims = spec, Claims.of(spec, state.plan.workdir)
         find_types(state, ticket)
         allow_failure(state, ticket)

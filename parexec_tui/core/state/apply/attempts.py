@@ -14,6 +14,7 @@ from parexec_tui.core.state.indexes import (
     skip,
     thaw,
 )
+from parexec_tui.core.state.raised import raise_memory
 from parexec_tui.core.state.reservation import count_start
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import note_stall
@@ -171,6 +172,8 @@ def on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
     count_memory_of_end(state, ticket)
     if event.then is not Status.approval:
         give_back_claims(state, ticket)
+    if event.raised:
+        raise_memory(state, ticket, event.raised)
     move(state, ticket, event.then, event.at)
     skip(state, skipped, ticket.id, event.at)
 

@@ -135,6 +135,8 @@ class AttemptEnded(_Ended, frozen=True, kw_only=True, tag="attempt_ended"):
     """At which it ended: `outputs` or a gate where what it did was not accepted."""
     half_done: bool = False
     """True: what it did is taken back in part only. Before the ticket runs again, that has to be completed."""
+    raised: float = 0.0
+    """By what its claim and its limit of memory, as its plan has them, are multiplied from now on; 0: as before."""
     ended_before: bool = False
     """True: it had ended before this, and what it did was taken back since. The other fields are about that."""
 
