@@ -3,6 +3,9 @@
 [hooks]                      # as in a plan
 on_needs_you = "notify"
 
+[pressure]                   # as in a plan, for what a plan does not say
+memory = "512MiB"
+
 [screen]
 theme = "nord"               # absent: what suits the terminal
 ascii = true                 # absent: what suits the terminal
@@ -24,6 +27,7 @@ import tomli
 from msgspec import Struct
 
 from parexec_tui.core.plan.model import Hooks
+from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.reading.faults import Fault, Hints
 from parexec_tui.core.plan.reading.fields import convert, kind, read_fields
 from parexec_tui.core.plan.reading.problems import Problem, located
@@ -54,9 +58,14 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     hooks: Hooks = Hooks()
     """Run for every session, after the plan's own."""
+    pressure: Pressure = Pressure()
+    """When the host counts as pressed, in sessions that this person starts, where the plan does not say it."""
     screen: ScreenSettings = ScreenSettings()
     keys: dict[str, tuple[str, ...]] = {}
     """action: its keys, instead of the default ones. The keymap checks that actions and keys exist."""
+
+
+_TABLES: dict[str, type[Struct]] = {"hooks": Hooks, "pressure": Pressure, "screen": ScreenSettings}
 
 
 def settings_file() -> Path:
@@ -78,6 +87,7 @@ def read_settings() -> Settings:
     keys = document.get("keys", {})
     return Settings(
         hooks=convert(Hooks, document.get("hooks", {})),
+        pressure=convert(Pressure, document.get("pressure", {})),
         screen=convert(ScreenSettings, document.get("screen", {})),
         keys={action: (names,) if isinstance(names, str) else tuple(names) for action, names in keys.items()},
     )
@@ -113,7 +123,7 @@ def _faults(document: Mapping[str, Any]) -> Iterator[Fault]:
         elif table == "keys":
             yield from _key_faults(value)
         else:
-            yield from read_fields(Hooks if table == "hooks" else ScreenSettings, value, (table,))[1]
+            yield from read_fields(_TABLES[table], value, (table,))[1]
 
 
 def _key_faults(value: object) -> Iterator[Fault]:

@@ -25,7 +25,7 @@ from parexec_tui.engine.coordinator import Coordinator, Outcome
 from parexec_tui.engine.lifecycle.admission import StartLock, admit, admit_again
 from parexec_tui.engine.lifecycle.beginning import Beginning, EngineOptions, begin_new, take_over
 from parexec_tui.engine.lifecycle.footing import Footing, engine_elsewhere
-from parexec_tui.engine.lifecycle.launch import new_session
+from parexec_tui.engine.lifecycle.launch import new_session, with_settings
 from parexec_tui.engine.lifecycle.neighbour_watch import NeighbourWatch
 from parexec_tui.engine.lifecycle.recovery import recover
 from parexec_tui.engine.lifecycle.signals import ignore_by_handlers, obey_signals
@@ -86,6 +86,7 @@ def run_plan(
 
     Raises NeighboursLive unless `beside`, RegistryError, OSError.
     """
+    plan = with_settings(plan)
     with StartLock() as starting:
         neighbours = admit(plan, beside=beside, warn=sink.notice)
         session = new_session(plan, force=force)
@@ -247,7 +248,9 @@ async def _drive(
         wanted = partial(progress_wanted, coordinator.state)
         samples = SampleLoop(backend, disks, server.samples, sink.notice, wanted=wanted)
         nursery.start_soon(samples.run)
-        pressure = PressureWatch(coordinator.state, lambda: samples.used, coordinator.submit_reports)
+        pressure = PressureWatch(
+            coordinator.state, lambda: samples.used, coordinator.submit_reports, disks=lambda: disks.latest
+        )
         await nursery.start(pressure.run)
         with trio.move_on_after(_HISTORY_WAIT):
             await was_read.wait()

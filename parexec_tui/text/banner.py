@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from parexec_tui.core.rules.attention import (
+    TAKES_FROM_TICKETS,
     Need,
     NeedKind,
     Subject,
@@ -22,6 +23,7 @@ from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.schedule.roots import roots_of_all
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, happened
+from parexec_tui.text.pressure import pressed_text, pressure_fact
 from parexec_tui.text.roots import Ending, ending_of, fate_text, root_text, waited_for_text
 from parexec_tui.text.words import how_failed, printable, short_duration
 
@@ -68,9 +70,11 @@ def pieces(state: SessionState, context: BannerContext = NO_CONTEXT) -> Iterator
     needs = {need.subject.kind: need for need in session_needs(state, context.me)}
     yield from _engine(state, context, needs)
     for need in session_needs(state, context.me):
-        if need.subject.kind == "host":
+        if need.subject.kind == "host" and need.subject.name in state.pressed:
             text = f"host short of {need.subject.name}: {printable(need.reason)}; nothing starts until there is room"
             yield Piece(text, "alert", need.subject)
+    for fact in map(pressure_fact, state.ladders.values()):
+        yield Piece(pressed_text(fact), "warn" if fact.step in TAKES_FROM_TICKETS else "dim")
     yield from _paused(state, context, needs.get("session"))
     stands_still = len(state.frozen) == len(state.live)
     pauses = tuple(_pauses(state, context))

@@ -51,6 +51,7 @@ def dashboard(report: StatusReport, *, now: float | None = None, me: str = "", w
         *_head(report),
         *_viewers(report.viewers),
         *_beside(report, most.beside),
+        *(f"pressed  {each.resource}: {'; '.join(filter(None, (each.text, each.done)))}" for each in report.pressure),
         *_waits(shown, now, me),
         *(f"limit    {text}" for text in report.bottlenecks[: most.bottlenecks]),
     ]

@@ -12,6 +12,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.people import by_whom, on_agent, who
 from parexec_tui.core.state.status import SATISFIED, TERMINAL, End, Status
 from parexec_tui.core.state.steps import gate_text, takes_back
+from parexec_tui.text.pressure import eased_text, step_text
 from parexec_tui.text.words import Line, groups, log_cut, printable, selection_text, tickets, why_ended
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def brief_lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
         case (
             ev.SessionHeld() | ev.SessionReleased() | ev.SessionDraining() | ev.SessionStopping()
             | ev.SessionInterrupted() | ev.MonitoringStarted() | ev.AgentQuarantined()
-            | ev.HostPressed() | ev.HostRelieved() | ev.ServiceEnded(died=True)
+            | ev.HostPressed() | ev.HostRelieved() | ev.PressureRaised() | ev.ServiceEnded(died=True)
         ):  # fmt: skip
             yield from lines(state, event)
         case _:
@@ -215,6 +216,10 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
                 f"needs {format_size(event.needs)}, {format_size(event.available)} are available; nothing else runs"
             )
             yield Line(at, "memory", event.ticket, text, "warn")
+        case ev.PressureRaised():
+            yield Line(at, "pressed", event.resource, f"{step_text(event)}: {event.text}", "warn")
+        case ev.PressureEased():
+            yield Line(at, "eased", event.resource, f"{eased_text(event)}: {event.text}")
         case ev.UnitsSetAside(resource=resource, units=units):
             if units:
                 yield Line(at, "aside", "host", f"other programs have {resource} {', '.join(units)}", "warn")

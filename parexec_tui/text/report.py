@@ -32,6 +32,7 @@ from parexec_tui.core.wire.protocol import (
 from parexec_tui.outputs.log_lines import final_state
 from parexec_tui.outputs.output import Output, output_of
 from parexec_tui.text.bottlenecks import bottleneck_text
+from parexec_tui.text.pressure import pressure_fact
 from parexec_tui.text.services import fact_text
 from parexec_tui.text.steps import step_line, step_reports
 from parexec_tui.text.words import (
@@ -274,6 +275,7 @@ def status_report(state: SessionState, now: float) -> StatusReport:
         services=list(map(partial(_service, state), state.services.values())),
         ready=waits.ready,
         held=waits.held,
+        pressure=list(map(pressure_fact, state.ladders.values())),
         steps={id_: step_reports(state, id_) for id_ in islice(_with_steps(state), _MAX_STEPS)},
         bottlenecks=[bottleneck_text(each) for each in live_bottlenecks(state, now)[0]],
     )

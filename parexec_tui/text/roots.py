@@ -142,7 +142,7 @@ def _service(root: Root) -> str:
             return f"service {root.name} {'is frozen' if how == 'frozen' else how}"
 
 
-_BUSY = {"agents": "all agents are busy", "memory": "what runs uses the memory"}
+_BUSY = {"agents": "all agents are busy", "memory": "what runs uses the memory", "pressure": "the host is pressed"}
 
 
 def _standing(root: Root) -> str:

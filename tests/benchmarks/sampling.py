@@ -85,7 +85,7 @@ def main() -> None:
                 costs.append(meter.read(attempts).cost + collector.measure(()).cost)
                 ratios.append(costs[-1] / by_psutil())
                 began = time.thread_time()
-                watch.memory()
+                watch.look()
                 looks.append(time.thread_time() - began)
             count = len(psutil.pids())
         finally:

@@ -829,7 +829,8 @@ STATUS_IMPORTS = """
 cli cli.asking cli.beside cli.commands cli.complete cli.entry cli.examples cli.exits cli.steer
 client client.blocking client.framing client.peer client.sessions client.silence client.sockets
 gc_control paths trust text text.dashboard text.roots text.services text.streams text.words
-core core.plan core.plan.checks core.plan.gates core.plan.limits core.plan.model core.plan.outputs core.plan.resources
+core core.plan core.plan.checks core.plan.gates core.plan.limits core.plan.model core.plan.outputs
+core.plan.pressure core.plan.resources
 core.plan.retries core.plan.services
 core.plan.units
 core.plan.waits core.schedule core.schedule.eta core.schedule.root

@@ -29,6 +29,7 @@ from parexec_tui.core.plan.model import (
     Priority,
     Ticket,
 )
+from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.reading.fields import decode
 from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.plan.reading.schema import plan_schema
@@ -54,6 +55,7 @@ MODELS: dict[str, type[Struct]] = {
     "`[agents.TYPE]`": AgentType,
     "`[groups.N]` and `[group.NAME]`": Group,
     "`[services.NAME]`": Service,
+    "`[pressure]`": Pressure,
 }
 
 # -- the plan file ---------------------------------------------------------------------------------------------
@@ -178,7 +180,7 @@ def test_every_action_is_named_for_the_settings() -> None:
 
 
 def test_every_setting_has_a_row_and_its_default() -> None:
-    assert {"screen", "keys", "hooks"} == set(Settings.__struct_fields__)
+    assert {"screen", "keys", "hooks", "pressure"} == set(Settings.__struct_fields__)
     assert all(f"| `[{table}]` |" in SETTINGS for table in Settings.__struct_fields__)
     defaults = {row[0].strip("`"): row[1] for row in rows(section(SETTINGS, "Settings")) if len(row) == 3}
     for field in msgspec.structs.fields(ScreenSettings):

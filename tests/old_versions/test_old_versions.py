@@ -358,6 +358,7 @@ ADDED_TO_STATUS = {
     "of",
     "services",
     "no_eta",
+    "pressure",
     "steps",
 }
 """Facts that a client of then does not know, and ignores."""

@@ -15,6 +15,7 @@ from parexec_tui.core.plan.checks import RunningCheck
 from parexec_tui.core.plan.gates import Gates, Group
 from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.outputs import all_writes
+from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.resources import Units, read_units
 from parexec_tui.core.plan.retries import MAX_CODE, Retries, RetryUses
 from parexec_tui.core.plan.services import Service
@@ -314,6 +315,10 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         Duration,
         Meta(description="The pause before the first retry; it doubles each time, with jitter."),
     ] = Duration(10)
+    freezable: Annotated[
+        bool,
+        Meta(description="False: it is not frozen or stopped because the host is pressed; a person may freeze it."),
+    ] = True
     grace: Annotated[Duration, Meta(description="How long a ticket that is stopped has between TERM and KILL.")] = (
         Duration(10)
     )
@@ -599,6 +604,9 @@ class PlanDocument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     services: Annotated[
         dict[str, Service], Meta(description="What runs beside the tickets that use it, by name.")
     ] = {}
+    pressure: Annotated[
+        Pressure, Meta(description="When the host counts as pressed, and how far the engine goes against it.")
+    ] = Pressure()
     hooks: Annotated[Hooks, Meta(description="Commands that are run when something happens.")] = Hooks()
     tickets: Annotated[dict[str, Ticket], Meta(min_length=1, description="Tickets by id.")]
     schema: Annotated[str, Meta(description="Where the JSON Schema of this file is; for editors.")] = field(
@@ -646,10 +654,18 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Absolute: `settings.workdir` seen from the folder of the plan file."""
     services: dict[str, Service] = {}
     hooks: Hooks = Hooks()
+    pressure: Pressure = Pressure()
+    own_pressure: Pressure = Pressure()
+    """The same of the settings of the person who started the session: for what the plan does not say."""
     source: str = ""
     """Where the plan came from, as a path for messages."""
     selection: Selection = Selection()
     """If that says anything: what the tickets were chosen by; the plan file has others."""
+
+    @property
+    def limits_of_pressure(self) -> Pressure:
+        """When the host counts as pressed, by the plan, or else by the person."""
+        return self.pressure.over(self.own_pressure)
 
 
 class Host(Struct, frozen=True):

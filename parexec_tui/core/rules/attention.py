@@ -18,6 +18,9 @@ from parexec_tui.core.state.tickets import TicketState
 
 NeedKind = Literal["ticket", "agent", "type", "service", "session", "host", "engine", "end"]
 
+TAKES_FROM_TICKETS = ("freeze", "requeue")
+"""Steps against a pressed host by which tickets that run suffer. Before them nobody is called."""
+
 _NOBODY_ASKED = ("blocked", "held", "waits for approval")
 """Reasons why an engine leaves a session although no person told it to."""
 
@@ -72,6 +75,8 @@ def ticket_need(ticket: TicketState, me: str = "") -> Need | None:
         return Need(subject, f"{reason}: {ticket.error_line}" if ticket.error_line else reason)
     if ticket.check_clock is not None and (freeze := ticket.check_clock.freeze) is not None:
         return Need(subject, f"its skip_if is frozen{by_whom(freeze.by, me)}", is_asked_for=True)
+    if ticket.is_frozen_by_pressure:
+        return None  # it goes on by itself; what the host is pressed for is a need of its own
     if ticket.is_frozen and (freeze := ticket.live_attempt.freeze) is not None:
         why = f": {freeze.reason}" if freeze.reason and not freeze.by else ""
         return Need(subject, f"frozen{by_whom(freeze.by, me)}{why}", is_asked_for=bool(freeze.by or not why))
@@ -131,6 +136,10 @@ def session_needs(state: SessionState, me: str = "") -> Iterator[Need]:
         )
     for pressed in state.pressed.values():
         yield Need(Subject("host", pressed.resource), pressed.text)
+    for ladder in state.ladders.values():
+        if ladder.rung in TAKES_FROM_TICKETS:
+            told = f"pressed: {ladder.text}; frozen or stopped: {', '.join(ladder.tickets)}"
+            yield Need(Subject("host", ladder.resource), told)
     if state.interrupted is not None:
         yield Need(Subject("engine"), state.interrupted.reason)
     elif state.engine_lost is not None and not state.engine_lost.is_silent and state.gone is state.engine_lost:
@@ -157,6 +166,10 @@ def began(state: SessionState, event: ev.AnyEvent) -> Iterator[Need]:
         case ev.HostPressed(resource=resource, at=at):
             if resource in state.pressed and state.pressed[resource].at != at:
                 return  # it is told again, with another amount
+            found = (need for need in _of_kind(state, "host") if need.subject.name == resource)
+        case ev.PressureRaised(resource=resource, step=step):
+            if step not in TAKES_FROM_TICKETS:
+                return
             found = (need for need in _of_kind(state, "host") if need.subject.name == resource)
         case ev.SessionInterrupted():
             found = _of_kind(state, "engine")
@@ -186,7 +199,7 @@ def relieved(event: ev.AnyEvent) -> Iterator[Subject]:
             yield Subject("service", name)
         case ev.SessionReleased():
             yield Subject("session")
-        case ev.HostRelieved(resource=resource):
+        case ev.HostRelieved(resource=resource) | ev.PressureEased(resource=resource, step="warn"):
             yield Subject("host", resource)
         case ev.MonitoringStarted():
             yield from (Subject("engine"), Subject("end"))

@@ -22,6 +22,7 @@ _TABLES = {
     "resources": "resources",
     "services": "services",
     "hooks": "hooks",
+    "pressure": "pressure",
 }
 """table of a plan file: the field of the plan that holds it"""
 

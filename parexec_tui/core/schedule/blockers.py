@@ -13,7 +13,7 @@ from parexec_tui.core.plan.gates import described
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_size
 from parexec_tui.core.plan.waits import Wait
-from parexec_tui.core.state.admission import memory_need
+from parexec_tui.core.state.admission import memory_need, uses_more
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.memory import MemoryNeed
 from parexec_tui.core.state.people import by_whom, on_agent
@@ -40,6 +40,7 @@ BlockerKind = Literal[
     "claim",
     "resource",
     "memory",
+    "pressure",
     "reservation",
     "asked",
     "service",
@@ -90,9 +91,15 @@ class MemoryKey(Struct, frozen=True, gc=False):
     size: int
 
 
-ParkingKey = ClaimKey | AmountKey | AgentKey | ReservationKey | AskKey | ServiceKey | MemoryKey
+class PressureKey(Struct, frozen=True, gc=False):
+    """Tickets that would use more of what the host is pressed for."""
+
+    resource: str
+
+
+ParkingKey = ClaimKey | AmountKey | AgentKey | ReservationKey | AskKey | ServiceKey | MemoryKey | PressureKey
 """What a ticket waits for: a path or lock that is held, an amount of a resource, an agent, a reservation, its turn to
-be asked, a service, or memory of the host."""
+be asked, a service, memory of the host, or that this is not pressed any more."""
 
 
 class Blocker(Struct, frozen=True):
@@ -181,6 +188,8 @@ def _own_blockers(state: SessionState, ticket: TicketState, me: str) -> Iterator
         yield _claim(state, ticket, conflict)
     if state.memory is not None and (blocker := memory_blocker(state, ticket)) is not None:
         yield blocker
+    if state.ladders and (blocker := pressure_blocker(state, ticket)) is not None:
+        yield blocker
     if kept := obstacle(state, ticket):
         yield _reservation(state, ticket, kept)
     if not ticket.is_asked:
@@ -208,11 +217,23 @@ def memory_short(state: SessionState, ticket: TicketState) -> MemoryNeed | None:
     return need if need.size > max(0, state.memory.room) else None
 
 
+def pressure_blocker(state: SessionState, ticket: TicketState) -> Blocker | None:
+    """Why the ticket does not start while the host is pressed. Never if nothing runs: then nothing would end."""
+    if not state.live:
+        return None
+    for ladder in state.ladders.values():
+        if ladder.holds and uses_more(state, ticket, ladder):
+            text = f"the host is pressed for {ladder.resource}: {ladder.text}; what would use more waits"
+            return Blocker("pressure", text, PressureKey(ladder.resource), since=ladder.since)
+    return None
+
+
 def parallel_blocker(state: SessionState) -> Blocker | None:
     """Why one more ticket cannot run, whichever it is."""
-    if len(state.live) >= state.parallel:
+    if len(state.live) >= state.slots:
         how = f"at once, {len(state.frozen)} of them frozen" if state.frozen else "running"
-        return Blocker("parallel", f"{len(state.live)} of {state.parallel} {how}")
+        fewer = f"; {state.parallel} when the host is not pressed" if state.slots < state.parallel else ""
+        return Blocker("parallel", f"{len(state.live)} of {state.slots} {how}{fewer}")
     return None
 
 

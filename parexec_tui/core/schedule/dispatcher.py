@@ -16,6 +16,7 @@ from parexec_tui.core.schedule.blockers import (
     AskKey,
     MemoryKey,
     ParkingKey,
+    PressureKey,
     ReservationKey,
     ServiceKey,
     blockers,
@@ -56,7 +57,7 @@ class Dispatcher:
         self._parked_by_resource: defaultdict[str, set[AmountKey]] = defaultdict(set)
         self._parked_by_type: defaultdict[str, set[AgentKey]] = defaultdict(set)
         self._parked_for_reservation: set[ReservationKey] = set()
-        self._parked_for_host: set[MemoryKey] = set()
+        self._parked_for_host: set[MemoryKey | PressureKey] = set()
         self._entry_id: dict[str, int] = {}
         """ticket: id of its living entry, in the queue or parked"""
         self._woken: dict[str, ParkingKey] = {}
@@ -244,7 +245,7 @@ class Dispatcher:
                     self._parked_by_type[type_].add(key)
             elif isinstance(key, ReservationKey):
                 self._parked_for_reservation.add(key)
-            elif isinstance(key, MemoryKey):
+            elif isinstance(key, MemoryKey | PressureKey):
                 self._parked_for_host.add(key)
         heappush(heap, self._entry(ticket))
 
@@ -258,7 +259,7 @@ class Dispatcher:
                 self._parked_by_type[type_].discard(key)
         elif isinstance(key, ReservationKey):
             self._parked_for_reservation.discard(key)
-        elif isinstance(key, MemoryKey):
+        elif isinstance(key, MemoryKey | PressureKey):
             self._parked_for_host.discard(key)
 
     def _take_dirty(self) -> None:

@@ -15,6 +15,7 @@ from parexec_tui.core.schedule.blockers import (
     parallel_blocker,
     pick_agent,
     pinned_agent,
+    pressure_blocker,
 )
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.state.reruns import stale_by
@@ -50,6 +51,8 @@ def next_link(state: SessionState, ticket: TicketState, known: KnownOfAgents) ->
         return holder
     if state.memory is not None and memory_blocker(state, ticket) is not None:
         return Root("busy", name="memory")
+    if state.ladders and pressure_blocker(state, ticket) is not None:
+        return Root("busy", name="pressure")
     if obstacle(state, ticket):
         assert state.reservation is not None
         return state.tickets[state.reservation.ticket]

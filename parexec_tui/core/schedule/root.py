@@ -40,8 +40,8 @@ class Root(Struct, frozen=True):
     agent: str = ""
     """The agent that has the ticket; for `agent`, the agent that takes no ticket."""
     name: str = ""
-    """The agent type of `type`; the resource of `host` and `resource`; what `busy` is about: `agents`, `slots` or
-    `memory`; the service."""
+    """The agent type of `type`; the resource of `host` and `resource`; the service; what `busy` is about: `agents`,
+    `slots`, `memory` or `pressure` of the host."""
     how: str = ""
     """Of `session`: held, frozen, draining, stopping or rolling back. Of `agent`: held, quarantined or draining.
     Of `service`: its status, a `ServiceStatus`.

@@ -9,8 +9,12 @@ from collections.abc import Mapping
 from msgspec import structs
 
 from parexec_tui.core.state.memory import LEAST, NOTHING, Memory, MemoryNeed
+from parexec_tui.core.state.pressure import Ladder
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
+
+_HARDLY = 8
+"""A ticket that uses less memory than this part of what the host is pressed below, or of a CPU, hardly uses any."""
 
 
 def memory_need(state: SessionState, ticket: TicketState) -> MemoryNeed:
@@ -36,6 +40,21 @@ def memory_need(state: SessionState, ticket: TicketState) -> MemoryNeed:
 def needs_memory(state: SessionState) -> bool:
     """Whether it may be known of any ticket what it needs."""
     return state.claims_memory or bool(state.peaks or state.outgrown)
+
+
+def uses_more(state: SessionState, ticket: TicketState, ladder: Ladder) -> bool:
+    """Whether the ticket would use more of what the host is pressed for: unless it is known that it would hardly."""
+    match ladder.resource:
+        case "memory":
+            size = int(ticket.claims.uses.get("memory", 0)) or state.peaks.get(ticket.id)
+            return size is None or max(size, state.outgrown.get(ticket.id, 0)) > ladder.threshold / _HARDLY
+        case "cpu":
+            cpus = ticket.spec.uses.get("cpu")
+            return cpus is None or cpus > 1 / _HARDLY
+        case "disk":
+            return not ticket.spec.reads or bool(ticket.spec.all_writes)
+        case _:
+            return True
 
 
 def measured(state: SessionState, available: int, total: int, used: Mapping[str, int]) -> Memory:

@@ -18,6 +18,8 @@ class FreezeCause(NamedTuple):
     """Who froze it; empty where a rule did."""
     reason: str
     since: float
+    pressure: str = ""
+    """What the host was pressed for; empty: that is not why, or a person took it over."""
 
 
 class CheckClock:

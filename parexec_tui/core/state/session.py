@@ -23,6 +23,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.findings import Findings
 from parexec_tui.core.state.memory import Memory
+from parexec_tui.core.state.pressure import Ladder
 from parexec_tui.core.state.services import ServiceState, count_user
 from parexec_tui.core.state.status import (
     COUNTED,
@@ -234,6 +235,10 @@ class SessionState:
         """agent types: the median of that of the tickets that they can run"""
         self.outgrown: dict[str, int] = {}
         """ticket: the bytes that it used when it was stopped because the host had too little"""
+        self.ladders: dict[str, Ladder] = {}
+        """What the host is pressed for: the steps that were taken against it"""
+        self.lowered: int | None = None
+        """How many tickets may run at once because of that, if fewer than `parallel`."""
         self.pressed: dict[str, ev.HostPressed] = {}
         """resource: what the host is short of"""
         self.neighbours: tuple[ev.Neighbour, ...] = ()
@@ -455,6 +460,11 @@ class SessionState:
     def corrected(self, at: float) -> float:
         """A time of an earlier engine, moved to where the wall clock would have shown it if nobody had set it."""
         return at + sum(error for began, error in self.clock_errors if at < began)
+
+    @property
+    def slots(self) -> int:
+        """How many tickets may run at once now: as many as are wanted, or fewer because the host is pressed."""
+        return self.parallel if self.lowered is None else min(self.parallel, self.lowered)
 
     def max_agents(self, type_: str) -> int:
         """How many agents of a type there may be: without a limit, as many as tickets may run at once."""

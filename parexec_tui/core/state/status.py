@@ -88,10 +88,20 @@ def failure_kind(ticket: str, end: str, reason: str, error_line: str, *, is_allo
 _NUMBER = re.compile(r"[0-9]+")
 
 StopReason = Literal[
-    "timed out", "cancelled", "stopped", "reassigned", "flooding", "check", "silent", "service died", "service again"
+    "timed out",
+    "cancelled",
+    "stopped",
+    "reassigned",
+    "flooding",
+    "check",
+    "silent",
+    "pressure",
+    "service died",
+    "service again",
 ]
 """Why an attempt is ended on purpose. flooding: what it prints would fill the disk. check: a check of its plan
-failed. silent: it printed nothing for too long. service died: one that it uses, so it fails; service again: so it is
+failed. silent: it printed nothing for too long. pressure: the host is
+pressed, and it waits again. service died: one that it uses, so it fails; service again: so it is
 run again."""
 
 

@@ -154,6 +154,11 @@ class TicketState:
         return self.attempt is not None and self.attempt.freeze is not None
 
     @property
+    def is_frozen_by_pressure(self) -> bool:
+        """Whether that is because the host is pressed, so that it goes on by itself."""
+        return self.attempt is not None and self.attempt.freeze is not None and bool(self.attempt.freeze.pressure)
+
+    @property
     def is_check_frozen(self) -> bool:
         """Whether its `skip_if` stands still."""
         return self.check_clock is not None and self.check_clock.freeze is not None

@@ -382,6 +382,25 @@ class NeighbourFact(Struct, frozen=True):
     """What both claim, in words."""
 
 
+class PressureFact(Struct, frozen=True):
+    """What the host is pressed for, and what was done against it."""
+
+    resource: str
+    """memory, disk, io or cpu."""
+    step: str
+    """The highest step that was taken and not taken back: warn, hold, fewer, freeze or requeue."""
+    since: float
+    """Seconds since the epoch, of the first step."""
+    text: str
+    """The figure and the threshold at the last step, in words."""
+    done: str = ""
+    """What is not as without pressure, in words."""
+    parallel: int | None = None
+    """How many tickets may run at once for it; null: as many as without it."""
+    tickets: list[str] = []
+    """Those that were frozen or stopped for it, the newest last."""
+
+
 class StatusReport(Struct, frozen=True):
     """The facts of the question `status`, and what `parexec status --json` prints."""
 
@@ -437,3 +456,5 @@ class StatusReport(Struct, frozen=True):
     bottlenecks: list[str] = []
     """The limits that hold the session up, worst first, and what one more of each would save. At most 3, and none
     while more than 1,000 tickets are left: `parexec bottlenecks` has all."""
+    pressure: list[PressureFact] = []
+    """What the host is pressed for."""

@@ -467,6 +467,12 @@ class HostMeasured(Struct, frozen=True, gc=False):
     memory_total: int
     used: dict[str, int] = {}
     """{live ticket: bytes that its processes used when they were looked at last}"""
+    disk_free: int | None = None
+    """Bytes that are free on the disk of the session that has least; None: not known."""
+    io: float | None = None
+    """Share of the last 10 seconds in which somebody waited for a disk (PSI); None: the kernel does not tell."""
+    load: float | None = None
+    """The load of the last minute."""
 
 
 class IdleElapsed(Struct, frozen=True, gc=False):

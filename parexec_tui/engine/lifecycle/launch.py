@@ -16,6 +16,7 @@ from contextlib import suppress
 from datetime import datetime
 
 import msgspec
+from msgspec import structs
 
 from parexec_tui.client.sockets import own_signature
 from parexec_tui.core.plan.model import Plan
@@ -30,6 +31,7 @@ from parexec_tui.registry.errors import SessionOwned
 from parexec_tui.registry.lock import SessionLock
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.sessions import ENDED
+from parexec_tui.settings import SettingsError, read_settings
 
 READY_WITHIN = 60.0
 """Seconds that an engine has to say that it is ready; a plan of 100,000 tickets takes a few."""
@@ -41,6 +43,13 @@ _TAIL = 20
 """Lines of engine.log that are shown when the engine is not ready in time."""
 
 _SCOPE = ("systemd-run", "--user", "--scope", "--quiet", "--collect", "--property=Delegate=yes")
+
+
+def with_settings(plan: Plan) -> Plan:
+    """The plan, with what the settings of the person say about pressure; those that cannot be read say nothing."""
+    with suppress(SettingsError):  # the engine says so when it reads the hooks
+        return structs.replace(plan, own_pressure=read_settings().pressure)
+    return plan
 
 
 def new_session(plan: Plan, *, force: bool = False) -> str:
@@ -83,6 +92,7 @@ def start_detached(
     Raises NeighboursLive, EngineFailedError, RegistryError, OSError.
     """
     prefix = _scope() if scope else ()
+    plan = with_settings(plan)
     with StartLock():
         neighbours = admit(plan, beside=beside, warn=warn)
         session = new_session(plan, force=force)

@@ -107,7 +107,7 @@ class HostMeter:
             at=wall,
             cpu=_share(sum(busy), sum(whole)),
             per_cpu=tuple(map(_share, busy, whole)),
-            load=_load(),
+            load=load_average(),
             memory_used=memory.total - memory.available,
             memory_total=memory.total,
             swap_used=swap.used,
@@ -133,12 +133,18 @@ class HostMeter:
         return sample
 
     def _pressure(self) -> dict[str, float]:
-        found = {}
-        for name in ("cpu", "memory", "io"):
-            with suppress(OSError):  # the kernel was built or started without
-                words = (self._proc / "pressure" / name).read_text(encoding="ascii").split()
-                found[name] = round(float(words[1].removeprefix("avg10=")) / 100, 4)
-        return found
+        found = {name: stall(self._proc, name) for name in ("cpu", "memory", "io")}
+        return {name: share for name, share in found.items() if share is not None}
+
+
+def stall(proc: Path, name: str) -> float | None:
+    """Share of the last 10 s in which somebody waited for `cpu`, `memory` or `io`; None: the kernel was built or
+    started without."""
+    try:
+        words = (proc / "pressure" / name).read_text(encoding="ascii").split()
+    except OSError:
+        return None
+    return round(float(words[1].removeprefix("avg10=")) / 100, 4)
 
 
 def _rate(counted: float, before: float, seconds: float) -> float:
@@ -157,7 +163,7 @@ def _share(busy: float, whole: float) -> float:
     return round(min(1.0, busy / whole), 4) if whole > 0 else 0.0
 
 
-def _load() -> tuple[float, float, float]:
+def load_average() -> tuple[float, float, float]:
     try:
         return os.getloadavg()
     except OSError:

@@ -6,13 +6,17 @@ its budget lets it.
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import trio
+from msgspec import structs
 
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.protocol import DiskSample
 from parexec_tui.engine.measure.cgroup import Cgroup
+from parexec_tui.engine.measure.host_meter import load_average, stall
 from parexec_tui.engine.threads import in_thread
 
 EVERY = 1.0
@@ -31,23 +35,40 @@ class PressureWatch:
         used: Callable[[], Mapping[tuple[str, int], int]],
         submit: Callable[[Sequence[rq.AnyReport]], None],
         cgroup: Cgroup | None = None,
+        *,
+        disks: Callable[[], Sequence[DiskSample]] = tuple,
+        proc: Path = Path("/proc"),
     ) -> None:
-        """`used`: {(ticket, attempt): bytes that its processes used when they were looked at last}."""
+        """`used`: {(ticket, attempt): bytes that its processes used when they were looked at last}; `disks`: those
+        of the session, as they were measured last."""
         self._state = state
         self._used = used
         self._submit = submit
         self._cgroup = cgroup or Cgroup.own()
+        self._disks = disks
+        self._proc = proc
         self._limit = trio.CapacityLimiter(1)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Look again and again, until cancelled. Has started after the first look."""
         while True:
             with trio.move_on_after(_GIVE_UP), suppress(OSError):
-                available, total = await in_thread(self.memory, may_hang=True, limiter=self._limit)
-                self._submit([rq.HostMeasured(available, total, self._used_by_live())])
+                found = await in_thread(self.look, may_hang=True, limiter=self._limit)
+                self._submit([structs.replace(found, used=self._used_by_live())])
             task_status.started()
             task_status = trio.TASK_STATUS_IGNORED
             await trio.sleep(EVERY)
+
+    def look(self) -> rq.HostMeasured:
+        """What the host has now, without what attempts use of it. Raises OSError."""
+        available, total = self.memory()
+        return rq.HostMeasured(
+            available,
+            total,
+            disk_free=min((each.free for each in self._disks()), default=None),
+            io=stall(self._proc, "io"),
+            load=load_average()[0],
+        )
 
     def memory(self) -> tuple[int, int]:
         """(bytes that are available, bytes in all), of the host or of the cgroup, whichever has less. Raises

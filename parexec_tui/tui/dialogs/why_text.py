@@ -235,7 +235,7 @@ class _Why:
                 return self._agents()
             case "status" | "session" | "host" | "held" | "approval" | "backoff" | "asked" | "parallel" | "service":
                 return iter(())
-            case "barrier" | "finally" | "memory":
+            case "barrier" | "finally" | "memory" | "pressure":
                 return iter(())
 
     def _needs(self) -> Iterator[str]:
@@ -327,6 +327,8 @@ class _Why:
                 return f"{key} cancels {blocker.holder}; else it goes on when that is done"
             case "resource":
                 return f"{self._key('edit')} changes what it uses; else it goes on when enough is free"
+            case "pressure":
+                return "it goes on by itself when that is over, or when nothing else runs"
             case "memory":
                 return "it goes on when enough is available, or when nothing else runs"
             case "reservation":

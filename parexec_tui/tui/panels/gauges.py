@@ -74,7 +74,11 @@ class GaugesPanel(Panel):
             self.cores = sample.per_cpu
         else:
             self.gauges, self.cores = [], ()
-        self.gauges += [*measures.short_gauges(state, sample), measures.slots(state, waiting)]
+        self.gauges += [
+            *measures.pressure_gauges(state),
+            *measures.short_gauges(state, sample),
+            measures.slots(state, waiting),
+        ]
         self.gauges += measures.resource_gauges(state, waiting)
         if sample is not None:
             self.gauges += measures.busy_gauges(sample)

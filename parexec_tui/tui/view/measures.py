@@ -85,6 +85,13 @@ def short_gauges(state: SessionState, sample: HostSample | None) -> Iterator[Gau
             yield Gauge(_DISKS.get(pressed.resource, pressed.resource), "short", is_short=True)
 
 
+def pressure_gauges(state: SessionState) -> Iterator[Gauge]:
+    """What the host is pressed for, with the highest step that was taken against it."""
+    for ladder in state.ladders.values():
+        tickets = f"{len(ladder.tickets)} tickets" if len(ladder.tickets) > 1 else "".join(ladder.tickets)
+        yield Gauge(f"low {ladder.resource}", ladder.rung, holds=tickets or "pressed", is_pressing=True)
+
+
 def busy_gauges(sample: HostSample) -> Iterator[Gauge]:
     """The other measures of the host: how busy it is, and what waits for it."""
     yield Gauge("disk i/o", _rates("r", sample.disk_read, "w", sample.disk_write), read=_io)
@@ -149,7 +156,7 @@ def _rates(one: str, into: float, other: str, out: float) -> str:
 
 def slots(state: SessionState, waiting: Waiting) -> Gauge:
     """How many tickets have an attempt, and how many may: what is frozen or is being stopped keeps its place."""
-    running, limit = len(state.live), state.parallel
+    running, limit = len(state.live), state.slots
     holds = _waits(waiting.ready) if running >= limit else ""
     return Gauge("at once", f"{running} of {limit}", _share(running, limit), holds=holds)
 

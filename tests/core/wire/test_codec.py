@@ -318,6 +318,14 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         reason="at 64MiB of 64MiB",
         raised=2.5,
     ),
+    ev.PressureRaised(
+        at=8.0, resource="memory", step="requeue", text="90MiB available", value=90.0, threshold=100.0, ticket="T1",
+        attempt=2, parallel=3, memory=4096,
+    ),
+    ev.PressureEased(
+        at=9.0, resource="disk", step="freeze", text="9GiB free", value=9.0, threshold=2.0, ticket="T1", attempt=2,
+    ),
+    ev.AttemptFrozen(at=9.0, ticket="T1", attempt=2, reason="the host is pressed", pressure="memory"),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -9,6 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.protocol import DiskSample
 from parexec_tui.engine.measure.cgroup import Cgroup
 from parexec_tui.engine.measure.pressure_watch import PressureWatch
 from tests.core.sessions import Session, plan
@@ -57,14 +58,18 @@ async def test_the_host_is_told_every_second_with_what_the_live_attempts_use(
 
     used = {("A", 1): 7 * MIB, ("B", 9): MIB, ("gone", 1): MIB}
     group = Cgroup(write(tmp_path, memory__max=64 * MIB, memory__current=40 * MIB))
-    watch = PressureWatch(session.state, lambda: used, submit, group)
+    disks = [DiskSample("disk of the workdir", "/w", 9 * MIB, 10 * MIB), DiskSample("other", "/o", 3 * MIB, 10 * MIB)]
+    write(tmp_path / "pressure", io="some avg10=12.50 avg60=9.00 avg300=1.00 total=5")
+    watch = PressureWatch(session.state, lambda: used, submit, group, disks=lambda: disks, proc=tmp_path)
     async with trio.open_nursery() as nursery:
         await nursery.start(watch.run)
         assert len(told) == 1, "before it has started"
         await trio.sleep(3.5)
         nursery.cancel_scope.cancel()
     assert len(told) == 4
-    assert told[0] == rq.HostMeasured(24 * MIB, 64 * MIB, {"A": 7 * MIB})
+    assert isinstance(first := told[0], rq.HostMeasured)
+    assert first.load is not None
+    assert first == rq.HostMeasured(24 * MIB, 64 * MIB, {"A": 7 * MIB}, 3 * MIB, 0.125, first.load)
     free = PressureWatch(session.state, dict, submit, Cgroup(tmp_path / "none"))
     available, total = free.memory()
     assert 0 < available <= total == psutil.virtual_memory().total

@@ -15,6 +15,7 @@ from msgspec import Struct, structs
 
 from parexec_tui.core.plan.gates import Group
 from parexec_tui.core.plan.model import AgentType, Hooks, Host, Plan, PlanDocument, PlanSettings, Resources, Ticket
+from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.reading.faults import Fault, Hints, Path
 from parexec_tui.core.plan.reading.fields import convert, decode, kind, read_fields, read_resources
 from parexec_tui.core.plan.reading.positions import Format, repeated_keys
@@ -57,6 +58,7 @@ def read_plan(text: str, *, source: str, folder: str, format: Format, host: Host
         groups=draft.groups,
         services=draft.services,
         hooks=draft.hooks,
+        pressure=draft.pressure,
         workdir=draft.workdir,
         source=source,
     )
@@ -79,7 +81,7 @@ def read_fragment(
     draft, faults = _draft(document, plan.workdir)
     faults += [
         Fault((table,), "a fragment has tickets and defaults only", "edit the plan file, then reload it")
-        for table in ("plan", "agents", "resources", "services", "groups", "group", "hooks")
+        for table in ("plan", "agents", "resources", "services", "groups", "group", "hooks", "pressure")
         if table in document
     ]
     faults += [
@@ -223,6 +225,7 @@ def _draft(document: dict[str, Any], folder: str) -> tuple[Draft, list[Fault]]:
         groups={**parts.groups, **parts.group},
         services=parts.services,
         hooks=parts.hooks,
+        pressure=parts.pressure,
         tickets=parts.tickets,
         workdir=posixpath.normpath(posixpath.join(folder, parts.plan.workdir)),
         doubtful=frozenset(fault.path[:2] for fault in faults),
@@ -291,6 +294,8 @@ def _read_by_key(document: dict[str, Any]) -> tuple[PlanDocument, list[Fault]]:
     faults += found
     hooks, found = read_fields(Hooks, document.get("hooks", {}), ("hooks",))
     faults += found
+    pressure, found = read_fields(Pressure, document.get("pressure", {}), ("pressure",))
+    faults += found
     tickets, found = _read_tables(Ticket, document.get("tickets", {}), ("tickets",))
     faults += found
     parts = PlanDocument(
@@ -302,13 +307,25 @@ def _read_by_key(document: dict[str, Any]) -> tuple[PlanDocument, list[Fault]]:
         group={name: convert(Group, table) for name, table in group.items()},
         services={name: convert(Service, table) for name, table in services.items()},
         hooks=convert(Hooks, hooks),
+        pressure=convert(Pressure, pressure),
         tickets={id_: convert(Ticket, table) for id_, table in _merged(defaults, tickets).items()},
     )
     return parts, faults
 
 
 def _top_level_faults(document: dict[str, Any]) -> Iterator[Fault]:
-    tables = ("plan", "defaults", "resources", "agents", "services", "groups", "group", "hooks", "tickets")
+    tables = (
+        "plan",
+        "defaults",
+        "resources",
+        "agents",
+        "services",
+        "groups",
+        "group",
+        "hooks",
+        "pressure",
+        "tickets",
+    )
     hints = Hints(tables)
     unknown = [key for key in document if key not in (*tables, "$schema")]
     for key in unknown:

@@ -44,6 +44,7 @@ from parexec_tui.core.plan.model import (
 )
 from parexec_tui.core.plan.outputs import pattern_of
 from parexec_tui.core.plan.patterns import parse_pattern
+from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.progress import OFF, progress_regex
 from parexec_tui.core.plan.reading.faults import Fault, Hints, Path, listed
 from parexec_tui.core.plan.requirements import Requires, parse_command
@@ -82,6 +83,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     groups: dict[str, Group] = {}
     services: dict[str, Service] = {}
     hooks: Hooks = Hooks()
+    pressure: Pressure = Pressure()
     doubtful: frozenset[Path] = frozenset()
     """The tables, such as `("agents", "builder")`, in which something is wrong: nothing is concluded from them."""
 

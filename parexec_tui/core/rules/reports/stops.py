@@ -46,7 +46,7 @@ def _ended_for(
             ]
         case "service died":
             return failed(state, ticket, report, End.failed, ticket.live_attempt.reason, now)
-        case "service again":
+        case "pressure" | "service again":
             why = ticket.live_attempt.reason
             return [attempt_ended(ticket, report, End.stopped, Status.waiting, now, reason=why)]
         case "check":

@@ -17,6 +17,7 @@ from parexec_tui.core.rules.answers import (
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.state.transitions import FREEZABLE, FREEZABLE_SERVICE
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
@@ -28,7 +29,7 @@ def freeze(state: SessionState, asked: rq.Freeze, now: float) -> Decision:
     events: list[ev.AnyEvent] = [
         ev.AttemptFrozen(at=now, ticket=ticket.id, attempt=ticket.attempts, by=asked.by)
         for ticket in live_in_scope(state, asked)
-        if ticket.status in FREEZABLE and not ticket.is_frozen
+        if ticket.status in FREEZABLE and not _stays_frozen(ticket)
     ]
     events += [
         ev.CheckFrozen(at=now, ticket=ticket.id, by=asked.by)
@@ -43,6 +44,11 @@ def freeze(state: SessionState, asked: rq.Freeze, now: float) -> Decision:
     if asked.is_session and state.held is None:
         events.insert(0, ev.SessionHeld(at=now, reason=ev.FREEZE_REASON, by=asked.by, freeze=True))
     return events
+
+
+def _stays_frozen(ticket: TicketState) -> bool:
+    """Whether it is frozen, and not only until the host is not pressed any more."""
+    return ticket.is_frozen and not ticket.is_frozen_by_pressure
 
 
 def refused_freezes(state: SessionState, asked: rq.Freeze) -> Iterator[Refused]:

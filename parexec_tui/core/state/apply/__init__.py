@@ -34,7 +34,13 @@ from parexec_tui.core.state.apply.attempts import (
     on_step_started,
     on_strays_ended,
 )
-from parexec_tui.core.state.apply.pressure import on_memory_measured, on_peaks_learned, on_started_anyway
+from parexec_tui.core.state.apply.pressure import (
+    on_memory_measured,
+    on_peaks_learned,
+    on_pressure_eased,
+    on_pressure_raised,
+    on_started_anyway,
+)
 from parexec_tui.core.state.apply.rollback import (
     on_rollback_asked,
     on_rollback_ended,
@@ -127,6 +133,8 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.MemoryMeasured: on_memory_measured,
     ev.PeaksLearned: on_peaks_learned,
     ev.StartedAnyway: on_started_anyway,
+    ev.PressureRaised: on_pressure_raised,
+    ev.PressureEased: on_pressure_eased,
     ev.SessionHeld: on_session_held,
     ev.SessionReleased: on_session_released,
     ev.SessionDraining: on_session_draining,

@@ -125,13 +125,23 @@ def on_check_held(state: SessionState, event: ev.CheckHeld) -> None:
 
 
 def on_attempt_frozen(state: SessionState, event: ev.AttemptFrozen) -> None:
+    if event.by and (before := pressure_freeze(state, event)) is not None:  # a person takes it over
+        state.tickets[event.ticket].live_attempt.freeze = before._replace(by=event.by, reason="", pressure="")
+        return
     ticket = freezable_ticket(state, event, is_frozen=False)
-    ticket.live_attempt.freeze = FreezeCause(event.by, event.reason, event.at)
+    ticket.live_attempt.freeze = FreezeCause(event.by, event.reason, event.at, event.pressure)
     state.frozen[ticket.id] = ticket
     if (agent := agent_with(state, ticket)) is not None:
         agent.is_frozen = True
     note_stall(state, ticket)
     doubt_reservation(state)
+
+
+def pressure_freeze(state: SessionState, event: ev.AttemptFrozen) -> FreezeCause | None:
+    """Why the attempt of an event stands still, if that is because the host is pressed."""
+    ticket = state.frozen.get(event.ticket)
+    freeze = ticket.live_attempt.freeze if ticket is not None and ticket.attempts == event.attempt else None
+    return freeze if freeze is not None and freeze.pressure else None
 
 
 def on_attempt_thawed(state: SessionState, event: ev.AttemptThawed) -> None:
@@ -170,6 +180,8 @@ def on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
     state.retried += event.then is Status.backoff
     _leave_agent(state, ticket, attempt, event)
     count_memory_of_end(state, ticket)
+    if state.ladders and state.dirty is not None:
+        state.dirty.host = True  # what does not start beside others may start alone
     if event.then is not Status.approval:
         give_back_claims(state, ticket)
     if event.raised:

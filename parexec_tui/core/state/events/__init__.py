@@ -33,7 +33,13 @@ from parexec_tui.core.state.events.attempts import (
     StraysEnded,
 )
 from parexec_tui.core.state.events.event import Event as Event
-from parexec_tui.core.state.events.pressure import MemoryMeasured, PeaksLearned, StartedAnyway
+from parexec_tui.core.state.events.pressure import (
+    MemoryMeasured,
+    PeaksLearned,
+    PressureEased,
+    PressureRaised,
+    StartedAnyway,
+)
 from parexec_tui.core.state.events.rollback import (
     RollbackAsked,
     RollbackEnded,
@@ -124,6 +130,8 @@ AnyEvent = (
     | MemoryMeasured
     | PeaksLearned
     | StartedAnyway
+    | PressureRaised
+    | PressureEased
     | SessionHeld
     | SessionReleased
     | SessionDraining

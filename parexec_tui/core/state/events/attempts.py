@@ -91,6 +91,8 @@ class AttemptFrozen(Event, frozen=True, tag="attempt_frozen"):
     attempt: int
     by: str = ""
     reason: str = ""
+    pressure: str = ""
+    """Because the host is pressed for this: it is thawed when that is over, unless a person froze it meanwhile."""
 
 
 class AttemptThawed(Event, frozen=True, tag="attempt_thawed"):

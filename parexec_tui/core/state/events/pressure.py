@@ -2,6 +2,7 @@
 
 from msgspec import field
 
+from parexec_tui.core.plan.pressure import Rung
 from parexec_tui.core.state.events.event import Event
 
 
@@ -31,3 +32,29 @@ class StartedAnyway(Event, frozen=True, tag="started_anyway"):
     needs: int
     """Bytes."""
     available: int
+
+
+class _PressureStep(Event, frozen=True, kw_only=True):
+    resource: str
+    """memory, disk, io or cpu."""
+    step: Rung
+    text: str
+    """The figure and the threshold, in words."""
+    value: float
+    threshold: float
+    ticket: str = ""
+    """Of `freeze` and `requeue`: which one, and its attempt."""
+    attempt: int = 0
+
+
+class PressureRaised(_PressureStep, frozen=True, kw_only=True, tag="pressure_raised"):
+    """The host is pressed: one more step of the ladder is taken against it."""
+
+    parallel: int | None = None
+    """Of `fewer`: how many tickets may run at once."""
+    memory: int = 0
+    """Of `requeue`: bytes that it used; it starts again only if so much is available."""
+
+
+class PressureEased(_PressureStep, frozen=True, kw_only=True, tag="pressure_eased"):
+    """A step is taken back: the host is not pressed so much any more, or nothing but what was frozen is left."""
