@@ -290,7 +290,7 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         Meta(
             min_length=1,
             description="The failures that are tried again: exit codes, `signal 9`, and the words failed, timed out, "
-            "out of memory, could not start, lost, outputs, gate and signal; absent: all.",
+            "out of memory, could not start, lost, outputs, gate, check, service and signal; absent: all.",
         ),
     ] = ()
     retry_uses: Annotated[

@@ -53,9 +53,11 @@ def shown_retries(retries: int | Budgets) -> str:
 
 FAILED, TIMED_OUT, COULD_NOT_START, LOST = "failed", "timed out", "could not start", "lost"
 OUT_OF_MEMORY = "out of memory"
-OUTPUTS, GATE, SIGNAL = "outputs", "gate", "signal"
+OUTPUTS, GATE, CHECK, SERVICE, SIGNAL = "outputs", "gate", "check", "service", "signal"
 
-FAILURE_WORDS: Final = (FAILED, TIMED_OUT, OUT_OF_MEMORY, COULD_NOT_START, LOST, OUTPUTS, GATE, SIGNAL)
+FAILURE_WORDS: Final = (
+    FAILED, TIMED_OUT, OUT_OF_MEMORY, COULD_NOT_START, LOST, OUTPUTS, GATE, CHECK, SERVICE, SIGNAL
+)  # fmt: skip
 """The words that `retry_on` knows, beside exit codes and `signal N`."""
 
 _signal_number = re.compile(rf"{SIGNAL} ([1-9][0-9]?)").fullmatch

@@ -121,6 +121,8 @@ def is_dim(context: ActionContext, action: TableAction) -> bool:
 
 def label(context: ActionContext, action: TableAction) -> str:
     """What the key of an action would do now, in a word or two. Of more marks than are checked, both of its ways."""
+    if context.view.state is not None and action.of_service and _targets(context, 1).service:
+        return action.of_service
     if not action.back or context.view.state is None:
         return action.label
     match action.handler:

@@ -184,7 +184,7 @@ ACTIONS: tuple[TableAction, ...] = (
     ),
     Action(
         "retry", ("r",), "retry", "run again what is over",
-        STEERING, Ask(steering.retry), footer=85, restarts=True,
+        STEERING, Ask(steering.retry), footer=85, restarts=True, of_service="restart",
     ),
     Action(
         "retry-form", ("R",), "retry…", "run again with changes, or with what depends on it",

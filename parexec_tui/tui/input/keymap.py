@@ -32,6 +32,8 @@ class Action(NamedTuple, Generic[Handler]):
     """A finished session can be asked for it too: a new engine is started then."""
     back: str = ""
     """The label while it goes the other way: `release` of a key that holds. Empty: it has one way."""
+    of_service: str = ""
+    """The label where it is about a service. Empty: it is the same."""
 
     def is_for(self, panel: str) -> bool:
         """Whether its keys work in this panel."""

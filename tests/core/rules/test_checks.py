@@ -68,6 +68,13 @@ def test_a_check_that_stops_fails_the_ticket_and_uses_its_retries() -> None:
     assert (made["T"].end, made["T"].reason) == (End.failed, "check memory: it uses 2GiB, more than 1GiB")
 
 
+def test_the_line_that_a_check_found_is_said_once() -> None:
+    made = session(RunningCheck(name="nan", forbid="nan", then="stop"))
+    found_by(made, "it printed loss nan")
+    made.tell(rq.ProcessEnded("T", 1, signal=15, error_line="loss nan"))
+    assert (made["T"].reason, made["T"].error_line) == ("check nan: it printed loss nan", "")
+
+
 def test_what_is_found_too_late_says_nothing() -> None:
     made = session(RunningCheck(name="quiet", forbid="Traceback", then="stop"), text="gates=lint")
     made.succeed("T")

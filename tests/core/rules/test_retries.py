@@ -6,18 +6,25 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from parexec_tui.core.plan.checks import RunningCheck
 from parexec_tui.core.plan.retries import Budgets
+from parexec_tui.core.plan.services import Service
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.process_key import LAST_LOOK
 from parexec_tui.core.state.status import End
+from parexec_tui.core.wire import requests as rq
 from tests.core.sessions import Session, plan
 
 
 def session(text: str = "", **fields: Any) -> Session:
     """A session whose ticket T has these fields and runs; D needs it."""
-    written = plan(f"T: retry_delay=1s {text}\nD: T")
+    written = plan(f"T: retry_delay=1s {text}\nD: T", services=fields.pop("services", {}))
     written.tickets["T"] = structs.replace(written.tickets["T"], **fields)
     found = Session(written)
     found.dispatch()
+    if written.tickets["T"].uses_service:
+        found.service_is_up("db")
+        found.dispatch()
     return found
 
 
@@ -103,6 +110,21 @@ def missing_output(found: Session) -> None:
     found.wrote("T", "output missing: a")
 
 
+def checked(found: Session) -> None:
+    found.tell(rq.CheckMade("T", found["T"].attempts, number=0, problem="it printed nan"))
+    found.tell(rq.ProcessEnded("T", found["T"].attempts, signal=15))
+
+
+def checked_at_the_end(found: Session) -> None:
+    found.succeed("T")
+    found.tell(rq.OutputSearched("T", found["T"].attempts, ((0, "it printed nan"),), step=LAST_LOOK))
+
+
+def lost_its_service(found: Session) -> None:
+    found.service_ended("db", code=3)
+    found.tell(rq.ProcessEnded("T", found["T"].attempts, signal=15))
+
+
 def gate(end: End_) -> End_:
     def pass_to_the_gate(found: Session) -> None:
         found.succeed("T")
@@ -135,6 +157,17 @@ def gate(end: End_) -> End_:
         ("gate", gate(timed_out), True),
         ("gate", gate(lost), False),
         ("gate", exits(1), False),
+        ("check", checked, True),
+        ("failed", checked, True),
+        ("signal", checked, False),
+        (143, checked, False),
+        ("check", checked_at_the_end, True),
+        ("check", exits(1), False),
+        ("service", lost_its_service, True),
+        ("failed", lost_its_service, True),
+        ("lost", lost_its_service, False),
+        ("signal", lost_its_service, False),
+        ("service", exits(1), False),
         ("signal", killed(9), True),
         ("signal", timed_out, False),
         ("signal 9", killed(9), True),
@@ -147,7 +180,13 @@ def gate(end: End_) -> End_:
     ],
 )
 def test_retry_on_names_the_failures_that_are_tried_again(named: str | int, end: End_, is_retried: bool) -> None:
-    found = session("gates=lint outputs=a timeout=5s retries=1", retry_on=("no such word", named))
+    uses: dict[str, Any] = {}
+    if end in (checked, checked_at_the_end):
+        uses["checks"] = (RunningCheck(forbid="nan", then="stop"),)
+    if end is lost_its_service:
+        uses["uses_service"] = ("db",)
+    text = "gates=lint outputs=a timeout=5s retries=1"
+    found = session(text, retry_on=("no such word", named), services={"db": Service(run="db")}, **uses)
     end(found)
     assert found.status("T") == ("backoff" if is_retried else "failed")
 

@@ -1,5 +1,6 @@
 """The table of agents: what stands in it at each width, and what its keys are about."""
 
+import re
 from typing import cast
 
 import pytest
@@ -398,3 +399,33 @@ async def test_why_of_a_service_tells_of_it_and_of_no_ticket() -> None:
             cast(AgentsPanel, ui.panel).go_to_service(name)
             await ui.press("w")
             assert ui.said == said
+
+
+@pytest.mark.asyncio
+async def test_the_footer_says_restart_on_a_service_dim_where_that_would_be_refused() -> None:
+    session = serving()
+    session.succeed("A")
+    session.dispatch()
+    session.succeed("D")
+    async with run_app("agents", played=session) as ui:
+        panel, retry = cast(AgentsPanel, ui.panel), ui.main.keymap.of("retry")
+        for name, dim in (("bad", False), ("db", True)):  # nobody is left that uses db
+            panel.go_to_service(name)
+            await ui.until(lambda: "r restart" in ui.footer(), "it is about the service")
+            assert ui.main.is_dim(retry) is dim
+
+
+@pytest.mark.asyncio
+async def test_at_80_columns_the_banner_names_the_key_that_helps_a_failed_service() -> None:
+    service = Service(run="bad", restart="never")
+    session = Session(plan("A:\nB: uses_service=database\nC: uses_service=database", services={"database": service}))
+    session.dispatch()
+    key = session.service("database").key
+    line = "cannot read the configuration of the database server"
+    session.tell(rq.ProcessEnded(key.ticket, key.attempt, code=3, error_line=line))
+    async with run_app(played=session, size=(80, 24)) as ui:
+        assert re.search(r"service database failed: exit 3: cannot read \S.* b goes to ", ui.line("service database"))
+        await ui.press("b")
+        assert re.search(
+            r"service database failed: exit 3: cannot read \S.* r restarts ", ui.line("service database")
+        )

@@ -516,7 +516,7 @@ def _failures_are_known(draft: Draft) -> Iterator[Fault]:
         for index, named in enumerate(ticket.retry_on):
             path = draft.place(id_, "retry_on", index)
             if problem := problem_of_failure(named):
-                known = f"an exit code, `signal 9`, or one of {listed(FAILURE_WORDS)}"
+                known = f"an exit code, `signal 9`, or one of {listed(FAILURE_WORDS, len(FAILURE_WORDS))}"
                 yield Fault(path, problem, (isinstance(named, str) and hints.of(named)) or known)
             elif named in ticket.expect_codes:
                 yield Fault(path, f"exit code {named} counts as success", "leave it out here, or in `expect_codes`")

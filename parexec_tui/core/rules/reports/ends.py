@@ -93,6 +93,8 @@ def attempt_ended(
     """The end of the current attempt, with the facts that its process reported."""
     attempt, facts = ticket.live_attempt, facts_of(report)
     tells_why = end in FAILURES and not more.get("host_at_fault")
+    if facts.error_line and more.get("reason", "").endswith(f" {facts.error_line}"):  # a check has found it
+        tells_why = False
     return ev.AttemptEnded(
         at=now,
         ticket=ticket.id,

@@ -1,5 +1,7 @@
 """An attempt failed: another try if its ticket has retries left, else what the failure means."""
 
+from collections.abc import Mapping
+from typing import Final
 from zlib import crc32
 
 from parexec_tui.core.plan import retries
@@ -11,12 +13,16 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import LAST_LOOK, OUTPUTS, RUN
 from parexec_tui.core.state.raised import more_memory
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.status import End, Status, StopReason
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
 MAX_DOUBLINGS = 20
 """The most times that a retry delay is doubled: nobody waits a million times the delay."""
+
+
+_STOPPED: Final[Mapping[StopReason, str]] = {"check": retries.CHECK, "service died": retries.SERVICE}
+"""What `retry_on` calls that which a ticket was ended for."""
 
 
 def failed(
@@ -36,14 +42,16 @@ def failed(
 
 def _is_retried(ticket: TicketState, report: StepReport, end: End) -> bool:
     """Whether `retry_on` of the ticket names the failure."""
-    step = ticket.live_attempt.step
+    step, stopped = ticket.live_attempt.step, ticket.live_attempt.stop_reason
+    if stopped is not None and end is End.failed:
+        named = (end, _STOPPED[stopped]) if stopped in _STOPPED else (end,)
+        return is_named(ticket.spec.retry_on, named, None, None)  # we ended it: its signal says nothing
     if step == RUN:
-        # A command that took too long was ended by us: its signal says nothing.
         ended = report if isinstance(report, rq.ProcessEnded) and end is not End.timed_out else None
         code, signal = (ended.code, ended.signal) if ended is not None else (None, None)
         return is_named(ticket.spec.retry_on, (end,), code, signal)
     if step == LAST_LOOK:
-        return is_named(ticket.spec.retry_on, (end,), None, None)
+        return is_named(ticket.spec.retry_on, (end, retries.CHECK), None, None)
     if step == OUTPUTS:
         return is_named(ticket.spec.retry_on, (retries.OUTPUTS,), None, None)
     words = (end,) if end is End.lost else (retries.GATE,) if end is End.failed else (retries.GATE, end)
