@@ -97,6 +97,11 @@ class SessionFolder(Struct, frozen=True):
         """What the files of a ticket were before an attempt; a folder."""
         return self.snapshots / stem_of(ProcessKey(ticket, attempt))
 
+    @property
+    def worktrees(self) -> Path:
+        """The folder of the worktrees in which tickets work."""
+        return self.path / "worktrees"
+
     def recorded(self) -> Iterator[ProcessKey]:
         """The processes that have a log or a record here; one that has both comes twice. Raises OSError.
 

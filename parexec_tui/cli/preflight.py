@@ -25,6 +25,7 @@ from parexec_tui.core.plan.requirements import Requirements, Requires, parse_com
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.engine.backends.local.cookie import inherited
 from parexec_tui.engine.backends.local.requirements import Checker, Unmet
+from parexec_tui.engine.backends.local.worktrees.looking import has_submodules, missing
 from parexec_tui.paths import state_home
 from parexec_tui.text.words import groups, tickets
 
@@ -122,6 +123,9 @@ def unmet(plan: Plan, *, only_looks: bool = False) -> Iterator[Fault]:
     yield from look.faults(("plan",), plan.settings, {}, plan.workdir, may_come=False)
     for name, agent in plan.agents.items():
         yield from look.faults(("agents", name), agent, agent.env, _folder(plan, agent.cwd))
+        if agent.isolation == "worktree":
+            for lack in missing(plan.workdir, agent):
+                yield Fault(("agents", name, lack.key), lack.problem, lack.remedy)
     for id_, ticket in plan.tickets.items():
         if ticket.requires_commands or ticket.requires_files or ticket.requires_env:
             for name in eligible_types(plan.agents, ticket):
@@ -180,6 +184,8 @@ def _agents(plan: Plan) -> Iterator[str]:
         if "{" not in program and not _exists(program, folder, agent.env):
             what = "command" if agent.run_shell is None else "shell"
             yield f"agents.{name}: {what} {program} is not found on this machine"
+        if agent.isolation == "worktree" and has_submodules(plan.workdir):
+            yield f"agents.{name}: its worktrees have no submodules: git submodule update --init, in its tickets"
 
 
 def _tickets(plan: Plan) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.process_key import OUTPUTS, RESTORE, WITHOUT_PROCESS, ProcessKey
+from parexec_tui.core.state.process_key import COMMIT, MERGE, OUTPUTS, RESTORE, WITHOUT_PROCESS, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status, StopReason
 from parexec_tui.core.state.steps import step_timeout
@@ -18,6 +18,7 @@ from parexec_tui.engine.backends.backend import Backend
 from parexec_tui.engine.identifying import Identifying
 from parexec_tui.engine.pool import Pool
 from parexec_tui.engine.timers import Timers
+from parexec_tui.engine.worktrees import WorktreeKeeper
 
 
 def present_key(ticket: TicketState) -> ProcessKey:
@@ -48,6 +49,7 @@ class AttemptKeeper:
         pool: Pool,
         timers: Timers,
         identifying: Identifying,
+        worktrees: WorktreeKeeper,
         now: Callable[[], float],
         report: Callable[[Sequence[rq.AnyReport]], None],
     ) -> None:
@@ -56,6 +58,7 @@ class AttemptKeeper:
         self._pool = pool
         self._timers = timers
         self._identifying = identifying
+        self._worktrees = worktrees
         self._now = now
         self._report = report
         self._put_off: dict[ProcessKey, _PutOff] = {}
@@ -68,7 +71,7 @@ class AttemptKeeper:
         """Set the clock of an attempt that was there before this engine."""
         self._set_timeout(ticket)
         if ticket.live_attempt.step in WITHOUT_PROCESS:
-            self._do_without_process(ticket)
+            self.start(ticket, present_key(ticket))
         elif ticket.live_attempt.stop_reason is not None:
             self._backend.stop(present_key(ticket), ticket.spec.grace)
 
@@ -93,11 +96,12 @@ class AttemptKeeper:
         """Start a step."""
         if not ticket.is_live or present_key(ticket) != key:
             return  # it was stopped while its start could not be remembered
+        # The step before may have ended by itself while it was being frozen.
+        if ticket.is_frozen and (key.step not in WITHOUT_PROCESS or key.step in (COMMIT, MERGE)):
+            self._put_off[key] = _PutOff("", self._now())
+            return
         if key.step in WITHOUT_PROCESS:
             self._do_without_process(ticket)
-            return
-        if ticket.is_frozen:  # the step before ended by itself while it was being frozen
-            self._put_off[key] = _PutOff("", self._now())
             return
         self._backend.start(key, self._pool.launch(ticket))
         self._identifying.began(key)
@@ -110,7 +114,9 @@ class AttemptKeeper:
         if ticket.live_attempt.step == RESTORE:
             self._backend.restore(present_key(ticket))
         elif ticket.live_attempt.step == OUTPUTS:
-            self._backend.check_outputs(present_key(ticket), self._state.plan.workdir, ticket.spec.outputs)
+            self._backend.check_outputs(present_key(ticket), self._pool.root(ticket), ticket.spec.outputs)
+        elif ticket.live_attempt.step in (COMMIT, MERGE):
+            self._worktrees.act(ticket)
 
     def stop(self, event: ev.AttemptStopRequested, *, noting: StopReason | None = None) -> None:
         ticket = self._state.tickets[event.ticket]

@@ -43,6 +43,7 @@ from parexec_tui.engine.pool import IDLE_TIMEOUT, Pool
 from parexec_tui.engine.services import ServiceKeeper
 from parexec_tui.engine.sinks import Publish, Tell
 from parexec_tui.engine.timers import Clock, Timers
+from parexec_tui.engine.worktrees import WorktreeKeeper
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError, StateLost
 from parexec_tui.registry.registry import Registry
 
@@ -125,7 +126,10 @@ class Coordinator:
         self._asked: deque[_Asked] = deque()
         self._answered: list[_Asked] = []
         self._identifying = Identifying(state, backend, clock.now)
-        self._attempts = AttemptKeeper(state, backend, pool, self._timers, self._identifying, clock.now, self.report)
+        self._worktrees = WorktreeKeeper(state, backend, pool)
+        self._attempts = AttemptKeeper(
+            state, backend, pool, self._timers, self._identifying, self._worktrees, clock.now, self.report
+        )
         self._services = ServiceKeeper(state, backend, pool, self._timers, self._identifying, clock.now)
         self.already_done = AlreadyDone(state, backend, pool, self._timers, clock.now, self.report)
         self._late_failures = LateFailures(state)
@@ -211,6 +215,10 @@ class Coordinator:
         elif ticket.is_live:
             self._attempts.watch_over(ticket)
 
+    def watch_over_worktrees(self) -> None:
+        """Do with worktrees what the engine before may not have done."""
+        self._worktrees.recover()
+
     def watch_over_services(self) -> None:
         """Set the clocks of the services that were there before this engine."""
         for service in self.state.services.values():
@@ -258,8 +266,8 @@ class Coordinator:
             self._stop_services()
             if self._trouble is None:
                 self._roll_back()
-                while self._approves and self.state.unapproved:
-                    self._approve_all()
+                while self._approves and self._approve_all():
+                    pass
                 more = self._dispatcher.dispatch(self.clock.now(), self._record)
                 if not (more or self.state.live or self.state.asking):
                     more = self._end_what_cannot_run()
@@ -337,9 +345,12 @@ class Coordinator:
         apply(self.state, event)
         self._pending.append(event)
 
-    def _approve_all(self) -> None:
-        for event in approve_all(self.state, APPROVED_BY, self.clock.now()):
+    def _approve_all(self) -> bool:
+        """Approve whatever waits for that. False: nothing did."""
+        events = approve_all(self.state, APPROVED_BY, self.clock.now()) if self.state.unapproved else []
+        for event in events:
             self._record(event)
+        return bool(events)
 
     def _roll_back(self) -> None:
         """Begin what comes next of what a person wants taken back."""
@@ -422,7 +433,7 @@ class Coordinator:
         unborn = {
             (event.ticket, event.attempt): RUN if isinstance(event, ev.AttemptStarted) else event.step
             for event in self._pending
-            if isinstance(event, ev.AttemptStarted | ev.StepStarted | ev.RollbackStarted)
+            if isinstance(event, ev.AttemptStarted | ev.StepStarted | ev.RollbackStarted | ev.MergeStarted)
         }
         unborn_services = {event.service for event in self._pending if isinstance(event, ev.ServiceStarted)}
         for event in self._pending[self._obeyed :]:
@@ -508,12 +519,14 @@ class Coordinator:
         for event in effects:
             if isinstance(event, ev.AttemptEnded) and self.state.file_snapshots:
                 self._attempts.note_left(event)
+            if self.state.worktrees and isinstance(event, ev.AttemptEnded | ev.WorktreeDropped):
+                self._worktrees.tidy(event)
             match event:
                 case ev.CheckStarted():
                     self.already_done.ask(self.state.tickets.get(event.ticket), event.step)
                 case ev.AttemptStarted():
                     self._attempts.start(self.state.tickets[event.ticket], ProcessKey(event.ticket, event.attempt))
-                case ev.StepStarted() | ev.RollbackStarted():
+                case ev.StepStarted() | ev.RollbackStarted() | ev.MergeStarted():
                     key = ProcessKey(event.ticket, event.attempt, event.step)
                     self._attempts.start(self.state.tickets[event.ticket], key)
                 case ev.SnapshotDropped():

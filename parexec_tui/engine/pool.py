@@ -7,7 +7,7 @@ failure. Here is what agents need outside the core: commands, folders, variables
 import posixpath
 from collections.abc import Iterator, Mapping
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from parexec_tui.core.plan.checks import RunningCheck
 from parexec_tui.core.plan.command import fill, fill_units, write_given
@@ -16,6 +16,7 @@ from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.model import SHELL, SHELL_OF_OLD, AgentType, Ticket
 from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.plan.resources import Units, is_port, unit_variable
+from parexec_tui.core.state.isolation import branch_of, target_of, works_apart
 from parexec_tui.core.state.process_key import READY, RUN, STOP, ProcessKey
 from parexec_tui.core.state.raised import limits_now
 from parexec_tui.core.state.services import ServiceState
@@ -23,7 +24,8 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.steps import GateStep, gate_step
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import IdleElapsed
-from parexec_tui.engine.backends.backend import Launch
+from parexec_tui.engine.backends.backend import TRAILER, Launch, Worktree
+from parexec_tui.paths import id_in_names
 
 PLAIN_SHELLS = (SHELL, SHELL_OF_OLD)
 """What a backend can stand in for: the shell that leads an attempt runs the command itself."""
@@ -46,17 +48,81 @@ GPU = "gpu"
 _GPUS = "CUDA_VISIBLE_DEVICES"
 
 
+class WorktreePlaces(Struct, frozen=True):
+    """Where the worktrees of a session are."""
+
+    root: str
+    """The folder that has them all; absolute."""
+    prefix: str
+    """The workdir, seen from the top of its checkout; empty, or with a slash at its end."""
+    session: str
+
+    def path(self, ticket: str) -> str:
+        """The folder of the worktree of a ticket."""
+        return f"{self.root}/{id_in_names(ticket)}"
+
+    def workdir(self, ticket: str) -> str:
+        """What stands for the workdir there."""
+        return f"{self.path(ticket)}/{self.prefix}".rstrip("/")
+
+    def message(self, ticket: str, title: str) -> str:
+        """The message of the commits of a ticket; `TRAILER` says whose they are."""
+        subject = " ".join(f"{ticket}: {title}".split()) if title else ticket
+        return f"{subject}\n\n{TRAILER}: {ticket}\nParexec-Session: {self.session}\n"
+
+
 class Pool:
     """What agents run: commands, folders and variables."""
 
-    def __init__(self, state: SessionState, session: str) -> None:
+    def __init__(self, state: SessionState, session: str, places: WorktreePlaces | None = None) -> None:
+        """`places`: where tickets work that do not work in the workdir; without it, there are none."""
         self._state = state
+        self._places = places
         self._env = {"PAREXEC_SESSION": session, "PAREXEC_WORKDIR": state.plan.workdir}
 
     def launch(self, ticket: TicketState) -> Launch:
         """How the agent of this ticket runs the present step of its current attempt."""
         if ticket.agent is None:
             return self._gate_of_group(ticket)
+        launch = self._launch(ticket)
+        if (worktree := self.worktree(ticket)) is None:
+            return launch
+        assert self._places is not None
+        workdir = self._places.workdir(ticket.id)
+        return structs.replace(
+            launch,
+            cwd=self._moved(launch.cwd, workdir),
+            root=workdir if launch.root else "",
+            env=launch.env | {"PAREXEC_WORKDIR": workdir},
+            worktree=worktree if ticket.live_attempt.step == RUN else None,
+            in_worktree=True,
+        )
+
+    def _moved(self, folder: str, workdir: str) -> str:
+        """A folder in the workdir, where it is in a worktree."""
+        before = self._state.plan.workdir
+        inside = folder == before or folder.startswith(f"{before.rstrip('/')}/")
+        return workdir + folder[len(before.rstrip("/")) :] if inside else folder
+
+    def worktree(self, ticket: TicketState) -> Worktree | None:
+        """Where the newest attempt of a ticket works, and what becomes of its work; None: in the workdir."""
+        if self._places is None or not works_apart(self._state, ticket):
+            return None
+        assert ticket.attempt is not None
+        agent_type = self._state.plan.agents[self._state.agents[ticket.attempt.agent].type]
+        return Worktree(
+            self._state.plan.workdir,
+            self._places.path(ticket.id),
+            branch_of(self._state, ticket.id),
+            target_of(self._state, ticket),
+            agent_type.base,
+            self._places.message(ticket.id, ticket.spec.title),
+            agent_type.copy,
+            agent_type.link,
+            agent_type.update_checkout,
+        )
+
+    def _launch(self, ticket: TicketState) -> Launch:
         spec = ticket.spec
         agent_type, env = self._in_attempt(ticket)
         units = ticket.live_attempt.units
@@ -194,11 +260,17 @@ class Pool:
             spec,
             id_=ticket.id,
             attempt=ticket.attempts,
-            workdir=self._state.plan.workdir,
+            workdir=self.root(ticket),
             note=ticket.note,
             units=units,
         )
         return Launch("", argv, cwd, env, limits=limits)
+
+    def root(self, ticket: TicketState) -> str:
+        """What stands for the workdir where the newest attempt of a ticket works."""
+        if self._places is None or not works_apart(self._state, ticket):
+            return self._state.plan.workdir
+        return self._places.workdir(ticket.id)
 
     def _folder(self, cwd: str | None) -> str:
         workdir = self._state.plan.workdir

@@ -21,6 +21,7 @@ from parexec_tui.engine.backends.local.backend import LocalBackend
 from parexec_tui.engine.backends.local.cookie import hook_environment
 from parexec_tui.engine.backends.local.hook_processes import HookProcesses
 from parexec_tui.engine.backends.local.orphans import Orphans
+from parexec_tui.engine.backends.local.worktrees.making import prefix_of
 from parexec_tui.engine.coordinator import Coordinator, Outcome
 from parexec_tui.engine.lifecycle.admission import StartLock, admit, admit_again
 from parexec_tui.engine.lifecycle.beginning import Beginning, EngineOptions, begin_new, take_over
@@ -40,7 +41,7 @@ from parexec_tui.engine.measure.pressure_watch import PressureWatch
 from parexec_tui.engine.measure.progress import progress_wanted
 from parexec_tui.engine.measure.ready_watch import ReadyWatch
 from parexec_tui.engine.measure.sampling import SampleLoop, SampleTap
-from parexec_tui.engine.pool import Pool
+from parexec_tui.engine.pool import Pool, WorktreePlaces
 from parexec_tui.engine.serve.hooks import HookRunner
 from parexec_tui.engine.serve.server import open_server
 from parexec_tui.engine.sinks import EventSink, Tell
@@ -223,7 +224,7 @@ async def _drive(
         neighbours = NeighbourWatch(session, begin.state.neighbours, coordinator.submit_reports)
         sinks.append(neighbours.tell)
         nursery.start_soon(neighbours.run)
-        commands = CheckCommands(backend, begin.state, Pool(begin.state, session))
+        commands = CheckCommands(backend, begin.state, _pool(begin.state, session))
         coordinator.sift = commands.sift
         checks = CheckWatch(backend, begin.state, coordinator.submit_reports, commands)
         sinks.append(checks.tell)
@@ -269,6 +270,13 @@ async def _drive(
     return outcome
 
 
+def _pool(state: SessionState, session: str) -> Pool:
+    if not state.has_worktrees:
+        return Pool(state, session)
+    root, prefix = session_folder(session).worktrees, prefix_of(state.plan.workdir)
+    return Pool(state, session, WorktreePlaces(str(root), prefix, session))
+
+
 def _coordinator(
     begin: Beginning, session: str, registry: Registry, backend: Backend, sink: EventSink, options: EngineOptions
 ) -> Coordinator:
@@ -277,7 +285,7 @@ def _coordinator(
         session,
         registry,
         backend,
-        Pool(begin.state, session),
+        _pool(begin.state, session),
         Clock(begin.first[0].at),
         tell=sink.tell,
         notice=sink.notice,
@@ -347,6 +355,7 @@ async def _recover(
     for ticket in begin.state.tickets.values():
         coordinator.watch_over(ticket)
     coordinator.watch_over_services()
+    coordinator.watch_over_worktrees()
     _say_what_was_found(findings.adopted, findings.strays, notice)
 
 

@@ -10,10 +10,12 @@ from parexec_tui.core.plan.units import format_duration, format_size, write_fact
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.people import by_whom, on_agent, who
+from parexec_tui.core.state.process_key import COMMIT, MERGE
 from parexec_tui.core.state.status import SATISFIED, TERMINAL, End, Status
 from parexec_tui.core.state.steps import gate_text, takes_back
 from parexec_tui.text.pressure import eased_text, step_text
 from parexec_tui.text.words import Line, groups, log_cut, printable, selection_text, tickets, why_ended
+from parexec_tui.text.worktree_lines import worktree_lines
 
 if TYPE_CHECKING:
     from parexec_tui.core.state.session import SessionState
@@ -137,10 +139,14 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
         case ev.StepEnded(passed=False, step=str(step)) if takes_back(step):
             said = why_ended(event.reason, event.signal, event.error_line)
             yield Line(at, "rollback", event.ticket, f"failed: {said}", "bad")
+        case ev.StepEnded(passed=False, step=str(step)) if step in (COMMIT, MERGE):
+            yield Line(at, "again", event.ticket, event.reason)
         case ev.StepEnded(passed=False):
             yield Line(
                 at, "gate failed", event.ticket, why_ended(event.reason, event.signal, event.error_line), "warn"
             )
+        case ev.WorkConflicted() | ev.WorkMerged() | ev.WorktreeDropped() | ev.MergeStarted():
+            yield from worktree_lines(event, _by(event.by, me) if isinstance(event, ev.MergeStarted) else "")
         case ev.CheckFailed():
             yield Line(at, "check failed", event.ticket, f"{event.check}: {event.reason}", "warn")
         case ev.CheckHeld():
@@ -234,6 +240,8 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             | ev.CompletionValidated() | ev.AgentStarted() | ev.AgentStopped() | ev.AttemptSpawned()
             | ev.BackoffEnded() | ev.CheckStarted() | ev.CheckEnded() | ev.StepStarted() | ev.StepEnded()
             | ev.SnapshotTaken() | ev.SnapshotDropped() | ev.ServiceSpawned() | ev.MemoryMeasured()
+            | ev.WorktreeMade()
+            | ev.WorkCommitted() | ev.WorktreeKept()
         ):  # fmt: skip
             pass  # of no interest to a person
         case (

@@ -44,6 +44,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, UNSUCCESSFUL, End, ServiceStatus, Status
 from parexec_tui.core.state.steps import takes_back
 from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.state.worktrees import WorktreeState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
@@ -401,6 +402,7 @@ def dump(state: SessionState) -> object:
         "services": [_service_values(service) for service in state.services.values()],
         "available": {type_: list(agents) for type_, agents in state.available.items()},
         "quarantined": list(state.quarantined),
+        "worktrees": {id_: _of_worktree(found) for id_, found in state.worktrees.items()},
         "holdings": {name: _plain(value) for name, value in vars(state.holdings).items() if value},
     }
     return {name: value.copy() if isinstance(value, dict | list) else value for name, value in held.items()}
@@ -410,6 +412,7 @@ _NOT_STATE = ("plan", "graph", "dirty", "findings", "stall_findings", "_types")
 _of_ticket = attrgetter(*(name for name in TicketState.__slots__ if name not in ("attempt", "check_clock")))
 _of_clock = attrgetter(*CheckClock.__slots__)
 _of_attempt = attrgetter(*Attempt.__slots__)
+_of_worktree = attrgetter(*WorktreeState.__slots__)
 _agent_values = attrgetter(*AgentState.__slots__)
 _of_service = attrgetter(*(name for name in ServiceState.__slots__ if name != "left"))
 
@@ -682,11 +685,12 @@ def _check_reruns(state: SessionState) -> None:
 
 
 def is_by_hand(ticket: TicketState) -> bool:
-    """Whether what the attempt of a ticket did is taken back after it had ended: no agent is busy with it."""
+    """Whether what the attempt of a ticket did is taken back, or merged, after it had ended: no agent is busy with
+    it."""
     attempt = ticket.attempt
-    if attempt is None or attempt.ended is not None or not takes_back(attempt.step):
+    if attempt is None or attempt.ended is not None or not (takes_back(attempt.step) or attempt.is_released):
         return False
-    return attempt.outcome is None or attempt.outcome.ended_before
+    return attempt.is_released or attempt.outcome is None or attempt.outcome.ended_before
 
 
 def _check_stalls(state: SessionState) -> None:
@@ -824,7 +828,9 @@ def check_history(state: SessionState, journal: list[ev.AnyEvent]) -> None:
         if ticket.status is Status.succeeded and ticket.attempts:
             assert [end.end for end in ends if end.ticket == ticket.id][-1] is End.succeeded
     on_agents = [end for end in ends if end.agent]
-    assert sum(agent.done for agent in state.agents.values()) == sum(end.end is End.succeeded for end in on_agents)
+    assert sum(agent.done for agent in state.agents.values()) == sum(
+        end.end is End.succeeded and not end.ended_before for end in on_agents
+    )
     assert abs(state.busy_for - _worked(journal)) < 1e-3
 
 

@@ -11,12 +11,15 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Usage
 from parexec_tui.engine.backends.backend import (
     Adopted,
+    AnyTask,
+    CommitWork,
     Ended,
     Freshness,
     FreshnessWanted,
     Identity,
     Launch,
     LogReading,
+    MergeWork,
     ProgressWanted,
     Success,
     UsageReading,
@@ -75,6 +78,8 @@ class FakeBackend:
         """{attempt: the last reason that was to be noted beside it}"""
         self.freezes: list[Name] = []
         self.thaws: list[Name] = []
+        self.tended: list[tuple[str, type[AnyTask]]] = []
+        """(ticket, what was done with its worktree)"""
         self.is_finished = False
         self._reports: list[rq.AnyReport] = []
         self._bell = trio.Event()
@@ -115,6 +120,8 @@ class FakeBackend:
             self._bell.set()
             return
         self.live[ticket, attempt] = trio.current_time()
+        if launch.worktree is not None:
+            self.report(rq.WorktreeMade(ticket, attempt, launch.worktree.path, "base", step=key.step))
         if ticket in self.lasts:
             assert self._nursery is not None
             self._nursery.start_soon(self._last, ticket, attempt)
@@ -149,6 +156,12 @@ class FakeBackend:
 
     def check_done(self, key: ProcessKey, root: str, paths: Sequence[str]) -> None:  # noqa: ARG002
         self.report(rq.DoneChecked(key.ticket, key.attempt, key.ticket in self.done, step=key.step))
+
+    def tend(self, key: ProcessKey, task: AnyTask) -> None:
+        self.tended.append((key.ticket, type(task)))
+        if isinstance(task, CommitWork | MergeWork):
+            work = rq.Work("base", "commit", "onto", "merged")
+            self.report(rq.WorkTried(key.ticket, key.attempt, work, step=key.step))
 
     async def taken_ports(self, ports: Units) -> Units:  # noqa: ARG002
         return ()

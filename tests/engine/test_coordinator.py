@@ -23,8 +23,9 @@ from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends.backend import CommitWork, DropWorktree, KeepWorktree, MergeWork
 from parexec_tui.engine.coordinator import AWAIT, LEAVE_AFTER, Coordinator, Outcome
-from parexec_tui.engine.pool import IDLE_TIMEOUT, Pool
+from parexec_tui.engine.pool import IDLE_TIMEOUT, Pool, WorktreePlaces
 from parexec_tui.engine.timers import Clock
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError
 from parexec_tui.registry.registry import Registry
@@ -81,7 +82,7 @@ class Run:
             self.session,
             self.registry,
             self.backend,
-            Pool(self.state, self.session),
+            Pool(self.state, self.session, WorktreePlaces("/worktrees", "", self.session)),
             Clock(WALL),
             tell=self._hear,
             notice=self.notices.append,
@@ -641,6 +642,42 @@ async def test_a_step_that_waits_for_the_host_can_be_cancelled(tmp_path: Path, a
         run.coordinator.submit_reports([rq.HostShort(SHORT, "")])
         await run.until(lambda: run.outcome is not None, "the session is over")
         assert len(run.backend.starts) == 2
+
+
+APART = '[agents.a]\nisolation = "worktree"\n[tickets.A]\nrun = "true"\n'
+
+
+async def freeze_before_its_commit(run: Run) -> None:
+    """Let the command of A end while A, which works in a worktree, is frozen."""
+    await run.until(lambda: "A" in run.backend.running, "A runs")
+    assert run.backend.launches["A", 1].cwd == "/worktrees/A"
+    await run.coordinator.ask(rq.Freeze(tickets=("A",)))
+    run.backend.end("A")
+    await run.until(lambda: run.state.tickets["A"].live_attempt.step == "commit", "its command is over")
+    await trio.sleep(60)
+    assert run.backend.tended == [], "what is frozen is not committed"
+
+
+async def test_the_work_of_a_frozen_ticket_is_merged_when_it_is_thawed(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with running(tmp_path, APART) as run:
+        await freeze_before_its_commit(run)
+        await run.coordinator.ask(rq.Thaw(tickets=("A",)))
+        await run.until(lambda: run.outcome is not None, "the session is over")
+        assert run.state.tickets["A"].status is Status.succeeded
+        assert run.backend.tended == [("A", CommitWork), ("A", MergeWork), ("A", DropWorktree)]
+
+
+async def test_a_frozen_ticket_can_be_cancelled_before_its_work_is_merged(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with running(tmp_path, APART) as run:
+        await freeze_before_its_commit(run)
+        await run.coordinator.ask(rq.Cancel(tickets=("A",)))
+        await run.until(lambda: run.outcome is not None, "nothing is waited for")
+        assert run.state.tickets["A"].status is Status.cancelled
+        assert run.backend.tended == [("A", KeepWorktree)]
 
 
 async def freeze_before_its_gate(run: Run) -> None:

@@ -431,6 +431,48 @@ class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
             "and io. Those of a ticket go first."
         ),
     ] = None
+    isolation: Annotated[
+        Literal["none", "worktree"],
+        Meta(
+            description="worktree: each of its tickets works in a git worktree of its own, and what it did is merged "
+            "when its gates hold; none: in the workdir."
+        ),
+    ] = "none"
+    base: Annotated[
+        str, Meta(description="With worktrees: the commit at which the target branch begins if there is none yet.")
+    ] = "HEAD"
+    target: Annotated[
+        str,
+        Meta(
+            description="With worktrees: the branch that is merged into, and is checked out nowhere; empty: "
+            "parexec/SESSION/@merged."
+        ),
+    ] = ""
+    copy: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="With worktrees: files and folders of the workdir that git ignores, of which each worktree "
+            "gets a copy; `path?`: may be missing."
+        ),
+    ] = ()
+    link: Annotated[
+        tuple[str, ...],
+        Meta(description="With worktrees: the same, of which each worktree gets a symbolic link to the original."),
+    ] = ()
+    on_conflict: Annotated[
+        Literal["requeue", "hold", "priority"],
+        Meta(
+            description="With worktrees, when what a ticket did conflicts with what was merged meanwhile. requeue: "
+            "it runs again on that; hold: a person decides; priority: the higher class wins, else it runs again."
+        ),
+    ] = "requeue"
+    update_checkout: Annotated[
+        bool,
+        Meta(
+            description="With worktrees, true: after each merge the branch of the workdir is fast-forwarded, if "
+            "nothing there is uncommitted."
+        ),
+    ] = False
 
     @property
     def run_shell(self) -> tuple[str, ...] | None:
@@ -525,6 +567,13 @@ class PlanSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Meta(
             description="The most bytes that the snapshots of tickets that are over may have together; of more, the "
             "oldest are deleted."
+        ),
+    ] = Size(10 * 2**30)
+    keep_worktrees: Annotated[
+        Size,
+        Meta(
+            description="The most bytes that the worktrees of tickets that are over may have together; of more, the "
+            "oldest are removed, and what they have is committed to their branches first."
         ),
     ] = Size(10 * 2**30)
     reserve_after: Annotated[

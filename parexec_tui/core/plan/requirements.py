@@ -52,7 +52,9 @@ class Requirements(Struct, frozen=True, gc=False, omit_defaults=True):
 def requires_something(plan: Plan) -> bool:
     """Whether anything of a plan requires something."""
     sources: Iterable[Requires] = chain([plan.settings], plan.agents.values(), plan.tickets.values())
-    return any(each.requires_commands or each.requires_files or each.requires_env for each in sources)
+    if any(each.requires_commands or each.requires_files or each.requires_env for each in sources):
+        return True
+    return any(each.isolation != "none" for each in plan.agents.values())
 
 
 class Command(NamedTuple):

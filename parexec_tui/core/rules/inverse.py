@@ -33,6 +33,8 @@ def _ends_work(events: Sequence[ev.AnyEvent]) -> str:
         return "it stopped what ran"
     if any(isinstance(event, ev.RollbackAsked | ev.RollbackStarted) for event in events):
         return "what was rolled back is gone: retry runs it again"
+    if merged := listed(event.ticket for event in events if isinstance(event, ev.MergeStarted)):
+        return f"what {merged} did is merged"
     if restarted := listed(event.service for event in events if isinstance(event, ev.ServiceStopRequested)):
         return f"it stopped {restarted}"
     stopped = listed(event.ticket for event in events if isinstance(event, ev.AttemptStopRequested))

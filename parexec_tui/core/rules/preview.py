@@ -37,6 +37,8 @@ class Preview(Struct, frozen=True, kw_only=True):
     waived: _Ids = ()
     approved: _Ids = ()
     """Tickets that may start, or have succeeded."""
+    merged: _Ids = ()
+    """Tickets whose work is merged, and that have succeeded then."""
     again: _Ids = ()
     """Tickets that have run, or were cancelled or waived, and would run again."""
     skipped: _Ids = ()
@@ -113,6 +115,7 @@ class Preview(Struct, frozen=True, kw_only=True):
             ("cancelled", self.cancelled),
             ("waived, what needs it may run", self.waived),
             ("approved", self.approved),
+            ("merged", self.merged),
             ("rolled back, in this order", self.rolled_back),
             ("built on that, and stays as it is", self.built_on),
             ("runs again", self.again),
@@ -163,6 +166,7 @@ def preview(state: SessionState, events: Sequence[ev.AnyEvent]) -> Preview:
         ),
         waived=_each(event.ticket for event in _of(events, ev.TicketWaived)),
         approved=_each(event.ticket for event in _of(events, ev.TicketApproved)),
+        merged=_each(event.ticket for event in _of(events, ev.MergeStarted)),
         again=_each(
             (
                 *(id_ for event in retried for id_ in (event.ticket, *event.rerun)),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from parexec_tui.core.plan.resources import Units
-from parexec_tui.core.state.events import AttemptEnded
+from parexec_tui.core.state.events import AttemptEnded, MergeSide
 from parexec_tui.core.state.process_key import RUN, WITHOUT_PROCESS
 from parexec_tui.core.state.status import End, StopReason
 
@@ -51,10 +51,35 @@ class Attempt:
     has the same number. Nothing else of it changes once it has ended."""
 
     __slots__ = (
-        "agent", "birth", "clock_error", "code", "cpu_seconds", "end", "ended", "error_line", "failed_checks",
+        "agent",
+        "birth",
+        "clock_error",
+        "code",
+        "cpu_seconds",
+        "end",
+        "ended",
+        "error_line",
+        "failed_checks",
         "failed_tries",
-        "freeze", "frozen_for", "number", "outcome", "peak_memory", "pid", "reason", "rollback_cut_short",
-        "rollback_problem", "rollbacks", "signal", "started", "step", "step_began", "stop_by", "stop_reason",
+        "freeze",
+        "frozen_for",
+        "gates_begun",
+        "is_released",
+        "number",
+        "outcome",
+        "peak_memory",
+        "pid",
+        "reason",
+        "rollback_cut_short",
+        "rollback_problem",
+        "rollbacks",
+        "side",
+        "signal",
+        "started",
+        "step",
+        "step_began",
+        "stop_by",
+        "stop_reason",
         "stop_since",
         "units",
     )  # fmt: skip
@@ -104,6 +129,12 @@ class Attempt:
         """Why its `rollback` failed, if it did."""
         self.rollback_cut_short = False
         """Whether that was because it did not end by itself."""
+        self.gates_begun: tuple[str, ...] = ()
+        """The steps of gates that it has begun, if it works in a worktree: they are tried again if others merge."""
+        self.is_released = False
+        """Whether a person let what it did be merged."""
+        self.side: MergeSide = ""
+        """What is done about a conflict of what it did."""
         self.ended: float | None = None
         self.end: End | None = None
         self.code: int | None = None

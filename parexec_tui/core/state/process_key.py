@@ -31,10 +31,16 @@ ROLLBACK = "rollback"
 RESTORE = "restore"
 """The step that restores the files of a ticket from a snapshot. No process runs in it."""
 
+COMMIT = "commit"
+"""The step that commits what an attempt left in its worktree, and tries to merge it. No process runs in it."""
+
+MERGE = "merge"
+"""The step that merges what an attempt did into the target branch. No process runs in it."""
+
 CONDITIONS = (IF_DONE, SKIP_IF, UP_TO_DATE)
 """The steps before the first attempt, without the number of a second time."""
 
-WITHOUT_PROCESS = frozenset((LAST_LOOK, OUTPUTS, RESTORE))
+WITHOUT_PROCESS = frozenset((LAST_LOOK, OUTPUTS, RESTORE, COMMIT, MERGE))
 """The steps in which no process runs."""
 
 READY = "ready"

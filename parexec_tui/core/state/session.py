@@ -37,6 +37,7 @@ from parexec_tui.core.state.status import (
 )
 from parexec_tui.core.state.step_record import StepRecord
 from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.state.worktrees import WorktreeState, has_worktrees
 
 DEFAULT_ESTIMATE: Final = 60.0
 """Seconds a ticket is taken to last when neither the plan nor history tells."""
@@ -223,6 +224,11 @@ class SessionState:
         """{ticket: the snapshot of its files that is kept}, the oldest first"""
         self.snapshots_size = 0
         """Bytes of them."""
+        self.has_worktrees = has_worktrees(plan.agents.values())
+        self.worktrees: dict[str, WorktreeState] = {}
+        """{ticket: the worktree of its newest attempt that had one}, the oldest first"""
+        self.worktrees_size = 0
+        """Bytes of those that are kept."""
         self.half_done: dict[str, int] = {}
         """{ticket: the attempt that is taken back in part only}; its snapshot is kept until that is completed"""
         self.rollback: Rollback | None = None

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from parexec_tui.core.plan.gates import Check, Gate, listed
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.process_key import LAST_LOOK, OUTPUTS, RESTORE, ROLLBACK, RUN
+from parexec_tui.core.state.isolation import works_apart
+from parexec_tui.core.state.process_key import COMMIT, LAST_LOOK, MERGE, OUTPUTS, RESTORE, ROLLBACK, RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 
@@ -70,6 +71,10 @@ def step_text(state: SessionState, ticket: TicketState) -> str:
         return "looking for its outputs"
     if step == RESTORE:
         return "restoring its files"
+    if step == COMMIT:
+        return "committing what it did"
+    if step == MERGE:
+        return "merging what it did"
     return "running its rollback" if is_rollback(step) else ""
 
 
@@ -180,12 +185,24 @@ def first_check(state: SessionState, ticket: TicketState) -> str | None:
 
 def after_last_look(state: SessionState, ticket: TicketState) -> str | None:
     """The step after the last look at the output of the command; None: then it has succeeded."""
-    return OUTPUTS if ticket.spec.outputs else first_gate(state, ticket)
+    return OUTPUTS if ticket.spec.outputs else after_outputs(state, ticket)
+
+
+def after_outputs(state: SessionState, ticket: TicketState) -> str | None:
+    """The step after the look for the outputs; None: then it has succeeded."""
+    return COMMIT if works_apart(state, ticket) else first_gate(state, ticket)
 
 
 def first_gate(state: SessionState, ticket: TicketState) -> str | None:
-    """The step after the look for the outputs; None: then it has succeeded."""
+    """The step in which the first gate is tried; without gates, the one after them."""
     return _gate(state, ticket, 1)
+
+
+def _after_gates(state: SessionState, ticket: TicketState) -> str | None:
+    """The step after the last gate; None: then it has succeeded, or waits for approval."""
+    if not works_apart(state, ticket) or (ticket.spec.approve == "after" and not ticket.live_attempt.is_released):
+        return None
+    return MERGE
 
 
 def after_gate(state: SessionState, ticket: TicketState, at: GateStep, *, passed: bool) -> str | None:
@@ -195,7 +212,7 @@ def after_gate(state: SessionState, ticket: TicketState, at: GateStep, *, passed
     if ticket.live_attempt.failed_tries < at.gate.retries:
         return again(at)
     if at.alternative + 1 < len(at.whole.alternatives):
-        return at._replace(alternative=at.alternative + 1, start=1).name
+        return _not_begun(ticket, at._replace(alternative=at.alternative + 1, start=1)).name
     return None
 
 
@@ -216,4 +233,14 @@ def _name_of_first(gates: tuple[Gate, ...]) -> str:
 
 def _gate(state: SessionState, ticket: TicketState, number: int) -> str | None:
     gates = gates_of(state, ticket)
-    return GateStep(number, len(gates), 0, 1, gates[number - 1]).name if number <= len(gates) else None
+    if number > len(gates):
+        return _after_gates(state, ticket)
+    first = GateStep(number, len(gates), 0, 1, gates[number - 1])
+    return _not_begun(ticket, first).name
+
+
+def _not_begun(ticket: TicketState, step: GateStep) -> GateStep:
+    """The same step under a name that has no process yet."""
+    while ticket.attempt is not None and step.name in ticket.attempt.gates_begun:
+        step = step._replace(start=step.start + 1)
+    return step

@@ -33,6 +33,7 @@ TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] 
         ),
         frozenset({_S.rolling_back}),
     ),
+    ev.MergeStarted: {_S.approval: frozenset({_S.validating})},
     ev.AttemptStopRequested: dict.fromkeys(
         (_S.running, _S.validating, _S.stopping, _S.rolling_back), frozenset({_S.stopping})
     ),
@@ -40,10 +41,9 @@ TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] 
         **dict.fromkeys(
             (_S.running, _S.validating), frozenset({_S.succeeded, _S.approval, _S.failed, _S.waiting, _S.backoff})
         ),
-        **dict.fromkeys(
-            (_S.stopping, _S.rolling_back),
-            frozenset({_S.failed, _S.cancelled, _S.waiting, _S.backoff, _S.rolled_back}),
-        ),
+        # A merge cannot be called back: what is merged has succeeded, though it was told to end meanwhile.
+        _S.stopping: frozenset({_S.succeeded, _S.failed, _S.cancelled, _S.waiting, _S.backoff, _S.rolled_back}),
+        _S.rolling_back: frozenset({_S.failed, _S.cancelled, _S.waiting, _S.backoff, _S.rolled_back}),
     },
     ev.BackoffEnded: {_S.backoff: frozenset({_S.waiting})},
     ev.TicketApproved: {_S.waiting: frozenset({_S.waiting}), _S.approval: frozenset({_S.succeeded})},

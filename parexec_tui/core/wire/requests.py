@@ -355,6 +355,60 @@ class FilesRestored(Report, frozen=True, gc=False, tag="restored"):
     """What is not as it was, in words."""
 
 
+class Work(Struct, frozen=True, gc=False):
+    """What an attempt did in its worktree, as commits."""
+
+    base: str
+    """Where it began."""
+    commit: str
+    """Of what it did, alone."""
+    onto: str
+    """The newest commit of the target that it was tried with."""
+    merged: str
+    """Of both; empty: the attempt changed nothing that is not there."""
+
+
+class Conflict(Struct, frozen=True, gc=False):
+    """What an attempt did changes the same as what was merged meanwhile."""
+
+    base: str
+    commit: str
+    onto: str
+    """As in Work."""
+    files: tuple[str, ...]
+    """The first of those in conflict, seen from the top of the repository."""
+    count: int
+    """Of all of them."""
+    tickets: tuple[str, ...] = ()
+    """What the other side is from, as far as that is known."""
+
+
+class WorktreeMade(Report, frozen=True, gc=False, tag="worktree"):
+    """The attempt works in a worktree."""
+
+    path: str
+    base: str
+    """As in the event of that name."""
+
+
+class WorktreeSized(Report, frozen=True, gc=False, tag="worktree_size"):
+    """How much the worktree of an attempt takes that was not merged."""
+
+    size: int
+    """Bytes."""
+
+
+class WorkTried(Report, frozen=True, gc=False, tag="work"):
+    """What an attempt did in its worktree is committed, or merged; with neither, the target has moved since."""
+
+    work: Work | None = None
+    conflict: Conflict | None = None
+    problem: str = ""
+    """Why neither could be done, in words."""
+    checkout: str | None = None
+    """Of a merge: why the checkout was not updated; empty: it was; None: it was not to be."""
+
+
 class CheckMade(Report, frozen=True, gc=False, tag="check"):
     """What a check of the ticket found, while its command runs."""
 
@@ -490,6 +544,9 @@ AnyReport = (
     | FreshnessChecked
     | SnapshotMade
     | FilesRestored
+    | WorktreeMade
+    | WorkTried
+    | WorktreeSized
     | CheckMade
     | OutputSearched
     | ServiceAnswered

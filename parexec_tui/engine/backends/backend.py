@@ -22,10 +22,77 @@ from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.model import Plan, Ticket
 from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.plan.resources import Units
+from parexec_tui.core.state.events import MergeSide
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire.protocol import Usage
-from parexec_tui.core.wire.requests import AnyReport, ChangedSince, ProcessEnded, ProcessLost, ProcessStarted
+from parexec_tui.core.wire.requests import AnyReport, ChangedSince, ProcessEnded, ProcessLost, ProcessStarted, Work
+
+TRAILER = "Parexec-Ticket"
+"""What says in a commit which ticket made it."""
+
+
+class Worktree(Struct, frozen=True, gc=False):
+    """A git worktree for a ticket, and what becomes of what is done in it."""
+
+    workdir: str
+    """Of the plan; absolute. It is in the checkout of a person."""
+    path: str
+    """The folder of the worktree; absolute."""
+    branch: str
+    """Of what is done there, without `refs/heads/`."""
+    target: str
+    """The branch that it is merged into, without `refs/heads/`."""
+    base: str
+    """Where that branch begins if there is none yet."""
+    message: str
+    """Of the commits that are made."""
+    copy: tuple[str, ...] = ()
+    link: tuple[str, ...] = ()
+    """As in AgentType."""
+    update_checkout: bool = False
+
+
+class Task(Struct, frozen=True, gc=False, tag_field="task"):
+    """Something to be done with a worktree."""
+
+    worktree: Worktree
+
+
+class FindWorktree(Task, frozen=True, gc=False, tag="find"):
+    """Report `WorktreeMade` if there is one; an engine before made it."""
+
+
+class CommitWork(Task, frozen=True, gc=False, tag="commit"):
+    """Commit what the command left, try to merge that, and report `WorkTried`."""
+
+    side: MergeSide
+    """What is done about a conflict."""
+    is_gated: bool
+    """Whether gates look at the result: the worktree is made what the merge would be."""
+
+
+class MergeWork(Task, frozen=True, gc=False, tag="merge"):
+    """Let the target be what was merged, if it has not moved since, and report `WorkTried`.
+
+    If it has, what is not gated is merged anew.
+    """
+
+    work: Work
+    is_gated: bool
+
+
+class KeepWorktree(Task, frozen=True, gc=False, tag="keep"):
+    """Report `WorktreeSized`: the attempt is over and was not merged."""
+
+
+class DropWorktree(Task, frozen=True, gc=False, tag="drop"):
+    """Remove it. What no commit has is committed first, and it stays while a process has it as its folder."""
+
+    is_merged: bool
+
+
+AnyTask = FindWorktree | CommitWork | MergeWork | KeepWorktree | DropWorktree
 
 
 class Launch(Struct, frozen=True, gc=False):
@@ -65,6 +132,10 @@ class Launch(Struct, frozen=True, gc=False):
     process."""
     log_of: ProcessKey | None = None
     """A process whose output the new one may want to read: `PAREXEC_LOG` is the path of that."""
+    worktree: Worktree | None = None
+    """Where the process works, if that is to be made first. `WorktreeMade` tells of it before anything else."""
+    in_worktree: bool = False
+    """Whether it works in a worktree: variables that say where a repository is are not for it."""
     requires: Requirements | None = None
     """What must be there. It is looked for right before the process is started; if it is not so, there is none, and
     `ProcessEnded` says that the ticket is at fault."""
@@ -252,6 +323,13 @@ class Backend(Protocol):
 
     def drop_snapshot(self, key: ProcessKey) -> None:
         """Delete the snapshot of the attempt of the key, if there is one."""
+
+    def tend(self, key: ProcessKey, task: AnyTask) -> None:
+        """Do something with the worktree of the attempt of the key, and report what the task says.
+
+        The key is that of the step that is told about it. It may be asked for again, whatever became of it before:
+        what is done twice is done once.
+        """
 
     # -- what an engine before this one left -----------------------------------------------------------------
 

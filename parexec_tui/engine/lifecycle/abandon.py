@@ -15,7 +15,7 @@ from parexec_tui.core.rules.reports import on_report
 from parexec_tui.core.rules.services import unwanted
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
-from parexec_tui.core.state.process_key import READY, RESTORE, RUN, STOP, ProcessKey, service_of
+from parexec_tui.core.state.process_key import COMMIT, MERGE, READY, RESTORE, RUN, STOP, ProcessKey, service_of
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.state.steps import is_rollback
@@ -183,7 +183,7 @@ async def _end(
     for ticket in live:
         grace = min(_MAX_GRACE, ticket.spec.grace)
         step = ticket.live_attempt.step
-        if step == RESTORE:
+        if step in (COMMIT, MERGE, RESTORE):
             continue  # the next engine does it
         try:
             report = await adopt(state, ticket, backend)

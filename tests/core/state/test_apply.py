@@ -15,6 +15,7 @@ from parexec_tui.core.state.attempts import FreezeCause
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import UNSUCCESSFUL, End, Flag, Status
 from parexec_tui.core.state.transitions import FREEZABLE, TRANSITIONS, IllegalEventError
+from parexec_tui.core.state.worktrees import WorktreeState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.codec import decode_event, kind_of
 from tests.core.sessions import OPENED_AT, Session, check, dump, plan
@@ -32,7 +33,9 @@ rollback_started        succeeded failed cancelled waived backoff approval  roll
 attempt_stop_requested  running frozen validating rolling_back  stopping
 attempt_stop_requested  stopping                stopping
 attempt_ended           running frozen validating  succeeded approval failed waiting backoff
-attempt_ended           stopping rolling_back   failed cancelled waiting backoff rolled_back
+attempt_ended           stopping                succeeded failed cancelled waiting backoff rolled_back
+attempt_ended           rolling_back            failed cancelled waiting backoff rolled_back
+merge_started           approval                validating
 backoff_ended           backoff                 waiting
 ticket_cancelled        waiting backoff approval  cancelled
 ticket_approved         waiting                 waiting
@@ -52,6 +55,13 @@ ticket_restored         waiting                 waiting failed cancelled succeed
 A step starts after a stop only if a gate took too long and is tried again, or to take back what the attempt did. A
 ticket is satisfied only while it is asked whether it is done. A blank in a status is written `_` here.
 """
+
+
+def worktree_made(ticket: str, attempt: int) -> ev.WorktreeMade:
+    return ev.WorktreeMade(
+        at=1.0, ticket=ticket, attempt=attempt, path="/w", branch="b", target="main", base="0" * 40
+    )
+
 
 CHAIN = "N:\nT: N  retries=1 retry_delay=1s timeout=60s\nD: T"
 
@@ -140,6 +150,7 @@ def moves(session: Session) -> list[tuple[str, ev.AnyEvent]]:
                 at=at, ticket="T", attempt=attempt, step="restore", outcome=outcome, restored=comes_back
             ),
         ),
+        ("validating", ev.MergeStarted(at=at, ticket="T", attempt=attempt, step="merge")),
         ("stopping", ev.AttemptStopRequested(at=at, ticket="T", attempt=attempt, why="cancelled")),
         ("waiting", ev.BackoffEnded(at=at, ticket="T")),
         ("cancelled", ev.TicketCancelled(at=at, ticket="T", skipped=("D",))),
@@ -171,6 +182,8 @@ def test_an_event_is_in_the_table_and_applied_or_illegal_and_changes_nothing(sta
         if isinstance(event, ev.TicketApproved | ev.TicketRejected) and session["T"].asking:
             session.answer("T")  # only then is anybody asked
         event = moves(session)[place][1]
+        if isinstance(event, ev.MergeStarted):
+            session.state.worktrees["T"] = WorktreeState(worktree_made("T", event.attempt))
         before = dump(session.state)
 
         if (kind_of(event), status, to) in allowed:

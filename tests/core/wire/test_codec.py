@@ -326,6 +326,26 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         at=9.0, resource="disk", step="freeze", text="9GiB free", value=9.0, threshold=2.0, ticket="T1", attempt=2,
     ),
     ev.AttemptFrozen(at=9.0, ticket="T1", attempt=2, reason="the host is pressed", pressure="memory"),
+    ev.WorktreeMade(
+        at=5.0, ticket="T1", attempt=2, path="/state/T1", branch="parexec/s/T1", target="main", base="c0ffee"
+    ),
+    ev.WorkCommitted(at=5.5, ticket="T1", attempt=2, commit="c1", onto="c2", merged="c3"),
+    ev.WorkConflicted(
+        at=5.5,
+        ticket="T1",
+        attempt=2,
+        commit="c1",
+        onto="c2",
+        files=("src/a.py", "b"),
+        count=3,
+        tickets=("T2",),
+        then="requeue",
+        note="conflicts with T2 in src/a.py",
+    ),
+    ev.MergeStarted(at=6.0, ticket="T1", attempt=2, step="commit", side="theirs", by="ann@pts/1", note="mind b"),
+    ev.WorkMerged(at=6.5, ticket="T1", attempt=2, commit="c3", before="c2", checkout="main has uncommitted changes"),
+    ev.WorktreeKept(at=7.0, ticket="T1", attempt=2, size=4096),
+    ev.WorktreeDropped(at=7.5, ticket="T1", attempt=2),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -47,6 +47,7 @@ from parexec_tui.core.plan.patterns import parse_pattern
 from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.progress import OFF, progress_regex
 from parexec_tui.core.plan.reading.faults import Fault, Hints, Path, listed
+from parexec_tui.core.plan.reading.worktrees import worktrees_can_be_made
 from parexec_tui.core.plan.requirements import Requires, parse_command
 from parexec_tui.core.plan.resources import unit_variable
 from parexec_tui.core.plan.retries import FAILURE_WORDS, problem_of_failure
@@ -693,6 +694,7 @@ _RULES: tuple[Rule, ...] = (
     _texts_have_no_nul,
     _services_are_known,
     _services_can_be_run,
+    worktrees_can_be_made,
 )
 
 

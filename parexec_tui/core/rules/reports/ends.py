@@ -15,7 +15,7 @@ NOT_EXECUTABLE, NOT_FOUND = 126, 127
 Exit = rq.ProcessEnded | rq.ProcessLost
 """What ends a process."""
 
-StepReport = Exit | rq.OutputSearched | rq.OutputsChecked
+StepReport = Exit | rq.OutputSearched | rq.OutputsChecked | rq.WorkTried
 """What ends a step."""
 
 
@@ -61,7 +61,8 @@ def passed(
     """Go on to the step `then` after one that succeeded; None: the attempt has succeeded."""
     if then is None:
         more = {"reason": exit_text(report)} if isinstance(report, rq.ProcessEnded) and report.code != 0 else {}
-        done = Status.approval if ticket.spec.approve == "after" else Status.succeeded
+        waits = ticket.spec.approve == "after" and not ticket.live_attempt.is_released
+        done = Status.approval if waits else Status.succeeded
         return [attempt_ended(ticket, report, End.succeeded, done, now, **more)]
     return [step_ended(ticket, report, now, passed=True), step_started(state, ticket, then, now)]
 
@@ -110,5 +111,6 @@ def attempt_ended(
         cpu_seconds=attempt.cpu_seconds + facts.cpu_seconds,
         peak_memory=max(attempt.peak_memory, facts.peak_memory),
         error_line=facts.error_line if tells_why else "",
+        ended_before=attempt.is_released,
         **more,
     )

@@ -22,7 +22,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import RESTORE, RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
-from parexec_tui.core.state.steps import again, first_check, first_gate, gate_step, is_rollback, step_started
+from parexec_tui.core.state.steps import after_outputs, again, first_check, gate_step, is_rollback, step_started
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
@@ -163,7 +163,7 @@ def on_outputs_checked(state: SessionState, report: rq.OutputsChecked, now: floa
         return ended_on_purpose(state, ticket, report, now)
     if report.problems:
         return failed(state, ticket, report, End.failed, "; ".join(report.problems), now)
-    return passed(state, ticket, report, first_gate(state, ticket), now)
+    return passed(state, ticket, report, after_outputs(state, ticket), now)
 
 
 def on_files_restored(state: SessionState, report: rq.FilesRestored, now: float) -> list[ev.AnyEvent]:

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from parexec_tui.core.rules.answers import Decision, Refused, first_refusal, named, refuse_unknown
 from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.isolation import conflict_of, waits_for_merge
 from parexec_tui.core.state.people import by_whom
+from parexec_tui.core.state.process_key import MERGE
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, End, Status
 from parexec_tui.core.state.steps import first_of_rollback
@@ -18,10 +20,19 @@ def approve(state: SessionState, asked: rq.Approve, now: float) -> Decision:
     if refusal := cannot_answer(state, asked):
         return refusal
     return [
-        ev.TicketApproved(at=now, ticket=ticket.id, by=asked.by, note=asked.note)
+        _approved(state, ticket, asked.by, asked.note, now)
         for ticket in named(state, asked.tickets)
         if not ticket.approved
     ]
+
+
+def _approved(
+    state: SessionState, ticket: TicketState, by: str, note: str, now: float
+) -> ev.TicketApproved | ev.MergeStarted:
+    """What was done in a worktree is merged once it is approved, and only then the ticket has succeeded."""
+    if waits_for_merge(state, ticket):
+        return ev.MergeStarted(at=now, ticket=ticket.id, attempt=ticket.attempts, step=MERGE, by=by, note=note)
+    return ev.TicketApproved(at=now, ticket=ticket.id, by=by, note=note)
 
 
 def reject(state: SessionState, asked: rq.Reject, now: float) -> Decision:
@@ -76,8 +87,12 @@ def taken_back(
 
 
 def approve_all(state: SessionState, by: str, now: float) -> list[ev.AnyEvent]:
-    """Approve whatever waits for that."""
-    return [ev.TicketApproved(at=now, ticket=id_, by=by) for id_ in state.unapproved]
+    """Approve whatever waits for that, and not for a decision on a conflict."""
+    return [
+        _approved(state, ticket, by, "", now)
+        for ticket in state.unapproved.values()
+        if conflict_of(state, ticket) is None
+    ]
 
 
 def cannot_answer(state: SessionState, asked: rq.Approve | rq.Reject) -> Refusal | None:
@@ -88,8 +103,16 @@ def cannot_answer(state: SessionState, asked: rq.Approve | rq.Reject) -> Refusal
 def refused_answers(state: SessionState, asked: rq.Approve | rq.Reject) -> Iterator[Refused]:
     for ticket in named(state, asked.tickets):
         is_approved = ticket.approved and ticket.status is Status.waiting and isinstance(asked, rq.Approve)
-        if not (ticket.awaits_approval or is_approved):
+        if isinstance(asked, rq.Approve) and conflict_of(state, ticket) is not None:
+            yield Refused("tickets", ticket.id, in_conflict(ticket))
+        elif not (ticket.awaits_approval or is_approved):
             yield Refused("tickets", ticket.id, _not_asked(ticket))
+
+
+def in_conflict(ticket: TicketState) -> Refusal:
+    """Why there is more to decide about a ticket than whether it is approved."""
+    remedy = f"parexec merge {ticket.id} --ours or --theirs; or reject it, and it runs again"
+    return Refusal(f"{ticket.id} {ticket.reason}", remedy)
 
 
 def _not_asked(ticket: TicketState) -> Refusal:

@@ -2,7 +2,7 @@
 
 from parexec_tui.core.rules.answers import Decision
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.process_key import RESTORE
+from parexec_tui.core.state.process_key import MERGE, RESTORE
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.state.steps import is_rollback, takes_back
@@ -73,4 +73,4 @@ def thaw_rollbacks(state: SessionState, now: float, by: str = "") -> list[ev.Any
 
 def _may_be_ended(ticket: TicketState, *, at_once: bool) -> bool:
     step = ticket.live_attempt.step
-    return step != RESTORE and (at_once or not is_rollback(step))
+    return step not in (RESTORE, MERGE) and (at_once or not is_rollback(step))

@@ -105,6 +105,15 @@ from parexec_tui.core.state.apply.waiting import (
     on_reservation_made,
     on_ticket_satisfied,
 )
+from parexec_tui.core.state.apply.worktrees import (
+    on_merge_started,
+    on_work_committed,
+    on_work_conflicted,
+    on_work_merged,
+    on_worktree_dropped,
+    on_worktree_kept,
+    on_worktree_made,
+)
 from parexec_tui.core.state.session import SessionState
 
 
@@ -165,6 +174,13 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.AttemptThawed: on_attempt_thawed,
     ev.AttemptStopRequested: on_attempt_stop_requested,
     ev.AttemptEnded: on_attempt_ended,
+    ev.WorktreeMade: on_worktree_made,
+    ev.WorkCommitted: on_work_committed,
+    ev.WorkConflicted: on_work_conflicted,
+    ev.MergeStarted: on_merge_started,
+    ev.WorkMerged: on_work_merged,
+    ev.WorktreeKept: on_worktree_kept,
+    ev.WorktreeDropped: on_worktree_dropped,
     ev.SnapshotTaken: on_snapshot_taken,
     ev.SnapshotDropped: on_snapshot_dropped,
     ev.RollbackAsked: on_rollback_asked,

@@ -14,6 +14,7 @@ from parexec_tui.core.state.indexes import (
     skip,
     thaw,
 )
+from parexec_tui.core.state.isolation import works_apart
 from parexec_tui.core.state.raised import raise_memory
 from parexec_tui.core.state.reservation import count_start
 from parexec_tui.core.state.session import SessionState
@@ -96,6 +97,8 @@ def on_step_started(state: SessionState, event: ev.StepStarted) -> None:
     note_command(state, ticket)
     begin_step(state, ticket, event.step, event.title, event.number, event.of)
     attempt.begin_step(event.step, event.at, is_next_start=is_next_start(event.step, attempt.step))
+    if state.has_worktrees and event.of and works_apart(state, ticket):
+        attempt.gates_begun = (*attempt.gates_begun, event.step)
     if ticket.status is not to:
         move(state, ticket, to, event.at)
 

@@ -111,6 +111,16 @@ from parexec_tui.core.state.events.waiting import (
     ReservationMade,
     TicketSatisfied,
 )
+from parexec_tui.core.state.events.worktrees import MergeSide as MergeSide
+from parexec_tui.core.state.events.worktrees import (
+    MergeStarted,
+    WorkCommitted,
+    WorkConflicted,
+    WorkMerged,
+    WorktreeDropped,
+    WorktreeKept,
+    WorktreeMade,
+)
 
 AnyEvent = (
     SessionOpened
@@ -162,6 +172,13 @@ AnyEvent = (
     | AttemptThawed
     | AttemptStopRequested
     | AttemptEnded
+    | WorktreeMade
+    | WorkCommitted
+    | WorkConflicted
+    | MergeStarted
+    | WorkMerged
+    | WorktreeKept
+    | WorktreeDropped
     | SnapshotTaken
     | SnapshotDropped
     | RollbackAsked

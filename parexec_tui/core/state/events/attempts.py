@@ -140,7 +140,8 @@ class AttemptEnded(_Ended, frozen=True, kw_only=True, tag="attempt_ended"):
     raised: float = 0.0
     """By what its claim and its limit of memory, as its plan has them, are multiplied from now on; 0: as before."""
     ended_before: bool = False
-    """True: it had ended before this, and what it did was taken back since. The other fields are about that."""
+    """True: it had ended before this, and what it did was taken back since, or merged. The other fields are about
+    that."""
 
 
 class StraysEnded(Event, frozen=True, tag="strays_ended"):

@@ -14,6 +14,7 @@ from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import (
     Adopted,
+    AnyTask,
     Ended,
     Freshness,
     FreshnessWanted,
@@ -48,6 +49,7 @@ from parexec_tui.engine.backends.local.strays import Strays
 from parexec_tui.engine.backends.local.usage import LiveProcess, UsageMeter
 from parexec_tui.engine.backends.local.watch import Watch, open_watch
 from parexec_tui.engine.backends.local.workspace import Workspace
+from parexec_tui.engine.backends.local.worktrees.git import PLACES
 from parexec_tui.engine.descriptors import raise_limit
 from parexec_tui.engine.threads import in_thread
 from parexec_tui.outputs.gap import cut
@@ -131,7 +133,7 @@ class LocalBackend:
             start.spawn = structs.replace(start.spawn, cgroups=chosen)
         self._starting[key] = start
         looks = launch.outputs or launch.reads or launch.snapshot or launch.ports or launch.ready
-        if looks or launch.requires is not None:
+        if looks or launch.requires is not None or launch.worktree is not None:
             self._preparing.add(key)
             self._nursery.start_soon(self._look_and_start, start, launch)
         else:
@@ -151,6 +153,8 @@ class LocalBackend:
                 self.workspace.drop_snapshot(start.key)
             return
         self._preparing.remove(start.key)
+        if start.made is not None:
+            self._reports.append(start.made)
         if problem is None:
             self._starter.put(start)
         else:
@@ -172,6 +176,9 @@ class LocalBackend:
         """All that it takes to start a process of this key."""
         env = self._env | launch.env
         env["PWD"] = launch.cwd
+        if launch.in_worktree:
+            for name in PLACES:
+                env.pop(name, None)
         if launch.log_of is not None:
             env["PAREXEC_LOG"] = self._folder.log_and_record(launch.log_of)[0]
         cookie = self._living.cookie_of(key)
@@ -276,6 +283,9 @@ class LocalBackend:
 
     def drop_snapshot(self, key: ProcessKey) -> None:
         self.workspace.drop_snapshot(key)
+
+    def tend(self, key: ProcessKey, task: AnyTask) -> None:
+        self.workspace.worktrees.tend(key, task)
 
     # -- what an engine before this one left -----------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from parexec_tui.engine.backends.local.requirements import UnmetError
 from parexec_tui.engine.backends.local.shortage import short_of
 from parexec_tui.engine.backends.local.snapshot import SnapshotError
 from parexec_tui.engine.backends.local.starter import Start
+from parexec_tui.engine.backends.local.worktrees.git import GitError
 
 
 def why_not(start: Start) -> Ended:
@@ -40,7 +41,7 @@ def why_not(start: Start) -> Ended:
 
 
 def _spawn_problem(error: OSError | ValueError) -> str:
-    if isinstance(error, SnapshotError | UnmetError | PortsTakenError | LimitsError):
+    if isinstance(error, GitError | SnapshotError | UnmetError | PortsTakenError | LimitsError):
         return str(error)
     if isinstance(error, OSError) and error.errno == errno.E2BIG:
         return "its command and environment are too long for the system"

@@ -12,6 +12,7 @@ from threading import Thread
 from msgspec import Struct
 
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.wire.requests import WorktreeMade
 from parexec_tui.engine.backends.local.snapshot import Taken
 from parexec_tui.engine.backends.local.spawn import Spawn, spawn
 from parexec_tui.engine.backends.local.watch import Watch
@@ -31,6 +32,8 @@ class Start(Struct, gc=False, eq=False):
     """Why there is no process."""
     taken: Taken | None = None
     """The snapshot that was made before it."""
+    made: WorktreeMade | None = None
+    """The worktree that was made for it."""
     later: list[Callable[[], None]] = []
     """What to do once its process exists."""
 

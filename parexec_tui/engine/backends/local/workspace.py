@@ -18,6 +18,7 @@ from parexec_tui.engine.backends.local.ports import refuse_taken
 from parexec_tui.engine.backends.local.requirements import Checker, UnmetError
 from parexec_tui.engine.backends.local.snapshots import Snapshots
 from parexec_tui.engine.backends.local.starter import Start
+from parexec_tui.engine.backends.local.worktrees.tending import Worktrees
 from parexec_tui.engine.passing import is_want
 from parexec_tui.engine.threads import in_thread
 from parexec_tui.paths import SessionFolder
@@ -47,6 +48,7 @@ class Workspace:
         self._report = report
         self._requirements = Checker()
         self._snapshots = Snapshots(folder)
+        self.worktrees = Worktrees(nursery, report)
         self._walks = Walks()
         self._to_look_for: list[_Look] = []
         self._checks = trio.CapacityLimiter(_CHECKS)
@@ -62,6 +64,8 @@ class Workspace:
         Called in a thread of the starter. Raises OSError, SnapshotError.
         """
         key = start.key
+        if launch.worktree is not None:
+            start.made = self.worktrees.make(key, launch.worktree)
         if launch.requires is not None:
             env = start.spawn.env
             unmet = list(self._requirements.unmet(launch.requires, env=env, cwd=launch.cwd, root=launch.root))
@@ -186,6 +190,7 @@ class Workspace:
         with trio.move_on_after(_DONE_WITHIN):
             while +self._under_way:
                 await self._is_done.wait()
+            await self.worktrees.finish()
 
     async def dropped_snapshot(self, key: ProcessKey) -> None:
         """Delete the snapshot of an attempt. Raises OSError."""

@@ -19,12 +19,15 @@ from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import (
     Adopted,
+    AnyTask,
+    CommitWork,
     Ended,
     Freshness,
     FreshnessWanted,
     Identity,
     Launch,
     LogReading,
+    MergeWork,
     ProgressWanted,
     Success,
     UsageReading,
@@ -58,6 +61,9 @@ _freshness = msgspec.json.Decoder(list[Freshness])
 _fingerprints = msgspec.json.Decoder(list[bytes])
 _changed: msgspec.json.Decoder[rq.ChangedSince] = msgspec.json.Decoder(rq.ChangedSince)
 _snapshot: msgspec.json.Decoder[rq.SnapshotMade | None] = msgspec.json.Decoder(rq.SnapshotMade | None)
+_tended: msgspec.json.Decoder[rq.WorktreeMade | rq.WorkTried | rq.WorktreeSized | None] = msgspec.json.Decoder(
+    rq.WorktreeMade | rq.WorkTried | rq.WorktreeSized | None
+)
 _nothing = msgspec.json.Decoder(None)
 
 
@@ -206,6 +212,19 @@ class PipeBackend:
     async def _do(self, ask: wire.NoteLeft | wire.DropSnapshot) -> None:
         with suppress(OSError):  # what is not dropped takes room, and harms nobody; what is not noted is asked about
             await self._ask(ask, _nothing)
+
+    def tend(self, key: ProcessKey, task: AnyTask) -> None:
+        self._nursery.start_soon(self._tend, key, task)
+
+    async def _tend(self, key: ProcessKey, task: AnyTask) -> None:
+        try:
+            found = await self._ask(wire.Tend(key=key, task=task), _tended)
+        except OSError as error:
+            if isinstance(task, CommitWork | MergeWork):
+                self._report(rq.WorkTried(key.ticket, key.attempt, problem=str(error), step=key.step))
+            return
+        if found is not None:
+            self._report(found)
 
     # -- what an engine before this one left -----------------------------------------------------------------
 
@@ -397,8 +416,10 @@ class PipeBackend:
         if charge.grace is not None:
             self._send(wire.Stop(key, charge.grace))
 
-    def _on_report(self, report: rq.ProcessStarted | rq.StraysFound | rq.SnapshotMade | rq.HostShort | Ended) -> None:
-        if isinstance(report, rq.StraysFound | rq.SnapshotMade | rq.HostShort):
+    def _on_report(
+        self, report: rq.ProcessStarted | rq.StraysFound | rq.SnapshotMade | rq.WorktreeMade | rq.HostShort | Ended
+    ) -> None:
+        if isinstance(report, rq.StraysFound | rq.SnapshotMade | rq.WorktreeMade | rq.HostShort):
             self._report(report)
             return
         charge = self._charges.get(report.key)

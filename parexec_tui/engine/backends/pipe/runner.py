@@ -137,6 +137,8 @@ class _Runner:
                 return await self._backend.changed_since(keys)
             case wire.DropSnapshot(key=key):
                 return await self._backend.workspace.dropped_snapshot(key)
+            case wire.Tend(key=key, task=task):
+                return await self._backend.workspace.worktrees.tended(key, task)
             case wire.Finish():
                 return await self._backend.finish()
             case _:

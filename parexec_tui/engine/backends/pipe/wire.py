@@ -18,8 +18,9 @@ from parexec_tui.core.wire.requests import (
     ProcessStarted,
     SnapshotMade,
     StraysFound,
+    WorktreeMade,
 )
-from parexec_tui.engine.backends.backend import FreshnessWanted, Identity, Launch, ProgressWanted, Success
+from parexec_tui.engine.backends.backend import AnyTask, FreshnessWanted, Identity, Launch, ProgressWanted, Success
 
 VERSION = 1
 
@@ -164,6 +165,13 @@ class DropSnapshot(Ask, frozen=True, tag="drop_snapshot"):
     key: ProcessKey
 
 
+class Tend(Ask, frozen=True, tag="tend"):
+    """Its answer is what is to be reported, or nothing."""
+
+    key: ProcessKey
+    task: AnyTask
+
+
 class Finish(Ask, frozen=True, tag="finish"):
     """The runner leaves after its answer."""
 
@@ -190,6 +198,7 @@ AnyAsk = (
     | NoteLeft
     | LookChanged
     | DropSnapshot
+    | Tend
     | Finish
 )
 ToRunner = Order | AnyAsk
@@ -205,7 +214,7 @@ class Hello(Message, frozen=True, tag="hello"):
 
 
 class Reported(Message, frozen=True, tag="reported"):
-    report: ProcessStarted | ProcessEnded | ProcessLost | StraysFound | SnapshotMade | HostShort
+    report: ProcessStarted | ProcessEnded | ProcessLost | StraysFound | SnapshotMade | WorktreeMade | HostShort
 
 
 class Answer(Message, frozen=True, tag="answer"):

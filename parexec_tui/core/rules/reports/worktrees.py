@@ -1,0 +1,138 @@
+"""What an attempt did in its worktree is committed, tried, merged; or it conflicts with what was merged meanwhile."""
+
+from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.rules.reports.ends import attempt_ended, passed, reported, step_ended
+from parexec_tui.core.rules.reports.failures import failed
+from parexec_tui.core.rules.reports.stops import ended_on_purpose
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.isolation import branch_of, target_of
+from parexec_tui.core.state.process_key import COMMIT
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.steps import first_gate, step_started
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire import requests as rq
+
+_NAMED = 5
+"""Files and tickets of a conflict that are named."""
+
+
+def on_worktree_made(state: SessionState, report: rq.WorktreeMade, now: float) -> list[ev.AnyEvent]:
+    ticket = state.live.get(report.ticket)
+    if ticket is None or ticket.attempts != report.attempt:
+        return []
+    before = state.worktrees.get(ticket.id)
+    if before is not None and before.made.attempt == report.attempt:
+        return []
+    return [
+        ev.WorktreeMade(
+            at=now,
+            ticket=ticket.id,
+            attempt=report.attempt,
+            path=report.path,
+            branch=branch_of(state, ticket.id),
+            target=target_of(state, ticket),
+            base=report.base,
+        )
+    ]
+
+
+def on_work_tried(state: SessionState, report: rq.WorkTried, now: float) -> list[ev.AnyEvent]:
+    ticket = reported(state, report)
+    if ticket is None:
+        return []
+    is_merge = report.step != COMMIT
+    if is_merge and report.work is not None:  # it is done, whatever was asked for meanwhile
+        return [_merged(ticket, report, report.work, now), *passed(state, ticket, report, None, now)]
+    if ticket.live_attempt.stop_reason is not None:
+        return ended_on_purpose(state, ticket, report, now)
+    if report.problem:
+        return failed(state, ticket, report, End.failed, report.problem, now)
+    if report.conflict is not None:
+        return _conflicted(state, ticket, report, report.conflict, now)
+    if report.work is None:
+        moved = step_ended(ticket, report, now, passed=False, reason="others merged first: the gates look again")
+        return [moved, step_started(state, ticket, COMMIT, now)]
+    done = report.work
+    committed = ev.WorkCommitted(
+        at=now, ticket=ticket.id, attempt=report.attempt, commit=done.commit, onto=done.onto, merged=done.merged
+    )
+    return [committed, *passed(state, ticket, report, first_gate(state, ticket), now)]
+
+
+def _merged(ticket: TicketState, report: rq.WorkTried, done: rq.Work, now: float) -> ev.WorkMerged:
+    return ev.WorkMerged(
+        at=now,
+        ticket=ticket.id,
+        attempt=report.attempt,
+        commit=done.merged,
+        before=done.onto,
+        checkout=report.checkout,
+    )
+
+
+def _conflicted(
+    state: SessionState, ticket: TicketState, report: rq.WorkTried, found: rq.Conflict, now: float
+) -> list[ev.AnyEvent]:
+    policy = _policy(state, ticket)
+    then = ("wins" if _wins(state, ticket, found) else "requeue") if policy == "priority" else policy
+    told = conflict_text(target_of(state, ticket), found.files, found.count, found.tickets)
+    note = (
+        f"{told}. This attempt begins at what is merged by now; what the last one did is commit {found.commit[:12]}, "
+        f"see: git show {found.commit[:12]}"
+    )
+    event = ev.WorkConflicted(
+        at=now,
+        ticket=ticket.id,
+        attempt=report.attempt,
+        commit=found.commit,
+        onto=found.onto,
+        files=found.files,
+        count=found.count,
+        tickets=found.tickets,
+        then="hold" if then == "hold" else "wins" if then == "wins" else "requeue",
+        note=note if then == "requeue" else "",
+    )
+    if then == "wins":
+        tried = step_ended(ticket, report, now, passed=False, reason=f"{told}: it has the higher class, and wins")
+        return [event, tried, step_started(state, ticket, COMMIT, now)]
+    if then == "hold":
+        return [event, attempt_ended(ticket, report, End.succeeded, Status.approval, now, reason=told)]
+    return [event, attempt_ended(ticket, report, End.stopped, Status.waiting, now, reason=told)]
+
+
+def _policy(state: SessionState, ticket: TicketState) -> str:
+    return state.plan.agents[state.agents[ticket.live_attempt.agent].type].on_conflict
+
+
+def _wins(state: SessionState, ticket: TicketState, found: rq.Conflict) -> bool:
+    """Whether all that it conflicts with is known, and of a lower class."""
+    others = [state.tickets[id_] for id_ in found.tickets if id_ in state.tickets]
+    is_known = bool(others) and len(others) == len(found.tickets)
+    return is_known and all(ticket.spec.priority.rank < other.spec.priority.rank for other in others)
+
+
+def conflict_text(target: str, files: tuple[str, ...], count: int, tickets: tuple[str, ...]) -> str:
+    """What a ticket conflicts with, in words."""
+    whom = listed(tickets, limit=_NAMED) if tickets else target
+    more = f" and {count - len(files)} more files" if count > len(files) else ""
+    return f"conflicts with {whom} in {listed(files, limit=_NAMED)}{more}"
+
+
+def on_worktree_sized(state: SessionState, report: rq.WorktreeSized, now: float) -> list[ev.AnyEvent]:
+    """What is not merged is kept, within a budget: of more, the oldest go."""
+    found = state.worktrees.get(report.ticket)
+    if found is None or found.made.attempt != report.attempt or found.size is not None or report.ticket in state.live:
+        return []
+    events: list[ev.AnyEvent] = [
+        ev.WorktreeKept(at=now, ticket=report.ticket, attempt=report.attempt, size=report.size)
+    ]
+    excess = state.worktrees_size + report.size - state.plan.settings.keep_worktrees
+    for id_, kept in state.worktrees.items():
+        if excess <= 0:
+            break
+        size = report.size if kept is found else kept.size
+        if size is not None:
+            events.append(ev.WorktreeDropped(at=now, ticket=id_, attempt=kept.made.attempt))
+            excess -= size
+    return events

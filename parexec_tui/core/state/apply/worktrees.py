@@ -1,0 +1,80 @@
+"""What events change of worktrees, and of the work that was done in them."""
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.attempts import Attempt
+from parexec_tui.core.state.indexes import move
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import Status
+from parexec_tui.core.state.step_history import begin_step, note_command
+from parexec_tui.core.state.transitions import IllegalEventError, moving_ticket, named_ticket
+from parexec_tui.core.state.worktrees import WorktreeState
+
+
+def on_worktree_made(state: SessionState, event: ev.WorktreeMade) -> None:
+    if event.attempt != named_ticket(state, event).attempts:
+        raise IllegalEventError(f"{event!r}: there is no such attempt, or a newer one")
+    _not_kept(state, state.worktrees.pop(event.ticket, None))
+    state.worktrees[event.ticket] = WorktreeState(event)
+
+
+def _of(state: SessionState, event: ev.WorkCommitted | ev.WorkConflicted | ev.WorkMerged) -> WorktreeState:
+    """The worktree of an event. Raises if the attempt of it has none, or does not live."""
+    found, ticket = state.worktrees.get(event.ticket), state.live.get(event.ticket)
+    if found is None or ticket is None or not found.made.attempt == ticket.attempts == event.attempt:
+        raise IllegalEventError(f"{event!r}: there is no such worktree, or its attempt is over")
+    return found
+
+
+def on_work_committed(state: SessionState, event: ev.WorkCommitted) -> None:
+    found = _of(state, event)
+    found.commit, found.onto, found.merged, found.conflict = event.commit, event.onto, event.merged, None
+
+
+def on_work_conflicted(state: SessionState, event: ev.WorkConflicted) -> None:
+    found = _of(state, event)
+    found.commit, found.onto, found.merged, found.conflict = event.commit, event.onto, "", event
+    ticket = state.tickets[event.ticket]
+    if event.then == "wins":
+        ticket.live_attempt.side = "theirs"
+    elif event.then == "requeue":
+        ticket.note = event.note
+
+
+def on_merge_started(state: SessionState, event: ev.MergeStarted) -> None:
+    ticket = moving_ticket(state, event, Status.validating)
+    before = ticket.attempt
+    if before is None or ticket.status is not Status.approval or event.ticket not in state.worktrees:
+        raise IllegalEventError(f"{event!r}: nothing of it waits to be merged")
+    note_command(state, ticket)
+    # It holds its claims and keeps no agent busy: it held them while it waited for a person.
+    ticket.attempt = Attempt(before.number, before.agent, event.at, before.units)
+    ticket.attempt.gates_begun = before.gates_begun
+    ticket.attempt.step, ticket.attempt.side, ticket.attempt.is_released = event.step, event.side, True
+    ticket.note = event.note or ticket.note
+    begin_step(state, ticket, event.step)
+    move(state, ticket, Status.validating, event.at)
+
+
+def on_work_merged(state: SessionState, event: ev.WorkMerged) -> None:
+    _of(state, event).landed = event
+
+
+def on_worktree_kept(state: SessionState, event: ev.WorktreeKept) -> None:
+    found = state.worktrees.get(event.ticket)
+    if found is None or found.made.attempt != event.attempt or found.size is not None:
+        raise IllegalEventError(f"{event!r}: there is no such worktree, or it is kept already")
+    found.size = event.size
+    state.worktrees_size += event.size
+
+
+def on_worktree_dropped(state: SessionState, event: ev.WorktreeDropped) -> None:
+    found = state.worktrees.get(event.ticket)
+    if found is None or found.made.attempt != event.attempt or found.size is None:
+        raise IllegalEventError(f"{event!r}: there is no such worktree, or it is in use")
+    _not_kept(state, found)
+
+
+def _not_kept(state: SessionState, found: WorktreeState | None) -> None:
+    if found is not None and found.size is not None:
+        state.worktrees_size -= found.size
+        found.size = None

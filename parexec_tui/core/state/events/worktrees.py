@@ -1,0 +1,97 @@
+"""What became of the worktrees in which attempts work, and of their work."""
+
+from typing import Literal
+
+from parexec_tui.core.state.events.event import Event
+
+MergeSide = Literal["", "ours", "theirs"]
+"""What is done about a conflict: nothing; keep what is merged already; take what the ticket did."""
+
+
+class WorktreeMade(Event, frozen=True, tag="worktree_made"):
+    """The attempt works in a worktree of its own."""
+
+    ticket: str
+    attempt: int
+    path: str
+    """The folder; absolute."""
+    branch: str
+    """Of its work."""
+    target: str
+    """The branch that this is merged into."""
+    base: str
+    """The commit where it begins."""
+
+
+class WorkCommitted(Event, frozen=True, tag="work_committed"):
+    """What the command of the attempt left is committed, and can be merged: gates look at the result of that."""
+
+    ticket: str
+    attempt: int
+    commit: str
+    """Of what it did, alone."""
+    onto: str
+    """The newest commit of the target then."""
+    merged: str
+    """Of both; empty: it changed nothing."""
+
+
+class WorkConflicted(Event, frozen=True, tag="work_conflicted"):
+    """What the attempt did conflicts with what was merged meanwhile."""
+
+    ticket: str
+    attempt: int
+    commit: str
+    onto: str
+    """As in WorkCommitted."""
+    files: tuple[str, ...]
+    """The first of those in conflict, seen from the top of the repository."""
+    count: int
+    """Of all of them."""
+    tickets: tuple[str, ...]
+    """What the other side is from, as far as that is known."""
+    then: Literal["requeue", "hold", "wins"]
+    """It runs again on what was merged; a person decides; or it wins, by its priority."""
+    note: str = ""
+    """What the next attempt is told."""
+
+
+class MergeStarted(Event, frozen=True, tag="merge_started"):
+    """A person let what an attempt did be merged: it was to be approved, or they decided on a conflict."""
+
+    ticket: str
+    attempt: int
+    step: str
+    """The first one; as in ProcessKey."""
+    side: MergeSide = ""
+    by: str = ""
+    note: str = ""
+
+
+class WorkMerged(Event, frozen=True, tag="work_merged"):
+    """What the attempt did is in the target branch."""
+
+    ticket: str
+    attempt: int
+    commit: str
+    """The newest of the target; empty: the attempt changed nothing."""
+    before: str
+    """The newest of the target before."""
+    checkout: str | None = None
+    """Why the checkout at the workdir was not fast-forwarded to it; empty: it was; None: it was not to be."""
+
+
+class WorktreeKept(Event, frozen=True, tag="worktree_kept"):
+    """An attempt ended without being merged, and its worktree stays."""
+
+    ticket: str
+    attempt: int
+    size: int
+    """Bytes that it takes."""
+
+
+class WorktreeDropped(Event, frozen=True, tag="worktree_dropped"):
+    """The worktree of a ticket that is over takes too much room: its work is committed to its branch, and it goes."""
+
+    ticket: str
+    attempt: int

@@ -1,0 +1,43 @@
+"""Which tickets work apart from the workdir, and what waits to be merged of that."""
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import Status
+from parexec_tui.core.state.tickets import TicketState
+
+
+def works_apart(state: SessionState, ticket: TicketState) -> bool:
+    """Whether the newest attempt of a ticket works in a worktree."""
+    attempt = ticket.attempt
+    if not state.has_worktrees or attempt is None or not attempt.agent:
+        return False
+    return state.plan.agents[state.agents[attempt.agent].type].isolation == "worktree"
+
+
+def branch_of(state: SessionState, ticket: str) -> str:
+    """The branch of the work of a ticket, without `refs/heads/`."""
+    return f"parexec/{state.session}/{branch_part(ticket)}"
+
+
+def branch_part(ticket: str) -> str:
+    """A ticket in the name of a branch: git lets none end in a dot or in `.lock`."""
+    return f"{ticket}+" if ticket.endswith((".", ".lock")) else ticket
+
+
+def target_of(state: SessionState, ticket: TicketState) -> str:
+    """The branch that the work of a ticket is merged into, without `refs/heads/`."""
+    assert ticket.attempt is not None
+    agent_type = state.plan.agents[state.agents[ticket.attempt.agent].type]
+    return agent_type.target or f"parexec/{state.session}/@merged"
+
+
+def conflict_of(state: SessionState, ticket: TicketState) -> ev.WorkConflicted | None:
+    """What a ticket conflicts with that waits for a person to decide on that."""
+    found = state.worktrees.get(ticket.id)
+    is_held = found is not None and ticket.status is Status.approval and found.made.attempt == ticket.attempts
+    return found.conflict if found is not None and is_held else None
+
+
+def waits_for_merge(state: SessionState, ticket: TicketState) -> bool:
+    """Whether the newest attempt of a ticket is over, and what it did is to be merged once a person says so."""
+    return ticket.status is Status.approval and ticket.id in state.worktrees and works_apart(state, ticket)

@@ -1,0 +1,29 @@
+"""The worktree of a ticket, and where its work stands."""
+
+from collections.abc import Iterable
+
+from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.state import events as ev
+
+
+class WorktreeState:
+    """The worktree of the newest attempt of a ticket that had one."""
+
+    __slots__ = ("commit", "conflict", "landed", "made", "merged", "onto", "size")
+
+    def __init__(self, made: ev.WorktreeMade) -> None:
+        self.made = made
+        self.commit = ""
+        self.onto = ""
+        self.merged = ""
+        """As in WorkCommitted."""
+        self.conflict: ev.WorkConflicted | None = None
+        """What it conflicts with, until that is decided."""
+        self.landed: ev.WorkMerged | None = None
+        self.size: int | None = None
+        """Bytes that it takes while it is kept; None: it is in use, or gone."""
+
+
+def has_worktrees(types: Iterable[AgentType]) -> bool:
+    """Whether agents of one of these types work in worktrees."""
+    return any(each.isolation == "worktree" for each in types)

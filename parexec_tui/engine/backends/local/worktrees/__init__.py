@@ -1,0 +1,1 @@
+"""Git worktrees in which tickets work, and how their work gets into the branch of the session."""

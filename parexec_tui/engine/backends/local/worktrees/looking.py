@@ -1,0 +1,51 @@
+"""What has to be so on this machine before tickets can work in worktrees."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from parexec_tui.core.plan.model import AgentType
+from parexec_tui.engine.backends.local.worktrees.git import MIN_VERSION, Git, GitError, top_of, version
+
+
+class Missing(NamedTuple):
+    """Why an agent type cannot have worktrees here."""
+
+    key: str
+    """Of the agent type, in the plan file."""
+    problem: str
+    remedy: str = ""
+
+
+def missing(workdir: str, agent: AgentType) -> Iterator[Missing]:
+    """Why an agent type cannot have worktrees of this workdir, if it cannot."""
+    try:
+        found = version()
+        if found < MIN_VERSION:
+            least = ".".join(map(str, MIN_VERSION))
+            yield Missing("isolation", f"git is {'.'.join(map(str, found))}, and worktrees need {least}")
+            return
+        if not top_of(workdir):
+            hint = "make it one: git init, and a first commit"
+            yield Missing("isolation", f"the workdir {workdir} is in no git repository", hint)
+            return
+        yield from _of_repository(Git(workdir), agent)
+    except GitError as error:
+        yield Missing("isolation", str(error))
+
+
+def _of_repository(git: Git, agent: AgentType) -> Iterator[Missing]:
+    if agent.target and git.find(f"refs/heads/{agent.target}"):
+        folder = git.checkouts().get(agent.target)
+        if folder is not None:
+            hint = "leave `target` out; `update_checkout = true` brings what is merged into the checkout"
+            yield Missing("target", f"{agent.target} is checked out in {folder}, so nothing is merged into it", hint)
+    elif not git.find(agent.base):
+        hint = "" if git.find("HEAD") else "the repository needs a first commit"
+        yield Missing("base" if agent.base != "HEAD" else "isolation", f"there is no commit {agent.base}", hint)
+
+
+def has_submodules(workdir: str) -> bool:
+    """Whether the checkout of a workdir has submodules: its worktrees come without what is in them."""
+    top = top_of(workdir)
+    return bool(top) and Path(top, ".gitmodules").exists()

@@ -1,0 +1,246 @@
+"""A worktree is made, cleaned for another attempt, kept, or removed. What is done twice is done once."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from parexec_tui.core.plan.outputs import pattern_of
+from parexec_tui.engine.backends.backend import Worktree
+from parexec_tui.engine.backends.local.worktrees.git import NOBODY, Git, GitError, repository_lock, top_of
+
+BASE: Final = "refs/worktree/parexec/base"
+"""The commit at which the present attempt began; there once the worktree is whole."""
+
+WORK: Final = "refs/worktree/parexec/work"
+"""The commit of what the command of the present attempt did; there once it is made."""
+
+
+class Place:
+    """A worktree, and the repository that it belongs to."""
+
+    def __init__(self, wanted: Worktree) -> None:
+        self.wanted = wanted
+        self.repository = Git(wanted.workdir)
+        self.git = Git(wanted.path, is_top=True)
+        self.branch = f"refs/heads/{wanted.branch}"
+        self.target = f"refs/heads/{wanted.target}"
+
+    @property
+    def exists(self) -> bool:
+        """Whether it is there, and is one of the repository: who works in it may have made of it what they like."""
+        link = Path(self.wanted.path, ".git")
+        if not link.is_file() or self.git.call("rev-parse", "--verify", "--quiet", "HEAD").code:
+            return False
+        return self.git.common_dir() == self.repository.common_dir()
+
+    def check(self) -> None:
+        """Raise GitError if it is not there."""
+        if not self.exists:
+            raise GitError(f"{self.wanted.path} is no worktree of the repository any more")
+
+    @property
+    def prefix(self) -> str:
+        """The workdir, seen from the top of its checkout; empty if it is that, else with a slash at its end."""
+        return prefix_of(self.wanted.workdir)
+
+    def brought(self) -> list[str]:
+        """What was copied and linked, seen from the top of the worktree."""
+        wanted = self.wanted
+        return [f"{self.prefix}{pattern_of(each).rstrip('/')}" for each in (*wanted.copy, *wanted.link)]
+
+    def others_than(self, paths: list[str]) -> tuple[str, ...]:
+        """The words for git that mean everything but these paths."""
+        return ("--", ":/", *(f":(top,exclude,literal){each}" for each in paths))
+
+    def is_dirty(self) -> bool:
+        """Whether something is there that no commit has, and git does not ignore."""
+        words = ("status", "--porcelain", "--untracked-files=normal", *self.others_than(self.brought()))
+        return bool(self.git.run(*words))
+
+    def saved(self, message: str) -> str:
+        """A commit of what is there now: that of HEAD if nothing else is. The index is that afterwards."""
+        clear_locks(self.git.git_dir())
+        self.git.run("add", "--all", "--", ":/")
+        if paths := [f":(top,literal){each}" for each in self.brought()]:
+            # git may not ignore them: a pattern for folders does not match a link. Nobody wants them in a commit.
+            self.git.run("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *paths)
+        tree = self.git.run("write-tree")
+        head = self.git.find("HEAD")
+        return head if head and self.git.tree(head) == tree else self.git.commit_tree(tree, [head], message)
+
+
+def prefix_of(workdir: str) -> str:
+    """See `Place.prefix`."""
+    top = top_of(workdir)
+    inner = os.path.relpath(os.path.realpath(workdir), top) if top else "."
+    return "" if inner == "." else f"{inner}/"
+
+
+def make(wanted: Worktree, attempt: int) -> str:
+    """Make the worktree of an attempt, on the newest commit of its target; returns that commit.
+
+    What another attempt left there is kept: see `kept_ref`. Raises OSError.
+    """
+    place = Place(wanted)
+    is_whole = place.exists and bool(place.git.find(BASE))
+    if is_whole:
+        clear_locks(place.git.git_dir())
+        _keep_left(place, attempt - 1)
+    with repository_lock(place.repository):
+        base = _target(place)
+        elsewhere = place.repository.checkouts().get(wanted.branch, wanted.path)
+        if os.path.realpath(elsewhere) != os.path.realpath(wanted.path):
+            raise GitError(f"its branch {wanted.branch} is checked out in {elsewhere}: check out another one there")
+        if not place.exists:
+            is_whole = False
+            _add(place, base)
+    if not is_whole:
+        clear_locks(place.git.git_dir())
+    place.git.call("update-ref", "-d", WORK)
+    place.git.run("symbolic-ref", "HEAD", place.branch)
+    place.git.run("reset", "--hard", "--quiet", base)
+    place.git.run("clean", "-ffdxq")
+    _bring(place)
+    place.git.set_ref(BASE, base)
+    return base
+
+
+def kept_ref(wanted: Worktree, attempt: int) -> str:
+    """Where a commit is kept of what an attempt left, once its worktree is needed for the next one or removed."""
+    return f"refs/{wanted.branch}/{attempt}"
+
+
+def _target(place: Place) -> str:
+    """The newest commit of the target, which begins at `base` if there is none yet."""
+    if found := place.repository.find(place.target):
+        return found
+    base = place.repository.find(place.wanted.base)
+    if not base:
+        raise GitError(f"the repository has no commit {place.wanted.base!r} to begin at")
+    place.repository.set_ref(place.target, base, NOBODY, "parexec: begin")
+    return place.repository.find(place.target)
+
+
+def _add(place: Place, base: str) -> None:
+    path = place.wanted.path
+    Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if os.path.lexists(path):  # a worktree that was never made whole has nothing of anybody
+        number = 1
+        while os.path.lexists(aside := f"{path}.broken-{number}"):
+            number += 1
+        Path(path).replace(aside)
+        if not _has_files(aside):
+            shutil.rmtree(aside, ignore_errors=True)
+    place.repository.call("worktree", "remove", "--force", "--force", path)  # what git still knows of it
+    words = ("--no-checkout", "--lock", "--reason", "parexec works here", "-B", place.wanted.branch)
+    place.repository.run("worktree", "add", *words, path, base)
+
+
+def _has_files(folder: str) -> bool:
+    return any(each.name != ".git" for each in Path(folder).iterdir())
+
+
+def _keep_left(place: Place, attempt: int) -> None:
+    """Keep what is in a whole worktree, if nothing else has it."""
+    wanted = place.wanted
+    found = place.saved(f"{wanted.message.splitlines()[0]}: left by attempt {attempt}")
+    if not place.git.find(place.target) or not place.git.is_ancestor(found, place.target):
+        place.git.set_ref(kept_ref(wanted, attempt), found)
+
+
+def _bring(place: Place) -> None:
+    """Copy and link what git ignores."""
+    there = Path(place.wanted.path, place.prefix)
+    for texts, bring in ((place.wanted.copy, _copy), (place.wanted.link, _link)):
+        for text in texts:
+            source, copy = Path(place.wanted.workdir, pattern_of(text)), there / pattern_of(text)
+            if not source.exists():
+                if text.endswith("?"):
+                    continue
+                raise GitError(
+                    f"{source} is to be in its worktree, and is not there: write `{text}?` if it may be missing"
+                )
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if not os.path.lexists(copy):
+                bring(source, copy)
+
+
+def _copy(source: Path, copy: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, copy, symlinks=True)
+    else:
+        shutil.copy2(source, copy)
+
+
+def _link(source: Path, copy: Path) -> None:
+    copy.symlink_to(source)
+
+
+def clear_locks(git_dir: str) -> None:
+    """Delete the locks of a worktree in which nothing runs any more: a git that was killed leaves them."""
+    for name in ("index.lock", "HEAD.lock"):
+        Path(git_dir, name).unlink(missing_ok=True)
+
+
+def remove(wanted: Worktree, attempt: int, *, is_merged: bool) -> str:
+    """Remove a worktree; returns why it is still there, or nothing.
+
+    What nobody else has of it is committed first: to its branch, or if that is merged, see `kept_ref`.
+    Raises OSError.
+    """
+    place = Place(wanted)
+    if not place.exists:
+        if os.path.lexists(wanted.path):
+            return "it is no worktree of the repository any more"
+        with repository_lock(place.repository):
+            place.repository.call("worktree", "remove", "--force", "--force", wanted.path)
+            _delete_branch(place, is_merged=is_merged)
+        return ""
+    if (pid := _whose_folder(wanted.path)) is not None:
+        return f"process {pid} has it as its folder"
+    if place.is_dirty() or not is_merged:
+        found = place.saved(f"{wanted.message.splitlines()[0]}: left by attempt {attempt}")
+        if is_merged:
+            place.git.set_ref(kept_ref(wanted, attempt), found)
+        elif place.git.find(place.branch) != found:
+            place.git.run("symbolic-ref", "HEAD", place.branch)
+            place.git.run("update-ref", "HEAD", found)
+    with repository_lock(place.repository):
+        place.repository.run("worktree", "remove", "--force", "--force", wanted.path)
+        _delete_branch(place, is_merged=is_merged)
+    return ""
+
+
+def _delete_branch(place: Place, *, is_merged: bool) -> None:
+    """Delete the branch of a worktree that is gone, if all of it is in the target and nobody has it checked out."""
+    git = place.repository
+    head = git.find(place.branch) if is_merged else ""
+    if head and place.wanted.branch not in git.checkouts() and git.is_ancestor(head, place.target):
+        git.call("update-ref", "-d", place.branch, head)
+
+
+def _whose_folder(path: str) -> int | None:
+    """A process whose folder is in a worktree."""
+    top = os.path.realpath(path)
+    for pid in psutil.pids():
+        with suppress(psutil.Error, OSError):
+            folder = psutil.Process(pid).cwd()
+            if folder == top or folder.startswith(f"{top}/"):
+                return pid
+    return None
+
+
+def size_of(path: str) -> int:
+    """Bytes that a worktree takes on its disk. What is linked is not counted. Raises OSError."""
+    return sum(os.lstat(file).st_blocks * 512 for file in _all_files(path))
+
+
+def _all_files(path: str) -> Iterator[str]:
+    for folder, folders, files in os.walk(path):
+        for name in (*folders, *files):
+            yield f"{folder}/{name}"

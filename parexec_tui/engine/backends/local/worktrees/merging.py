@@ -1,0 +1,164 @@
+"""What a ticket did is committed, tried against what was merged meanwhile, and merged: compare and swap of a branch.
+
+Each of these may be cut short anywhere and asked for again: a commit that was made is found, and so is a merge.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from parexec_tui.core.wire.requests import Conflict, Work
+from parexec_tui.engine.backends.backend import TRAILER, Worktree
+from parexec_tui.engine.backends.local.worktrees.git import Git, GitError, repository_lock, top_of
+from parexec_tui.engine.backends.local.worktrees.making import BASE, WORK, Place, clear_locks
+
+_MAX_FILES = 20
+"""Files of a conflict that are told."""
+
+_TRIES: Final = 50
+"""How often a merge without gates is tried again when others merge at the same moment."""
+
+
+def commit(wanted: Worktree, side: str, *, is_gated: bool) -> Work | Conflict:
+    """Commit what the command of an attempt left, and put the result of its merge into the worktree for the gates.
+
+    `side`: what to do about a conflict, as in `Attempt.side`. Raises OSError.
+    """
+    place = Place(wanted)
+    place.check()
+    clear_locks(place.git.git_dir())
+    work = place.git.find(WORK) or _commit_left(place)
+    tried = _try(place, work, side)
+    if isinstance(tried, Work) and is_gated and tried.merged:
+        place.git.run("checkout", "--quiet", "--force", "--detach", tried.merged)
+    return tried
+
+
+def _commit_left(place: Place) -> str:
+    found = place.saved(place.wanted.message)
+    if place.git.call("symbolic-ref", "--quiet", "HEAD").out != place.branch:  # it went to a branch of its own
+        place.git.set_ref(place.branch, found)
+        place.git.run("symbolic-ref", "HEAD", place.branch)
+    place.git.set_ref("HEAD", found)
+    place.git.set_ref(WORK, found)
+    return found
+
+
+def _try(place: Place, work: str, side: str = "") -> Work | Conflict:
+    """What the merge of a commit into the target would be. The commit of it is made, and no branch is moved."""
+    git, base = place.repository, place.git.find(BASE)
+    onto = git.find(place.target)
+    if not onto:
+        raise GitError(f"the branch {place.wanted.target} is gone")
+    if work == base or git.is_ancestor(work, onto):
+        return Work(base, work, onto, "")
+    if git.is_ancestor(onto, work):
+        if git.run("rev-list", "--count", f"{onto}..{work}") == "1":
+            return Work(base, work, onto, work)
+        return Work(base, work, onto, git.commit_tree(git.tree(work), [onto, work], place.wanted.message))
+    tried = git.call("merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", onto, work)
+    if tried.code not in (0, 1):
+        raise GitError(f"git merge-tree: {tried.err}")
+    tree, *files = (each for each in tried.out.split("\0") if each)
+    if tried.code == 1:
+        if side not in ("ours", "theirs"):
+            return Conflict(base, work, onto, tuple(files[:_MAX_FILES]), len(files), _others(git, work, onto, files))
+        tree = _taken(place, work, onto, side)
+    return Work(base, work, onto, git.commit_tree(tree, [onto, work], place.wanted.message))
+
+
+def _others(git: Git, work: str, onto: str, files: Sequence[str]) -> tuple[str, ...]:
+    """The tickets that the other side of a conflict is from, as their commits say."""
+    between = f"{git.run('merge-base', onto, work)}..{onto}"
+    form = f"--format=%(trailers:key={TRAILER},valueonly,separator=%x20)"
+    said = git.call("log", form, between, "--", *(f":(top,literal){file}" for file in files))
+    return tuple(sorted({name for line in said.out.splitlines() for name in line.split()}))
+
+
+def _taken(place: Place, work: str, onto: str, side: str) -> str:
+    """The tree of a merge in which one side wins wherever both changed the same: `ours` is the target.
+
+    It is made in the worktree, which is as the work was committed afterwards.
+    """
+    git = place.git
+    git.run("checkout", "--quiet", "--force", "--detach", onto)
+    try:
+        git.call("merge", "--quiet", "--no-commit", "--no-ff", f"--strategy-option={side}", work)
+        unmerged = {line.partition("\t")[2] for line in git.run("ls-files", "-u", "-z").split("\0") if line}
+        keeps = onto if side == "ours" else work
+        for path in unmerged:  # one side deleted or renamed what the other changed
+            if git.call("cat-file", "-e", f"{keeps}:{path}").code == 0:
+                git.run("checkout", "--quiet", keeps, "--", f":(top,literal){path}")
+            else:
+                git.run("rm", "--quiet", "--force", "--", f":(top,literal){path}")
+        return git.run("write-tree")
+    finally:
+        git.call("merge", "--quit")
+        git.run("reset", "--hard", "--quiet", work)
+
+
+def merge(wanted: Worktree, done: Work, *, is_gated: bool) -> Work | Conflict | None:
+    """Let the target be the merged commit, if it still is what that was made for. Returns what is merged.
+
+    Without gates, it is merged anew into what others merged meanwhile; with gates, None says that it has to be.
+    Raises OSError.
+    """
+    place = Place(wanted)
+    git = place.repository
+    for _ in range(_TRIES):
+        onto = git.find(place.target)
+        if done.merged and git.is_ancestor(done.commit, onto):
+            done = _merged_before(git, done, onto)
+        elif done.merged and onto == done.onto:
+            if not _swapped(place, done.merged, onto):
+                continue
+        elif done.merged:
+            if is_gated:
+                return None
+            tried = _try(place, done.commit)
+            if isinstance(tried, Conflict):
+                return tried
+            done = tried
+            continue
+        return done
+    raise GitError(f"{wanted.target} moved {_TRIES} times while this was merged into it")
+
+
+def _swapped(place: Place, new: str, old: str) -> bool:
+    """Let the target be another commit, if it is what it was. Raises GitError if it is checked out somewhere."""
+    target = place.wanted.target
+    with repository_lock(place.repository):  # git cannot list worktrees while one is being added
+        if (folder := place.repository.checkouts().get(target)) is not None:
+            raise GitError(f"{target} is checked out in {folder}: check out another branch there")
+        return place.repository.set_ref(place.target, new, old, f"parexec: {place.wanted.branch}")
+
+
+def _merged_before(git: Git, done: Work, onto: str) -> Work:
+    """What was merged by an engine that could not tell it any more."""
+    if git.find(f"{done.merged}^1") and git.is_ancestor(done.merged, onto):
+        return done
+    first = git.run("rev-list", "--first-parent", "--ancestry-path", f"{done.commit}..{onto}").splitlines()
+    merged = first[-1] if first else done.commit
+    return Work(done.base, done.commit, git.find(f"{merged}^1"), merged)
+
+
+def update_checkout(wanted: Worktree) -> str:
+    """Fast-forward the branch that is checked out at the workdir to the target; returns why not, or nothing.
+
+    Nothing that is not committed there is touched. Raises OSError.
+    """
+    git = Git(top_of(wanted.workdir))
+    with repository_lock(git):
+        new, old = git.find(f"refs/heads/{wanted.target}"), git.find("HEAD")
+        if git.is_ancestor(new, old):
+            return ""
+        branch = git.call("symbolic-ref", "--quiet", "--short", "HEAD").out
+        if not branch:
+            return f"no branch is checked out in {git.folder}"
+        if git.run("status", "--porcelain", "--untracked-files=no"):
+            return f"{branch} has uncommitted changes"
+        if not git.is_ancestor(old, new):
+            return f"{branch} has commits that {wanted.target} does not have"
+        done = git.call("merge", "--ff-only", "--quiet", new)
+        return (
+            "" if done.code == 0 else f"{branch} cannot be fast-forwarded: {(done.err or done.out).splitlines()[-1]}"
+        )

@@ -1,0 +1,141 @@
+"""The worktrees of a session: what `Backend.tend` does with them, in threads, each with its report."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+from threading import Lock
+from typing import assert_never
+
+import trio
+
+from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends.backend import (
+    AnyTask,
+    CommitWork,
+    DropWorktree,
+    FindWorktree,
+    KeepWorktree,
+    MergeWork,
+    Worktree,
+)
+from parexec_tui.engine.backends.local.worktrees import making, merging
+from parexec_tui.engine.threads import in_thread
+
+_AT_ONCE = 8
+"""Worktrees for which git runs at once."""
+
+
+class Worktrees:
+    """Makes them and tends to them. Belongs to the trio run that created it."""
+
+    def __init__(self, nursery: trio.Nursery, report: Callable[[rq.AnyReport], None]) -> None:
+        self._nursery = nursery
+        self._report = report
+        self._limiter = trio.CapacityLimiter(_AT_ONCE)
+        self._newest: dict[str, int] = {}
+        """{worktree: the newest attempt that it was made for}"""
+        self._alone: defaultdict[str, Lock] = defaultdict(Lock)
+        """{worktree: what keeps others from it while it is made or removed}"""
+        self._left: dict[str, tuple[ProcessKey, DropWorktree]] = {}
+        """{worktree that is to be removed, and is not: for which attempt, and how}"""
+        self._busy: set[str] = set()
+        """Those of them that are being removed."""
+        self._is_done = trio.Event()
+
+    def make(self, key: ProcessKey, wanted: Worktree) -> rq.WorktreeMade:
+        """Make one. Called in a thread. Raises OSError."""
+        with self._alone[wanted.path]:
+            self._newest[wanted.path] = key.attempt
+            base = making.make(wanted, key.attempt)
+        return rq.WorktreeMade(key.ticket, key.attempt, wanted.path, base, step=key.step)
+
+    def tend(self, key: ProcessKey, task: AnyTask) -> None:
+        """See `Backend.tend`."""
+        if isinstance(task, DropWorktree):
+            self._left[task.worktree.path] = (key, task)
+            for path in self._left.keys() - self._busy:  # what a process sat in may be free now
+                self._busy.add(path)
+                self._nursery.start_soon(self._drop, path)
+        else:
+            self._nursery.start_soon(self._tend, key, task)
+
+    async def _tend(self, key: ProcessKey, task: AnyTask) -> None:
+        if (report := await self.tended(key, task)) is not None:
+            self._report(report)
+
+    async def tended(
+        self, key: ProcessKey, task: AnyTask
+    ) -> rq.WorktreeMade | rq.WorkTried | rq.WorktreeSized | None:
+        """Tend to one; what is reported about it."""
+        match task:
+            case FindWorktree():
+                work: Callable[[], rq.WorktreeMade | rq.WorkTried | rq.WorktreeSized | None] = partial(
+                    _found, key, task
+                )
+            case CommitWork():
+                work = partial(_committed, key, task)
+            case MergeWork():
+                work = partial(_merged, key, task)
+            case KeepWorktree():
+                work = partial(_sized, key, task)
+            case DropWorktree():
+                work = partial(self._dropped, key, task)
+            case _:
+                assert_never(task)
+        try:
+            return await in_thread(work, may_hang=True, limiter=self._limiter)
+        except OSError as error:
+            if isinstance(task, CommitWork | MergeWork):
+                return rq.WorkTried(key.ticket, key.attempt, problem=str(error), step=key.step)
+            return None
+
+    async def _drop(self, path: str) -> None:
+        key, task = self._left[path]
+        await self.tended(key, task)
+        self._busy.remove(path)
+        self._is_done.set()
+        self._is_done = trio.Event()
+
+    def _dropped(self, key: ProcessKey, task: DropWorktree) -> None:
+        path = task.worktree.path
+        with self._alone[path]:
+            is_in_use = self._newest.get(path, 0) > key.attempt
+            is_gone = is_in_use or not making.remove(task.worktree, key.attempt, is_merged=task.is_merged)
+        if is_gone and self._left.get(path) == (key, task):
+            del self._left[path]
+
+    async def finish(self) -> None:
+        """Wait until nothing is being removed any more."""
+        while self._busy:
+            await self._is_done.wait()
+
+
+def _found(key: ProcessKey, task: FindWorktree) -> rq.WorktreeMade | None:
+    place = making.Place(task.worktree)
+    base = place.git.find(making.BASE) if place.exists else ""
+    return rq.WorktreeMade(key.ticket, key.attempt, task.worktree.path, base, step=key.step) if base else None
+
+
+def _committed(key: ProcessKey, task: CommitWork) -> rq.WorkTried:
+    found = merging.commit(task.worktree, task.side, is_gated=task.is_gated)
+    if isinstance(found, rq.Conflict):
+        return rq.WorkTried(key.ticket, key.attempt, conflict=found, step=key.step)
+    return rq.WorkTried(key.ticket, key.attempt, found, step=key.step)
+
+
+def _merged(key: ProcessKey, task: MergeWork) -> rq.WorkTried:
+    found = merging.merge(task.worktree, task.work, is_gated=task.is_gated)
+    if isinstance(found, rq.Conflict):
+        return rq.WorkTried(key.ticket, key.attempt, conflict=found, step=key.step)
+    checkout = None
+    if task.worktree.update_checkout and found is not None:
+        try:
+            checkout = merging.update_checkout(task.worktree)
+        except OSError as error:  # what is merged is merged
+            checkout = str(error)
+    return rq.WorkTried(key.ticket, key.attempt, found, checkout=checkout, step=key.step)
+
+
+def _sized(key: ProcessKey, task: KeepWorktree) -> rq.WorktreeSized:
+    return rq.WorktreeSized(key.ticket, key.attempt, making.size_of(task.worktree.path), step=key.step)

@@ -1,0 +1,73 @@
+"""What the engine does with the worktrees of attempts. The backend does it, and the rules decide what follows."""
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.process_key import COMMIT, ProcessKey
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import Status
+from parexec_tui.core.state.steps import gates_of
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire.requests import Work
+from parexec_tui.engine.backends.backend import (
+    Backend,
+    CommitWork,
+    DropWorktree,
+    FindWorktree,
+    KeepWorktree,
+    MergeWork,
+)
+from parexec_tui.engine.pool import Pool
+
+
+class WorktreeKeeper:
+    """Has worktrees committed, merged, kept and dropped."""
+
+    def __init__(self, state: SessionState, backend: Backend, pool: Pool) -> None:
+        self._state = state
+        self._backend = backend
+        self._pool = pool
+
+    def act(self, ticket: TicketState) -> None:
+        """Begin the present step of an attempt, which commits or merges."""
+        worktree, found = self._pool.worktree(ticket), self._state.worktrees.get(ticket.id)
+        attempt = ticket.live_attempt
+        assert worktree is not None
+        key = ProcessKey(ticket.id, attempt.number, attempt.step)
+        is_gated = bool(gates_of(self._state, ticket))
+        if attempt.step == COMMIT:
+            self._backend.tend(key, CommitWork(worktree, attempt.side, is_gated))
+        else:
+            assert found is not None
+            work = Work(found.made.base, found.commit, found.onto, found.merged)
+            self._backend.tend(key, MergeWork(worktree, work, is_gated))
+
+    def tidy(self, event: ev.AttemptEnded | ev.WorktreeDropped) -> None:
+        """Remove the worktree of what is merged or takes too much room; of what is not merged, find out its size."""
+        found, ticket = self._state.worktrees.get(event.ticket), self._state.tickets.get(event.ticket)
+        worktree = self._pool.worktree(ticket) if ticket is not None else None
+        if found is None or worktree is None or found.made.attempt != event.attempt:
+            return
+        key = ProcessKey(event.ticket, event.attempt)
+        if isinstance(event, ev.WorktreeDropped):
+            self._backend.tend(key, DropWorktree(worktree, is_merged=False))
+        elif found.landed is not None:
+            self._backend.tend(key, DropWorktree(worktree, is_merged=True))
+        elif event.then is not Status.approval:
+            self._backend.tend(key, KeepWorktree(worktree))
+
+    def recover(self) -> None:
+        """Do again what the engine before may not have done."""
+        for id_, found in list(self._state.worktrees.items()):
+            ticket = self._state.tickets.get(id_)
+            worktree = self._pool.worktree(ticket) if ticket is not None else None
+            if ticket is None or worktree is None or found.made.attempt != ticket.attempts or ticket.is_live:
+                continue
+            key = ProcessKey(id_, ticket.attempts)
+            if found.landed is not None:
+                self._backend.tend(key, DropWorktree(worktree, is_merged=True))
+            elif found.size is None and ticket.status is not Status.approval:
+                self._backend.tend(key, KeepWorktree(worktree))
+        for ticket in self._state.live.values() if self._state.has_worktrees else ():
+            found_made = self._state.worktrees.get(ticket.id)
+            worktree = self._pool.worktree(ticket)
+            if worktree is not None and (found_made is None or found_made.made.attempt != ticket.attempts):
+                self._backend.tend(ProcessKey(ticket.id, ticket.attempts), FindWorktree(worktree))

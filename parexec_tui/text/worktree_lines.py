@@ -1,0 +1,35 @@
+"""What became of the work that was done in worktrees, for people: the lines of its events."""
+
+from collections.abc import Iterator
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.text.words import Line
+
+_SHORT = 10
+"""Characters of a commit that are shown."""
+
+AnyOfWork = ev.WorkConflicted | ev.WorkMerged | ev.WorktreeDropped | ev.MergeStarted
+
+
+def worktree_lines(event: AnyOfWork, by: str) -> Iterator[Line]:
+    """The lines of an event. `by`: who asked for it, in words."""
+    at, id_ = event.at, event.ticket
+    match event:
+        case ev.WorkConflicted(then="requeue"):
+            pass  # its attempt ends for that, and says so
+        case ev.WorkConflicted(then="hold"):
+            yield Line(
+                at, "conflict", id_, f"you decide: parexec merge {id_} --ours, --theirs or --by COMMAND", "warn"
+            )
+        case ev.WorkConflicted():
+            pass  # the step says it
+        case ev.WorkMerged(commit=""):
+            yield Line(at, "merged", id_, "it changed nothing")
+        case ev.WorkMerged():
+            left = f"; the checkout stays as it is: {event.checkout}" if event.checkout else ""
+            yield Line(at, "merged", id_, f"as {event.commit[:_SHORT]}{left}", "warn" if left else "")
+        case ev.WorktreeDropped():
+            yield Line(at, "dropped", id_, "its worktree, of which there are too many; its work is on its branch")
+        case ev.MergeStarted():
+            side = {"ours": ", what is merged already stays", "theirs": ", what it did wins"}.get(event.side, "")
+            yield Line(at, "merging", id_, f"{by}{side}".removeprefix(", "))

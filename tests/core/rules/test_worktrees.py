@@ -1,0 +1,203 @@
+"""Tickets that work in worktrees: their work is committed, tried, looked at by gates, and merged."""
+
+import pytest
+
+from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.wire import requests as rq
+from tests.core.sessions import Session, plan, replay
+from tests.core.sessions import dump as dumped
+
+WORK = rq.Work("base", "mine", "theirs", "both")
+CONFLICT = rq.Conflict("base", "mine", "theirs", ("src/a.py",), 1, ("A",))
+
+
+def session(text: str = "A:\nT: gates=lint,test\nD: T", **of_type: object) -> Session:
+    agents = {"agent": AgentType(isolation="worktree", **of_type)}  # type: ignore[arg-type]
+    begun = Session(plan(text, agents=agents))
+    begun.dispatch()
+    return begun
+
+
+def at(begun: Session, id_: str) -> str:
+    return begun[id_].live_attempt.step
+
+
+def made(begun: Session, id_: str) -> None:
+    attempt = begun[id_].attempts
+    begun.tell(rq.WorktreeMade(id_, attempt, f"/state/{id_}", "base"))
+
+
+def tried(begun: Session, id_: str, work: rq.Work | None = WORK, **more: object) -> list[ev.AnyEvent]:
+    """The commit or the merge of a ticket came to this."""
+    attempt = begun[id_].attempts
+    return begun.tell(rq.WorkTried(id_, attempt, work, step=at(begun, id_), **more))  # type: ignore[arg-type]
+
+
+def committed(begun: Session, id_: str) -> None:
+    made(begun, id_)
+    begun.succeed(id_)
+    assert at(begun, id_) == "commit"
+    tried(begun, id_)
+
+
+def test_it_is_committed_looked_at_by_its_gates_and_merged_before_it_has_succeeded() -> None:
+    begun = session()
+    committed(begun, "T")
+    assert (begun.status("T"), at(begun, "T")) == ("validating", "gate-1")
+    begun.succeed("T")
+    assert at(begun, "T") == "gate-2"
+    begun.succeed("T")
+    assert at(begun, "T") == "merge"
+    assert begun["D"].missing == 1
+    events = tried(begun, "T")
+    assert isinstance(events[0], ev.WorkMerged)
+    assert begun.status("T") == "succeeded"
+    assert begun.state.worktrees["T"].landed == events[0]
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
+def test_gates_are_run_again_under_new_names_when_others_merged_first() -> None:
+    begun = session()
+    committed(begun, "T")
+    begun.succeed("T")
+    begun.succeed("T")
+    tried(begun, "T", None)
+    assert at(begun, "T") == "commit"
+    tried(begun, "T")
+    assert at(begun, "T") == "gate-1-2"
+    begun.succeed("T")
+    assert at(begun, "T") == "gate-2-2"
+    begun.succeed("T")
+    tried(begun, "T")
+    assert begun.status("T") == "succeeded"
+
+
+def test_a_failed_gate_fails_it_and_nothing_is_merged() -> None:
+    begun = session()
+    committed(begun, "T")
+    begun.fail("T")
+    assert begun.status("T") == "failed"
+    assert begun.state.worktrees["T"].landed is None
+
+
+def test_a_conflict_lets_it_run_again_without_a_charge_and_tells_it_why() -> None:
+    begun = session()
+    made(begun, "T")
+    begun.succeed("T")
+    tried(begun, "T", None, conflict=CONFLICT)
+    ticket = begun["T"]
+    assert (ticket.status, ticket.end, ticket.charged) == (Status.waiting, End.stopped, 0)
+    assert ticket.reason == "conflicts with A in src/a.py"
+    assert ticket.note.startswith("conflicts with A in src/a.py. This attempt begins at what is merged by now")
+    begun.dispatch()
+    assert ticket.attempts == 2
+
+
+def test_a_conflict_may_wait_for_a_person_who_sends_it_back_or_decides() -> None:
+    begun = session(on_conflict="hold")
+    made(begun, "T")
+    begun.succeed("T")
+    tried(begun, "T", None, conflict=CONFLICT)
+    assert begun.status("T") == "approval"
+    refused = begun.ask(rq.Approve(tickets=("T",)))
+    assert isinstance(refused, rq.Refusal)
+    assert "conflicts with A in src/a.py" in refused.reason
+    begun.ask(rq.Reject(tickets=("T",), note="mind A"))
+    assert (begun.status("T"), begun["T"].note) == ("waiting", "mind A")
+
+
+@pytest.mark.parametrize(("mine", "wins"), [("high", True), ("medium", False), ("low", False)])
+def test_the_higher_class_wins_a_conflict(mine: str, wins: bool) -> None:
+    begun = session(f"A:\nT: priority={mine}", on_conflict="priority")
+    made(begun, "T")
+    begun.succeed("T")
+    tried(begun, "T", None, conflict=CONFLICT)
+    if not wins:
+        assert begun.status("T") == "waiting"
+        return
+    assert (at(begun, "T"), begun["T"].live_attempt.side) == ("commit", "theirs")
+    tried(begun, "T")
+    tried(begun, "T")
+    assert begun.status("T") == "succeeded"
+
+
+def test_nothing_wins_against_what_nobody_knows() -> None:
+    begun = session("A:\nT: priority=high", on_conflict="priority")
+    made(begun, "T")
+    begun.succeed("T")
+    tried(begun, "T", None, conflict=rq.Conflict("base", "mine", "theirs", ("f",), 1))
+    assert begun.status("T") == "waiting"
+    assert begun["T"].reason == "conflicts with parexec/s1/@merged in f".replace("s1", begun.state.session)
+
+
+def test_it_is_merged_once_it_is_approved() -> None:
+    begun = session("A:\nT: approve=after\nD: T")
+    committed(begun, "T")
+    assert begun.status("T") == "approval"
+    begun.ask(rq.Approve(tickets=("T",)))
+    assert (begun.status("T"), at(begun, "T")) == ("validating", "merge")
+    tried(begun, "T", None)
+    tried(begun, "T")
+    assert at(begun, "T") == "merge", "nobody has to approve of it twice"
+    tried(begun, "T")
+    assert begun.status("T") == "succeeded"
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
+def test_what_cannot_be_merged_has_failed() -> None:
+    begun = session("A:\nT:")
+    committed(begun, "T")
+    tried(begun, "T", None, problem="main is checked out in /repo")
+    assert begun.status("T") == "failed"
+    assert begun["T"].reason == "main is checked out in /repo"
+
+
+def test_a_merge_that_is_done_cannot_be_cancelled_and_any_other_step_can() -> None:
+    begun = session("A:\nT:\nU:")
+    for id_ in ("T", "U"):
+        committed(begun, id_)
+        begun.ask(rq.Cancel(tickets=(id_,)))
+        assert begun.status(id_) == "stopping"
+    tried(begun, "T")
+    tried(begun, "U", None)
+    assert (begun.status("T"), begun.status("U")) == ("succeeded", "cancelled")
+    assert begun.state.worktrees["T"].landed is not None
+
+
+def test_a_stop_waits_for_a_merge_and_for_nothing_else() -> None:
+    begun = session("A:\nT:\nU:")
+    committed(begun, "T")
+    made(begun, "U")
+    begun.succeed("U")
+    begun.ask(rq.Stop())
+    assert (begun.status("T"), begun.status("U")) == ("validating", "stopping")
+    tried(begun, "T")
+    tried(begun, "U")
+    assert (begun.status("T"), begun.status("U")) == ("succeeded", "waiting")
+
+
+def test_of_what_is_not_merged_the_oldest_goes_when_it_takes_too_much_room() -> None:
+    agents = {"agent": AgentType(isolation="worktree")}
+    begun = Session(plan("A:\nB:\nC:", agents=agents, keep_worktrees=100))
+    begun.dispatch()
+    for id_ in ("A", "B", "C"):
+        made(begun, id_)
+        begun.fail(id_)
+    dropped: list[str] = []
+    for id_ in ("A", "B", "C"):
+        events = begun.tell(rq.WorktreeSized(id_, 1, 45))
+        dropped += (event.ticket for event in events if isinstance(event, ev.WorktreeDropped))
+    assert dropped == ["A"]
+    assert begun.state.worktrees_size == 90
+
+
+def test_in_a_plan_without_worktrees_nothing_of_all_that_happens() -> None:
+    begun = Session("T: gates=lint")
+    begun.dispatch()
+    begun.succeed("T")
+    assert at(begun, "T") == "gate-1"
+    begun.succeed("T")
+    assert begun.status("T") == "succeeded"
+    assert not begun.state.has_worktrees

@@ -1,0 +1,358 @@
+"""Worktrees, with real repositories: made, committed, merged and removed, each also when it is asked for again."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.wire.requests import Conflict, Work
+from parexec_tui.engine.backends.backend import Worktree
+from parexec_tui.engine.backends.local.worktrees import making, merging
+from parexec_tui.engine.backends.local.worktrees.git import GitError
+from parexec_tui.engine.backends.local.worktrees.looking import missing
+from tests.repositories import checkout_of, commit, git, new_repository
+
+TARGET = "parexec/s/@merged"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    return new_repository(tmp_path / "repository", {"file": "1\n2\n3\n", ".gitignore": ".env\nmodules/\n"})
+
+
+@pytest.fixture
+def untouched(repository: Path) -> Iterator[None]:
+    """A checkout in the middle of a person's work, which is the same afterwards."""
+    git(repository, "stash", "list")
+    (repository / "file").write_text("stashed\n")
+    git(repository, "stash")
+    (repository / "file").write_text("1\n2\nmine\n")
+    (repository / "staged").write_text("staged")
+    git(repository, "add", "staged")
+    (repository / "untracked").write_text("untracked")
+    before = checkout_of(repository)
+    yield
+    assert checkout_of(repository) == before
+
+
+def wanted(repository: Path, ticket: str = "T", **more: object) -> Worktree:
+    path = repository.parent / "worktrees" / ticket
+    message = f"{ticket}: its title\n\nParexec-Ticket: {ticket}\n"
+    given = {"target": TARGET, "base": "HEAD"} | more
+    return Worktree(str(repository), str(path), f"parexec/s/{ticket}", message=message, **given)  # type: ignore[arg-type]
+
+
+def done(found: Work | Conflict | None) -> Work:
+    assert isinstance(found, Work)
+    return found
+
+
+def worked(repository: Path, ticket: str, text: str = "new", file: str = "", **more: object) -> Worktree:
+    """A worktree in which a ticket has written a file."""
+    tree = wanted(repository, ticket, **more)
+    making.make(tree, 1)
+    Path(tree.path, file or ticket).write_text(text)
+    return tree
+
+
+def merged(tree: Worktree) -> Work:
+    return done(merging.merge(tree, done(merging.commit(tree, "", is_gated=False)), is_gated=False))
+
+
+def history(repository: Path) -> list[str]:
+    return git(repository, "log", "--first-parent", "--reverse", "--format=%s", TARGET).splitlines()
+
+
+@pytest.mark.usefixtures("untouched")
+def test_what_is_done_there_is_committed_merged_and_nothing_else_changes(repository: Path) -> None:
+    first, second = worked(repository, "A"), worked(repository, "B")
+    assert git(Path(first.path), "symbolic-ref", "--short", "HEAD") == "parexec/s/A"
+    assert Path(first.path, "file").read_text() == "1\n2\n3\n"
+    for tree in (first, second):
+        merged(tree)
+        assert making.remove(tree, 1, is_merged=True) == ""
+    assert history(repository) == ["first", "A: its title", "B: its title"]
+    assert git(repository, "ls-tree", "--name-only", TARGET).split() == [".gitignore", "A", "B", "file"]
+    assert git(repository, "log", "-1", "--format=%an %ae %cn", TARGET) == "Ada ada@example.org Ada"
+    assert git(repository, "for-each-ref", "--format=%(refname)", "refs/heads/parexec/").split() == [
+        f"refs/heads/{TARGET}"
+    ]
+    assert "worktrees" not in git(repository, "worktree", "list")
+    assert not Path(first.path).exists()
+
+
+def test_all_of_it_is_done_once_however_often_it_is_asked_for(repository: Path) -> None:
+    other, tree = worked(repository, "O"), worked(repository, "T")
+    merged(other)
+    tried = [done(merging.commit(tree, "", is_gated=True)) for _ in range(2)]
+    assert tried[0].commit == tried[1].commit
+    for _ in range(2):  # the last try was not told to anybody; nor was its merge
+        landed = done(merging.merge(tree, tried[1], is_gated=True))
+        assert (landed.commit, landed.merged, landed.onto) == (tried[1].commit, tried[1].merged, tried[1].onto)
+    found = done(merging.merge(tree, tried[0], is_gated=True))
+    assert found.merged == landed.merged, "by what it was merged is found in the target"
+    for _ in range(2):
+        assert making.remove(tree, 1, is_merged=True) == ""
+    assert history(repository) == ["first", "O: its title", "T: its title"]
+
+
+def test_gates_see_the_merged_result_and_the_branch_has_what_the_ticket_did_alone(repository: Path) -> None:
+    other, tree = worked(repository, "O"), worked(repository, "T")
+    merged(other)
+    work = done(merging.commit(tree, "", is_gated=True))
+    assert Path(tree.path, "O").exists()
+    assert Path(tree.path, "T").exists()
+    assert git(Path(tree.path), "status", "--porcelain") == ""
+    assert git(repository, "rev-parse", "parexec/s/T") == work.commit
+    assert "O" not in git(repository, "ls-tree", "--name-only", work.commit).split()
+
+
+def test_what_was_merged_meanwhile_is_swapped_for_nothing(repository: Path) -> None:
+    gated, other, free = worked(repository, "G"), worked(repository, "O"), worked(repository, "F")
+    trees = {tree.branch: done(merging.commit(tree, "", is_gated=False)) for tree in (gated, free)}
+    merged(other)
+    assert merging.merge(gated, trees[gated.branch], is_gated=True) is None
+    assert history(repository) == ["first", "O: its title"]
+    done(merging.merge(free, trees[free.branch], is_gated=False))
+    assert history(repository) == ["first", "O: its title", "F: its title"]
+
+
+def test_a_conflict_names_both_sides_and_either_may_win(repository: Path) -> None:
+    trees = [worked(repository, name, f"{name}\n2\n3\n", "file") for name in ("A", "B", "C", "D")]
+    a, b, c, d = trees
+    Path(d.path, "more").write_text("of D")
+    merged(a)
+    found = merging.commit(b, "", is_gated=False)
+    assert isinstance(found, Conflict)
+    assert (found.files, found.count, found.tickets) == (("file",), 1, ("A",))
+    done(merging.merge(c, done(merging.commit(c, "theirs", is_gated=True)), is_gated=True))
+    assert git(repository, "show", f"{TARGET}:file") == "C\n2\n3"
+    assert Path(c.path, "file").read_text() == "C\n2\n3\n"
+    done(merging.merge(d, done(merging.commit(d, "ours", is_gated=False)), is_gated=False))
+    assert git(repository, "show", f"{TARGET}:file") == "C\n2\n3"
+    assert git(repository, "show", f"{TARGET}:more") == "of D"
+
+
+def test_of_a_file_that_one_side_deleted_either_may_win(repository: Path) -> None:
+    for number, (side, is_there) in enumerate({"ours": False, "theirs": True}.items()):
+        target = f"t{number}"
+        gone, changed = (wanted(repository, f"{side}-{name}", target=target) for name in ("gone", "changed"))
+        for tree in (gone, changed):
+            making.make(tree, 1)
+        Path(gone.path, "file").unlink()
+        Path(changed.path, "file").write_text("changed")
+        merged(gone)
+        assert isinstance(merging.commit(changed, "", is_gated=False), Conflict)
+        done(merging.merge(changed, done(merging.commit(changed, side, is_gated=False)), is_gated=False))
+        assert ("file" in git(repository, "ls-tree", "--name-only", target).split()) is is_there
+
+
+@pytest.mark.usefixtures("untouched")
+def test_ignored_files_are_copied_and_linked_and_never_committed(repository: Path) -> None:
+    (repository / ".env").write_text("secret")
+    (repository / "modules").mkdir()
+    (repository / "modules" / "m").write_text("module")
+    tree = wanted(repository, copy=(".env", "absent?"), link=("modules",))
+    making.make(tree, 1)
+    assert Path(tree.path, ".env").read_text() == "secret"
+    assert Path(tree.path, "modules").is_symlink()
+    Path(tree.path, "new").write_text("new")
+    git(Path(tree.path), "add", "--all", "--force")  # as an agent may
+    git(Path(tree.path), "commit", "--quiet", "-m", "mine")
+    merged(tree)
+    assert git(repository, "ls-tree", "--name-only", TARGET).split() == [".gitignore", "file", "new"]
+    assert making.remove(tree, 1, is_merged=True) == ""
+    assert (repository / "modules" / "m").read_text() == "module"
+    for path in (".env", "modules/m", "modules"):
+        target = repository / path
+        target.unlink() if target.is_file() else target.rmdir()
+
+
+def test_what_is_to_be_copied_must_be_there(repository: Path) -> None:
+    with pytest.raises(GitError, match=r"\.env is to be in its worktree, and is not there: write `\.env\?`"):
+        making.make(wanted(repository, copy=(".env",)), 1)
+
+
+def test_an_agent_may_commit_and_go_to_a_branch_of_its_own(repository: Path) -> None:
+    tree = worked(repository, "T")
+    git(Path(tree.path), "checkout", "--quiet", "-b", "mine")
+    for number in range(2):
+        Path(tree.path, f"file-{number}").write_text("x")
+        commit(Path(tree.path), f"step {number}")
+    Path(tree.path, "left").write_text("x")
+    merged(tree)
+    assert history(repository) == ["first", "T: its title"], "several commits come as one merge"
+    assert git(repository, "log", "--format=%s", f"{TARGET}^2").splitlines() == [
+        "T: its title",
+        "step 1",
+        "step 0",
+        "first",
+    ]
+    assert making.remove(tree, 1, is_merged=True) == ""
+    assert git(repository, "rev-parse", "mine")
+
+
+def test_the_lock_of_a_git_that_was_killed_stands_in_nobodys_way(repository: Path) -> None:
+    tree = worked(repository, "T")
+    (Path(git(Path(tree.path), "rev-parse", "--absolute-git-dir")) / "index.lock").touch()
+    assert merged(tree).merged
+
+
+def test_another_attempt_begins_anew_and_what_the_last_one_left_is_kept(repository: Path) -> None:
+    tree = worked(repository, "T", "one")
+    merged(worked(repository, "O"))
+    making.make(tree, 2)
+    assert not Path(tree.path, "T").exists()
+    assert Path(tree.path, "O").exists()
+    assert git(repository, "show", f"{making.kept_ref(tree, 1)}:T") == "one"
+    Path(tree.path, "T").write_text("two")
+    merged(tree)
+    assert git(repository, "show", f"{TARGET}:T") == "two"
+
+
+@pytest.mark.parametrize("harm", ["no HEAD", "no folder", "half made", "no link", "another"])
+def test_a_worktree_that_is_not_whole_is_made_again(repository: Path, harm: str) -> None:
+    tree = worked(repository, "T")
+    own = Path(git(Path(tree.path), "rev-parse", "--absolute-git-dir"))
+    match harm:
+        case "no HEAD":
+            (own / "HEAD").write_text("ref: refs/heads/none\n")
+        case "no folder":
+            subprocess.run(("rm", "-r", tree.path), check=True)
+        case "half made":
+            (own / "index").unlink()
+            git(Path(tree.path), "update-ref", "-d", making.BASE)
+        case "no link":
+            Path(tree.path, ".git").unlink()
+        case "another":
+            Path(tree.path, ".git").unlink()
+            git(Path(tree.path), "init", "--quiet")
+            commit(Path(tree.path), "mine")
+        case _:
+            pytest.fail(harm)
+    if harm != "half made":
+        with pytest.raises(GitError, match="is no worktree of the repository any more"):
+            merging.commit(tree, "", is_gated=False)
+    making.make(tree, 2)
+    assert git(Path(tree.path), "status", "--porcelain", "--ignored") == ""
+    assert git(Path(tree.path), "symbolic-ref", "--short", "HEAD") == "parexec/s/T"
+    if harm in ("no HEAD", "no link", "another"):
+        assert Path(f"{tree.path}.broken-1", "T").read_text() == "new", "nobody knows what that is: it stays"
+
+
+def test_it_is_never_removed_with_work_that_nothing_else_has(repository: Path) -> None:
+    tree = worked(repository, "T")
+    assert making.remove(tree, 1, is_merged=False) == ""
+    assert git(repository, "show", "parexec/s/T:T") == "new"
+    tree = worked(repository, "M")
+    merged(tree)
+    Path(tree.path, "late").write_text("late")
+    assert making.remove(tree, 1, is_merged=True) == ""
+    assert git(repository, "show", f"{making.kept_ref(tree, 1)}:late") == "late"
+
+
+def test_it_is_not_removed_while_a_process_has_it_as_its_folder(repository: Path) -> None:
+    tree = worked(repository, "T")
+    merged(tree)
+    with subprocess.Popen(("sleep", "60"), cwd=tree.path) as process:
+        assert making.remove(tree, 1, is_merged=True) == f"process {process.pid} has it as its folder"
+        process.kill()
+    assert Path(tree.path).exists()
+    assert making.remove(tree, 1, is_merged=True) == ""
+
+
+def test_a_branch_that_is_checked_out_is_never_moved(repository: Path) -> None:
+    tree = worked(repository, "T", target="main")
+    with pytest.raises(GitError, match=f"main is checked out in {repository}"):
+        merged(tree)
+    assert [lack.problem for lack in missing(str(repository), AgentType(target="main"))] == [
+        f"main is checked out in {repository}, so nothing is merged into it"
+    ]
+    git(repository, "checkout", "--quiet", "-b", "other")
+    merged(tree)
+    assert git(repository, "show", "main:T") == "new"
+    assert list(missing(str(repository), AgentType(target="main"))) == []
+
+
+def test_a_clean_checkout_is_fast_forwarded_and_any_other_stays(repository: Path) -> None:
+    def updated(ticket: str) -> str:
+        tree = worked(repository, ticket)
+        merged(tree)
+        return merging.update_checkout(tree)
+
+    assert updated("A") == ""
+    assert (repository / "A").exists()
+    assert git(repository, "status", "--porcelain") == ""
+    (repository / "file").write_text("mine")
+    assert updated("B") == "main has uncommitted changes"
+    git(repository, "checkout", "file")
+    (repository / "C").write_text("untracked, and in the way")
+    assert updated("C").startswith("main cannot be fast-forwarded")
+    assert (repository / "C").read_text() == "untracked, and in the way"
+    (repository / "C").unlink()
+    assert updated("D") == ""
+    commit_id = commit(repository, "empty") if (repository / "E").write_text("mine") else ""
+    assert updated("F") == f"main has commits that {TARGET} does not have"
+    assert git(repository, "rev-parse", "HEAD") == commit_id
+
+
+def test_who_commits_is_parexec_where_nobody_is_configured(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("name", "email"):
+        git(repository, "config", "--unset", f"user.{key}")
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "nobody"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for variable in ("EMAIL", "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"):
+        monkeypatch.delenv(variable, raising=False)
+    merged(worked(repository, "T"))
+    assert git(repository, "log", "-1", "--format=%an %ae", TARGET) == "parexec parexec@localhost"
+
+
+def test_variables_that_point_elsewhere_do_not_lead_git_astray(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = new_repository(tmp_path / "other")
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git" / "index"))
+    merged(worked(repository, "T"))
+    monkeypatch.undo()
+    assert history(repository) == ["first", "T: its title"]
+
+
+def test_many_are_made_and_removed_at_once(repository: Path) -> None:
+    """`git worktree add` alone fails for about half of them."""
+
+    def whole(number: int) -> None:
+        tree = worked(repository, f"T{number}")
+        merged(tree)
+        assert making.remove(tree, 1, is_merged=True) == ""
+
+    with ThreadPoolExecutor(12) as threads:
+        list(threads.map(whole, range(24)))
+    assert len(history(repository)) == 25
+    assert git(repository, "fsck", "--no-dangling") == ""
+
+
+def test_what_is_missing_here_is_said_in_words(repository: Path, tmp_path: Path) -> None:
+    assert list(missing(str(repository), AgentType())) == []
+    (tmp_path / "none").mkdir()
+    found = list(missing(str(tmp_path / "none"), AgentType()))
+    assert found[0].problem == f"the workdir {tmp_path / 'none'} is in no git repository"
+    git(tmp_path / "none", "init", "--quiet")
+    assert [(lack.key, lack.remedy) for lack in missing(str(tmp_path / "none"), AgentType())] == [
+        ("isolation", "the repository needs a first commit")
+    ]
+    assert [lack.key for lack in missing(str(repository), AgentType(base="nowhere"))] == ["base"]
+
+
+def test_a_workdir_below_the_top_is_found_there_in_a_worktree_as_well(repository: Path) -> None:
+    (repository / "sub").mkdir()
+    assert making.prefix_of(str(repository / "sub")) == "sub/"
+    assert making.prefix_of(str(repository)) == ""
+    assert os.path.isabs(wanted(repository).path)  # noqa: PTH117

@@ -1,0 +1,204 @@
+"""Tickets in worktrees of real engines: merged once, whatever is killed when, and the checkout stays as it was."""
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from parexec_tui.core.state import events as ev
+from tests.engine.engines import Engine, happened, run, session, start, state_of, until
+from tests.repositories import checkout_of, git, new_repository
+
+GIT = subprocess.run(("sh", "-c", "command -v git"), capture_output=True, text=True, check=True).stdout.strip()
+
+SHIM = f"""#!/bin/sh
+# The first git that an engine runs with these words in its command line kills the engine, before or after it is done.
+case " $* " in
+*"$KILL_AT"*)
+    if [ -n "$KILL_AT" ] && mkdir "$KILL_ONCE" 2>/dev/null; then
+        [ "$KILL_WHEN" = before ] || {GIT} "$@" >/dev/null 2>&1
+        kill -KILL "$PPID"
+        exit 1
+    fi
+esac
+exec {GIT} "$@"
+"""
+
+PLAN = """
+[plan]
+workdir = "repository"
+parallel = 2
+[defaults]
+retries = 1
+retry_delay = "0s"
+[agents.coder]
+isolation = "worktree"
+gates = ["test -s $PAREXEC_TICKET"]
+[tickets.A]
+run = "echo A >> A; echo ran >> $LOG_OF_RUNS/A"
+[tickets.B]
+needs = ["A"]
+run = "test -s A; echo B >> B; echo ran >> $LOG_OF_RUNS/B"
+"""
+
+
+def merged_branch() -> str:
+    return f"parexec/{session()}/@merged"
+
+
+def subjects(repository: Path) -> list[str]:
+    return git(repository, "log", "--first-parent", "--reverse", "--format=%s", merged_branch()).splitlines()
+
+
+def files(repository: Path) -> list[str]:
+    return git(repository, "ls-tree", "-r", "--name-only", merged_branch()).split()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """With a person in the middle of something."""
+    found = new_repository(tmp_path / "repository")
+    (found / "file").write_text("1\n2\nmine\n")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "when"),
+    [
+        ("worktree add", "after"),
+        ("reset --hard", "before"),
+        ("add --all", "after"),
+        ("refs/worktree/parexec/work", "after"),
+        ("checkout --quiet --force --detach", "before"),
+        ("@merged", "before"),
+        ("update-ref -m parexec: parexec/", "after"),
+        ("worktree remove --force", "after"),
+    ],
+)
+def test_the_engine_may_be_killed_at_any_git(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch, words: str, when: str
+) -> None:
+    shim = tmp_path / "bin" / "git"
+    shim.parent.mkdir()
+    shim.write_text(SHIM)
+    shim.chmod(shim.stat().st_mode | stat.S_IXUSR)
+    for name, value in {
+        "PATH": f"{shim.parent}:{os.environ['PATH']}",
+        "KILL_AT": words.replace("set-base", "refs/worktree/parexec/base"),
+        "KILL_WHEN": when,
+        "KILL_ONCE": str(tmp_path / "killed"),
+        "LOG_OF_RUNS": str(tmp_path),
+    }.items():
+        monkeypatch.setenv(name, value)
+    before = checkout_of(repository)
+
+    engine = start(tmp_path, PLAN)
+    assert engine.wait() == -9
+    assert (tmp_path / "killed").is_dir()
+    assert Engine("resume", cwd=tmp_path).wait() == 0, engine.text()
+
+    assert checkout_of(repository) == before
+    assert subjects(repository) == ["first", "A", "B"]
+    assert files(repository) == ["A", "B", "file"]
+    assert git(repository, "show", f"{merged_branch()}:A") == "A", "once"
+    assert (tmp_path / "A").read_text() == "ran\n"
+    until(lambda: "worktrees" not in git(repository, "worktree", "list"), "all worktrees are removed", 5)
+    assert git(repository, "for-each-ref", "--format=%(refname:short)", "refs/heads").split() == [
+        "main",
+        merged_branch(),
+    ]
+
+
+CONFLICT = """
+[plan]
+workdir = "repository"
+parallel = 2
+[defaults]
+retry_delay = "0s"
+[agents.coder]
+isolation = "worktree"
+copy = [".env?"]
+[tickets.A]
+run = "sed -i s/1/A/ file; until [ -e $GO ]; do sleep 0.02; done"
+[tickets.B]
+run = 'sed -i s/1/B/ file; until [ -e $GO.B ]; do sleep 0.02; done; printf %s "$PAREXEC_NOTE" > note'
+"""
+
+
+def test_what_conflicts_runs_again_on_what_was_merged_and_is_told_why(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GO", str(tmp_path / "go"))
+    before = checkout_of(repository)
+    engine = start(tmp_path, CONFLICT)
+    engine.until(lambda: len(happened(ev.WorktreeMade)) == 2, "both work")
+    (tmp_path / "go").touch()
+    engine.until(lambda: happened(ev.WorkMerged, ticket="A"), "A is merged")
+    (tmp_path / "go.B").touch()
+    assert engine.wait() == 0
+    assert git(repository, "show", f"{merged_branch()}:file") == "A\n2\n3", "it saw what A did"
+    assert git(repository, "show", f"{merged_branch()}:note").startswith("conflicts with A in file. This attempt")
+    [conflict] = happened(ev.WorkConflicted)
+    assert git(repository, "show", f"{conflict.commit}:file") == "B\n2\n3", "its first try is kept"
+    assert checkout_of(repository) == before
+
+
+def test_what_failed_stays_where_it_was_done_and_a_retry_begins_anew(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = """
+        [plan]
+        workdir = "repository"
+        [agents.coder]
+        isolation = "worktree"
+        [tickets.A]
+        run = "ls > before; [ -e $GO ]"
+    """
+    monkeypatch.setenv("GO", str(tmp_path / "go"))
+    assert run(tmp_path, plan)[0] == 1
+    state = state_of()
+    folder = Path(state.worktrees["A"].made.path)
+    assert (folder / "before").read_text().split() == ["before", "file"]
+    assert git(repository, "rev-parse", merged_branch()) == git(repository, "rev-parse", "main")
+    (tmp_path / "go").touch()
+    assert Engine("resume", "--retry-failed", cwd=tmp_path).wait() == 0
+    assert git(repository, "show", f"{merged_branch()}:before").split() == ["before", "file"]
+    assert git(repository, "show", f"refs/parexec/{session()}/A/1:before").split() == ["before", "file"]
+    assert not folder.exists()
+
+
+def test_what_is_merged_reaches_a_clean_checkout_if_that_is_wanted(tmp_path: Path) -> None:
+    repository = new_repository(tmp_path / "repository")
+    plan = """
+        [plan]
+        workdir = "repository"
+        parallel = 4
+        [agents.coder]
+        isolation = "worktree"
+        update_checkout = true
+        [tickets.A]
+        run = "echo A > A"
+        [tickets.B]
+        run = "echo B > B"
+        [tickets.C]
+        run = "echo C > C; pwd > where; git branch --show-current >> where"
+    """
+    assert run(tmp_path, plan)[0] == 0
+    assert git(repository, "status", "--porcelain") == ""
+    assert git(repository, "rev-parse", "main") == git(repository, "rev-parse", merged_branch())
+    assert {"A", "B", "C"} <= {each.name for each in repository.iterdir()}
+    where, branch = (repository / "where").read_text().split()
+    assert Path(where).parent.name == "worktrees"
+    assert branch == f"parexec/{session()}/C"
+    assert [event.checkout for event in happened(ev.WorkMerged)] == [""] * 3
+
+
+def test_a_plan_for_a_folder_without_git_is_not_begun(tmp_path: Path) -> None:
+    (tmp_path / "none").mkdir()
+    plan = '[plan]\nworkdir = "none"\n[agents.a]\nisolation = "worktree"\n[tickets.A]\nrun = "true"\n'
+    engine = start(tmp_path, plan)
+    assert engine.wait() == 2
+    assert "plan.toml:4:1: agents.a.isolation: the workdir" in engine.text()
+    assert "is in no git repository (make it one: git init, and a first commit)" in engine.text()
