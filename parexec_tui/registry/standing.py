@@ -27,7 +27,7 @@ def fact_of(event: ev.AttemptEnded) -> AttemptFact:
         event.attempt,
         event.agent,
         event.started,
-        event.at,
+        event.at if event.ended is None else event.ended,
         str(event.end),
         event.code,
         event.signal,

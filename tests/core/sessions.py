@@ -852,10 +852,13 @@ def _worked(journal: list[ev.AnyEvent]) -> float:
             since[event.ticket] = event.at
         elif isinstance(event, ev.AttemptFrozen | ev.AttemptEnded):
             begun = since[event.ticket]
-            ran[event.ticket] = ran.get(event.ticket, 0.0) + (event.at - begun if begun is not None else 0.0)
+            end = (event.ended or event.at) if isinstance(event, ev.AttemptEnded) else event.at
+            ran[event.ticket] = ran.get(event.ticket, 0.0) + (end - begun if begun is not None else 0.0)
             since[event.ticket] = None
             if isinstance(event, ev.AttemptEnded):
                 total += ran.pop(event.ticket)
+        elif isinstance(event, ev.StepEnded) and event.ended is not None:
+            ran[event.ticket] = ran.get(event.ticket, 0.0) - (event.at - event.ended)
         elif isinstance(event, ev.AttemptStopRequested | ev.RollbackStarted) and since[event.ticket] is None:
             since[event.ticket] = event.at
     return total

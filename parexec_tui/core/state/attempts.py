@@ -168,6 +168,12 @@ class Attempt:
             self.frozen_for += at - self.freeze.since
             self.freeze = None
 
+    def ended_unseen(self, ended: float, now: float) -> float:
+        """When a process of it ended that is found over now, if its exit record is of that time. The clock may have
+        been set since: it has run for no less than the steps before it, and no longer than until now."""
+        ran = max(self.step_began, ended - self.started - self.frozen_for)
+        return now - max(0.0, self.worked(now) - ran)
+
     def total_frozen(self, now: float) -> float:
         """Seconds that it was frozen, with the present freeze."""
         return self.frozen_for + (now - self.freeze.since if self.freeze is not None else 0.0)

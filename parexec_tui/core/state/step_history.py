@@ -78,7 +78,7 @@ def end_attempt(state: SessionState, ticket: TicketState, event: ev.AttemptEnded
         passed = event.end is End.succeeded
     said = () if passed else (event.reason, event.signal, event.error_line)
     is_told = is_back or event.end in _TOLD
-    _end(state, ticket, passed if is_told else None, ticket.live_attempt.step_worked(event.at), *said)
+    _end(state, ticket, passed if is_told else None, ticket.live_attempt.step_worked(event.ended or event.at), *said)
 
 
 def _add(state: SessionState, ticket: TicketState, record: StepRecord) -> None:

@@ -306,6 +306,8 @@ class ProcessEnded(Report, frozen=True, gc=False, tag="ended"):
     """As in AttemptEnded; of one that was ended on purpose as well."""
     out_of_memory: str = ""
     """With which figures, if the kernel ended it or a part of it for want of memory: `at 64MiB of 64MiB`."""
+    ended: float | None = None
+    """When it ended, if no engine saw that; seconds since the epoch, as its exit record has it."""
 
 
 class ProcessLost(Report, frozen=True, gc=False, tag="lost"):

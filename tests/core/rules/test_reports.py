@@ -1026,3 +1026,27 @@ def test_one_that_failed_because_it_has_filled_the_disk_is_a_flood() -> None:
         assert session.status("A") == ("failed" if is_flood else "backoff")
         wanted = "its output was filling the disk: 900MiB in 2.0s" if is_flood else "exit 1"
         assert last_end(session).reason == wanted
+
+
+@pytest.mark.parametrize(("before", "seconds"), [(6, 4), (0, 10), (60, 0), (-5, 10)])
+def test_what_ended_while_no_engine_saw_it_took_as_long_as_its_record_says(before: float, seconds: float) -> None:
+    """Whatever the clock said when that was written: no less than nothing, no more than until now."""
+    session = Session("A:")
+    session.dispatch()
+    session.wait(10)
+    session.tell(rq.ProcessEnded("A", 1, code=0, ended=session.now - before))
+    assert (session["A"].took, session.state.busy_for) == (seconds, seconds)
+    attempt = session["A"].attempt
+    assert attempt is not None
+    assert attempt.worked(session.now) == seconds
+
+
+def test_gates_of_what_ended_unseen_take_the_time_that_they_take() -> None:
+    session = Session("A: gates=lint")
+    session.dispatch()
+    session.wait(10)
+    session.tell(rq.ProcessEnded("A", 1, code=0, ended=session.now - 6))
+    session.wait(3)
+    session.succeed("A")
+    assert [record.seconds for record in session.state.steps["A"]] == [4, 3]
+    assert session["A"].took == 7

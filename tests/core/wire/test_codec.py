@@ -346,6 +346,11 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.WorkMerged(at=6.5, ticket="T1", attempt=2, commit="c3", before="c2", checkout="main has uncommitted changes"),
     ev.WorktreeKept(at=7.0, ticket="T1", attempt=2, size=4096),
     ev.WorktreeDropped(at=7.5, ticket="T1", attempt=2),
+    ev.StepEnded(at=4.0, ticket="T1", attempt=1, step="run", passed=True, seconds=2.5, code=0, ended=3.0),
+    ev.AttemptEnded(
+        at=4.0, ticket="T1", attempt=1, agent="b-1", started=1.0, seconds=2.0, end=End.succeeded,
+        then=Status.succeeded, code=0, ended=3.0,
+    ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -343,11 +343,15 @@ async def test_what_is_adopted_can_be_frozen_and_stopped(world: World) -> None:
 
 async def test_what_ended_meanwhile_is_proved_by_its_record(world: World) -> None:
     told = await begin(world, WAIT + "exit 3")
+    let_go = time.time()
     (world.work / "go").touch()
     await until_gone(told.pid)
+    gone = time.time()
     async with world.engine() as engine:
         proved = await engine.backend.prove_end(key())
-        assert proved == rq.ProcessEnded("T", 1, 3, error_line="after")
+        assert isinstance(proved, rq.ProcessEnded)
+        assert proved == rq.ProcessEnded("T", 1, 3, error_line="after", ended=proved.ended)
+        assert let_go - 0.1 <= (proved.ended or 0) <= gone, "as its record says"
         assert await engine.backend.adopt(key(), Identity(told.pid, told.birth), boot_id()) == proved
         assert await engine.backend.adopt(key(), None, boot_id()) == proved
         assert engine.backend.living() == []

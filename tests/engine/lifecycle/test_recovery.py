@@ -130,9 +130,12 @@ def test_what_ended_while_there_was_no_engine(tmp_path: Path, code: int, status:
     die(tmp_path, waits(code=code))
     (tmp_path / "go").touch()
     until(lambda: ended("A.1"), "A ends")
+    started = happened(ev.AttemptStarted, ticket="A")[0].at
+    os.utime(record_of("A.1"), (started + 0.01, started + 0.01))  # as if the engine came much later
     result, _ = resume()
     assert result.outcome == "finished"
     assert (ticket("A").status, code_of("A"), ticket("A").attempts) == (status, code, 1)
+    assert happened(ev.AttemptEnded, ticket="A")[0].seconds == pytest.approx(0.01, abs=0.001)
     assert (tmp_path / "done-B").exists() == (code == 0)
     assert evidence(tmp_path) == ["begin 1", "end 1"]
 

@@ -28,13 +28,21 @@ class Facts(NamedTuple):
     peak_memory: int = 0
     """Bytes."""
     error_line: str = ""
+    ended: float | None = None
 
 
 def facts_of(report: rq.AnyReport) -> Facts:
     """Those of a process that is lost, or of a step without a process, are not known."""
     match report:
         case rq.ProcessEnded():
-            return Facts(report.code, report.signal, report.cpu_seconds, report.peak_memory, report.error_line)
+            return Facts(
+                report.code,
+                report.signal,
+                report.cpu_seconds,
+                report.peak_memory,
+                report.error_line,
+                report.ended,
+            )
         case rq.ProcessLost():
             return Facts(error_line=report.error_line)
         case _:
@@ -72,12 +80,14 @@ def step_ended(
 ) -> ev.StepEnded:
     """The end of the step that the current attempt is at, after which the attempt goes on."""
     attempt, facts = ticket.live_attempt, facts_of(report)
+    ended = None if facts.ended is None else attempt.ended_unseen(facts.ended, now)
     return ev.StepEnded(
         at=now,
         ticket=ticket.id,
         attempt=attempt.number,
         step=attempt.step,
-        seconds=round(attempt.step_worked(now), 6),
+        seconds=round(attempt.step_worked(now) - _unseen(ended, now), 6),
+        ended=ended,
         passed=passed,
         reason=reason,
         code=facts.code,
@@ -93,6 +103,7 @@ def attempt_ended(
 ) -> ev.AttemptEnded:
     """The end of the current attempt, with the facts that its process reported."""
     attempt, facts = ticket.live_attempt, facts_of(report)
+    ended = None if facts.ended is None else attempt.ended_unseen(facts.ended, now)
     tells_why = end in FAILURES and not more.get("host_at_fault")
     if facts.error_line and more.get("reason", "").endswith(f" {facts.error_line}"):  # a check has found it
         tells_why = False
@@ -103,7 +114,8 @@ def attempt_ended(
         step=attempt.step,
         agent=attempt.agent,
         started=attempt.started,
-        seconds=round(attempt.worked(now), 6),
+        seconds=round(attempt.worked(now) - _unseen(ended, now), 6),
+        ended=ended,
         end=end,
         then=then,
         code=facts.code,
@@ -114,3 +126,8 @@ def attempt_ended(
         ended_before=attempt.is_released,
         **more,
     )
+
+
+def _unseen(ended: float | None, now: float) -> float:
+    """Seconds between the end of a process and now, if no engine saw it."""
+    return 0.0 if ended is None else now - ended

@@ -120,6 +120,7 @@ def _over(
         ended,
         at=now,
         seconds=round(attempt.worked(now), 6),
+        ended=None,
         cpu_seconds=attempt.cpu_seconds + facts.cpu_seconds,
         peak_memory=max(attempt.peak_memory, facts.peak_memory),
         half_done=half_done,

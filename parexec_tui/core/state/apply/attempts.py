@@ -76,6 +76,8 @@ def on_step_ended(state: SessionState, event: ev.StepEnded) -> None:
     attempt = _attempt_at(state, event)
     end_step(state, state.live[event.ticket], event)
     attempt.failed_tries += not event.passed
+    if event.ended is not None:
+        attempt.clock_error += event.at - event.ended  # nothing of it ran since
     if is_rollback(event.step):
         attempt.rollback_problem = event.reason
         attempt.rollback_cut_short = not event.passed and event.code is None
@@ -166,7 +168,8 @@ def on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
     thaw(state, ticket, event.at)
     attempt = ticket.live_attempt
     end_attempt(state, ticket, event)
-    attempt.ended, attempt.end, attempt.reason = event.at, event.end, event.reason
+    ended = event.at if event.ended is None else event.ended
+    attempt.ended, attempt.end, attempt.reason = ended, event.end, event.reason
     attempt.code, attempt.signal, attempt.error_line = event.code, event.signal, event.error_line
     if takes_back(attempt.step):
         if event.half_done:
@@ -176,7 +179,7 @@ def on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
         attempt.step = event.step  # where it failed before that was taken back
     if state.rollback is not None and ticket.id in state.rollback.left:
         state.rollback.left.remove(ticket.id)
-    ticket.ended, ticket.end, ticket.reason = event.at, event.end, event.reason
+    ticket.ended, ticket.end, ticket.reason = ended, event.end, event.reason
     ticket.retry_at = event.retry_at
     ticket.charged += event.charged
     ticket.charged_lost += event.charged and event.end in INFRASTRUCTURE

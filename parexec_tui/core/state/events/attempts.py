@@ -41,6 +41,8 @@ class _Ended(Event, frozen=True, kw_only=True):
     of them used, if that is more. Known only from the last start of the engine on; 0 where it is not known."""
     error_line: str = ""
     """Of a failure: the line of its output that says what went wrong, safe to print. See `text.error_line`."""
+    ended: float | None = None
+    """When it ended, if that was before, while no engine was there; None: at the time of the event."""
 
 
 class StepEnded(_Ended, frozen=True, kw_only=True, tag="step_ended"):

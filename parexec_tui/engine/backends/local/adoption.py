@@ -1,6 +1,7 @@
 """Processes that an engine before this one started: taken charge of, or proved to be over."""
 
 import trio
+from msgspec import structs
 
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
@@ -123,6 +124,8 @@ def _how_it_ended(folder: SessionFolder, key: ProcessKey, *, same_boot: bool, no
     ended = report_of(key, Exit(record.pid or 0), folder)
     if isinstance(ended, rq.ProcessLost) and not same_boot:
         ended = _lost(key, "the host was restarted while it ran")
+    if isinstance(ended, rq.ProcessEnded) and record.code is not None:
+        ended = structs.replace(ended, ended=folder.record(key).stat().st_mtime)  # the code is the last it wrote
     return with_error_line(ended, folder)
 
 
