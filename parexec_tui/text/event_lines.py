@@ -190,7 +190,8 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
         case ev.StraysEnded():
             what = f"{event.count} processes" if event.count > 1 else "a process"
             more = ", ..." if event.count > len(event.commands) else ""
-            text = f"ended {what} that it left behind: {', '.join(event.commands)}{more}"
+            leaver = f"its check {event.check}" if event.check else "it"
+            text = f"ended {what} that {leaver} left behind: {', '.join(event.commands)}{more}"
             yield Line(at, "strays", event.ticket, text, "warn")
         case ev.LogCut():
             yield Line(at, "log cut", event.ticket, log_cut(event.left_out, event.limit, event.problem), "warn")

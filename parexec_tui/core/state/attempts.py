@@ -53,6 +53,7 @@ class Attempt:
     __slots__ = (
         "agent",
         "birth",
+        "check_strays",
         "clock_error",
         "code",
         "cpu_seconds",
@@ -100,6 +101,8 @@ class Attempt:
         """How often the command of the gate that it is at has failed."""
         self.failed_checks: dict[str, str] = {}
         """{check: what it found wrong, and that is so still}"""
+        self.check_strays: tuple[str, ...] = ()
+        """Checks of which it was said that they leave processes behind."""
         self.cpu_seconds = 0.0
         self.peak_memory = 0
         """As in AttemptEnded, of the steps that are over."""

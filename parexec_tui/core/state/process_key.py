@@ -60,6 +60,11 @@ def check_step(number: int) -> str:
     return f"{_CHECK}{number + 1}"
 
 
+def check_number(step: str) -> int:
+    """The number of a check, from 0 on, whose command runs under this name."""
+    return int(step.removeprefix(_CHECK)) - 1
+
+
 def is_check(step: str) -> bool:
     """Whether the command of a check runs under this name."""
     return step.startswith(_CHECK)

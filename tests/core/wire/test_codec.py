@@ -351,6 +351,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         at=4.0, ticket="T1", attempt=1, agent="b-1", started=1.0, seconds=2.0, end=End.succeeded,
         then=Status.succeeded, code=0, ended=3.0,
     ),
+    ev.StraysEnded(at=4.0, ticket="T1", attempt=1, commands=("sleep 60",), count=2, check="load"),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -74,6 +74,17 @@ def test_nothing_of_a_check_lives_when_what_needs_the_ticket_starts(tmp_path: Pa
     assert not happened(ev.CheckFailed)
 
 
+def test_what_a_check_leaves_behind_is_said_of_the_check_and_once(tmp_path: Path) -> None:
+    check = 'name = "leaky", run = "setsid sleep 617 & echo x >> looks", every = "0.1s"'
+    engine = start(tmp_path, plan(check))
+    looks = tmp_path / "looks"
+    engine.until(lambda: looks.exists() and len(looks.read_text()) >= 6, "it has looked three times")
+    (tmp_path / "go").touch()
+    assert engine.wait() == 0
+    (strays,) = happened(ev.StraysEnded, ticket="T")
+    assert (strays.check, strays.commands) == ("leaky", ("sleep 617",))
+
+
 def test_no_check_runs_while_its_ticket_is_frozen(tmp_path: Path) -> None:
     engine, pid = in_check(tmp_path)
     ask(tmp_path, "freeze")
@@ -100,3 +111,4 @@ def test_the_next_engine_ends_a_check_that_was_left_and_goes_on_with_it(tmp_path
     assert second.wait() == 0
     assert not exists(number_in(tmp_path / "pid"))
     assert ticket("T").attempts == 1
+    assert not happened(ev.StraysEnded, ticket="T")

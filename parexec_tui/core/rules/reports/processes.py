@@ -19,7 +19,7 @@ from parexec_tui.core.rules.reports.stops import ended_on_purpose
 from parexec_tui.core.rules.reports.taking_back import files_restored, quarantine, rollback_over
 from parexec_tui.core.schedule.blockers import has_room, pinned_agent
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.process_key import RESTORE, RUN
+from parexec_tui.core.state.process_key import RESTORE, RUN, check_number, is_check
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.state.steps import after_outputs, again, first_check, gate_step, is_rollback, step_started
@@ -175,8 +175,21 @@ def on_strays_found(state: SessionState, report: rq.StraysFound, now: float) -> 
     ticket = state.tickets.get(report.ticket)
     if ticket is None or report.attempt > ticket.attempts:
         return []
+    check = ""
+    if is_check(report.step):
+        attempt, number = ticket.attempt, check_number(report.step)
+        if attempt is None or attempt.number != report.attempt or number >= len(ticket.spec.checks):
+            return []
+        check = ticket.spec.checks[number].title
+        if check in attempt.check_strays:
+            return []  # it looks again and again
     return [
         ev.StraysEnded(
-            at=now, ticket=report.ticket, attempt=report.attempt, commands=report.commands, count=report.count
+            at=now,
+            ticket=report.ticket,
+            attempt=report.attempt,
+            commands=report.commands,
+            count=report.count,
+            check=check,
         )
     ]

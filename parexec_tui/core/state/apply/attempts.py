@@ -241,9 +241,12 @@ def _strike(state: SessionState, ticket: TicketState, agent: AgentState) -> None
 
 
 def on_strays_ended(state: SessionState, event: ev.StraysEnded) -> None:
-    """They change nothing: their attempt has its own end."""
-    if event.attempt > named_ticket(state, event).attempts:
+    """They change nothing but that it is said: their attempt has its own end."""
+    ticket = named_ticket(state, event)
+    if event.attempt > ticket.attempts:
         raise IllegalEventError(f"{event!r}: there was no such attempt")
+    if event.check and ticket.attempt is not None and event.attempt == ticket.attempts:
+        ticket.attempt.check_strays = (*ticket.attempt.check_strays, event.check)
 
 
 def on_log_cut(state: SessionState, event: ev.LogCut) -> None:

@@ -155,6 +155,8 @@ class StraysEnded(Event, frozen=True, tag="strays_ended"):
     """Their command lines, of the first few."""
     count: int
     """How many there were."""
+    check: str = ""
+    """The check that left them behind, if it was not the ticket. Of a check it is said once in an attempt."""
 
 
 class LogCut(Event, frozen=True, tag="log_cut"):

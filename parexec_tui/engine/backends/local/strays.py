@@ -5,7 +5,7 @@ from pathlib import Path
 
 import trio
 
-from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.process_key import ProcessKey, is_check
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Identity
 from parexec_tui.engine.backends.local import process
@@ -118,4 +118,6 @@ class Strays:
         """Tell of strays whose attempts we do not watch over, if their marks tell the attempts."""
         keys = {mark_of(self._living.cookie_of(key)): key for key in self._folder.recorded()}
         for mark in set(map(owners.__getitem__, left)) & keys.keys():
+            if is_check(keys[mark].step):
+                continue  # it ran when the engine before us died, and left nothing behind
             self.tell(keys[mark], [command for who, command in left.items() if owners[who] == mark])
