@@ -20,7 +20,7 @@ from parexec_tui.core.plan.reading.schema import plan_schema
 from tests.engine.engines import PAREXEC
 
 SAMPLES = Path(__file__).parents[2] / "sample_plans"
-NAMES = ("quickstart", "docs_standardisation", "failures", "self_check", "tour", "build", "quality_gates")
+NAMES = ("quickstart", "docs_standardisation", "failures", "self_check", "tour", "build", "quality_gates", "pressure")
 
 Record = dict[str, Any]
 
@@ -72,7 +72,7 @@ def test_there_is_no_other_sample() -> None:
     assert {file.stem for file in SAMPLES.glob("*.toml")} == set(NAMES)
 
 
-@pytest.mark.parametrize("name", ["quickstart", "docs_standardisation", "self_check", "tour"])
+@pytest.mark.parametrize("name", ["quickstart", "docs_standardisation", "self_check", "tour", "pressure"])
 def test_a_sample_that_shall_succeed_has_no_warning(name: str) -> None:
     assert list(warnings(load(name))) == []
 
@@ -279,3 +279,19 @@ def test_the_tour_has_something_of_everything() -> None:
     again = ("failed", "backoff")
     assert attempts(events, "fetch-asia") == [again, again, ("succeeded", "succeeded")]
     assert {event["ticket"] for event in of_kind(events, "conflict_found")} >= {"train-large"}
+
+
+def test_pressure_freezes_one_stops_it_and_all_finish() -> None:
+    """It takes about 15 seconds: the steps are a second apart, and what attempts use is looked at every two."""
+    events, tickets = run("pressure")
+    assert {ticket["status"] for ticket in tickets.values()} == {"succeeded"}
+    assert never_together(events, "honest-1", "honest-2")
+    raised = [event["step"] for event in of_kind(events, "pressure_raised")]
+    assert raised[:5] == ["warn", "hold", "fewer", "freeze", "requeue"]
+    frozen = of_kind(events, "attempt_frozen")
+    assert (frozen[0]["ticket"], frozen[0]["pressure"]) == ("liar-3", "memory")
+    assert attempts(events, "liar-3") == [("stopped", "waiting"), ("succeeded", "succeeded")]
+    assert not any(event.get("charged") for event in of_kind(events, "attempt_ended"))
+    stopped = events.index(next(event for event in events if event["kind"] == "attempt_stop_requested"))
+    used = [sum(event.get("used", {}).values()) for event in of_kind(events[stopped:], "memory_measured")]
+    assert max(used, default=0) <= 400 * 2**20, "from then on the plan keeps to its amount"
