@@ -102,6 +102,19 @@ class SessionFolder(Struct, frozen=True):
         """The folder of the worktrees in which tickets work."""
         return self.path / "worktrees"
 
+    @property
+    def tmps(self) -> Path:
+        """The folder of what is temporary, for attempts that have their own."""
+        return self.path / "tmp"
+
+    def tmp(self, ticket: str, attempt: int) -> Path:
+        """What is temporary of an attempt; a folder."""
+        return self.tmps / stem_of(ProcessKey(ticket, attempt))
+
+    def scratch(self, ticket: str) -> Path:
+        """What the attempts of a ticket share; a folder."""
+        return self.path / "scratch" / id_in_names(ticket)
+
     def recorded(self) -> Iterator[ProcessKey]:
         """The processes that have a log or a record here; one that has both comes twice. Raises OSError.
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import COMMIT, MERGE, OUTPUTS, RESTORE, WITHOUT_PROCESS, ProcessKey
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import End, Status, StopReason
+from parexec_tui.core.state.status import FAILURES, End, Status, StopReason
 from parexec_tui.core.state.steps import step_timeout
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
@@ -149,6 +149,14 @@ class AttemptKeeper:
         kept = self._state.file_snapshots.get(event.ticket)
         if kept is not None and kept.attempt == event.attempt and event.end is not End.rolled_back:
             self._backend.note_left(ProcessKey(event.ticket, event.attempt))
+
+    def leave_tmp(self, event: ev.AttemptEnded) -> None:
+        """Remove what was temporary of an attempt, if it had a folder for that; keep it if the attempt failed."""
+        ticket = self._state.tickets.get(event.ticket)
+        if ticket is not None and ticket.spec.own_tmp:
+            kept = self._state.plan.settings.keep_tmp if event.end in FAILURES else 0
+            keep = None if event.end is End.succeeded else kept
+            self._backend.leave_tmp(ProcessKey(event.ticket, event.attempt), keep)
 
     # -- time-outs -------------------------------------------------------------------------------------------
 

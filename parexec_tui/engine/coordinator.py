@@ -521,6 +521,8 @@ class Coordinator:
                 self._attempts.note_left(event)
             if self.state.worktrees and isinstance(event, ev.AttemptEnded | ev.WorktreeDropped):
                 self._worktrees.tidy(event)
+            if isinstance(event, ev.AttemptEnded):
+                self._attempts.leave_tmp(event)
             match event:
                 case ev.CheckStarted():
                     self.already_done.ask(self.state.tickets.get(event.ticket), event.step)

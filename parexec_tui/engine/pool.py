@@ -85,6 +85,8 @@ class Pool:
         if ticket.agent is None:
             return self._gate_of_group(ticket)
         launch = self._launch(ticket)
+        if ticket.spec.own_tmp:
+            launch = structs.replace(launch, own_tmp=True)
         if (worktree := self.worktree(ticket)) is None:
             return launch
         assert self._places is not None
@@ -168,7 +170,7 @@ class Pool:
         run = fill_units(check.run, ticket.live_attempt.units)
         folder, limits = self._folder(ticket.spec.cwd or agent_type.cwd), limits_now(self._state, ticket, agent_type)
         launch = self._by_shell(run, folder, env, limits)
-        return structs.replace(launch, log_of=ProcessKey(ticket.id, ticket.attempts))
+        return structs.replace(launch, log_of=ProcessKey(ticket.id, ticket.attempts), own_tmp=ticket.spec.own_tmp)
 
     def _with_snapshot(self, launch: Launch, spec: Ticket) -> Launch:
         settings = self._state.plan.settings

@@ -189,6 +189,9 @@ class FakeBackend:
     def drop_snapshot(self, key: ProcessKey) -> None:
         self.dropped.append((key.ticket, key.attempt))
 
+    def leave_tmp(self, key: ProcessKey, keep: int | None) -> None:
+        pass
+
     async def adopt(self, key: ProcessKey, identity: Identity | None, boot: str) -> Adopted:
         raise NotImplementedError
 

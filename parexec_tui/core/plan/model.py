@@ -326,6 +326,13 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         Size | None,
         Meta(description="The most that is kept of its output, see max_log of [plan]; absent: as [plan] says."),
     ] = None
+    own_tmp: Annotated[
+        bool,
+        Meta(
+            description="True: each attempt has a TMPDIR of its own, which is removed at its end, and kept if it "
+            "failed; and its attempts share PAREXEC_SCRATCH, a folder that is removed when it has succeeded."
+        ),
+    ] = False
     progress: Annotated[
         str,
         Meta(
@@ -576,6 +583,13 @@ class PlanSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             "oldest are removed, and what they have is committed to their branches first."
         ),
     ] = Size(10 * 2**30)
+    keep_tmp: Annotated[
+        Size,
+        Meta(
+            description="The most bytes that the TMPDIRs of failed attempts may have together, see `own_tmp`; of "
+            "more, the oldest are deleted. 0: none is kept."
+        ),
+    ] = Size(2**30)
     reserve_after: Annotated[
         Duration,
         Meta(

@@ -107,6 +107,8 @@ class Launch(Struct, frozen=True, gc=False):
     """What is added to the environment that the backend gives to every process."""
     limits: Limits | None = None
     """What it may use at most, with all that it starts."""
+    own_tmp: bool = False
+    """Whether its attempt has folders of its own: `TMPDIR`, and `PAREXEC_SCRATCH` with the others of its ticket."""
     stops_at_failure: bool = False
     """Whether the shell has `-e`: the first line that fails ends the command."""
     outputs: tuple[str, ...] = ()
@@ -330,6 +332,12 @@ class Backend(Protocol):
         The key is that of the step that is told about it. It may be asked for again, whatever became of it before:
         what is done twice is done once.
         """
+
+    # -- folders of their own: what `Launch.own_tmp` made ------------------------------------------------------
+
+    def leave_tmp(self, key: ProcessKey, keep: int | None) -> None:
+        """The attempt of the key is over: remove its TMPDIR, or keep it while all that are kept have at most `keep`
+        bytes. None: it succeeded, and what its attempts share is removed as well."""
 
     # -- what an engine before this one left -----------------------------------------------------------------
 

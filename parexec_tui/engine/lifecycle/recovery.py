@@ -55,6 +55,7 @@ async def recover(state: SessionState, backend: Backend) -> Findings:
             if not isinstance(report, rq.ProcessStarted):
                 findings.reports.append(report)
     _drop_again(state, backend)
+    _leave_tmp_again(state, backend)
     findings.strays = await backend.end_strays()
     # After a power cut the registry may lack its last events, and not know all that was started.
     known = {id_in_names(id_): ticket.attempts for id_, ticket in state.tickets.items()}
@@ -73,6 +74,13 @@ def _drop_again(state: SessionState, backend: Backend) -> None:
         for number in range(max(1, newest - 1), newest + 1):
             if kept is None or kept.attempt != number:
                 backend.drop_snapshot(ProcessKey(ticket.id, number))
+
+
+def _leave_tmp_again(state: SessionState, backend: Backend) -> None:
+    """Remove what was temporary of attempts that succeeded, if the engine before died before it did so."""
+    for ticket in state.tickets.values():
+        if ticket.spec.own_tmp and ticket.status is Status.succeeded and ticket.attempts:
+            backend.leave_tmp(ProcessKey(ticket.id, ticket.attempts), None)
 
 
 async def _recover_service(state: SessionState, service: ServiceState, backend: Backend) -> list[rq.AnyReport]:

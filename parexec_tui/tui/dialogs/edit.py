@@ -52,7 +52,9 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
         "retries", "retry_on", "retry_delay", "retry_uses", "allow_failure", "on_fail",
         "rollback", "snapshot", "snapshot_limit",
     ),
-    "Time and output": ("estimate", "timeout", "silence", "on_silence", "freezable", "grace", "progress", "max_log"),
+    "Time and output": (
+        "estimate", "timeout", "silence", "on_silence", "freezable", "grace", "progress", "max_log", "own_tmp",
+    ),
 }  # fmt: skip
 
 

@@ -116,6 +116,22 @@ async def test_variables_of_any_name_arrive(world: World, monkeypatch: pytest.Mo
         assert await engine.output(nice) == f"['a.b', 'my-var']\n{os.nice(0) + 1}\n99\n/bin/sh\n"
 
 
+async def test_an_attempt_may_have_folders_of_its_own(world: World) -> None:
+    async with world.engine() as engine:
+        launch = structs.replace(
+            world.launch("echo 1 > $TMPDIR/x; echo 2 > $PAREXEC_SCRATCH/y; exit 1"), own_tmp=True
+        )
+        engine.backend.start(key(1), launch)
+        await engine.ended(key(1))
+        tmp, scratch = world.folder.tmp("T", 1), world.folder.scratch("T")
+        assert ((tmp / "x").read_text(), (scratch / "y").read_text()) == ("1\n", "2\n")
+        engine.backend.leave_tmp(key(1), 0)
+        await engine.until_gone(tmp)
+        assert scratch.exists()
+        engine.backend.leave_tmp(key(1), None)
+        await engine.until_gone(scratch)
+
+
 async def test_words_of_the_shell_mean_the_same_with_such_names(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

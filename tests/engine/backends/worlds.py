@@ -196,3 +196,9 @@ class Engine:
             while not file.read_text().endswith("\n"):  # noqa: ASYNC110
                 await trio.sleep(0.01)
         return int(file.read_text())
+
+    async def until_gone(self, path: Path) -> None:
+        """Wait until there is no such file or folder."""
+        with trio.fail_after(WITHIN):
+            while path.exists():  # noqa: ASYNC110, ASYNC240 - a test
+                await trio.sleep(0.01)

@@ -132,7 +132,7 @@ class LocalBackend:
         elif chosen := self._cgroups.choose(key, trio.current_time()):
             start.spawn = structs.replace(start.spawn, cgroups=chosen)
         self._starting[key] = start
-        looks = launch.outputs or launch.reads or launch.snapshot or launch.ports or launch.ready
+        looks = launch.own_tmp or launch.outputs or launch.reads or launch.snapshot or launch.ports or launch.ready
         if looks or launch.requires is not None or launch.worktree is not None:
             self._preparing.add(key)
             self._nursery.start_soon(self._look_and_start, start, launch)
@@ -174,7 +174,8 @@ class LocalBackend:
 
     def prepare(self, key: ProcessKey, launch: Launch) -> Start:
         """All that it takes to start a process of this key."""
-        env = self._env | launch.env
+        own = self.workspace.temporary.variables(key) if launch.own_tmp else {}
+        env = self._env | own | launch.env
         env["PWD"] = launch.cwd
         if launch.in_worktree:
             for name in PLACES:
@@ -286,6 +287,9 @@ class LocalBackend:
 
     def tend(self, key: ProcessKey, task: AnyTask) -> None:
         self.workspace.worktrees.tend(key, task)
+
+    def leave_tmp(self, key: ProcessKey, keep: int | None) -> None:
+        self.workspace.leave_tmp(key, keep)
 
     # -- what an engine before this one left -----------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from parexec_tui.engine.backends.local.ports import refuse_taken
 from parexec_tui.engine.backends.local.requirements import Checker, UnmetError
 from parexec_tui.engine.backends.local.snapshots import Snapshots
 from parexec_tui.engine.backends.local.starter import Start
+from parexec_tui.engine.backends.local.temporary import Temporary
 from parexec_tui.engine.backends.local.worktrees.tending import Worktrees
 from parexec_tui.engine.passing import is_want
 from parexec_tui.engine.threads import in_thread
@@ -49,6 +50,7 @@ class Workspace:
         self._requirements = Checker()
         self._snapshots = Snapshots(folder)
         self.worktrees = Worktrees(nursery, report)
+        self.temporary = Temporary(folder)
         self._walks = Walks()
         self._to_look_for: list[_Look] = []
         self._checks = trio.CapacityLimiter(_CHECKS)
@@ -71,6 +73,8 @@ class Workspace:
             unmet = list(self._requirements.unmet(launch.requires, env=env, cwd=launch.cwd, root=launch.root))
             if unmet:
                 raise UnmetError(unmet)
+        if launch.own_tmp:
+            self.temporary.make(key)
         if launch.ports:
             refuse_taken(launch.ports)
         if launch.snapshot:
@@ -173,8 +177,15 @@ class Workspace:
     def drop_snapshot(self, key: ProcessKey) -> None:
         self._later(self.dropped_snapshot, key)
 
+    def leave_tmp(self, key: ProcessKey, keep: int | None) -> None:
+        self._later(partial(self.left_tmp, keep=keep), key)
+
+    async def left_tmp(self, key: ProcessKey, keep: int | None) -> None:
+        """Remove or keep the folders of an attempt that is over. Raises OSError."""
+        await in_thread(self.temporary.leave, key, keep, may_hang=True, limiter=self._restores)
+
     def _later(self, do: Callable[[ProcessKey], Awaitable[None]], key: ProcessKey) -> None:
-        """Do something with a snapshot that the end of the engine waits for."""
+        """Do something with what is kept of an attempt that the end of the engine waits for."""
         self._under_way[key] += 1
         self._nursery.start_soon(self._do, do, key)
 
@@ -186,7 +197,7 @@ class Workspace:
         self._is_done = trio.Event()
 
     async def finish(self) -> None:
-        """Wait until what is done with snapshots is done, but not for ever."""
+        """Wait until what is done with snapshots and folders is done, but not for ever."""
         with trio.move_on_after(_DONE_WITHIN):
             while +self._under_way:
                 await self._is_done.wait()

@@ -209,7 +209,10 @@ class PipeBackend:
     def drop_snapshot(self, key: ProcessKey) -> None:
         self._nursery.start_soon(self._do, wire.DropSnapshot(key=key))
 
-    async def _do(self, ask: wire.NoteLeft | wire.DropSnapshot) -> None:
+    def leave_tmp(self, key: ProcessKey, keep: int | None) -> None:
+        self._nursery.start_soon(self._do, wire.LeaveTmp(key=key, keep=keep))
+
+    async def _do(self, ask: wire.NoteLeft | wire.DropSnapshot | wire.LeaveTmp) -> None:
         with suppress(OSError):  # what is not dropped takes room, and harms nobody; what is not noted is asked about
             await self._ask(ask, _nothing)
 

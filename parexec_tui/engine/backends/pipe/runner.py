@@ -139,6 +139,8 @@ class _Runner:
                 return await self._backend.workspace.dropped_snapshot(key)
             case wire.Tend(key=key, task=task):
                 return await self._backend.workspace.worktrees.tended(key, task)
+            case wire.LeaveTmp(key=key, keep=keep):
+                return await self._backend.workspace.left_tmp(key, keep)
             case wire.Finish():
                 return await self._backend.finish()
             case _:

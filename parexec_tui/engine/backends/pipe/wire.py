@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
+from parexec_tui.core.wire.codec import from_builtin, to_builtin
 from parexec_tui.core.wire.requests import (
     HostShort,
     ProcessEnded,
@@ -172,6 +173,11 @@ class Tend(Ask, frozen=True, tag="tend"):
     task: AnyTask
 
 
+class LeaveTmp(Ask, frozen=True, tag="leave_tmp"):
+    key: ProcessKey
+    keep: int | None
+
+
 class Finish(Ask, frozen=True, tag="finish"):
     """The runner leaves after its answer."""
 
@@ -199,6 +205,7 @@ AnyAsk = (
     | LookChanged
     | DropSnapshot
     | Tend
+    | LeaveTmp
     | Finish
 )
 ToRunner = Order | AnyAsk
@@ -233,6 +240,6 @@ class Failed(Message, frozen=True, tag="failed"):
 FromRunner = Hello | Reported | Answer | Failed
 
 
-encode = msgspec.json.encode
-to_runner: msgspec.json.Decoder[ToRunner] = msgspec.json.Decoder(ToRunner)
+encode = msgspec.json.Encoder(enc_hook=to_builtin).encode
+to_runner: msgspec.json.Decoder[ToRunner] = msgspec.json.Decoder(ToRunner, dec_hook=from_builtin)
 from_runner: msgspec.json.Decoder[FromRunner] = msgspec.json.Decoder(FromRunner)
