@@ -409,6 +409,57 @@ def test_everything_that_is_wrong_in_json_is_said(text: str, expected: list[str]
     assert problems(text, format="json") == expected
 
 
+def test_one_mistake_hides_no_other() -> None:
+    """Each is told in the same round, and nothing that only follows from another one."""
+    text = """\
+[plan]
+name = 3
+[groups.7]
+gates = ["true", { run = 4 }, { retries = -1 }]
+[group.nobody]
+gates = [{ timeout = "soon", run = " " }]
+[services.db]
+run = ""
+ready = "tcp:99999"
+restart = -1
+[services.web]
+run = 5
+[tickets.t]
+run = "x"
+checks = [{ run = "" }, { run = "x", every = "0s", then = "explode" }, { grows = 1 }, { forbid = "*", then = 3 }]
+"""
+    found = [line.split(": ", 1)[1] for line in problems(text)]
+    assert sorted(line.split(":")[0] for line in found) == sorted(
+        [
+            "plan.name",
+            "groups.7",
+            "groups.7.gates[1].run",
+            "groups.7.gates[2].retries",
+            "groups.7.gates[2]",
+            "group.nobody",
+            "group.nobody.gates[0].timeout",
+            "group.nobody.gates[0]",
+            "services.db",
+            "services.db.ready",
+            "services.db.restart",
+            "services.web.run",
+            "tickets.t.checks[0]",
+            "tickets.t.checks[1].then",
+            "tickets.t.checks[1].every",
+            "tickets.t.checks[2].grows",
+            "tickets.t.checks[3].then",
+            "tickets.t.checks[3].forbid",
+        ]
+    )
+
+
+def test_a_group_that_there_is_not_is_told_beside_what_is_wrong_elsewhere() -> None:
+    found = problems("[hooks]\non_idle = 3\n[groups.7]\ngates = ['true']" + TICKET)
+    assert [line.split(": ", 2)[1] for line in found] == ["hooks.on_idle", "groups.7"]
+    found = problems("[groups.7]\ngates = ['true']" + TICKET + "needs = ['B']")
+    assert [line.split(": ", 2)[1] for line in found] == ["tickets.A.needs[0]"], "which decides about groups"
+
+
 def test_demands_are_held_against_the_host() -> None:
     text = TICKET + "uses = { cpu = 8, memory = '1GiB' }\n[tickets.B]\nrun = 'x'\nuses.cpu = 4"
 

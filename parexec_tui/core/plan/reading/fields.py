@@ -50,6 +50,8 @@ def read_fields(model: type[Struct], table: object, path: Path) -> tuple[dict[st
         elif isinstance(value, dict) and all(len(fault.path) == len(path) + 2 for fault in found):
             wrong = {fault.path[-1] for fault in found}
             good[key] = {name: item for name, item in value.items() if name not in wrong}
+        elif key in types and isinstance(value, list) and (items := _good_items(types[key], value)) is not None:
+            good[key] = items
     return good, faults
 
 
@@ -128,6 +130,26 @@ def _faults(type_: inspect.Type, value: object, path: Path) -> Iterator[Fault]:
         case _:
             if not _fits(type_, value):
                 yield Fault(path, *_complaint(type_, value))
+
+
+def _good_items(type_: inspect.Type, value: list[Any]) -> list[Any] | None:
+    """A list of tables with what is right of each; None if something else is in it that is wrong."""
+    while isinstance(type_, inspect.Metadata | inspect.UnionType):
+        type_ = type_.type if isinstance(type_, inspect.Metadata) else _member(type_, value)
+    if not isinstance(type_, inspect.VarTupleType) or len(value) < (type_.min_length or 0):
+        return None
+    items: list[Any] = []
+    for item in value:
+        of_item = type_.item_type
+        if isinstance(of_item, inspect.UnionType):
+            of_item = _member(of_item, item)
+        if isinstance(of_item, inspect.StructType) and isinstance(item, dict):
+            items.append(read_fields(of_item.cls, item, ())[0])
+        elif any(True for _ in _faults(of_item, item, ())):
+            return None
+        else:
+            items.append(item)
+    return items
 
 
 def _member(type_: inspect.UnionType, value: object) -> inspect.Type:

@@ -47,7 +47,7 @@ def read_plan(text: str, *, source: str, folder: str, format: Format, host: Host
     document = _parse(text, source, format)
     draft, faults = _draft(document, folder)
     faults += broken_rules(draft, host)
-    faults += groups_without_tickets(draft) if not faults else ()
+    faults += groups_without_tickets(draft, faults)
     if faults:
         raise PlanErrors(located(faults, text, source, format))
     return Plan(
@@ -229,6 +229,7 @@ def _draft(document: dict[str, Any], folder: str) -> tuple[Draft, list[Fault]]:
         tickets=parts.tickets,
         workdir=posixpath.normpath(posixpath.join(folder, parts.plan.workdir)),
         doubtful=frozenset(fault.path[:2] for fault in faults),
+        wrong=frozenset(fault.path for fault in faults),
     )
     return draft, faults
 

@@ -5,7 +5,7 @@ A plan may have 100,000 tickets and usually has no mistake, so a rule first asks
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, pairwise
 from typing import Any
 
@@ -88,6 +88,9 @@ class Draft(Struct, frozen=True, kw_only=True):
     doubtful: frozenset[Path] = frozenset()
     """The tables, such as `("agents", "builder")`, in which something is wrong: nothing is concluded from them."""
 
+    wrong: frozenset[Path] = frozenset()
+    """Where something could not be read: that is as if it were not written."""
+
     def specs(self) -> Iterator[tuple[str | None, Ticket]]:
         """All tickets by id, after the defaults, whose id is None."""
         return chain([(None, self.defaults)], self.tickets.items())
@@ -101,6 +104,10 @@ class Draft(Struct, frozen=True, kw_only=True):
             if value is not None and not inherited:
                 return ("tickets", id_, key, *rest)
         return ("defaults", key, *rest)
+
+    def is_read(self, path: Path, *keys: str) -> bool:
+        """Whether these keys of a table are as they are written."""
+        return path not in self.wrong and not any((*path, key) in self.wrong for key in keys)
 
     def is_doubtful(self, *tables: str) -> bool:
         """Whether something is wrong in one of these top-level tables."""
@@ -241,22 +248,43 @@ def _groups_are_known(draft: Draft) -> Iterator[Fault]:
 _is_group_number = re.compile(r"[1-9][0-9]*").fullmatch
 
 
-def groups_without_tickets(draft: Draft) -> Iterator[Fault]:
-    """The groups of a draft, in which nothing else is wrong, that have gates and no tickets."""
+_SHAPING = frozenset(("needs", "after", "group", "finally"))
+
+
+def groups_without_tickets(draft: Draft, faults: Iterable[Fault]) -> Iterator[Fault]:
+    """The groups of a draft that have gates and no tickets. Nothing is said of those where that may follow from what
+    else is wrong (`faults`)."""
     if not draft.groups:
         return
+    places = {fault.path for fault in faults}
+    wrong_keys = {_key_of_ticket(draft, place) for place in places}
+    if "group" in wrong_keys:
+        return
     used = {ticket.group for ticket in draft.tickets.values()}
+    for name in draft.groups:
+        if not is_number(name) and name not in used and not places & {("group", name), ("groups", name)}:
+            yield Fault(("group", name), "no ticket is in this group", f"write `group = {shown(name)}` in some")
+    if wrong_keys & _SHAPING or any(place[:1] in (("group",), ("groups",)) and len(place) <= 3 for place in places):
+        return
     levels = graph.groups(graph.build(with_named_gates(draft.tickets, draft.groups)))
     count = sum(not draft.tickets[level[0]].finally_ for level in levels)
-    for name in draft.groups:
-        if not is_number(name):
-            if name not in used:
-                yield Fault(("group", name), "no ticket is in this group", f"write `group = {shown(name)}` in some")
-        elif int(name) > len(levels):
+    for name in filter(is_number, draft.groups):
+        if int(name) > len(levels):
             yield Fault(("groups", name), f"there is no group {name}", f"the plan has {count}: parexec validate")
         elif int(name) > count:
             hint = "write gates in these tickets"
             yield Fault(("groups", name), f"the tickets of group {name} run at the end, after all gates", hint)
+
+
+def _key_of_ticket(draft: Draft, place: Path) -> str:
+    """The key of a ticket that is wrong; of one that cannot be read at all, its group."""
+    match place:
+        case ("tickets", _, str(key), *_) | ("defaults", str(key), *_):
+            return key
+        case ("tickets", *_) if place in draft.wrong:
+            return "group"
+        case _:
+            return ""
 
 
 def _gates_do_not_wait_for_themselves(draft: Draft) -> Iterator[Fault]:
@@ -463,10 +491,10 @@ def _gates_can_be_run(draft: Draft) -> Iterator[Fault]:
     written.append((("plan", "gates"), draft.settings.gates))
     for path, gates in written:
         if isinstance(gates, Gate):
-            yield from _faults_of_gate(gates, path)
+            yield from _faults_of_gate(draft, gates, path)
             continue
         for index, gate in enumerate(gates):
-            yield from _faults_of_gate(as_gate(gate), (*path, index))
+            yield from _faults_of_gate(draft, as_gate(gate), (*path, index))
 
 
 def _checks_can_be_made(draft: Draft) -> Iterator[Fault]:
@@ -478,10 +506,14 @@ def _checks_can_be_made(draft: Draft) -> Iterator[Fault]:
             continue
         for index, check in enumerate(ticket.checks):
             path = draft.place(id_, "checks", index)
-            if sum(map(bool, (check.run.strip(), check.grows, check.forbid, check.max_memory is not None))) != 1:
+            is_whole = draft.is_read(path, "run", "grows", "forbid", "max_memory")
+            if (
+                is_whole
+                and sum(map(bool, (check.run.strip(), check.grows, check.forbid, check.max_memory is not None))) != 1
+            ):
                 hint = "write one of `run`, `grows`, `forbid` and `max_memory`"
                 yield Fault(path, "a check looks at one thing", hint)
-            elif check.timeout is not None and not check.run:
+            elif is_whole and check.timeout is not None and not check.run:
                 yield Fault((*path, "timeout"), "only a command can take long", "leave it out, or write `run`")
             elif "\0" in check.run:
                 yield Fault((*path, "run"), _NUL)
@@ -498,14 +530,14 @@ def _checks_can_be_made(draft: Draft) -> Iterator[Fault]:
                     yield Fault((*path, "grows"), str(error))
 
 
-def _faults_of_gate(gate: Gate, path: Path) -> Iterator[Fault]:
+def _faults_of_gate(draft: Draft, gate: Gate, path: Path) -> Iterator[Fault]:
     if gate.any and (gate.run or gate.timeout is not None or gate.cwd is not None or gate.retries):
         yield Fault(path, "a gate has either `any` or a command", "put the command and its settings into `any`")
     elif len(gate.any) > MAX_ALTERNATIVES:
         yield Fault(path, f"{len(gate.any)} gates to choose from are too many", f"at most {MAX_ALTERNATIVES}")
     for index, check in enumerate(gate.alternatives):
         place = (*path, "any", index) if gate.any else path
-        if not check.run.strip():
+        if not check.run.strip() and draft.is_read(place, "run") and draft.is_read(path, "any"):
             yield Fault(place, "the gate has no command", 'write run = "...", or any = ["...", "..."]')
         elif "\0" in check.run or "\0" in (check.cwd or ""):
             yield Fault(place, _NUL)
@@ -655,15 +687,13 @@ def _services_can_be_run(draft: Draft) -> Iterator[Fault]:
         for kind, names in (("a ticket", draft.tickets), ("an agent type", draft.agents)):
             if name in names:
                 yield Fault(path, f"{kind} is called {shown(name)} as well", "requests could not tell them apart")
-        if path in draft.doubtful:
-            continue
-        if not service.run.strip():
+        if not service.run.strip() and draft.is_read(path, "run"):
             yield Fault(path, "the service has no command", 'write run = "..."')
         try:
             parse_ready(service.ready)
         except ValueError as error:
             yield Fault((*path, "ready"), str(error))
-        if not service.ready_timeout:
+        if not service.ready_timeout and draft.is_read(path, "ready_timeout"):
             yield Fault((*path, "ready_timeout"), "no service is ready in no time", "write for instance 30s")
 
 
