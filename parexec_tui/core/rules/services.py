@@ -113,7 +113,7 @@ def _ended(state: SessionState, service: ServiceState, report: _Exit, now: float
         case None:
             if report.stopped_for is not None or not state.wants(service):
                 return [_end(service, report, ServiceStatus.stopped, said_of(report), now), *events]
-            return [_died(service, report, said_of(report), now), *events]
+            return [_died(service, report, _said_of_death(report), now), *events]
 
 
 def _pressed(state: SessionState, report: rq.ProcessEnded, now: float) -> list[ev.AnyEvent]:
@@ -160,11 +160,18 @@ def said_of(report: _Exit) -> str:
     return f"signal {report.signal}" if report.signal is not None else f"exit {report.code}"
 
 
+def _said_of_death(report: _Exit) -> str:
+    """A command that starts a service and leaves it in the background succeeds; what it left is ended then."""
+    is_done = isinstance(report, rq.ProcessEnded) and report.code == 0 and not report.problem
+    return "exit 0, but a service has to stay in the foreground" if is_done else said_of(report)
+
+
 def _why_lost(service: ServiceState, report: _Exit) -> str:
     """What its users hear."""
     if service.stop_reason == "restarted":
         return f"service {service.name} was restarted{by_whom(service.stop_by)}"
-    return f"service {service.name} died: {service.reason or said_of(report)}"
+    said = service.reason or _said_of_death(report)
+    return f"service {service.name} died: {': '.join(filter(None, (said, report.error_line)))}"
 
 
 def loses(state: SessionState, service: ServiceState, why: str, now: float) -> list[ev.AnyEvent]:

@@ -105,5 +105,5 @@ def _why_never(state: SessionState, ticket: TicketState) -> str | None:
     for name in ticket.spec.uses_service:
         service = state.services[name]
         if service.status is ServiceStatus.failed:
-            return f"service {name} failed: {service.reason}"
+            return ": ".join(filter(None, (f"service {name} failed", service.reason, service.error_line)))
     return None

@@ -171,5 +171,6 @@ def _candidates(state: SessionState) -> Iterator[Root]:
         yield of_live(head)
 
 
-def _badness(found: WaitedFor) -> tuple[bool, bool, int, float]:
-    return not found.root.is_of_all, not found.root.stays, -found.count, found.root.since
+def _badness(found: WaitedFor) -> tuple[bool, bool, bool, int, float]:
+    """Without an engine nothing else can be ended either."""
+    return found.root.kind != "engine", not found.root.is_of_all, not found.root.stays, -found.count, found.root.since

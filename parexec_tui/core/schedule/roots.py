@@ -169,13 +169,18 @@ def _need_in_the_way(state: SessionState, ticket: TicketState, memo: "_Memo") ->
     return max(unmet, key=attrgetter("remaining"), default=None)
 
 
+_LEFT_ASKED = ("stopped", "drained")
+"""Why an engine left that a person told to."""
+
+
 def _find_of_all(state: SessionState) -> Iterator[Root]:
     """What keeps everything from starting."""
     if (gone := state.gone) is not None:
         yield _of_engine(state, gone)
-    if (stopping := state.stopping) is not None:
+    has_left = isinstance(gone, EngineLeft) and gone.reason in _LEFT_ASKED  # then that is over
+    if (stopping := state.stopping) is not None and not has_left:
         yield Root("session", how="stopping", by=stopping.by, reason=stopping.reason, since=stopping.at)
-    if (draining := state.draining) is not None:
+    if (draining := state.draining) is not None and not has_left:
         yield Root("session", how="draining", by=draining.by, reason=draining.reason, since=draining.at)
     if (held := state.held) is not None:
         how, reason = ("frozen", "") if held.is_freeze else ("held", held.reason)
@@ -192,7 +197,7 @@ def _of_engine(state: SessionState, gone: SessionInterrupted | EngineLeft | Engi
     if isinstance(gone, EngineLost):
         how = "silent" if gone.is_silent else "lost"
         return Root("engine", how=how, reason=gone.reason if gone.is_silent else "", since=gone.at)
-    if not isinstance(gone, EngineLeft) or gone.reason not in ("stopped", "drained"):
+    if not isinstance(gone, EngineLeft) or gone.reason not in _LEFT_ASKED:
         return Root("engine", reason=gone.reason, since=gone.at)
     asked = state.stopping if gone.reason == "stopped" else state.draining
     by, reason = (asked.by, asked.reason) if asked is not None else ("", "")

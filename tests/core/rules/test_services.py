@@ -132,7 +132,7 @@ def test_the_gates_of_a_group_use_what_its_tickets_use() -> None:
     assert found.dispatch() == ["@g"]
     found.service_ended("db")
     found.killed("@g")
-    assert (found.status("@g"), found["@g"].reason) == ("failed", "service db died: exit 1")
+    assert (found.status("@g"), found["@g"].reason) == ("failed", "service db died: exit 1: no disk")
 
 
 # -- death -----------------------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def test_one_that_dies_is_started_again_after_a_pause_and_its_user_fails() -> No
     found.killed("A")
     ended = found.journal[-1]
     assert isinstance(ended, ev.AttemptEnded)
-    assert (ended.end, ended.then, ended.reason) == (End.failed, Status.failed, "service db died: exit 2")
+    assert (ended.end, ended.then, ended.reason) == (End.failed, Status.failed, "service db died: exit 2: no disk")
 
 
 def test_what_it_loses_runs_again_at_no_charge_if_the_plan_says_so() -> None:
@@ -174,7 +174,7 @@ def test_a_gate_is_stopped_with_its_service_and_a_rollback_goes_on() -> None:
     assert (found.status("A"), found.status("B")) == ("stopping", "rolling back")
 
 
-@pytest.mark.parametrize(("retries", "why"), [(1, "service db died: exit 1"), (0, "gate lint: after 3.0s")])
+@pytest.mark.parametrize(("retries", "why"), [(1, "service db died: exit 1: no disk"), (0, "gate lint: after 3.0s")])
 def test_a_gate_that_is_late_is_not_tried_again_without_its_service(retries: int, why: str) -> None:
     written = plan("A: uses_service=db gates=lint retries=1", services={"db": DB})
     gate = Gate(run="lint", retries=retries, timeout=Duration(3))
@@ -212,7 +212,7 @@ def test_after_too_many_deaths_it_has_failed_a_person_is_told_and_its_users_fail
     assert root.stays
     found.succeed("D")
     found.end_unrunnable()
-    assert found["A"].reason == "service db failed: exit 3, after 1 restart"
+    assert found["A"].reason == "service db failed: exit 3, after 1 restart: no disk"
     assert found["A"].end is End.could_not_start
 
 
@@ -288,6 +288,14 @@ def test_its_own_stop_gets_its_time_and_then_it_gets_term() -> None:
     assert isinstance(again, ev.ServiceStopRequested)
     assert (again.by_signal, again.why) == (True, "unused")
     assert found.tell(rq.TimeoutElapsed(key.ticket, 1, step=STOP)) == []
+
+
+def test_one_that_goes_to_the_background_is_told_to_stay() -> None:
+    found = up(service=Service(run="db", ready="tcp:5432", restart="never"))
+    found.service_ended("db", code=0)
+    said = "exit 0, but a service has to stay in the foreground"
+    assert died(found).reason == said
+    assert found["A"].live_attempt.reason == f"service db died: {said}: no disk"
 
 
 # -- a person --------------------------------------------------------------------------------------------------

@@ -43,3 +43,16 @@ def test_what_the_counts_of_others_left_no_room_for_is_counted_after_the_next_ev
         session.apply(ev.HostRelieved(at=session.now, resource="memory"))
         found = roots(session.state)
     assert [(each.count, each.is_exact) for each in found] == [(150, True)] * 5
+
+
+def test_a_session_that_was_stopped_is_not_stopping_any_more_and_waits_for_an_engine_first() -> None:
+    session = Session("A:\nB: A")
+    session.dispatch()
+    session.act(rq.Freeze(by="ann"))
+    session.act(rq.Stop(by="ann", now=True))
+    session.killed("A")
+    session.apply(ev.EngineLeft(at=session.now, reason="stopped"))
+    assert [(found.root.kind, found.root.how) for found in roots(session.state)] == [
+        ("engine", "stopped"),
+        ("session", "frozen"),
+    ]

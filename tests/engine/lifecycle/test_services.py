@@ -190,7 +190,7 @@ def test_one_that_dies_too_often_fails_what_uses_it_and_says_why(tmp_path: Path)
     assert (tmp_path / "starts").read_text().count("start") == 3
     db = state.services["db"]
     assert (db.status, db.error_line) == (ServiceStatus.failed, "no disk")
-    assert ticket("A").reason == "service db failed: exit 3, after 2 restarts"
+    assert ticket("A").reason == "service db failed: exit 3, after 2 restarts: no disk"
 
 
 def test_what_uses_a_failed_service_waits_while_another_service_starts(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_why_of_a_service_tells_how_it_stands_and_of_what_failed_with_it_how_it_
     session.end_unrunnable()
     assert ask(session, "why", "A") == {
         "A": [
-            "failed: service db failed: exit 3",
+            "failed: service db failed: exit 3: no disk",
             "run it again: parexec retry A (that starts service db again)",
         ]
     }
