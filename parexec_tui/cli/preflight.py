@@ -25,6 +25,7 @@ from parexec_tui.core.plan.requirements import Requirements, Requires, parse_com
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.engine.backends.local.cookie import inherited
 from parexec_tui.engine.backends.local.requirements import Checker, Unmet
+from parexec_tui.engine.backends.local.worktrees.git import top_of
 from parexec_tui.engine.backends.local.worktrees.looking import has_submodules, missing
 from parexec_tui.paths import state_home
 from parexec_tui.text.words import groups, tickets
@@ -123,7 +124,7 @@ def unmet(plan: Plan, *, only_looks: bool = False) -> Iterator[Fault]:
     yield from look.faults(("plan",), plan.settings, {}, plan.workdir, may_come=False)
     for name, agent in plan.agents.items():
         yield from look.faults(("agents", name), agent, agent.env, _folder(plan, agent.cwd))
-        if agent.isolation == "worktree":
+        if agent.isolation == "worktree" and not look.is_repository_to_come:
             for lack in missing(plan.workdir, agent):
                 yield Fault(("agents", name, lack.key), lack.problem, lack.remedy)
     for id_, ticket in plan.tickets.items():
@@ -160,6 +161,11 @@ class _Look:
                 name = f"requires_{each.kind}"
                 index = getattr(source, name).index(each.text)
                 yield Fault((*path, name, index), each.problem, each.remedy)
+
+    @property
+    def is_repository_to_come(self) -> bool:
+        """Whether there is no repository yet, and a ticket may make it."""
+        return not top_of(self._root) and self._written.covers(os.path.join(self._root, ".git"))  # noqa: PTH118
 
     def _comes(self, missing: Unmet, cwd: str) -> bool:
         """Whether a ticket may write it."""

@@ -5,7 +5,7 @@ failure. Here is what agents need outside the core: commands, folders, variables
 """
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from msgspec import Struct, structs
 
@@ -53,8 +53,8 @@ class WorktreePlaces(Struct, frozen=True):
 
     root: str
     """The folder that has them all; absolute."""
-    prefix: str
-    """The workdir, seen from the top of its checkout; empty, or with a slash at its end."""
+    prefix: Callable[[], str]
+    """The workdir, seen from the top of its checkout; empty, or with a slash at its end. A ticket may make that."""
     session: str
 
     def path(self, ticket: str) -> str:
@@ -63,7 +63,7 @@ class WorktreePlaces(Struct, frozen=True):
 
     def workdir(self, ticket: str) -> str:
         """What stands for the workdir there."""
-        return f"{self.path(ticket)}/{self.prefix}".rstrip("/")
+        return f"{self.path(ticket)}/{self.prefix()}".rstrip("/")
 
     def message(self, ticket: str, title: str) -> str:
         """The message of the commits of a ticket; `TRAILER` says whose they are."""

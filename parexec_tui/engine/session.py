@@ -273,8 +273,8 @@ async def _drive(
 def _pool(state: SessionState, session: str) -> Pool:
     if not state.has_worktrees:
         return Pool(state, session)
-    root, prefix = session_folder(session).worktrees, prefix_of(state.plan.workdir)
-    return Pool(state, session, WorktreePlaces(str(root), prefix, session))
+    root = str(session_folder(session).worktrees)
+    return Pool(state, session, WorktreePlaces(root, partial(prefix_of, state.plan.workdir), session))
 
 
 def _coordinator(

@@ -20,7 +20,17 @@ from parexec_tui.core.plan.reading.schema import plan_schema
 from tests.engine.engines import PAREXEC
 
 SAMPLES = Path(__file__).parents[2] / "sample_plans"
-NAMES = ("quickstart", "docs_standardisation", "failures", "self_check", "tour", "build", "quality_gates", "pressure")
+NAMES = (
+    "quickstart",
+    "docs_standardisation",
+    "failures",
+    "self_check",
+    "tour",
+    "build",
+    "quality_gates",
+    "pressure",
+    "worktrees",
+)
 
 Record = dict[str, Any]
 
@@ -295,3 +305,20 @@ def test_pressure_freezes_one_stops_it_and_all_finish() -> None:
     stopped = events.index(next(event for event in events if event["kind"] == "attempt_stop_requested"))
     used = [sum(event.get("used", {}).values()) for event in of_kind(events[stopped:], "memory_measured")]
     assert max(used, default=0) <= 400 * 2**20, "from then on the plan keeps to its amount"
+
+
+def test_of_eight_agents_in_one_repository_two_conflict_and_all_is_merged(tmp_path: Path) -> None:
+    plan = tmp_path / "worktrees.toml"
+    shutil.copy(SAMPLES / plan.name, plan)
+    parexec("run", plan, "--headless")
+    events = [json.loads(line) for line in parexec("events", "--json").splitlines()]
+    ended = {event["ticket"]: event["end"] for event in of_kind(events, "attempt_ended")}
+    assert set(ended.values()) == {"succeeded"}
+    assert len(ended) == 10
+    again = {event["ticket"]: event["tickets"] for event in of_kind(events, "work_conflicted")}
+    assert len(again) == 2
+    for pair in ({"version-two", "version-next"}, {"greet-warmly", "greet-loudly"}):
+        (loser,) = pair & again.keys()
+        assert pair - {loser} <= set(again[loser])
+        assert attempts(events, loser) == [("stopped", "waiting"), ("succeeded", "succeeded")]
+    assert len(of_kind(events, "work_merged")) == 8

@@ -82,7 +82,7 @@ class Run:
             self.session,
             self.registry,
             self.backend,
-            Pool(self.state, self.session, WorktreePlaces("/worktrees", "", self.session)),
+            Pool(self.state, self.session, WorktreePlaces("/worktrees", str, self.session)),
             Clock(WALL),
             tell=self._hear,
             notice=self.notices.append,

@@ -33,6 +33,8 @@ class Worktrees:
         self._nursery = nursery
         self._report = report
         self._limiter = trio.CapacityLimiter(_AT_ONCE)
+        self._turns = trio.CapacityLimiter(1)
+        """Merges take turns, the one that waits longest first: else one that takes long would always be too late."""
         self._newest: dict[str, int] = {}
         """{worktree: the newest attempt that it was made for}"""
         self._alone: defaultdict[str, Lock] = defaultdict(Lock)
@@ -84,7 +86,8 @@ class Worktrees:
             case _:
                 assert_never(task)
         try:
-            return await in_thread(work, may_hang=True, limiter=self._limiter)
+            limiter = self._turns if isinstance(task, MergeWork) else self._limiter
+            return await in_thread(work, may_hang=True, limiter=limiter)
         except OSError as error:
             if isinstance(task, CommitWork | MergeWork):
                 return rq.WorkTried(key.ticket, key.attempt, problem=str(error), step=key.step)
