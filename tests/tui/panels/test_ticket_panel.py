@@ -5,7 +5,10 @@ from dataclasses import dataclass
 import pytest
 from msgspec import structs
 
+from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.retries import RetryUses
+from parexec_tui.core.plan.units import Factor, Size
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Sampled, Usage
 from parexec_tui.tui.panels.ticket import TicketPanel
@@ -206,6 +209,21 @@ def test_all_that_the_plan_says_of_it_is_told() -> None:
         "estimate": "1m30s", "timeout": "5m00s", "retries": "2", "priority": "high", "agents": "agent", "group": "1",
     }  # fmt: skip
     assert shown.panel.text_to_copy() == "true"
+
+
+def test_its_limits_are_those_of_its_agent_as_well_and_what_a_retry_raised_them_to() -> None:
+    written = plan("A: uses=memory:1048576", agents={"agent": AgentType(limits=Limits(cpu=2), nice=5)})
+    limits, more = Limits(memory=Size(64 * 2**20)), RetryUses(memory=Factor(2))
+    written.tickets["A"] = structs.replace(written.tickets["A"], limits=limits, retry_uses=more, retries=1)
+    session = Session(written)
+    assert show(session, "A").said("limits") == ["memory 64MiB"]
+    session.dispatch()
+    assert show(session, "A").said("limits") == ["memory 64MiB, cpu 2, nice 5"]
+    session.tell(rq.ProcessEnded("A", 1, signal=9, out_of_memory="at 64MiB of 64MiB"))
+    shown = show(session, "A")
+    assert shown.said("limits") == ["memory 128MiB, cpu 2, nice 5"]
+    assert shown.said("uses") == ["memory 2MiB"]
+    assert "at 64MiB of 64MiB" in shown.said("attempts")[0]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 Memory is limited by RLIMIT_DATA, for each process by itself: what it allocates then fails. RLIMIT_AS would count what
 is only reserved, of which some runtimes take more than any host has. RLIMIT_NPROC counts all processes of a user, so
-it is set to what the user has now and the limit on top; it does not hold for root.
+it is set to what the user has now, some for others, and the limit on top. It stops a fork bomb, and does not hold for
+root.
 """
 
 import os
@@ -19,6 +20,9 @@ from parexec_tui.engine.backends.local.controllers import MEMORY, PIDS
 _PROCESSES: Final = {"dash": "-p", "bash": "-u"}
 """How `ulimit` of each shell names the limit on processes."""
 
+_OTHERS: Final = 64
+"""How many processes other programs of the user, and other attempts, may start meanwhile."""
+
 
 def limiting(shell: str, limits: Limits, by_cgroups: Container[str]) -> str:
     """Lines for this shell, which sets what no cgroup limits. `by_cgroups`: the controllers of those there are."""
@@ -30,7 +34,7 @@ def limiting(shell: str, limits: Limits, by_cgroups: Container[str]) -> str:
     if limits.memory is not None and MEMORY not in by_cgroups:
         lines.append(f"ulimit -d {limits.memory // 1024}")
     if limits.processes is not None and PIDS not in by_cgroups and can_limit_processes(shell):
-        lines.append(f"ulimit {_PROCESSES[_name(shell)]} {threads_of_user() + 1 + limits.processes}")
+        lines.append(f"ulimit {_PROCESSES[_name(shell)]} {threads_of_user() + _OTHERS + limits.processes}")
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from parexec_tui.engine.backends.local.controllers import Controllers, find_cont
 from parexec_tui.engine.backends.local.io_priority import can_set_io
 from parexec_tui.engine.backends.local.kept_limits import how_kept
 from parexec_tui.engine.backends.local.oom import HostKills, OutOfMemory, killed_on_host, own_kills, was_killed
+from parexec_tui.engine.backends.local.rlimits import can_limit_processes, limiting
 from tests.engine.backends.local.test_process import attempts, key, soon, state_of
 from tests.engine.engines import PYTHON, exists, stands_still
 
@@ -254,6 +256,20 @@ async def test_where_there_are_no_cgroups_each_process_limits_itself(tmp_path: P
         assert await t.code(f"ulimit -n; {PYTHON} -c '{files}'") == 1
         assert t.log().startswith("20\n")
         assert "Too many open files" in t.log()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs two users")
+def test_processes_of_another_user_than_root_are_limited_without_a_cgroup(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    assert can_limit_processes()
+    lines = limiting("/bin/sh", Limits(processes=3), ())
+    forks = "for i in $(seq 99); do sleep 1 & done; kill $(jobs -p)"
+    done = subprocess.run(
+        ["/bin/sh", "-c", lines + forks], user=12345, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "fork" in done.stderr
+    assert limiting("/bin/sh", Limits(processes=3), ("pids",)) == "", "the cgroup does it"
 
 
 @pytest.mark.trio
