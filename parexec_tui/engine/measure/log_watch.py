@@ -205,15 +205,19 @@ class LogWatch:
         return min(limit, little) if limit else little if is_short else 0
 
     def _is_flood(self, log: LogSize, free: int | None) -> bool:
-        """Whether an attempt is, or was, stopped for what it printed, or has filled the disk before it ended."""
+        """Whether an attempt is, or was, stopped for what it printed, or has filled the disk before it ended.
+
+        A service that has is not stopped: others use it.
+        """
+        disk = Disk(free, self._state.plan.settings.min_free_disk) if free is not None else None
+        if (service := self._state.services.get(log.key.service)) is not None:
+            return disk is not None and has_filled(log.kept, service.worked(self._now()), disk)
         ticket = self._state.tickets.get(log.key.ticket)
         if ticket is None or ticket.attempt is None or ticket.attempt.number != log.key.attempt:
             return False
         if ticket.attempt.stop_reason == "flooding":
             return True
-        if ticket.attempt.ended is None or free is None:
-            return False
-        return self._has_filled(log, Disk(free, self._state.plan.settings.min_free_disk))
+        return disk is not None and ticket.attempt.ended is not None and self._has_filled(log, disk)
 
     def _has_filled(self, log: LogSize, disk: Disk) -> bool:
         """Whether the log of the last attempt of a ticket is why the disk is short."""

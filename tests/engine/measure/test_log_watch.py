@@ -6,6 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from parexec_tui.core.plan.services import Service
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import LogReading, LogSize
@@ -56,7 +57,8 @@ class Watched:
     """A session whose logs are watched."""
 
     def __init__(self, text: str = "A:\nB:", *, is_adopted: bool = False, max_log: int = GIB) -> None:
-        self.session = Session(plan(text, min_free_disk=GIB, max_log=max_log))
+        services = {"db": Service(run="db")} if "uses_service=db" in text else {}
+        self.session = Session(plan(text, min_free_disk=GIB, max_log=max_log, services=services))
         self.session.dispatch()
         self.logs = Logs()
         if is_adopted:
@@ -190,3 +192,19 @@ async def test_the_less_time_there_is_the_sooner_the_next_look_follows(autojump_
     assert await w.look() == LONGEST
     w.logs.cost = 0.05
     assert await w.look() == pytest.approx(5)
+
+
+async def test_a_service_that_fills_the_disk_is_cut_and_goes_on_and_no_ticket_is_blamed(
+    autojump_clock: MockClock,
+) -> None:
+    watched = Watched("A: uses_service=db\nB:", max_log=0)
+    watched.session.service_is_up("db")
+    watched.logs.free = 2 * GIB
+    await watched.look()
+    for _ in range(2):
+        watched.logs.grow("+db", GIB - 200 * MIB)
+        watched.logs.grow("B", MIB)
+        await watched.look()
+    assert watched.logs.cuts == [("+db", 128 * MIB)]
+    assert watched.floods() == []
+    assert watched.session.service("db").is_ready
