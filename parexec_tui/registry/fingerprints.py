@@ -16,7 +16,18 @@ _PUT: Final = """
 _RENEW: Final = "UPDATE fingerprints SET fingerprint = ? WHERE source = ? AND ticket = ? AND fingerprint = ?"
 _FORGET: Final = "DELETE FROM fingerprints WHERE source = ? AND ticket = ? AND fingerprint IS NOT NULL"
 """An attempt that runs now may still succeed: its row stays."""
-_ALL: Final = "SELECT ticket, fingerprint FROM fingerprints WHERE source = ?"
+_ALL: Final = """
+    SELECT ticket, CASE
+        WHEN fingerprint IS NOT NULL THEN fingerprint
+        WHEN attempt = 0 THEN 0
+        ELSE (SELECT "end" FROM attempts AS a
+              WHERE a.session = f.session AND a.ticket = f.ticket AND a.attempt = f.attempt)
+    END FROM fingerprints AS f WHERE source = ?
+"""
+UNTAKEN: Final = b"?"
+"""Stands for the fingerprint of a success after which nobody looked at the files."""
+TAKEN_BACK: Final = b"-"
+"""Stands for that of a ticket whose last attempt was taken back by a person."""
 _AT_ONCE: Final = 500
 """Tickets that one query names."""
 
@@ -59,10 +70,17 @@ def forget(db: Database, source: str, tickets: Iterable[str]) -> None:
 
 
 def read(db: Database, source: str, tickets: Sequence[str]) -> Mapping[str, bytes]:
-    """What is known of these tickets. Empty: an attempt began, and has not succeeded as far as is known."""
-    found: dict[str, bytes] = {}
+    """What is known of these tickets. Empty: an attempt began, and has not succeeded as far as is known; or UNTAKEN,
+    TAKEN_BACK."""
+    found: dict[str, object] = {}
     for start in range(0, len(tickets), _AT_ONCE):
         some = tickets[start : start + _AT_ONCE]
         marks = ",".join("?" * len(some))
         found.update(db.rows(f"{_ALL} AND ticket IN ({marks})", source, *some))
-    return {ticket: known if isinstance(known, bytes) else b"" for ticket, known in found.items()}
+    return {
+        ticket: known if isinstance(known, bytes) else _WITHOUT.get(known, b"") for ticket, known in found.items()
+    }
+
+
+_WITHOUT: Final[Mapping[object, bytes]] = {"succeeded": UNTAKEN, 0: TAKEN_BACK}
+"""What is known of a ticket without a fingerprint, by the end of its attempt."""

@@ -216,5 +216,5 @@ def test_a_success_whose_fingerprint_died_with_its_engine_is_run_again(work: Pat
     assert (result.outcome, ticket("T").status, ticket("T").attempts) == ("finished", Status.succeeded, 1)
     (work / "ran").unlink()
     assert ran(work, plan) == ["T"]
-    assert [event.stale for event in happened(ev.CheckEnded)] == ["the last attempt did not succeed"]
+    assert [event.stale for event in happened(ev.CheckEnded)] == ["nobody looked at its files after its last success"]
     assert ran(work, plan) == []

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from parexec_tui.registry.fingerprints import Renewed, Taken
+from parexec_tui.registry.attempts import AttemptFact
+from parexec_tui.registry.fingerprints import TAKEN_BACK, UNTAKEN, Renewed, Taken
 from parexec_tui.registry.registry import Registry
 
 PLAN = "/w/plan.toml"
@@ -57,3 +58,13 @@ def test_of_many_tickets_each_is_found(registry: Registry) -> None:
     registry.append(name, (), begun=[(ticket, 1) for ticket in many])
     registry.put_fingerprints(name, [Taken(ticket, 1, ticket.encode()) for ticket in many])
     assert registry.fingerprints(PLAN, many) == {ticket: ticket.encode() for ticket in many}
+
+
+def test_of_a_success_without_a_fingerprint_that_is_known_and_of_what_was_taken_back(registry: Registry) -> None:
+    name = session(registry, "s1")
+    ends = {"a": "succeeded", "b": "failed"}
+    facts = [AttemptFact(id_, 1, "agent-1", 1.0, 2.0, end, 0, None, "", "log") for id_, end in ends.items()]
+    registry.append(name, (), begun=[(id_, 1) for id_ in "abc"], attempts=facts)
+    assert registry.fingerprints(PLAN, ["a", "b", "c"]) == {"a": UNTAKEN, "b": b"", "c": b""}
+    registry.append(name, (), begun=[("a", 0)])
+    assert registry.fingerprints(PLAN, ["a"]) == {"a": TAKEN_BACK}

@@ -22,6 +22,7 @@ from parexec_tui.core.plan.patterns import parse_pattern
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.engine.backends.backend import Freshness, FreshnessWanted, Success
 from parexec_tui.engine.backends.local.files import Sign, files_of
+from parexec_tui.registry.fingerprints import TAKEN_BACK, UNTAKEN
 
 MAX_FILES = 100_000
 """Files of one ticket; of one with more, nothing is remembered, so it is run each time."""
@@ -37,6 +38,14 @@ READS = "reads"
 """The first word of the reason that what a ticket reads is not as it was."""
 
 NEVER, UNSUCCESSFUL = "never ran", "the last attempt did not succeed"
+_WITHOUT = {
+    None: NEVER,
+    b"": UNSUCCESSFUL,
+    UNTAKEN: "nobody looked at its files after its last success",
+    TAKEN_BACK: "what its last attempt did was taken back",
+}
+"""Why a ticket is run of which no fingerprint is known."""
+
 TOO_MANY = f"it reads and writes more than {MAX_FILES:,} files"
 
 
@@ -193,8 +202,9 @@ def _is_same(before: Sign | None, sign: Sign) -> bool:
 
 def look(wanted: FreshnessWanted, walks: Walks) -> Freshness:
     """Whether a ticket is as its fingerprint says."""
-    if not wanted.fingerprint:
-        return Freshness(NEVER if wanted.fingerprint is None else UNSUCCESSFUL)
+    if (without := _WITHOUT.get(wanted.fingerprint)) is not None:
+        return Freshness(without)
+    assert wanted.fingerprint is not None
     try:
         known = _decode(wanted.fingerprint)
     except msgspec.DecodeError:
