@@ -49,6 +49,8 @@ class FakeBackend:
         """{ticket: what is reported instead of starting it}"""
         self.keys: dict[Name, ProcessKey] = {}
         """{attempt: the process of the step that it is at}"""
+        self.gaps: dict[str, tuple[int, int]] = {}
+        """{ticket: from where to where nothing is kept of what it printed}"""
         self.missing: dict[str, list[str]] = {}
         """{ticket: what is wrong with its outputs}"""
         self.done: set[str] = set()
@@ -217,7 +219,14 @@ class FakeBackend:
     async def read_output(self, key: ProcessKey, offset: int, limit: int) -> bytes:
         if key.ticket not in self.printed:
             raise FileNotFoundError(key, offset, limit)
-        return self.printed[key.ticket][offset : offset + limit]
+        start, end = self.gaps.get(key.ticket, (0, 0))
+        if start <= offset < end:
+            return b""
+        return self.printed[key.ticket][offset : min(offset + limit, start if offset < start else offset + limit)]
+
+    async def past_gap(self, key: ProcessKey, offset: int) -> int:
+        start, end = self.gaps.get(key.ticket, (0, 0))
+        return end if start <= offset < end else offset
 
     async def answers(self, address: str) -> bool:
         return address in self.answering

@@ -384,11 +384,16 @@ class Backend(Protocol):
     # -- output ----------------------------------------------------------------------------------------------
 
     async def read_output(self, key: ProcessKey, offset: int, limit: int) -> bytes:
-        """At most `limit` bytes of what the process wrote, from a byte on; empty at the end.
+        """At most `limit` bytes of what the process wrote, from a byte on; empty at the end, and in a gap that
+        `max_log` left (see `past_gap`).
 
         The process may be over, and an engine before this one may have started it. Raises FileNotFoundError if there
         is no output, OSError.
         """
+
+    async def past_gap(self, key: ProcessKey, offset: int) -> int:
+        """The end of the gap that `max_log` left in what the process wrote, if the offset is in it; else the offset.
+        Raises OSError."""
 
     async def log_sizes(self) -> LogReading:
         """How much each process wrote that lives, or that has ended since the last call. Raises OSError."""

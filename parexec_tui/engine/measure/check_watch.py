@@ -197,9 +197,12 @@ class CheckWatch:
         except FileNotFoundError:
             look.is_read = True
             return None
+        if not new and (after := await self._backend.past_gap(look.key, look.offset)) != look.offset:
+            look.offset, look.rest = after, b""  # what is not kept cannot be searched
+            return await self._printed(look)
         look.offset += len(new)
-        look.is_read = len(new) < MOST_READ
-        if not look.is_read:
+        look.is_read = not new
+        if len(new) == MOST_READ:
             look.at = trio.current_time() + AGAIN
         text = look.rest + new
         look.rest = text[text.rfind(b"\n") + 1 :][-LONGEST_LINE:]

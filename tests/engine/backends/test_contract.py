@@ -550,6 +550,11 @@ async def test_the_middle_of_an_output_is_left_out(world: World) -> None:
         assert (log.size, log.kept <= 1 << 20) == (3_000_008, True)
         assert (await engine.backend.read_output(key(), 0, 4 * MIB)).startswith(b"beginxxx")
         assert (await engine.backend.read_output(key(), 2_900_000, 4 * MIB)).endswith(b"xxxend")
+        assert await engine.backend.read_output(key(), 1_500_000, 4 * MIB) == b""
+        after = await engine.backend.past_gap(key(), 1_500_000)
+        assert after > 1_500_000
+        assert (await engine.backend.read_output(key(), after, 4 * MIB)).endswith(b"xxxend")
+        assert await engine.backend.past_gap(key(), 5) == 5
 
 
 # -- waiting ---------------------------------------------------------------------------------------------------

@@ -54,6 +54,26 @@ async def test_a_file_that_stops_growing_is_seen_at_the_next_look(tmp_path: Path
             run.backend.end(ticket)
 
 
+async def test_what_is_printed_after_a_gap_is_searched(tmp_path: Path, autojump_clock: MockClock) -> None:
+    check = 'forbid = "Traceback", every = "5s"'
+    async with running(tmp_path, plan(check)) as run, trio.open_nursery() as nursery:
+        run.backend.printed["T"] = b"x" * 100
+        made = await watch(run, nursery)
+        run.told_too = made.tell
+        await trio.sleep(7)
+        run.backend.printed["T"] = b"x" * 400 + b"Trace" + b"\0" * 595 + b"back\n" + b"on\n"
+        run.backend.gaps["T"] = (100, 1000)
+        await trio.sleep(10)
+        assert failed(run) == [], "what stands around the gap is no line"
+        run.backend.printed["T"] += b"Traceback\n"
+        await trio.sleep(5)
+        assert failed(run) == [(20, "it printed Traceback")]
+        for ticket in ("T", "plain"):
+            run.backend.end(ticket)
+        await run.until(lambda: run.ends("T"), "it has been looked at for the last time")
+        nursery.cancel_scope.cancel()
+
+
 async def test_what_must_not_be_printed_is_found_across_two_looks_and_ends_it(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:

@@ -347,6 +347,9 @@ class LocalBackend:
     async def read_output(self, key: ProcessKey, offset: int, limit: int) -> bytes:
         return await in_thread(LocalOutput(self._folder.log(key)).read, offset, limit)
 
+    async def past_gap(self, key: ProcessKey, offset: int) -> int:
+        return await in_thread(LocalOutput(self._folder.log(key)).past_gap, offset)
+
     async def log_sizes(self) -> LogReading:
         over, self._over = self._over, []
         logs = [(key, self._folder.log_and_record(key)[0]) for key in (*self.living(), *over)]

@@ -257,6 +257,9 @@ class PipeBackend:
     async def read_output(self, key: ProcessKey, offset: int, limit: int) -> bytes:
         return await self._ask(wire.ReadOutput(key=key, offset=offset, limit=limit), _bytes)
 
+    async def past_gap(self, key: ProcessKey, offset: int) -> int:
+        return await self._ask(wire.PastGap(key=key, offset=offset), _count)
+
     async def written(self, root: str, pattern: str) -> str:
         return await self._ask(wire.Written(root=root, pattern=pattern), _text)
 

@@ -109,6 +109,8 @@ class _Runner:
                 return await self._backend.usage(progress)
             case wire.ReadOutput(key=key, offset=offset, limit=limit):
                 return await self._backend.read_output(key, offset, limit)
+            case wire.PastGap(key=key, offset=offset):
+                return await self._backend.past_gap(key, offset)
             case wire.Written(root=root, pattern=pattern):
                 return await self._backend.written(root, pattern)
             case wire.Answers(address=address):

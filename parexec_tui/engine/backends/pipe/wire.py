@@ -100,6 +100,11 @@ class ReadOutput(Ask, frozen=True, tag="read_output"):
     limit: int
 
 
+class PastGap(Ask, frozen=True, tag="past_gap"):
+    key: ProcessKey
+    offset: int
+
+
 class Written(Ask, frozen=True, tag="written"):
     root: str
     pattern: str
@@ -190,6 +195,7 @@ AnyAsk = (
     | EndStrays
     | ReadUsage
     | ReadOutput
+    | PastGap
     | Written
     | Answers
     | ReadLogSizes
