@@ -153,6 +153,11 @@ class SessionFolder(Struct, frozen=True):
         return self.path / "engine.log"
 
     @property
+    def curve(self) -> Path:
+        """How busy the host was while the session ran."""
+        return self.path / "host.jsonl"
+
+    @property
     def hooks_log(self) -> Path:
         """The output of hooks."""
         return self.path / "hooks.log"

@@ -34,6 +34,7 @@ from parexec_tui.engine.lifecycle.watcher import watched
 from parexec_tui.engine.measure import monitor
 from parexec_tui.engine.measure.check_commands import CheckCommands
 from parexec_tui.engine.measure.check_watch import CheckWatch
+from parexec_tui.engine.measure.curve import CurveKeeper
 from parexec_tui.engine.measure.disk_watch import DiskWatch
 from parexec_tui.engine.measure.log_watch import LogWatch
 from parexec_tui.engine.measure.port_watch import PortWatch
@@ -253,6 +254,7 @@ async def _drive(
             coordinator.state, lambda: samples.used, coordinator.submit_reports, disks=lambda: disks.latest
         )
         await nursery.start(pressure.run)
+        nursery.start_soon(_keep_curve, session, disks, coordinator.state)
         with trio.move_on_after(_HISTORY_WAIT):
             await was_read.wait()
         outcome = await coordinator.run()
@@ -332,6 +334,11 @@ async def _remember(coordinator: Coordinator, session: str, file: Path, was_read
     with suppress(RegistryError):
         coordinator.submit_reports([await in_thread(read)])
     was_read.set()
+
+
+async def _keep_curve(session: str, disks: DiskWatch, state: SessionState) -> None:
+    keeper = CurveKeeper(session_folder(session).curve, lambda: disks.latest, lambda: state.finished_at is not None)
+    await keeper.run()
 
 
 def _hooks(plan: Plan, notice: Callable[[str], None]) -> list[Hooks]:

@@ -18,10 +18,11 @@ from parexec_tui.client.sockets import TIMEOUT
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import codec
-from parexec_tui.core.wire.protocol import Happened, Notice, Sampled, Viewers
+from parexec_tui.core.wire.protocol import Happened, HostSample, Notice, Sampled, Viewers
 from parexec_tui.core.wire.requests import AnyRequest
 from parexec_tui.gc_control import gc_frozen
-from parexec_tui.paths import registry_file
+from parexec_tui.outputs.curve import kept_samples
+from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.events import EventRow
 from parexec_tui.registry.registry import Registry
 from parexec_tui.tui.view.event_history import EventHistory
@@ -108,6 +109,10 @@ class Feed:
     async def past(self, seq: int) -> SessionState:
         """The session as it was after an event. Raises RegistryError."""
         return await asyncio.to_thread(_past, self.session, seq)
+
+    async def kept_samples(self) -> list[HostSample]:
+        """What the engine kept of how busy the host was, the oldest first."""
+        return await asyncio.to_thread(kept_samples, session_folder(self.session).curve)
 
     # -- following -------------------------------------------------------------------------------------------
 

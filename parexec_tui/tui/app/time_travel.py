@@ -38,6 +38,7 @@ class TimeTravel:
         view = self._view
         self.is_reading = True
         try:
+            view.samples.kept = await self._feed.kept_samples()
             while (goal := view.past_goal) and (view.past is None or goal != view.past_seq):
                 state = await self._feed.past(goal)
                 if view.past_goal:

@@ -230,7 +230,8 @@ class GaugesPanel(Panel):
     def _curve(self, gauge: Gauge, cells: int) -> list[SparkCell]:
         known = self._curves.get((gauge.label, cells))
         if known is None and gauge.read is not None and self.sample is not None:
-            samples, until = self.view.samples.host, self.sample.at
+            until = self.sample.at
+            samples = self.view.samples.until(until) if self.view.looks_back else self.view.samples.host
             values = measures.curve(samples, gauge.read, until, cells)
             known = spark(values, cells, maximum=gauge.top, ascii_only=self.view.ascii_only)
             self._curves[gauge.label, cells] = known

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Flag, auto
 
 from rich.style import Style
@@ -35,6 +35,9 @@ RECONNECTING = "reconnecting"
 CONTACT_GRACE = 2.0
 """Seconds without contact after which the engine counts as lost: a guardian restarts it at once."""
 
+KEPT_STALE_AFTER = 120.0
+"""Seconds before a moment of the past in which a sample that was kept of it may have been taken: they are sparse."""
+
 KEPT_SAMPLES = 900
 """Host samples kept for the curves: half an hour at one every two seconds."""
 
@@ -58,6 +61,8 @@ class Samples:
     def __init__(self) -> None:
         self.host: deque[HostSample] = deque(maxlen=KEPT_SAMPLES)
         """The oldest first."""
+        self.kept: Sequence[HostSample] = ()
+        """What the engine kept of the whole session, the oldest first, as it was read last."""
         self.usage: dict[str, Usage] = {}
         """ticket: what its processes use now"""
         self.engine_cpu = 0.0
@@ -71,8 +76,17 @@ class Samples:
 
     def at(self, moment: float) -> HostSample | None:
         """The host sample of a moment; None if there was none at that time."""
-        found = next((sample for sample in reversed(self.host) if sample.at <= moment), None)
-        return found if found is not None and moment - found.at <= STALE_AFTER else None
+        for samples, most in ((self.host, STALE_AFTER), (self.kept, KEPT_STALE_AFTER)):
+            found = next((sample for sample in reversed(samples) if sample.at <= moment), None)
+            if found is not None and moment - found.at <= most:
+                return found
+        return None
+
+    def until(self, moment: float) -> Sequence[HostSample]:
+        """The samples up to a moment, the oldest first: those that are here, and before them the kept ones."""
+        first = self.host[0].at if self.host else moment
+        kept = (sample for sample in self.kept if sample.at < first)
+        return [sample for sample in (*kept, *self.host) if sample.at <= moment]
 
     @property
     def latest(self) -> HostSample | None:

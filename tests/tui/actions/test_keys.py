@@ -10,6 +10,8 @@ from parexec_tui.core.rules.decide import decide
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.outputs.curve import keep_sample
+from parexec_tui.paths import session_folder
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.tui.actions import asking, perform
 from parexec_tui.tui.actions.table import ACTIONS
@@ -23,6 +25,7 @@ from tests.core.sessions import Session
 from tests.tui.actions.key_cases import tickets
 from tests.tui.actions.steering_cases import KEY_CASES
 from tests.tui.harness import Harness, run_app
+from tests.tui.release import samples
 
 
 @pytest.mark.asyncio
@@ -608,3 +611,13 @@ async def test_what_waits_for_approval_is_sent_back_by_a_key_with_a_note() -> No
         await ui.press("V", *"too short", "enter")
         assert await ui.done() == rq.Reject(tickets=("A",), note="too short")
         assert (ui.status("A"), ui.played["A"].note) == ("waiting", "too short")
+
+
+@pytest.mark.asyncio
+async def test_who_looks_back_gets_what_the_engine_kept_of_the_host() -> None:
+    async with run_app() as ui:
+        (sampled,) = samples(1000.0, 1)
+        keep_sample(session_folder(ui.feed.session).curve, sampled.host)
+        await ui.press("[")
+        await ui.until(lambda: ui.view.looks_back and ui.view.samples.kept, "it is read")
+        assert [each.at for each in ui.view.samples.kept] == [1000.0]

@@ -301,6 +301,11 @@ def test_the_past_shows_the_host_as_it_was_then() -> None:
     past.wait(-600)
     past.apply(ev.SessionReleased(at=past.now))
     assert told(shown) == "the host was not measured then"
+    shown.samples.kept = (replace(sample(past.now - 90), cpu=0.25), replace(sample(past.now - 30), cpu=0.75))
+    assert told(shown).startswith("cpu          75%"), "the engine kept it"
+    past.wait(-60)
+    past.apply(ev.SessionReleased(at=past.now))
+    assert told(shown).startswith("cpu          25%")
 
 
 # --- Curves ---

@@ -1,0 +1,49 @@
+"""Keeps how busy the host is while the session runs, whether or not anybody looks: for gauges that look back."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import trio
+
+from parexec_tui.core.wire.protocol import DiskSample
+from parexec_tui.engine.measure.host_meter import HostMeter
+from parexec_tui.engine.measure.sampling import Collector
+from parexec_tui.engine.threads import in_thread
+from parexec_tui.outputs.curve import keep_sample
+
+EVERY = 10.0
+"""Seconds between two samples that are kept."""
+
+_GIVE_UP = 5.0
+
+
+class CurveKeeper:
+    """Adds a sample to the file every ten seconds, for as long as something is left to do."""
+
+    def __init__(
+        self,
+        file: Path,
+        disks: Callable[[], Sequence[DiskSample]],
+        is_over: Callable[[], bool],
+        collector: Collector | None = None,
+    ) -> None:
+        """`is_over`: nothing is kept while it says so."""
+        self._file = file
+        self._disks = disks
+        self._is_over = is_over
+        self._collector = collector or Collector(HostMeter())
+        self._limit = trio.CapacityLimiter(1)
+
+    async def run(self) -> None:
+        """Keep samples until cancelled. One that cannot be measured or written is left out."""
+        self._collector.warm_up()
+        while True:
+            await trio.sleep(EVERY)
+            if self._is_over():
+                continue
+            with trio.move_on_after(_GIVE_UP), suppress(OSError):
+                await in_thread(self._keep, may_hang=True, limiter=self._limit)
+
+    def _keep(self) -> None:
+        keep_sample(self._file, self._collector.measure(self._disks()).host)
