@@ -123,7 +123,7 @@ LAZY_COMMANDS = {
     "parexec_tui.cli.touring": ("tour",),
     "parexec_tui.cli.steer": (
         "status", "why", "hold", "release", "freeze", "thaw", "drain", "retry", "rollback", "restart", "reassign",
-        "cancel", "waive", "approve", "reject", "priority", "stop", "scale", "on-failure", "undo",
+        "cancel", "waive", "approve", "merge", "reject", "priority", "stop", "scale", "on-failure", "undo",
     ),
     "parexec_tui.cli.amend": ("edit", "add", "reload"),
     "parexec_tui.cli.waiting": ("wait",),

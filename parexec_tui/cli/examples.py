@@ -88,6 +88,10 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec approve deploy", "what waits for approval may start, or has succeeded"),
         ("parexec approve status:approval", "all that waits for approval, after a look at it"),
     ),
+    "merge": (
+        ("parexec merge T3 --theirs", "of what conflicts, what T3 did wins"),
+        ("parexec merge T3 --by 'sort -u -o list list'", "a command resolves it, where T3 worked"),
+    ),
     "reject": (
         ("parexec reject draft -m 'section 3 is missing'", "draft runs again, with PAREXEC_NOTE in its environment"),
     ),

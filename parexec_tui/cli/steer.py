@@ -449,6 +449,25 @@ def approve(context: VerbContext, tickets: tuple[str, ...], note: str) -> None:
     context.ask(Approve(tickets=chosen, note=note), confirm=_is_wide(tickets, len(chosen)))
 
 
+@click.command(
+    help="Decide on the conflict of a ticket that waits for that, and merge what it did: give one of --ours, "
+    f"--theirs and --by.\n{_SELECTORS}\n{_ASKS}"
+)
+@_tickets_argument(complete.unapproved)
+@click.option("--ours", "side", flag_value="ours", help="What is merged already wins.")
+@click.option("--theirs", "side", flag_value="theirs", help="What the ticket did wins.")
+@click.option("--by", "run", metavar="COMMAND", default="", help="Run this where it worked; git marks the conflict.")
+@verb
+def merge(context: VerbContext, tickets: tuple[str, ...], side: str | None, run: str) -> None:
+    from parexec_tui.core.wire.requests import Merge
+
+    if bool(side) == bool(run):
+        raise click.UsageError("say what is to be done about the conflict: --ours, --theirs, or --by COMMAND")
+    chosen = context.tickets(tickets)
+    asked = Merge(tickets=chosen, side="ours" if side == "ours" else "theirs" if side else "", run=run)
+    context.ask(asked, confirm=_is_wide(tickets, len(chosen)))
+
+
 @_approval_verb(
     "Do not approve tickets that wait for that: what has run is sent back and runs again, no retry is charged; what "
     "has yet to start is cancelled. Without an engine it is remembered, and holds from the next `resume` on."
@@ -586,5 +605,5 @@ def _take_back(context: VerbContext) -> None:
 
 COMMANDS: tuple[click.Command, ...] = (
     status, why, hold, release, freeze, thaw, drain, retry, rollback, restart, reassign, cancel, waive, approve,
-    reject, priority, stop, scale, on_failure, undo,
+    merge, reject, priority, stop, scale, on_failure, undo,
 )  # fmt: skip

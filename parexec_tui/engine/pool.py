@@ -21,7 +21,7 @@ from parexec_tui.core.state.process_key import READY, RUN, STOP, ProcessKey
 from parexec_tui.core.state.raised import limits_now
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.steps import GateStep, gate_step
+from parexec_tui.core.state.steps import GateStep, gate_step, is_resolve
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import IdleElapsed
 from parexec_tui.engine.backends.backend import TRAILER, Launch, Worktree
@@ -38,6 +38,13 @@ until "$@"; do
 done
 """
 """Runs its arguments until they succeed: at first often, later each second."""
+
+_MARKED = """git merge --quit 2>/dev/null || :
+git update-ref -d refs/worktree/parexec/resolved
+git checkout --quiet --force --detach {work}
+git -c core.hooksPath=/dev/null merge --quiet --no-commit --no-ff {onto} >/dev/null 2>&1 || :
+"""
+"""Begins a merge anew, however the last one ended."""
 
 IDLE_TIMEOUT = 60.0
 """Seconds after which an idle agent above its type's `min` is stopped."""
@@ -130,6 +137,8 @@ class Pool:
         units = ticket.live_attempt.units
         if ticket.live_attempt.step != RUN:
             cwd, limits = spec.cwd or agent_type.cwd, limits_now(self._state, ticket, agent_type)
+            if is_resolve(ticket.live_attempt.step):
+                return self._resolve(ticket, env, cwd, limits)
             gate = gate_step(self._state, ticket)
             return (
                 self._gate(gate, env, cwd, limits, units)
@@ -249,6 +258,17 @@ class Pool:
         env |= {"PAREXEC_END": str(end or ""), "PAREXEC_STEP": attempt.step}
         launch = self._by_shell(ticket.spec.rollback, self._folder(cwd), env, limits)
         return structs.replace(launch, log_of=ProcessKey(ticket.id, attempt.number))
+
+    def _resolve(self, ticket: TicketState, env: dict[str, str], cwd: str | None, limits: Limits | None) -> Launch:
+        """How a conflict is resolved: where the ticket worked, with the conflict marked as git does."""
+        attempt, found = ticket.live_attempt, self._state.worktrees[ticket.id]
+        conflict = found.conflict
+        assert conflict is not None
+        marked = _MARKED.format(work=conflict.commit, onto=conflict.onto)
+        env |= {"PAREXEC_STEP": attempt.step, "PAREXEC_CONFLICTS": "\n".join(conflict.files)}
+        return Launch(
+            f"{marked}{attempt.resolution}", (), self._folder(cwd), env, limits=limits, stops_at_failure=True
+        )
 
     def _command(self, ticket: TicketState, agent_type: AgentType, env: dict[str, str]) -> Launch:
         spec = ticket.spec

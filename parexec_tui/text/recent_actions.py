@@ -27,6 +27,7 @@ _TO_TICKETS = {
     "skip": "waived",  # what the verb was called before
     "waive": "waived",
     "approve": "approved",
+    "merge": "merged",
     "reject": "rejected",
     "restore": "restored",
     "retry": "retried",

@@ -56,6 +56,7 @@ USES = {
     "cancel": "cancel third --dry-run -s RUNS",
     "waive": "waive third --dry-run -s RUNS",
     "approve": "approve asked --dry-run -s RUNS",
+    "merge": "merge --help",
     "reject": "reject asked --dry-run -s RUNS",
     "priority": "priority third low -s RUNS",
     "scale": "scale --parallel 2 --dry-run -s RUNS",

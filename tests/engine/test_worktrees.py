@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from parexec_tui.core.state import events as ev
-from tests.engine.engines import Engine, happened, run, session, start, state_of, until
+from parexec_tui.core.state.status import Status
+from tests.engine.engines import PAREXEC, Engine, happened, log_of, run, session, start, state_of, ticket, until
 from tests.repositories import checkout_of, git, new_repository
 
 GIT = subprocess.run(("sh", "-c", "command -v git"), capture_output=True, text=True, check=True).stdout.strip()
@@ -202,3 +203,35 @@ def test_a_plan_for_a_folder_without_git_is_not_begun(tmp_path: Path) -> None:
     assert engine.wait() == 2
     assert "plan.toml:4:1: agents.a.isolation: the workdir" in engine.text()
     assert "is in no git repository (make it one: git init, and a first commit)" in engine.text()
+
+
+def test_a_conflict_waits_for_a_person_whose_command_resolves_it(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GO", str(tmp_path / "go"))
+    plan = CONFLICT.replace('isolation = "worktree"', 'isolation = "worktree"\non_conflict = "hold"')
+    before = checkout_of(repository)
+    engine = start(tmp_path, plan, "--hold")  # else it would leave while it waits for a person
+    session()
+    engine.until(lambda: subprocess.run((*PAREXEC, "release"), check=False).returncode == 0, "it is released")
+    engine.until(lambda: len(happened(ev.WorktreeMade)) == 2, "both work")
+    (tmp_path / "go").touch()
+    engine.until(lambda: happened(ev.WorkMerged, ticket="A"), "A is merged")
+    (tmp_path / "go.B").touch()
+    engine.until(lambda: happened(ev.WorkConflicted, then="hold"), "B conflicts")
+
+    def merge(command: str) -> None:
+        ends = len(happened(ev.AttemptEnded, ticket="B"))
+        done = subprocess.run((*PAREXEC, "merge", "B", "--by", command), check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        engine.until(lambda: len(happened(ev.AttemptEnded, ticket="B")) > ends, "it is decided")
+
+    merge("cat $PAREXEC_CONFLICTS; false")
+    assert "<<<<<<< HEAD\nB\n=======\nA\n>>>>>>>" in log_of("B.1.resolve")
+    assert ticket("B").reason == "`cat $PAREXEC_CONFLICTS; false`: exit 1; conflicts with A in file"
+    merge("sed -i '/^[<>=]/d' file")
+    assert ticket("B").status is Status.succeeded
+    assert engine.wait() == 0
+    assert git(repository, "show", f"{merged_branch()}:file") == "B\nA\n2\n3"
+    assert subjects(repository) == ["first", "A", "B"]
+    assert checkout_of(repository) == before

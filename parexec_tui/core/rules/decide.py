@@ -14,6 +14,7 @@ from parexec_tui.core.rules.verbs.drain import drain
 from parexec_tui.core.rules.verbs.edit import edit
 from parexec_tui.core.rules.verbs.freeze import freeze
 from parexec_tui.core.rules.verbs.hold import hold
+from parexec_tui.core.rules.verbs.merge import merge
 from parexec_tui.core.rules.verbs.on_failure import set_failure_policy
 from parexec_tui.core.rules.verbs.prioritise import prioritise
 from parexec_tui.core.rules.verbs.reassign import reassign
@@ -74,6 +75,7 @@ _HANDLERS: dict[type, Callable[[SessionState, Any, float], Decision]] = {
     rq.Retry: retry,
     rq.Approve: approve,
     rq.Reject: reject,
+    rq.Merge: merge,
     rq.Restore: restore,
     rq.Rollback: rollback,
     rq.Reassign: reassign,

@@ -12,6 +12,7 @@ from parexec_tui.core.rules.answers import Refused, refuse_unknown, refused_if_o
 from parexec_tui.core.rules.verbs.approve import refused_answers
 from parexec_tui.core.rules.verbs.cancel import refused_cancels
 from parexec_tui.core.rules.verbs.freeze import refused_freezes
+from parexec_tui.core.rules.verbs.merge import refused_merges
 from parexec_tui.core.rules.verbs.prioritise import refused_priorities
 from parexec_tui.core.rules.verbs.reassign import refused_moves
 from parexec_tui.core.rules.verbs.restart import refused_restarts
@@ -58,6 +59,7 @@ _REFUSED: dict[type, Callable[[SessionState, Any], Iterator[Refused]]] = {
     rq.Rollback: refused_rollbacks,
     rq.Approve: refused_answers,
     rq.Reject: refused_answers,
+    rq.Merge: refused_merges,
     rq.Reassign: refused_moves,
     rq.Prioritise: refused_priorities,
 }

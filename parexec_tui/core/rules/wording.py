@@ -41,6 +41,9 @@ def wording(asked: rq.AnyRequest) -> str:
             return f"{verb_of(asked)} {_names(asked.tickets)}"
         case rq.Approve() | rq.Reject():
             return f"{verb_of(asked)} {_names(asked.tickets)}{_because(asked.note)}"
+        case rq.Merge():
+            how = {"ours": ", what is merged already wins", "theirs": ", what it did wins"}.get(asked.side, "")
+            return f"merge {_names(asked.tickets)}{how}" + (f", by {asked.run}" if asked.run else "")
         case rq.Rollback():
             depend = (
                 f" and what was built on {'it' if len(asked.tickets) == 1 else 'them'}" if asked.downstream else ""

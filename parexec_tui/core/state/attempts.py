@@ -65,12 +65,15 @@ class Attempt:
         "freeze",
         "frozen_for",
         "gates_begun",
+        "is_in_conflict",
         "is_released",
         "number",
         "outcome",
         "peak_memory",
         "pid",
         "reason",
+        "resolution",
+        "resolves",
         "rollback_cut_short",
         "rollback_problem",
         "rollbacks",
@@ -134,6 +137,12 @@ class Attempt:
         """Whether that was because it did not end by itself."""
         self.gates_begun: tuple[str, ...] = ()
         """The steps of gates that it has begun, if it works in a worktree: they are tried again if others merge."""
+        self.resolution = ""
+        """The command by which a person wants its conflict resolved."""
+        self.resolves = 0
+        """How often one was started."""
+        self.is_in_conflict = False
+        """Whether what it did conflicts with what is merged, and a person has to decide on that."""
         self.is_released = False
         """Whether a person let what it did be merged."""
         self.side: MergeSide = ""

@@ -37,6 +37,9 @@ COMMIT = "commit"
 MERGE = "merge"
 """The step that merges what an attempt did into the target branch. No process runs in it."""
 
+RESOLVE = "resolve"
+"""The step that runs the command of a person by which a conflict is resolved. The next time it is `resolve-2`."""
+
 CONDITIONS = (IF_DONE, SKIP_IF, UP_TO_DATE)
 """The steps before the first attempt, without the number of a second time."""
 

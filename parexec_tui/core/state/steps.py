@@ -10,7 +10,7 @@ from typing import NamedTuple
 from parexec_tui.core.plan.gates import Check, Gate, listed
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.isolation import works_apart
-from parexec_tui.core.state.process_key import COMMIT, LAST_LOOK, MERGE, OUTPUTS, RESTORE, ROLLBACK, RUN
+from parexec_tui.core.state.process_key import COMMIT, LAST_LOOK, MERGE, OUTPUTS, RESOLVE, RESTORE, ROLLBACK, RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 
@@ -75,6 +75,8 @@ def step_text(state: SessionState, ticket: TicketState) -> str:
         return "committing what it did"
     if step == MERGE:
         return "merging what it did"
+    if is_resolve(step):
+        return "resolving its conflict"
     return "running its rollback" if is_rollback(step) else ""
 
 
@@ -140,6 +142,16 @@ def own_timeout(state: SessionState, ticket: TicketState) -> float | None:
     if ticket.spec.finally_ and ticket.spec.timeout is None:
         return state.plan.settings.finally_timeout
     return ticket.spec.timeout
+
+
+def is_resolve(step: str) -> bool:
+    """Whether the command of a person runs in a step that resolves a conflict."""
+    return step == RESOLVE or step.startswith(f"{RESOLVE}-")
+
+
+def next_resolve(started: int) -> str:
+    """The step that runs the command of a person which resolves a conflict, after so many of them."""
+    return f"{RESOLVE}-{started + 1}" if started else RESOLVE
 
 
 _is_rollback = re.compile(rf"{ROLLBACK}(?:-[0-9]+)?").fullmatch

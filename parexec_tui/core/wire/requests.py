@@ -126,6 +126,16 @@ class Approve(Request, frozen=True, tag="approve"):
     """What to mind; an attempt that starts after it gets it."""
 
 
+class Merge(Request, frozen=True, tag="merge"):
+    """Decide on the conflict of tickets that wait for that, and let what they did be merged."""
+
+    tickets: tuple[str, ...]
+    side: Literal["", "ours", "theirs"] = ""
+    """ours: what is merged already wins; theirs: what the ticket did."""
+    run: str = ""
+    """A command that resolves it, where the ticket worked: the conflict is marked there as git does."""
+
+
 class Reject(Request, frozen=True, tag="reject"):
     """Do not approve: a ticket that has run is sent back to run again, no retry is charged; one that has yet to start
     is cancelled."""
@@ -226,6 +236,7 @@ AnyRequest = (
     | Waive
     | Retry
     | Approve
+    | Merge
     | Reject
     | Restore
     | Rollback

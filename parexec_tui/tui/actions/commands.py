@@ -122,6 +122,16 @@ def _answered(make: type[rq.Approve | rq.Reject]) -> Callable[[ActionContext, st
     return read
 
 
+def _merge(context: ActionContext, argument: str) -> AnyRequest:
+    found, words = _options(argument.split(), _OF_MERGE)
+    if len(found) != 1:
+        raise CommandError("say which side wins: --ours (what is merged already) or --theirs (what the ticket did)")
+    return rq.Merge(tickets=_selected(context, words), side="ours" if "--ours" in found else "theirs")
+
+
+_OF_MERGE = ("--ours", "--theirs")
+
+
 def _priority(context: ActionContext, argument: str) -> AnyRequest:
     level, *words = argument.split() or [""]
     levels = [priority.value for priority in Priority]
@@ -229,6 +239,7 @@ def _made() -> Iterator[Command]:
         ("reject", "what waits for approval runs again, or is cancelled", rq.Reject),
     ):
         yield Command(answer, f"{some} [note TEXT]", effect, _answered(make), _tickets)
+    yield Command("merge", f"--ours|--theirs {some}", "decide on the conflict of tickets", _merge, _tickets)
     yield Command(
         "retry", some, "run them again", _of_tickets(lambda ids: rq.Retry(tickets=ids)), _tickets, restarts=True
     )

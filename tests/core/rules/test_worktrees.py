@@ -3,6 +3,8 @@
 import pytest
 
 from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.rules.attention import needs
+from parexec_tui.core.rules.verbs.approve import approve_all
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.wire import requests as rq
@@ -101,6 +103,9 @@ def test_a_conflict_may_wait_for_a_person_who_sends_it_back_or_decides() -> None
     begun.succeed("T")
     tried(begun, "T", None, conflict=CONFLICT)
     assert begun.status("T") == "approval"
+    assert [need.reason for need in needs(begun.state)] == [
+        "conflicts with A in src/a.py: decide which side wins, parexec merge T"
+    ]
     refused = begun.ask(rq.Approve(tickets=("T",)))
     assert isinstance(refused, rq.Refusal)
     assert "conflicts with A in src/a.py" in refused.reason
@@ -201,3 +206,66 @@ def test_in_a_plan_without_worktrees_nothing_of_all_that_happens() -> None:
     begun.succeed("T")
     assert begun.status("T") == "succeeded"
     assert not begun.state.has_worktrees
+
+
+def in_conflict(text: str = "A:\nT: gates=lint\nD: T") -> Session:
+    begun = session(text, on_conflict="hold")
+    made(begun, "T")
+    begun.succeed("T")
+    tried(begun, "T", None, conflict=CONFLICT)
+    return begun
+
+
+@pytest.mark.parametrize("side", ["ours", "theirs"])
+def test_a_person_says_which_side_wins_and_its_gates_look_before_it_is_merged(side: str) -> None:
+    begun = in_conflict()
+    begun.ask(rq.Merge(tickets=("T",), side=side))  # type: ignore[arg-type]
+    assert (begun.status("T"), at(begun, "T"), begun["T"].live_attempt.side) == ("validating", "commit", side)
+    tried(begun, "T")
+    assert at(begun, "T") == "gate-1"
+    begun.succeed("T")
+    tried(begun, "T")
+    assert begun.status("T") == "succeeded"
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
+def test_a_command_resolves_a_conflict_and_if_it_fails_a_person_decides_again() -> None:
+    begun = in_conflict()
+    begun.ask(rq.Merge(tickets=("T",), run="false"))
+    assert at(begun, "T") == "resolve"
+    begun.lost("T", began=False)
+    assert at(begun, "T") == "resolve-2", "an engine died before it could begin"
+    begun.fail("T")
+    assert (begun.status("T"), begun["T"].reason) == (
+        "approval",
+        "`false`: exit 1; conflicts with A in src/a.py",
+    )
+    begun.ask(rq.Merge(tickets=("T",), run="true"))
+    assert at(begun, "T") == "resolve-3"
+    begun.succeed("T")
+    assert (at(begun, "T"), begun["T"].live_attempt.side) == ("commit", "by")
+    tried(begun, "T")
+    begun.succeed("T")
+    tried(begun, "T")
+    assert begun.status("T") == "succeeded"
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
+def test_what_has_no_conflict_cannot_be_decided_on() -> None:
+    begun = session("A:\nT: approve=after")
+    committed(begun, "T")
+    for request, reason in (
+        (rq.Merge(tickets=("T",), side="ours"), "T has no conflict, it waits for approval"),
+        (rq.Merge(tickets=("A",), side="ours"), "A is running, no conflict of it waits for you"),
+        (rq.Merge(tickets=("T",)), "say what is to be done about the conflict"),
+        (rq.Merge(tickets=("T",), side="ours", run="true"), "say what is to be done about the conflict"),
+    ):
+        refused = begun.ask(request)
+        assert isinstance(refused, rq.Refusal)
+        assert refused.reason == reason
+
+
+def test_what_conflicts_is_not_approved_with_all_the_rest() -> None:
+    begun = in_conflict("A:\nT:\nU: approve=after")
+    committed(begun, "U")
+    assert [event.ticket for event in approve_all(begun.state, "--yes", begun.now)] == ["U"]  # type: ignore[union-attr]

@@ -352,6 +352,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         then=Status.succeeded, code=0, ended=3.0,
     ),
     ev.StraysEnded(at=4.0, ticket="T1", attempt=1, commands=("sleep 60",), count=2, check="load"),
+    ev.MergeStarted(at=6.0, ticket="T1", attempt=2, step="resolve", side="by", run="resolve-it"),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

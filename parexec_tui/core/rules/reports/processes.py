@@ -17,12 +17,21 @@ from parexec_tui.core.rules.reports.host import host_short, on_host_short, set_a
 from parexec_tui.core.rules.reports.logs import ended_as_flood, has_flooded
 from parexec_tui.core.rules.reports.stops import ended_on_purpose
 from parexec_tui.core.rules.reports.taking_back import files_restored, quarantine, rollback_over
+from parexec_tui.core.rules.reports.worktrees import conflict_resolved
 from parexec_tui.core.schedule.blockers import has_room, pinned_agent
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import RESTORE, RUN, check_number, is_check
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
-from parexec_tui.core.state.steps import after_outputs, again, first_check, gate_step, is_rollback, step_started
+from parexec_tui.core.state.steps import (
+    after_outputs,
+    again,
+    first_check,
+    gate_step,
+    is_resolve,
+    is_rollback,
+    step_started,
+)
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
@@ -57,6 +66,8 @@ def on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) -
         return rollback_over(state, ticket, report, now)
     if ticket.live_attempt.stop_reason is not None or report.stopped_for is not None:
         return ended_on_purpose(state, ticket, report, now)
+    if not is_command and is_resolve(report.step):
+        return conflict_resolved(state, ticket, report, now)
     gate = None if is_command else gate_step(state, ticket)
     if report.host_short_of and gate is not None:  # the engine starts it when there is enough
         return on_host_short(state, host_short(report), now)
@@ -136,6 +147,8 @@ def on_process_lost(state: SessionState, report: rq.ProcessLost, now: float) -> 
         return rollback_over(state, ticket, report, now)
     if ticket.live_attempt.stop_reason is not None or report.stopped_for is not None:
         return ended_on_purpose(state, ticket, report, now)
+    if is_resolve(report.step):
+        return conflict_resolved(state, ticket, report, now)
     gate = gate_step(state, ticket)
     if not report.began:
         if gate is not None:

@@ -1,7 +1,7 @@
 """What an attempt did in its worktree is committed, tried, merged; or it conflicts with what was merged meanwhile."""
 
 from parexec_tui.core.plan.reading.faults import listed
-from parexec_tui.core.rules.reports.ends import attempt_ended, passed, reported, step_ended
+from parexec_tui.core.rules.reports.ends import attempt_ended, exit_text, passed, reported, step_ended
 from parexec_tui.core.rules.reports.failures import failed
 from parexec_tui.core.rules.reports.stops import ended_on_purpose
 from parexec_tui.core.state import events as ev
@@ -9,7 +9,7 @@ from parexec_tui.core.state.isolation import branch_of, target_of
 from parexec_tui.core.state.process_key import COMMIT
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
-from parexec_tui.core.state.steps import first_gate, step_started
+from parexec_tui.core.state.steps import first_gate, next_resolve, step_started
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
@@ -136,3 +136,19 @@ def on_worktree_sized(state: SessionState, report: rq.WorktreeSized, now: float)
             events.append(ev.WorktreeDropped(at=now, ticket=id_, attempt=kept.made.attempt))
             excess -= size
     return events
+
+
+def conflict_resolved(
+    state: SessionState, ticket: TicketState, report: rq.ProcessEnded | rq.ProcessLost, now: float
+) -> list[ev.AnyEvent]:
+    """The command is over by which a person resolves a conflict. If it failed, they are to decide again."""
+    if isinstance(report, rq.ProcessEnded) and report.code == 0 and not report.problem:
+        return passed(state, ticket, report, COMMIT, now)
+    attempt = ticket.live_attempt
+    if isinstance(report, rq.ProcessLost) and not report.began:
+        return [ev.StepStarted(at=now, ticket=ticket.id, attempt=attempt.number, step=next_resolve(attempt.resolves))]
+    why = report.problem or exit_text(report) if isinstance(report, rq.ProcessEnded) else report.reason
+    found = state.worktrees[ticket.id].conflict
+    told = conflict_text(target_of(state, ticket), found.files, found.count, found.tickets) if found else ""
+    reason = "; ".join(filter(None, (f"`{attempt.resolution}`: {why}", told)))
+    return [attempt_ended(ticket, report, End.stopped, Status.approval, now, reason=reason)]

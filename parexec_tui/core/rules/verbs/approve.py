@@ -111,7 +111,7 @@ def refused_answers(state: SessionState, asked: rq.Approve | rq.Reject) -> Itera
 
 def in_conflict(ticket: TicketState) -> Refusal:
     """Why there is more to decide about a ticket than whether it is approved."""
-    remedy = f"parexec merge {ticket.id} --ours or --theirs; or reject it, and it runs again"
+    remedy = f"parexec merge {ticket.id} --ours, --theirs or --by COMMAND; or reject it, and it runs again"
     return Refusal(f"{ticket.id} {ticket.reason}", remedy)
 
 

@@ -21,7 +21,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import note_stall
 from parexec_tui.core.state.status import INFRASTRUCTURE, OWN_FAILURES, PENDING, End, Status
 from parexec_tui.core.state.step_history import begin_attempt, begin_step, end_attempt, end_step, note_command
-from parexec_tui.core.state.steps import is_next_start, is_rollback, takes_back
+from parexec_tui.core.state.steps import is_next_start, is_resolve, is_rollback, takes_back
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.state.transitions import (
     IllegalEventError,
@@ -96,6 +96,7 @@ def on_step_started(state: SessionState, event: ev.StepStarted) -> None:
         raise IllegalEventError(f"{event!r}: nothing is being taken back")
     attempt.stop_reason, attempt.stop_by, attempt.stop_since = None, "", 0.0  # only this step was to end
     attempt.rollbacks += is_rollback(event.step)
+    attempt.resolves += is_resolve(event.step)
     note_command(state, ticket)
     begin_step(state, ticket, event.step, event.title, event.number, event.of)
     attempt.begin_step(event.step, event.at, is_next_start=is_next_start(event.step, attempt.step))

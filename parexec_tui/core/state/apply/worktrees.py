@@ -28,6 +28,7 @@ def _of(state: SessionState, event: ev.WorkCommitted | ev.WorkConflicted | ev.Wo
 def on_work_committed(state: SessionState, event: ev.WorkCommitted) -> None:
     found = _of(state, event)
     found.commit, found.onto, found.merged, found.conflict = event.commit, event.onto, event.merged, None
+    state.tickets[event.ticket].live_attempt.is_in_conflict = False
 
 
 def on_work_conflicted(state: SessionState, event: ev.WorkConflicted) -> None:
@@ -36,6 +37,8 @@ def on_work_conflicted(state: SessionState, event: ev.WorkConflicted) -> None:
     ticket = state.tickets[event.ticket]
     if event.then == "wins":
         ticket.live_attempt.side = "theirs"
+    elif event.then == "hold":
+        ticket.live_attempt.is_in_conflict = True
     elif event.then == "requeue":
         ticket.note = event.note
 
@@ -49,6 +52,8 @@ def on_merge_started(state: SessionState, event: ev.MergeStarted) -> None:
     # It holds its claims and keeps no agent busy: it held them while it waited for a person.
     ticket.attempt = Attempt(before.number, before.agent, event.at, before.units)
     ticket.attempt.gates_begun = before.gates_begun
+    ticket.attempt.resolution, ticket.attempt.is_in_conflict = event.run, bool(event.side)
+    ticket.attempt.resolves = before.resolves + bool(event.run)
     ticket.attempt.step, ticket.attempt.side, ticket.attempt.is_released = event.step, event.side, True
     ticket.note = event.note or ticket.note
     begin_step(state, ticket, event.step)

@@ -4,8 +4,8 @@ from typing import Literal
 
 from parexec_tui.core.state.events.event import Event
 
-MergeSide = Literal["", "ours", "theirs"]
-"""What is done about a conflict: nothing; keep what is merged already; take what the ticket did."""
+MergeSide = Literal["", "ours", "theirs", "by"]
+"""What is done about a conflict: nothing; keep what is merged already; take what the ticket did; a command says."""
 
 
 class WorktreeMade(Event, frozen=True, tag="worktree_made"):
@@ -64,6 +64,8 @@ class MergeStarted(Event, frozen=True, tag="merge_started"):
     step: str
     """The first one; as in ProcessKey."""
     side: MergeSide = ""
+    run: str = ""
+    """The command that resolves the conflict."""
     by: str = ""
     note: str = ""
 

@@ -62,13 +62,19 @@ class Place:
         words = ("status", "--porcelain", "--untracked-files=normal", *self.others_than(self.brought()))
         return bool(self.git.run(*words))
 
+    def forget_brought(self) -> None:
+        """Take out of the index what was copied and linked, which nobody wants in a commit.
+
+        git may not ignore it: a pattern for folders does not match a link.
+        """
+        if paths := [f":(top,literal){each}" for each in self.brought()]:
+            self.git.run("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *paths)
+
     def saved(self, message: str) -> str:
         """A commit of what is there now: that of HEAD if nothing else is. The index is that afterwards."""
         clear_locks(self.git.git_dir())
         self.git.run("add", "--all", "--", ":/")
-        if paths := [f":(top,literal){each}" for each in self.brought()]:
-            # git may not ignore them: a pattern for folders does not match a link. Nobody wants them in a commit.
-            self.git.run("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *paths)
+        self.forget_brought()
         tree = self.git.run("write-tree")
         head = self.git.find("HEAD")
         return head if head and self.git.tree(head) == tree else self.git.commit_tree(tree, [head], message)

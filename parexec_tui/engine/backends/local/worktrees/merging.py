@@ -11,6 +11,9 @@ from parexec_tui.engine.backends.backend import TRAILER, Worktree
 from parexec_tui.engine.backends.local.worktrees.git import Git, GitError, repository_lock, top_of
 from parexec_tui.engine.backends.local.worktrees.making import BASE, WORK, Place, clear_locks
 
+_NAMED = 5
+"""Files with conflicts that are named."""
+
 _MAX_FILES = 20
 """Files of a conflict that are told."""
 
@@ -27,7 +30,7 @@ def commit(wanted: Worktree, side: str, *, is_gated: bool) -> Work | Conflict:
     place.check()
     clear_locks(place.git.git_dir())
     work = place.git.find(WORK) or _commit_left(place)
-    tried = _try(place, work, side)
+    tried = _try_resolved(place, work) if side == "by" else _try(place, work, side)
     if isinstance(tried, Work) and is_gated and tried.merged:
         place.git.run("checkout", "--quiet", "--force", "--detach", tried.merged)
     return tried
@@ -64,6 +67,32 @@ def _try(place: Place, work: str, side: str = "") -> Work | Conflict:
             return Conflict(base, work, onto, tuple(files[:_MAX_FILES]), len(files), _others(git, work, onto, files))
         tree = _taken(place, work, onto, side)
     return Work(base, work, onto, git.commit_tree(tree, [onto, work], place.wanted.message))
+
+
+RESOLVED: Final = "refs/worktree/parexec/resolved"
+"""The commit of a conflict that a person's command has resolved."""
+
+
+def _try_resolved(place: Place, work: str) -> Work | Conflict:
+    """What the merge is that a command has made in the worktree, and tried again if others merged meanwhile."""
+    git = place.git
+    made = git.find(RESOLVED)
+    if not made:
+        onto = git.find("MERGE_HEAD") or git.find("HEAD^2")  # it may have committed itself
+        if not onto:
+            raise GitError("the merge that was to be resolved is gone: the command must leave it, or commit it")
+        git.run("add", "--all", "--", ":/")
+        marked = git.call("grep", "--cached", "--files-with-matches", "-E", "^(<{7}|>{7}) ", "--", ":/")
+        before = set(git.run("diff", "--name-only", work, onto).splitlines())
+        if left := [file for file in marked.out.splitlines() if file in before]:
+            raise GitError(f"there still is a conflict in {', '.join(left[:_NAMED])}")
+        place.forget_brought()
+        made = git.commit_tree(git.run("write-tree"), [onto, work], place.wanted.message)
+        git.set_ref(RESOLVED, made)
+    onto = git.find(f"{made}^1")
+    if git.find(place.target) == onto:
+        return Work(git.find(BASE), work, onto, made)
+    return _try(place, made)
 
 
 def _others(git: Git, work: str, onto: str, files: Sequence[str]) -> tuple[str, ...]:
