@@ -217,3 +217,17 @@ def test_the_journal_tells_it_all() -> None:
     again = replay(found.plan, found.journal)
     assert {id_: str(ticket.status) for id_, ticket in again.tickets.items()} == found.statuses()
     assert isinstance(found.journal[-1], ev.AttemptEnded)
+
+
+def test_what_started_before_does_not_keep_a_waive_from_being_taken_back() -> None:
+    session = Session("A:\nB: A\nC: after=B")
+    session.dispatch()
+    session.fail("A")
+    session.dispatch()
+    assert session.statuses() == {"A": "failed", "B": "skipped", "C": "running"}
+    session.wait(1)
+    session.act(rq.Retry(tickets=("A",), by="ann"))
+    session.act(rq.Waive(tickets=("B",), by="ann"))
+    assert session.status("B") == "waived"
+    assert not isinstance(session.act(rq.Undo(by="ann")), Refusal)
+    assert session.statuses() == {"A": "waiting", "B": "waiting", "C": "running"}

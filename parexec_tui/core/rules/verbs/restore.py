@@ -57,10 +57,10 @@ def _cannot_go_back(state: SessionState, ticket: TicketState, asked: rq.Restore)
     for id_, wait in state.graph.dependents[ticket.id].items():
         met = SATISFIED if wait is Wait.success else TERMINAL
         if ticket.status in met and before not in met:
-            dependent = state.tickets[id_]
-            started = dependent.attempt.started if dependent.attempt is not None else 0.0
-            if dependent.is_live or started >= since:
-                return Refusal(f"{id_} has started without {ticket.id}", f"retry {ticket.id}")
+            attempt = state.tickets[id_].attempt
+            if attempt is not None and attempt.started >= since:  # before, it started with what there was then
+                said = "since" if ticket.status is Status.succeeded else f"without {ticket.id}"
+                return Refusal(f"{id_} has started {said}", f"retry {ticket.id}")
     return None
 
 
