@@ -39,6 +39,26 @@ def only_programs_that_we_may_run() -> None:
     os.environ["PATH"] = os.pathsep.join(folder for folder in folders if os.access(folder, os.X_OK))
 
 
+_CALM = """
+# However busy the machine is on which tests run: only those about that care.
+[pressure]
+memory = 0
+disk = 0
+io = 0
+cpu = 0
+"""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Settings that are nobody's, for all tests that have none of their own."""
+    home = tmp_path_factory.mktemp("config-home")
+    (home / "parexec").mkdir()
+    (home / "parexec" / "settings.toml").write_text(_CALM, encoding="utf-8")
+    os.environ["XDG_CONFIG_HOME"] = str(home)
+    return home
+
+
 @pytest.fixture(autouse=True)
 def own_state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in list(os.environ):

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from parexec_tui.core.plan.model import Hooks
+from parexec_tui.core.plan.pressure import Pressure
+from parexec_tui.core.plan.units import Duration, Size
 from parexec_tui.settings import ScreenSettings, Settings, SettingsError, read_settings, settings_file
 from parexec_tui.tui.actions.table import keymap_of
 
@@ -108,3 +110,15 @@ def test_a_relative_config_home_is_ignored(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("XDG_CONFIG_HOME", "somewhere")
 
     assert settings_file() == Path.home() / ".config" / "parexec" / "settings.toml"
+
+
+def test_pressure_is_read_and_what_is_wrong_in_it_is_said() -> None:
+    write('[pressure]\nmemory = "512MiB"\ncpu = 4\nio = 0.5\nio_up_to = "freeze"\nstep_after = "5s"\n')
+
+    assert read_settings().pressure == Pressure(
+        memory=Size(512 * 2**20), cpu=4, io=0.5, io_up_to="freeze", step_after=Duration(5)
+    )
+    write('[pressure]\nio = 2\ncpu = "much"\nmemory_up_to = "kill"\n')
+    with pytest.raises(SettingsError) as refused:
+        read_settings()
+    assert [line.split("settings.toml:")[1][:2] for line in str(refused.value).splitlines()] == ["2:", "3:", "4:"]

@@ -67,7 +67,7 @@ class Pressure(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     ] = None
     io_up_to: Annotated[Rung | None, Meta(description="The last step that is taken; absent: warn.")] = None
     cpu: Annotated[
-        Annotated[float, Meta(ge=0)] | None,
+        Annotated[float, Meta(ge=0, le=10_000)] | None,
         Meta(description="It is pressed above this load per CPU (of one minute); 0: never; absent: 8."),
     ] = None
     cpu_up_to: Annotated[Rung | None, Meta(description="The last step that is taken; absent: fewer.")] = None

@@ -4,6 +4,7 @@ The dispatcher asks `blockers` for the first reason, people ask for all of them;
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Literal
 
 from msgspec import Struct
@@ -15,6 +16,7 @@ from parexec_tui.core.plan.units import format_size
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state.admission import memory_need, uses_more
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.findings import remembered
 from parexec_tui.core.state.memory import MemoryNeed
 from parexec_tui.core.state.people import by_whom, on_agent
 from parexec_tui.core.state.process_key import IF_DONE, SKIP_IF, UP_TO_DATE
@@ -198,15 +200,42 @@ def _own_blockers(state: SessionState, ticket: TicketState, me: str) -> Iterator
 
 def memory_blocker(state: SessionState, ticket: TicketState) -> Blocker | None:
     """Why there is too little memory for the ticket now. Never if nothing runs: then it would not become more."""
-    short = memory_short(state, ticket)
-    if short is None or not state.live:
-        return None
     memory = state.memory
-    assert memory is not None
+    if memory is None or not state.live:
+        return None
+    if (short := memory_short(state, ticket)) is None:
+        return _kept_for_another(state, ticket)
     growth = f"; {format_size(memory.growth)} more are kept for what runs" if memory.growth > 0 else ""
     room = format_size(max(0, memory.room))
     text = f"waits for memory: needs {format_size(short.size)}{short.source}, {room} are available now{growth}"
     return Blocker("memory", text, MemoryKey(short.size))
+
+
+def _kept_for_another(state: SessionState, ticket: TicketState) -> Blocker | None:
+    """That memory is kept for a ticket of its class or a higher one, which has waited long for that."""
+    need, first = memory_need(state, ticket), remembered(state.findings, _longest_short, state)
+    if first is None or not need.size or ticket.spec.priority.rank < first.spec.priority.rank:
+        return None
+    size = format_size(memory_need(state, first).size)
+    text = f"memory is kept for {first.id}, which needs {size} and has waited long"
+    return Blocker("memory", text, MemoryKey(need.size), first.id, first.ready_at)
+
+
+def _longest_short(state: SessionState) -> TicketState | None:
+    """Of the tickets that have waited for `reserve_after`, and for which there is too little memory, the best."""
+    short = (
+        ticket
+        for ticket in islice(state.ready.values(), _MOST_LOOKED_AT)
+        if state.now - ticket.ready_at >= state.reserve_after
+        and ticket.held is None
+        and not ticket.awaits_approval
+        and memory_short(state, ticket) is not None
+    )
+    return min(short, key=state.own_rank, default=None)
+
+
+_MOST_LOOKED_AT = 200
+"""Ready tickets of which it is found out whether one has waited long for memory."""
 
 
 def memory_short(state: SessionState, ticket: TicketState) -> MemoryNeed | None:

@@ -79,6 +79,8 @@ def count_memory_of_start(state: SessionState, ticket: TicketState) -> None:
             used={**memory.used, ticket.id: 0},
             kept={**memory.kept, ticket.id: need},
         )
+        if state.dirty is not None:
+            state.dirty.host = True  # what waited behind this one may start
 
 
 def count_memory_of_end(state: SessionState, ticket: TicketState) -> None:

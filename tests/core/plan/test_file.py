@@ -726,3 +726,9 @@ def test_a_cycle_through_any_keys_is_refused_where_it_is_written(a: str, b: str,
         f"p:3:{a.index('[') + 2}: tickets.A.{key}[0]: a cycle of {kinds}: A -> B -> A"
         " (each would wait for the next for ever)"
     )
+
+
+def test_a_mistake_in_pressure_is_said_with_its_place() -> None:
+    text = '[pressure]\nmemory = "lots"\ncpu = -1\nup_to = "hold"\n[tickets.A]\nrun = "x"\nfreezable = 3\n'
+    found = [problem.split(":")[1] for problem in problems(text)]
+    assert found == ["2", "3", "4", "7"], problems(text)

@@ -89,8 +89,7 @@ def test_only_what_would_use_more_is_held_and_never_if_nothing_runs() -> None:
     made = session("A:\nB: A? uses=memory:1000000\nC: A?\nD: A? uses=memory:90000000", parallel=9)
     climb(made, 2)
     made.succeed("A")
-    assert made.dispatch() == ["B", "C"] or made.dispatch() == []
-    assert "C" in made.live() or "B" in made.live()
+    assert made.dispatch() == ["B"], "it hardly uses any; of C nobody knows it"
     held = made.why("D")[0]
     assert held.startswith(
         "the host is pressed for memory: 90MiB available, pressed below 100MiB; what would use more"

@@ -100,6 +100,20 @@ def test_the_amount_of_the_plan_bounds_what_there_is_whatever_the_host_has() -> 
     assert "needs 100MiB, 50MiB are available now" in waits.why("B")[0]
 
 
+def test_a_ticket_that_has_waited_long_is_not_passed_for_ever_by_those_that_need_less() -> None:
+    made = session(
+        claim(4 * GIB, 5 * GIB, GIB, GIB, GIB) + "\nfree:\nhigh: priority=high uses=memory:1000", parallel=9
+    )
+    measure(made, 6 * GIB)
+    assert made.dispatch() == ["high", "T1", "T3", "free"], "2 GiB are left after T1, and 1000 bytes less for T4"
+    made.wait(made.state.reserve_after)
+    made.succeed("T3")
+    assert made.dispatch() == [], "the room that came free is kept for T2"
+    assert made.why("T4") == ["memory is kept for T2, which needs 5GiB and has waited long"]
+    made.succeed("T1")
+    assert made.dispatch()[0] == "T2", "and then the others"
+
+
 def test_only_what_changed_much_or_lets_a_ticket_start_is_an_event() -> None:
     made = session(claim(6 * GIB, 6 * GIB))
     assert len(measure(made, 7 * GIB)) == 1
