@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from parexec_tui.core.wire.protocol import Answer, Names
     from parexec_tui.core.wire.requests import AnyRequest
     from parexec_tui.engine.lifecycle.left_session import LeftSession
+    from parexec_tui.registry.sessions import SessionRow
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -66,9 +67,19 @@ def _silence_as_json(as_json: bool) -> Iterator[None]:
 
 def connect(session: str | None) -> "Client":
     """A connection to the engine of the session to steer. Raises NoSuchSession, RegistryError, ClientError."""
-    from parexec_tui.client.sessions import resolve_living
+    from parexec_tui.client.sessions import resolve_here
 
-    return connect_to(resolve_living(session))
+    return _connect_to_living(resolve_here(session), is_named=session is not None)
+
+
+def _connect_to_living(row: "SessionRow", *, is_named: bool) -> "Client":
+    """Connect, and say which session that is where nobody named it and it is of another folder."""
+    from parexec_tui.client.sessions import is_elsewhere, living_id
+
+    client = connect_to(living_id(row, is_named=is_named))
+    if not is_named and is_elsewhere(row):
+        click.echo(f"parexec: this is about {row.session} of {row.workdir}", err=True)
+    return client
 
 
 def connect_or_restart(
@@ -78,11 +89,11 @@ def connect_or_restart(
 
     `beside`: also if living sessions claim the same. `as_json`: a refusal for that reason is printed as JSON, too.
     """
-    from parexec_tui.client.sessions import is_living, resolve_current
+    from parexec_tui.client.sessions import is_living, resolve_here
 
-    row = resolve_current(session)
+    row = resolve_here(session)
     if row.status != "finished" or is_living(row.session):
-        return connect(row.session)
+        return _connect_to_living(row, is_named=session is not None)
     from parexec_tui.cli.finished import FinishedSession
 
     def take_up() -> "Client":
@@ -104,11 +115,11 @@ def connect_or_restart(
 
 def connect_or_do_without(session: str | None) -> "Client | LeftSession":
     """As `connect`; without an engine, what stands in for one where the plan is changed."""
-    from parexec_tui.client.sessions import is_living, resolve_current
+    from parexec_tui.client.sessions import is_living, resolve_here
 
-    row = resolve_current(session)
+    row = resolve_here(session)
     if is_living(row.session):
-        return connect_to(row.session)
+        return _connect_to_living(row, is_named=session is not None)
     from parexec_tui.engine.lifecycle.left_session import LeftSession
 
     return LeftSession(row.session)

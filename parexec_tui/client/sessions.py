@@ -2,18 +2,21 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError, RegistryMissing
 from parexec_tui.registry.lock import has_guardian, is_owned
 from parexec_tui.registry.registry import Registry
-from parexec_tui.registry.sessions import ENDED
+from parexec_tui.registry.sessions import DAMAGED, ENDED
 
 if TYPE_CHECKING:
     from parexec_tui.registry.replay import Replay
     from parexec_tui.registry.sessions import SessionRow
 
+
+_OVER = ("finished", "not started", DAMAGED)
+"""The status of a session with which nobody goes on, unless it is asked for."""
 
 NO_SESSIONS = "no sessions yet: parexec run PLAN starts one"
 
@@ -40,23 +43,50 @@ def open_registry() -> Registry:
         raise NoSuchSession(NO_SESSIONS) from None
 
 
-def resolve_living(text: str | None) -> str:
-    """The id of the session to steer, which an engine must run. Raises NoSuchSession, RegistryError."""
-    row = resolve_current(text)
+def resolve_living(text: str) -> str:
+    """The id of the session that is named, which an engine must run. Raises NoSuchSession, RegistryError."""
+    return living_id(resolve_current(text), is_named=True)
+
+
+def living_id(row: "SessionRow", *, is_named: bool) -> str:
+    """The id of a session, which an engine must run. `is_named`: a person named it. Raises NoSuchSession."""
     if not is_living(row.session):
-        raise NoSuchSession(_how_to_go_on(row, is_named=text is not None))
+        raise NoSuchSession(_how_to_go_on(row, is_named=is_named))
     return row.session
 
 
 def resolve_current(text: str | None) -> "SessionRow":
-    """The session to watch or steer: the one that `text` names; else the newest living one of this folder, else the
-    newest living one of all, else as `resolve_past`. Raises NoSuchSession, RegistryError.
+    """The session to watch: the one that `text` names; else the newest living one of this folder, else the
+    newest of this folder if it is not over, else the newest living one of all, else as `resolve_past`. Raises
+    NoSuchSession, RegistryError.
     """
+    return _resolve(text, where_over="elsewhere")
+
+
+def resolve_here(text: str | None) -> "SessionRow":
+    """The session to steer: the same, but one of this folder also if it is over. Tickets elsewhere may have the same
+    names."""
+    return _resolve(text, where_over="here")
+
+
+def _resolve(text: str | None, *, where_over: Literal["here", "elsewhere"]) -> "SessionRow":
     with open_registry() as registry:
         if text is not None:
             return registry.resolve(text)
-        rows = _nearest_first(registry)
-    return next(living(rows), rows[0])
+        here, others = _by_folder(registry)
+    if found := next(living(here), None):
+        return found
+    if here and (where_over == "here" or here[0].status not in _OVER):
+        return here[0]
+    return next(living(others), (here or others)[0])
+
+
+def is_elsewhere(row: "SessionRow") -> bool:
+    """Whether a session is of another folder than the current one."""
+    try:
+        return not _is_of(row, Path.cwd())
+    except FileNotFoundError:
+        return True
 
 
 def living(rows: "Iterable[SessionRow]") -> "Iterator[SessionRow]":
@@ -74,7 +104,10 @@ def resolve_past(registry: Registry, text: str | None) -> "SessionRow":
     """The session to look back at: the one that `text` names; else the newest of this folder, else the newest of all.
     Raises NoSuchSession, RegistryError.
     """
-    return registry.resolve(text) if text is not None else _nearest_first(registry)[0]
+    if text is not None:
+        return registry.resolve(text)
+    here, others = _by_folder(registry)
+    return (here or others)[0]
 
 
 def status_of(row: "SessionRow") -> str:
@@ -101,18 +134,18 @@ def all_sessions() -> "tuple[list[SessionRow], list[str]]":
         return [], []
 
 
-def _nearest_first(registry: Registry) -> "list[SessionRow]":
-    """Every session: those of this folder first, newest first within each part. Raises NoSuchSession."""
+def _by_folder(registry: Registry) -> "tuple[list[SessionRow], list[SessionRow]]":
+    """The sessions of this folder, and the others, newest first; there is one. Raises NoSuchSession."""
     found, unreadable = registry.list_sessions()
     if unreadable:  # the session that is meant may be among these: do not steer or resume another one
         raise RegistryDamaged(f"name the session, because the list is damaged: {'; '.join(unreadable)}")
     if not found:
         raise NoSuchSession(NO_SESSIONS)
-    try:
-        here = Path.cwd()
-    except FileNotFoundError:  # somebody removed the current folder
-        return found
-    return sorted(found, key=lambda row: not _is_of(row, here))
+    here: list[SessionRow] = []
+    others: list[SessionRow] = []
+    for row in found:
+        (others if is_elsewhere(row) else here).append(row)
+    return here, others
 
 
 def _is_of(row: "SessionRow", folder: Path) -> bool:
@@ -121,8 +154,17 @@ def _is_of(row: "SessionRow", folder: Path) -> bool:
     return Path(row.workdir) == folder or (source.is_absolute() and source.parent == folder)
 
 
+def _none_runs(row: "SessionRow") -> str:
+    with open_registry() as registry:
+        other = next(iter(others_living(registry)), None)
+    if other is None:
+        return f"no session is running; the newest here is {row.session}"
+    runs = f"{other.session} of {other.workdir} does: -s {other.session}"
+    return f"no session of this folder is running ({runs}); the newest here is {row.session}"
+
+
 def _how_to_go_on(row: "SessionRow", *, is_named: bool) -> str:
-    what = f"no engine runs {row.session}" if is_named else f"no session is running; the newest here is {row.session}"
+    what = f"no engine runs {row.session}" if is_named else _none_runs(row)
     match row.status:
         case "finished":
             again = f"what failed runs once more with: parexec resume {row.session} --retry-failed"

@@ -1,0 +1,60 @@
+"""Which session a command is about, if nobody says it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from parexec_tui.client import sessions
+from parexec_tui.registry.sessions import SessionRow
+
+HERE, THERE = "/srv/here", "/srv/there"
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Lets there be these sessions, newest first; `alive`: an engine runs it."""
+
+    def let_there_be(**told: str) -> None:
+        split = {id_: words.split() for id_, words in told.items()}
+        alive = {id_ for id_, (_, status) in split.items() if status == "alive"}
+        rows = [
+            SessionRow(id_, "test", "-", "", folder, 0.0, "", 0, "running" if id_ in alive else status, None, 1, 0, 0)
+            for id_, (folder, status) in split.items()
+        ]
+
+        class Known:
+            def __enter__(self) -> "Known":
+                return self
+
+            def __exit__(self, *_: object) -> None:
+                pass
+
+            def list_sessions(self) -> tuple[list[SessionRow], list[str]]:
+                return rows, []
+
+        monkeypatch.setattr(sessions, "open_registry", Known)
+        monkeypatch.setattr(sessions, "is_living", lambda session: session in alive)
+        monkeypatch.setattr(Path, "cwd", lambda: Path(HERE))
+
+    return let_there_be
+
+
+@pytest.mark.parametrize(
+    ("told", "current", "here"),
+    [
+        ({"a": f"{THERE} alive", "b": f"{HERE} alive"}, "b", "b"),
+        ({"a": f"{THERE} alive", "b": f"{HERE} stopped"}, "b", "b"),
+        ({"a": f"{THERE} alive", "b": f"{HERE} running"}, "b", "b"),
+        ({"a": f"{THERE} alive", "b": f"{HERE} finished"}, "a", "b"),
+        ({"a": f"{THERE} alive", "b": f"{THERE} finished"}, "a", "a"),
+        ({"a": f"{THERE} finished", "b": f"{HERE} finished"}, "b", "b"),
+        ({"a": f"{HERE} finished", "b": f"{HERE} alive", "c": f"{THERE} alive"}, "b", "b"),
+    ],
+)
+def test_a_session_of_this_folder_goes_first(
+    known: Callable[..., None], told: dict[str, str], current: str, here: str
+) -> None:
+    known(**told)
+    assert sessions.resolve_current(None).session == current
+    assert sessions.resolve_here(None).session == here
