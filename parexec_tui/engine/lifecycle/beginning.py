@@ -12,7 +12,7 @@ from parexec_tui.client.peer import signature
 from parexec_tui.core.plan.model import Host, Plan
 from parexec_tui.core.rules.session_events import opening
 from parexec_tui.core.rules.verbs.on_failure import change_fail_fast
-from parexec_tui.core.rules.verbs.rollback import repeated
+from parexec_tui.core.rules.verbs.rollback import repeated, to_repeat
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
@@ -97,7 +97,7 @@ def take_over(registry: Registry, session: str, options: EngineOptions, notice: 
     """A session that an engine before this one ran. Raises RegistryError."""
     state = _replay(registry, session, notice)
     has_reason = options.awaits or (options.retry_failed and len(state.failed) > len(state.allowed))
-    has_reason = has_reason or (options.resume and bool(state.half_done))
+    has_reason = has_reason or (options.resume and bool(to_repeat(state)))
     if state.finished_at is not None and not has_reason:
         return Beginning(state, over="finished")
     if state.left is not None and not options.resume:

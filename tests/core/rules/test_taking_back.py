@@ -531,11 +531,25 @@ def test_a_rollback_that_did_not_end_by_itself_is_done_again_and_one_that_failed
     assert not isinstance(found.ask(rq.Retry(tickets=("T",))), Refusal)
 
 
-def test_what_was_waived_can_still_be_rolled_back() -> None:
+def test_what_others_have_written_over_is_not_taken_back_by_itself() -> None:
+    found = half_done(more="L: writes=out after=T")
+    found.ask(rq.Release())
+    found.wait(1)
+    found.dispatch()
+    assert found.status("L") == "running"
+    found.succeed("L")
+    assert repeated(found.state, "", found.now) == []
+    refused = found.ask(rq.Rollback(tickets=("T",)))
+    assert isinstance(refused, Refusal)
+    assert "--force" in refused.remedy
+
+
+def test_what_was_waived_is_rolled_back_only_by_hand() -> None:
     found = half_done()
+    assert repeated(found.state, "", found.now) != []
     found.ask(rq.Waive(tickets=("T",)))
     assert found.status("D") == "waiting"
-    assert repeated(found.state, "", found.now) != []
+    assert repeated(found.state, "", found.now) == []
     found.ask(rq.Rollback(tickets=("T",)))
     found.dispatch()
     found.restored("T")

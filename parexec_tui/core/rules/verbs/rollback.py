@@ -75,10 +75,20 @@ def last_first(tickets: Iterable[TicketState]) -> list[TicketState]:
     return sorted(tickets, key=lambda each: (-each.group, -each.order))
 
 
+def to_repeat(state: SessionState) -> list[TicketState]:
+    """What is taken back in part only, and shall be taken back once more by itself, the last first. Not what a person
+    has waived since, nor what others have written over since: that wants `rollback --force`."""
+    found = map(state.tickets.__getitem__, state.half_done)
+    return last_first(
+        each
+        for each in found
+        if each.status in HAVE_RUN and each.status is not Status.waived and _loses(state, [each]) is None
+    )
+
+
 def repeated(state: SessionState, by: str, now: float, *, rerun: bool = False) -> list[ev.AnyEvent]:
     """Let what is taken back in part only be taken back once more."""
-    found = map(state.tickets.__getitem__, state.half_done)
-    tickets = last_first(each for each in found if each.status in HAVE_RUN)
+    tickets = to_repeat(state)
     if not tickets or state.rollback is not None:
         return []
     return [ev.RollbackAsked(at=now, tickets=tuple(each.id for each in tickets), by=by, rerun=rerun)]
