@@ -20,6 +20,9 @@ MEMORY, PIDS, CPU, FREEZER = "memory", "pids", "cpu", "freezer"
 
 _LIMITING: Final = (MEMORY, PIDS, CPU)
 
+_TRIES = 5
+"""How often to move the processes of a cgroup, until none is left in it."""
+
 _PERIOD = 100_000
 """Microseconds in which a share of the CPUs is given out."""
 
@@ -110,13 +113,12 @@ def hand_on(folder: str, controllers: frozenset[str], *, moving: bool) -> None:
     if not missing:
         return
     text = " ".join(f"+{name}" for name in sorted(missing))
-    try:
-        write(file, text)
-    except OSError:
-        if not moving:
-            raise
-        _move_processes(folder)
-        write(file, text)
+    for _ in range(_TRIES if moving else 0):
+        with suppress(OSError):
+            write(file, text)
+            return
+        _move_processes(folder)  # some may fork meanwhile
+    write(file, text)
 
 
 def _move_processes(folder: str) -> None:

@@ -119,6 +119,39 @@ def test_a_process_that_was_moved_down_makes_others_where_it_was(tmp_path: Path)
     assert cgroup.own_cgroup(root) == f"{root}/sys/fs/cgroup/a"
 
 
+class Kernel:
+    """Cgroups of version 2 as files: one with processes hands on nothing, and a process is in one at a time."""
+
+    def write(self, file: str, text: str) -> bool:
+        folder, name = Path(file).parent, Path(file).name
+        if name == "cgroup.subtree_control":
+            if (folder / "cgroup.procs").read_text():
+                raise OSError(16, "Device or resource busy")
+            (folder / name).write_text(" ".join(sorted(text.replace("+", "").split())))
+        elif name == "cgroup.procs":
+            before = folder.parent / name
+            before.write_text("".join(f"{pid}\n" for pid in before.read_text().split() if pid != text))
+            with (folder / name).open("a") as file_:
+                file_.write(f"{text}\n")
+        return True
+
+
+def test_a_cgroup_that_was_left_to_us_hands_on_controllers_once_its_processes_have_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controllers, "write", Kernel().write)
+    (tmp_path / "cgroup.procs").write_text("17\n18\n")
+    (tmp_path / "cgroup.subtree_control").write_text("")
+    with pytest.raises(OSError, match="busy"):
+        controllers.hand_on(str(tmp_path), frozenset(("memory", "pids")), moving=False)
+    controllers.hand_on(str(tmp_path), frozenset(("memory", "pids")), moving=True)
+    assert (tmp_path / "cgroup.subtree_control").read_text() == "memory pids"
+    assert (tmp_path / "parexec.engines/cgroup.procs").read_text() == "17\n18\n"
+    assert (tmp_path / "cgroup.procs").read_text() == ""
+    controllers.hand_on(str(tmp_path), frozenset(("pids",)), moving=True)
+    assert (tmp_path / "cgroup.subtree_control").read_text() == "memory pids", "they are handed on already"
+
+
 def test_what_is_written_in_a_cgroup_of_version_2(tmp_path: Path) -> None:
     made = {"memory.max": "max", "pids.max": "max", "cpu.max": "max 100000"}
     for file, text in made.items():
