@@ -37,7 +37,7 @@ from parexec_tui.engine.backends.local.living import Live, Living
 from parexec_tui.engine.backends.local.logs import read_sizes
 from parexec_tui.engine.backends.local.mark import mark_of
 from parexec_tui.engine.backends.local.not_started import why_not
-from parexec_tui.engine.backends.local.oom import HostKills, OutOfMemory, killed_on_host, own_kills, was_killed
+from parexec_tui.engine.backends.local.oom import OtherKills, OutOfMemory, kill_count, own_kills, was_killed
 from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.backends.local.ports import taken_ports
 from parexec_tui.engine.backends.local.processes import open_processes
@@ -106,7 +106,7 @@ class LocalBackend:
         self.workspace = Workspace(nursery, folder, self._report)
         self._reports: deque[rq.AnyReport] = deque()
         self._usage = UsageMeter(open_processes())
-        self._host_kills = HostKills(killed_on_host, trio.current_time())
+        self._other_kills = OtherKills(kill_count(), trio.current_time())
         self._failures = FailureReader(folder, self._tell_failure)
         self._one_reading = trio.CapacityLimiter(1)
         self._one_look = trio.CapacityLimiter(1)
@@ -319,7 +319,7 @@ class LocalBackend:
 
     async def usage(self, progress: Sequence[ProgressWanted] | None = ()) -> UsageReading:
         processes = self.live_processes()
-        self._host_kills.note(trio.current_time())
+        self._other_kills.note(trio.current_time())
         reading = await in_thread(self._usage.read, processes, progress, may_hang=True, limiter=self._one_reading)
         for known, usage in zip(processes, reading.usages, strict=True):
             self.note_memory(known.key, usage.memory)
@@ -424,7 +424,7 @@ class LocalBackend:
         killed = was_killed(ended.code, ended.signal)
         own = own_kills(live.cgroups, killed=killed) if live.cgroups else None
         if own is not None:
-            self._host_kills.know(own.kills)
+            self._other_kills.know(own.kills)
         if ended.code == 0 and not live.is_stopped:
             self._reports.append(report_of(live.key, ended, self._folder))
         else:
@@ -436,7 +436,7 @@ class LocalBackend:
     def _by_host(self, peak: int) -> OutOfMemory | None:
         """Whether the kernel ended a process without limits for want of memory, which used so many bytes at most."""
         others = (own_kills(live.cgroups) for live in self._live.values() if live.cgroups)
-        return self._host_kills.explain(peak, sum(own.kills for own in others if own is not None))
+        return self._other_kills.explain(peak, sum(own.kills for own in others if own is not None))
 
     def _tell_failure(self, report: Ended) -> None:
         if isinstance(report, rq.ProcessEnded) and report.host_short_of:

@@ -5,7 +5,7 @@ the engine is.
 """
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -79,23 +79,61 @@ def own_kills(folders: Sequence[str], *, killed: bool = False) -> OwnKills | Non
     return None
 
 
-class HostKills:
-    """Tells whether the host was short of memory when an attempt was killed that nobody of us killed.
+class KillCount(NamedTuple):
+    """Where the kernel counts what it ended for want of memory, of the processes without limits of their own."""
 
-    The kernel counts what it ended for that on all of the host, also within the limits of a cgroup.
-    """
+    file: str
+    is_of_host: bool = False
+    """True: all of the host are counted, also those that met the limit of their cgroup."""
 
-    def __init__(self, count: Callable[[], int], now: float) -> None:
-        """`count`: how many that were, see `killed_on_host`."""
+    def __call__(self) -> int:
+        return _kills(cgroup.read(self.file)) or 0
+
+
+def kill_count(root: Path = Path("/")) -> KillCount:
+    """The count of the cgroup that this process is in, if it has one; else that of the host."""
+    counts = (f"{folder}/{name}" for folder in _memory_cgroups(root) for name in _LOCAL)
+    own = next((file for file in counts if _kills(cgroup.read(file)) is not None), None)
+    return KillCount(str(root / "proc/vmstat"), is_of_host=True) if own is None else KillCount(own)
+
+
+_LOCAL: Final = ("memory.events.local", "memory.oom_control")
+"""Where a cgroup of version 2, or 1, counts without those in it."""
+
+
+def _memory_cgroups(root: Path) -> Iterator[Path]:
+    try:
+        groups = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+        mounts = (root / "proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeError):
+        return
+    for line in groups:
+        number, names, name = line.split(":", 2)
+        for mount in mounts:
+            if number == "0":
+                folder = cgroup.folder_in(root, mount, name, "cgroup2")
+            elif "memory" in names.split(",") and "memory" in mount.rpartition(" ")[2].split(","):
+                folder = cgroup.folder_in(root, mount, name, "cgroup")
+            else:
+                folder = None
+            if folder is not None:
+                yield folder
+
+
+class OtherKills:
+    """Tells whether memory was short when an attempt without limits was killed that nobody of us killed."""
+
+    def __init__(self, count: KillCount, now: float) -> None:
         self._count = count
         self._known = 0
-        """Those that are known to be of attempts with limits."""
+        """Those that are counted, and are known to be of attempts with limits."""
         self._before = self._last = count()
         self._last_at = now
 
     def know(self, kills: int) -> None:
         """So many were of an attempt that is over, and has its own count."""
-        self._known += kills
+        if self._count.is_of_host:
+            self._known += kills
 
     def note(self, now: float) -> None:
         """To be called from time to time: what was long before an end has nothing to do with it."""
@@ -108,14 +146,10 @@ class HostKills:
 
         `peak`: the most bytes that it was seen to use; `others`: how many were of attempts that live and have counts.
         """
-        if self._count() - self._known - others <= self._before:
+        known = self._known + (others if self._count.is_of_host else 0)
+        if self._count() - known <= self._before:
             return None
         return OutOfMemory(f"of the host, at {format_size(peak)}" if peak else "of the host")
-
-
-def killed_on_host(root: Path = Path("/")) -> int:
-    """How many processes the kernel has ended here for want of memory, since it began; 0: it does not say."""
-    return _kills(cgroup.read(str(root / "proc/vmstat"))) or 0
 
 
 def _kills(text: bytes) -> int | None:

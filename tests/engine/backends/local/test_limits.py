@@ -19,7 +19,14 @@ from parexec_tui.engine.backends.local.attempt_cgroups import AttemptCgroups
 from parexec_tui.engine.backends.local.controllers import Controllers, find_controllers
 from parexec_tui.engine.backends.local.io_priority import can_set_io
 from parexec_tui.engine.backends.local.kept_limits import how_kept
-from parexec_tui.engine.backends.local.oom import HostKills, OutOfMemory, killed_on_host, own_kills, was_killed
+from parexec_tui.engine.backends.local.oom import (
+    KillCount,
+    OtherKills,
+    OutOfMemory,
+    kill_count,
+    own_kills,
+    was_killed,
+)
 from parexec_tui.engine.backends.local.rlimits import can_limit_processes, limiting
 from tests.engine.backends.local.test_process import attempts, key, soon, state_of
 from tests.engine.engines import PYTHON, exists, stands_still
@@ -345,29 +352,46 @@ async def test_the_next_engine_tells_that_an_attempt_ran_out_of_memory_meanwhile
                 assert (ended.signal, ended.out_of_memory) == (9, "at 32MiB of 32MiB")
 
 
-def test_without_limits_the_kernel_s_count_and_a_kill_of_nobody_tell_it() -> None:
-    counts = [3]
-    kills = HostKills(lambda: counts[-1], 0.0)
+@pytest.mark.parametrize("is_of_host", [False, True])
+def test_without_limits_a_count_and_a_kill_of_nobody_tell_it(tmp_path: Path, is_of_host: bool) -> None:
+    file = tmp_path / "count"
+
+    def count(kills: int) -> None:
+        file.write_text(f"low 0\noom_kill {kills}\n")
+
+    count(3)
+    kills = OtherKills(KillCount(str(file), is_of_host=is_of_host), 0.0)
     assert was_killed(None, 9)
     assert was_killed(137, None)
     assert not was_killed(1, None)
     assert kills.explain(0) is None, "a person killed it"
-    counts.append(4)
+    count(4)
     assert kills.explain(3 * MIB) == OutOfMemory("of the host, at 3MiB")
-    assert kills.explain(0, others=1) is None, "that was one with limits"
+    assert (kills.explain(0, others=1) is None) is is_of_host, "if it counts all, that was one with limits"
     for now in (1.0, 6.0, 12.0):
         kills.note(now)
     assert kills.explain(3 * MIB) is None, "that is long ago"
-    counts.append(6)
+    count(6)
     kills.know(2)
-    assert kills.explain(0) is None, "those were of one with limits, which is over"
+    assert (kills.explain(0) is None) is is_of_host, "if it counts all, those were of one with limits, which is over"
 
 
-def test_the_count_of_the_kernel(tmp_path: Path) -> None:
-    (tmp_path / "proc").mkdir()
-    assert killed_on_host(tmp_path) == 0
-    (tmp_path / "proc/vmstat").write_text("nr_free_pages 5\noom_kill 7\nswap_ra 0\n")
-    assert killed_on_host(tmp_path) == 7
+def test_where_the_kernel_counts(tmp_path: Path) -> None:
+    bare = host(tmp_path / "1", "0::/a\n", V2, **WITH_ALL)
+    (bare / "proc/vmstat").write_text("nr_free_pages 5\noom_kill 7\nswap_ra 0\n")
+    assert kill_count(bare) == KillCount(f"{bare}/proc/vmstat", is_of_host=True)
+    assert kill_count(bare)() == 7
+    second = host(tmp_path / "2", "0::/a\n", V2, **WITH_ALL, **{"a/memory.events.local": "oom 1\noom_kill 2\n"})
+    assert kill_count(second)() == 2
+    first = host(
+        tmp_path / "3",
+        "3:memory:/a\n0::/\n",
+        "/sys/fs/cgroup/memory cgroup rw,memory",
+        **{"memory/a/memory.oom_control": "under_oom 0\noom_kill 5\n"},
+    )
+    assert kill_count(first) == KillCount(f"{first}/sys/fs/cgroup/memory/a/memory.oom_control")
+    assert kill_count(first)() == 5
+    assert kill_count(tmp_path / "none")() == 0
 
 
 def told(folder: Path) -> OutOfMemory | None:
