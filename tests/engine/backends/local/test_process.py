@@ -926,8 +926,10 @@ async def test_what_is_gone_cannot_be_adopted(tmp_path: Path, watch: Watches) ->
     child = await trio.to_thread.run_sync(subprocess.Popen, ["true"])
     await trio.to_thread.run_sync(child.wait)
     async with attempts(tmp_path, watch) as t:
-        t.session.record(key(1)).write_text(f"start {child.pid}\nexit 3\n")
-        assert await t.backend.adopt(key(1), Identity(child.pid, 1.0), boot_id()) == rq.ProcessEnded("T", 1, 3)
+        record = t.session.record(key(1))
+        record.write_text(f"start {child.pid}\nexit 3\n")
+        ended = rq.ProcessEnded("T", 1, 3, ended=record.stat().st_mtime)
+        assert await t.backend.adopt(key(1), Identity(child.pid, 1.0), boot_id()) == ended
 
 
 @pytest.mark.trio
