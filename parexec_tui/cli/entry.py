@@ -120,6 +120,7 @@ LAZY_COMMANDS = {
     "parexec_tui.cli.reading": ("ls", "show", "log", "events"),
     "parexec_tui.cli.exporting": ("export",),
     "parexec_tui.cli.insight": ("bottlenecks",),
+    "parexec_tui.cli.diffing": ("diff",),
     "parexec_tui.cli.touring": ("tour",),
     "parexec_tui.cli.steer": (
         "status", "why", "hold", "release", "freeze", "thaw", "drain", "retry", "rollback", "restart", "reassign",

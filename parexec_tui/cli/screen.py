@@ -69,11 +69,12 @@ class Screen:
 def _import_screen(screen_options: dict[str, Any]) -> Callable[[str], int]:
     """Import all that shows a session; returns what shows one until the person leaves, and gives the exit code."""
     from parexec_tui.engine.backends.local.snapshots import changed_since
+    from parexec_tui.engine.backends.local.worktrees.diffs import diff_lines
     from parexec_tui.engine.lifecycle.launch import take_over
     from parexec_tui.tui.app.show import ScreenOptions, print_summary, show
 
     def run(session: str) -> int:
-        state, outcome = show(session, ScreenOptions(**screen_options), take_over, changed_since)
+        state, outcome = show(session, ScreenOptions(**screen_options), take_over, changed_since, diff_lines)
         if state is None:
             return UNSUCCESSFUL
         print_summary(state, outcome)

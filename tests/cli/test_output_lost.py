@@ -42,6 +42,7 @@ USES = {
     "show": "show RUNS",
     "bottlenecks": "bottlenecks RUNS",
     "log": "log first -s RUNS",
+    "diff": "diff --help",
     "events": "events RUNS --json",
     "status": "status -s RUNS",
     "why": "why second -s RUNS",

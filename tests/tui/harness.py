@@ -266,6 +266,7 @@ async def run_app(
         remembers_panels=remembers_panels,
         take_over=take_over,
         changed_since=lambda _, __: changed or ChangedSince(),
+        diff=lambda _, ticket, __: [f"diff --git a/{ticket} b/{ticket}", "@@ -1 +1 @@", "-old", "+new"],
     )
 
     def feed(name: str, **listeners: Any) -> SessionFeed:

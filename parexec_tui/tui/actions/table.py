@@ -82,6 +82,7 @@ ACTIONS: tuple[TableAction, ...] = (
         LOOKING, tickets.previous_running,
     ),
     Action("why", ("w",), "why", "why is it not running?", LOOKING, tickets.why, footer=55),
+    Action("diff", ("d",), "diff", "what did it change in its worktree?", LOOKING, tickets.diff),
     Action(
         "mark", ("space",), "mark", "mark it: actions take what is marked",
         LOOKING, Toggle(tickets.mark, tickets.is_marked), footer=52, panels=_TICKETS, back="unmark",

@@ -137,6 +137,23 @@ def why(context: ActionContext) -> None:
         context.open(WhyDialog(context.view, ticket.id, screen.keymap, act, screen.may))
 
 
+_MAX_DIFF = 5000
+"""Lines of a diff that are shown."""
+
+
+def diff(context: ActionContext) -> None:
+    """Show what the selected ticket did in its worktree."""
+    from parexec_tui.tui.dialogs.diff import DiffDialog
+
+    ticket = context.selected_ticket()
+    if ticket is None:
+        return
+    if ticket.id not in context.state.worktrees:
+        context.say(f"{ticket.id} works in no worktree" if ticket.attempts else f"{ticket.id} has not run yet")
+        return
+    context.open(DiffDialog(context.view, ticket.id, lambda: context.app.diff(context.state, ticket.id, _MAX_DIFF)))
+
+
 def mark(context: ActionContext) -> None:
     """Mark the selected ticket or take its mark away, and move on."""
     if (ticket := context.selected_ticket()) is not None:

@@ -13,6 +13,7 @@ from textual.timer import Timer
 from parexec_tui.client.sockets import own_signature
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire.protocol import Sampled, Viewers
 from parexec_tui.core.wire.requests import AnyRequest, ChangedSince
 from parexec_tui.gc_control import collect_when_told
@@ -299,6 +300,9 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
 
     async def changed_since(self, keys: tuple[ProcessKey, ...]) -> ChangedSince:
         return await asyncio.to_thread(self.config.changed_since, self.session, keys)
+
+    async def diff(self, state: SessionState, ticket: str, limit: int) -> list[str]:
+        return await asyncio.to_thread(self.config.diff, state, ticket, limit)
 
     def travel(self, seq: int | None) -> None:
         """Show the session as it was after an event; None: as it is now."""

@@ -6,6 +6,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire.requests import ChangedSince
 from parexec_tui.tui.actions.perform import TableKeymap
 from parexec_tui.tui.screen.arrangement import Arrangement
@@ -31,6 +32,11 @@ LookForChanges = Callable[[str, tuple[ProcessKey, ...]], ChangedSince]
 reads files, so it may take a while; called in a thread."""
 
 
+ReadDiff = Callable[[SessionState, str, int], list[str]]
+"""The diff of what a ticket did in its worktree, of at most so many lines; or why there is none. It asks git, so it
+is called in a thread."""
+
+
 class ScreenConfig(Struct, frozen=True, kw_only=True):
     """Of all sessions that are shown."""
 
@@ -48,5 +54,6 @@ class ScreenConfig(Struct, frozen=True, kw_only=True):
     """A plan that was shown before has its panels as they were then."""
     take_over: TakeOver = _start_none
     changed_since: LookForChanges = lambda _, __: ChangedSince()
+    diff: ReadDiff = lambda _, __, ___: []
     notes: tuple[str, ...] = ()
     """Problems that were found before the screen opened; the footer shows them."""

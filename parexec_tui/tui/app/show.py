@@ -18,7 +18,7 @@ from parexec_tui.text.words import is_ascii_only
 from parexec_tui.tui.actions.perform import TableKeymap
 from parexec_tui.tui.actions.table import ACTIONS, keymap_of
 from parexec_tui.tui.app.app import ParexecApp
-from parexec_tui.tui.app.config import LookForChanges, ScreenConfig, TakeOver
+from parexec_tui.tui.app.config import LookForChanges, ReadDiff, ScreenConfig, TakeOver
 from parexec_tui.tui.input.keymap import Keymap
 from parexec_tui.tui.screen.arrangement import Arrangement
 from parexec_tui.tui.theme.palette import Palette
@@ -37,11 +37,11 @@ class ScreenOptions(Struct, frozen=True, kw_only=True):
 
 
 def show(
-    session: str, options: ScreenOptions, take_over: TakeOver, changed_since: LookForChanges
+    session: str, options: ScreenOptions, take_over: TakeOver, changed_since: LookForChanges, diff: ReadDiff
 ) -> tuple[SessionState | None, str]:
     """Show a session until the person leaves. Returns its last state, and why it is over; empty if it is not.
 
-    `take_over`, `changed_since`: as in `ScreenConfig`.
+    `take_over`, `changed_since`, `diff`: as in `ScreenConfig`.
     """
     notes: list[str] = []
     settings = _settings(notes)
@@ -57,6 +57,7 @@ def show(
         notify=settings.screen.notify,
         take_over=take_over,
         changed_since=changed_since,
+        diff=diff,
         notes=tuple(notes),
     )
     app = ParexecApp(session, config)

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.worktrees import WorktreeState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.panels import PANELS
 from parexec_tui.tui.panels.graph import GraphPanel
@@ -193,6 +194,26 @@ async def _next_needy(ui: Harness, name: str) -> None:
     await ui.press("1", name)
     assert (ui.view.selected, ui.main.arrangement.current) == ("unit-core-3", "tickets")
     assert ui.said == "2 of 6 that need you: unit-core-3"
+
+
+@key_case("diff", ticket="data-check")
+async def _diff(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert (ui.dialog, ui.said) == ("", "data-check has not run yet")
+    await ui.select("unit-core-3")
+    await ui.press(name)
+    assert (ui.dialog, ui.said) == ("", "unit-core-3 works in no worktree")
+    made = ev.WorktreeMade(
+        at=1.0, ticket="unit-core-3", attempt=1, path="/w", branch="b", target="main", base="c0ffee"
+    )
+    assert ui.view.state is not None
+    ui.view.state.worktrees["unit-core-3"] = WorktreeState(made)
+    await ui.press(name)
+    await ui.until(lambda: "+new" in ui.text(), "git has answered")
+    assert ui.dialog == "DiffDialog"
+    assert "What unit-core-3 changed" in ui.text()
+    await ui.press("escape")
+    assert not ui.dialog
 
 
 @key_case("why", ticket="data-check")

@@ -7,13 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Conflict, Work
 from parexec_tui.engine.backends.backend import Worktree
 from parexec_tui.engine.backends.local.worktrees import making, merging
+from parexec_tui.engine.backends.local.worktrees.diffs import diff_lines, diff_of
 from parexec_tui.engine.backends.local.worktrees.git import GitError
 from parexec_tui.engine.backends.local.worktrees.looking import missing
+from tests.core.sessions import Session, plan
 from tests.repositories import checkout_of, commit, git, new_repository
 
 TARGET = "parexec/s/@merged"
@@ -356,3 +360,32 @@ def test_a_workdir_below_the_top_is_found_there_in_a_worktree_as_well(repository
     assert making.prefix_of(str(repository / "sub")) == "sub/"
     assert making.prefix_of(str(repository)) == ""
     assert os.path.isabs(wanted(repository).path)  # noqa: PTH117
+
+
+def test_the_diff_of_a_ticket_is_of_what_is_there_then_of_what_was_merged(repository: Path) -> None:
+    (repository / ".env").write_text("secret")
+    agents = {"agent": AgentType(isolation="worktree", copy=(".env",))}
+    begun = Session(structs.replace(plan("T:\nU:", agents=agents), workdir=str(repository)))
+    begun.dispatch()
+    tree = wanted(repository, "T", copy=(".env",))
+
+    def diff() -> list[str]:
+        return [line for line in diff_of(begun.state, "T").splitlines() if line[0] in "+-"]
+
+    with pytest.raises(GitError, match="T has no worktree"):
+        diff_of(begun.state, "T")
+    begun.tell(rq.WorktreeMade("T", 1, tree.path, making.make(tree, 1)))
+    assert diff() == []
+    Path(tree.path, "new").write_text("untracked\n")
+    Path(tree.path, "file").write_text("1\n2\nchanged\n")
+    before = git(Path(tree.path), "status", "--porcelain")
+    there = ["--- a/file", "+++ b/file", "-3", "+changed", "--- /dev/null", "+++ b/new", "+untracked"]
+    assert diff() == there
+    assert git(Path(tree.path), "status", "--porcelain") == before
+    begun.succeed("T")
+    work = done(merging.commit(tree, "", is_gated=False))
+    begun.tell(rq.WorkTried("T", 1, work, step="commit"))
+    begun.tell(rq.WorkTried("T", 1, done(merging.merge(tree, work, is_gated=False)), step="merge"))
+    assert making.remove(tree, 1, is_merged=True) == ""
+    assert diff() == there
+    assert diff_lines(begun.state, "T", 2)[-1].endswith("more lines: parexec diff T")

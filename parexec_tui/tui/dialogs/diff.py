@@ -1,0 +1,49 @@
+"""The box with what a ticket did in its worktree. git is asked in a thread, when it opens and on `r`."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from rich.text import Text
+from textual.app import ComposeResult
+
+from parexec_tui.text.words import printable
+from parexec_tui.tui.dialogs.dialog import CHROME, Dialog
+from parexec_tui.tui.view.view_state import ViewState
+from parexec_tui.tui.widgets.page import Page
+
+_STYLES = (("+++", "text"), ("---", "text"), ("+", "good"), ("-", "bad"), ("@@", "link"), ("diff ", "title"))
+
+
+class DiffDialog(Dialog[None]):
+    """What a ticket changed. Enter, escape, q and d close it."""
+
+    is_wide = True
+    keys = (("r", "look again"), ("j k", "scroll"), ("escape", "close"))
+
+    def __init__(self, view: ViewState, ticket: str, ask: Callable[[], Awaitable[Sequence[str]]]) -> None:
+        """`ask`: the lines of the diff."""
+        super().__init__(view)
+        self.heading = f"What {ticket} changed"
+        self._ask = ask
+        self._page = Page(view, ["asking git..."], chrome=CHROME)
+
+    def content(self) -> ComposeResult:
+        yield self._page
+
+    def on_mount(self) -> None:
+        self.run_worker(self._look())
+
+    async def _look(self) -> None:
+        self._page.update(map(self._styled, await self._ask()))
+
+    def _styled(self, line: str) -> Text:
+        name = next((style for start, style in _STYLES if line.startswith(start)), "text")
+        return Text(printable(line), self.view.palette[name])
+
+    def take_key(self, name: str) -> bool:
+        if name in ("enter", "d"):
+            self.leave()
+            return True
+        if name == "r":
+            self.run_worker(self._look())
+            return True
+        return self._page.take_key(name)
