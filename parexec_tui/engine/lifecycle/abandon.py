@@ -6,18 +6,20 @@ This does without the coordinator and uses as little else as possible, because a
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import trio
 from msgspec import MsgspecError
 
 from parexec_tui.core.rules.decide import decide
 from parexec_tui.core.rules.reports import on_report
-from parexec_tui.core.rules.services import unwanted
+from parexec_tui.core.rules.services import stop_of, unwanted
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.process_key import COMMIT, MERGE, READY, RESTORE, RUN, STOP, ProcessKey, service_of
+from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import StopReason
+from parexec_tui.core.state.status import ServiceStatus, StopReason
 from parexec_tui.core.state.steps import is_rollback
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
@@ -25,7 +27,9 @@ from parexec_tui.engine.backends import boot
 from parexec_tui.engine.backends.backend import Backend, Ended, OutOfReachError
 from parexec_tui.engine.journal import Journal
 from parexec_tui.engine.lifecycle.recovery import adopt, adopt_service
+from parexec_tui.engine.lifecycle.service_ends import ServiceEnds
 from parexec_tui.engine.lifecycle.watcher import forget
+from parexec_tui.engine.pool import Pool
 from parexec_tui.engine.sinks import EventSink
 from parexec_tui.paths import ends_with_engine, registry_file, session_folder
 from parexec_tui.registry.errors import RegistryError, SessionOwned
@@ -136,23 +140,41 @@ class _Abandoned:
         services = self._state.living_services
         if not services:
             return
+        stopping = {service.name for service in services if service.status is ServiceStatus.stopping}
         self.remember(unwanted(self._state, self.now(), leaves=True))
-        left: set[ProcessKey] = set()
-        for service in services:
-            grace = min(_MAX_GRACE, service.spec.grace)
-            for step in (READY, STOP, RUN):
-                key = service.step_key(step)
-                try:
-                    report = await adopt_service(self._state, service, backend, step)
-                except OutOfReachError:
-                    continue  # it cannot be ended from here
-                if isinstance(report, rq.ProcessStarted):
-                    left.add(key)
-                    backend.thaw(key)
-                    backend.stop(key, grace if step == RUN else 0.0, noting)
-                else:
-                    self._note_end(report)
-        await _wait_for(left, backend, min(_MAX_GRACE, max(each.spec.grace for each in services)), self._note_end)
+        ends = ServiceEnds(backend, self._note_end, _GIVE_UP)
+        pool = Pool(self._state, self._state.session)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ends.listen)
+            async with trio.open_nursery() as each:
+                for service in services:
+                    try:
+                        has_own = await self._take_charge(service, backend, was_stopping=service.name in stopping)
+                    except OutOfReachError:
+                        continue  # it cannot be ended from here
+                    if has_own is not None:
+                        own = pool.stop(service) if has_own else None
+                        grace = min(_MAX_GRACE, service.spec.grace)
+                        each.start_soon(ends.end, service, own, grace, noting, partial(self._end_by_signal, service))
+            nursery.cancel_scope.cancel()
+
+    async def _take_charge(self, service: ServiceState, backend: Backend, *, was_stopping: bool) -> bool | None:
+        """Whether the `stop` of a service that lives is to end it, or does so already; None if it lives no more."""
+        asks = await adopt_service(self._state, service, backend, READY)
+        if isinstance(asks, rq.ProcessStarted):
+            backend.stop(asks.key, 0.0)
+        has_own = bool(service.spec.stop) and not service.is_stop_over and self.trouble is None
+        if has_own and was_stopping:
+            has_own = isinstance(await adopt_service(self._state, service, backend, STOP), rq.ProcessStarted)
+        found = await adopt_service(self._state, service, backend)
+        if isinstance(found, rq.ProcessStarted):
+            return has_own
+        self._note_end(found)
+        return None
+
+    def _end_by_signal(self, service: ServiceState) -> None:
+        if service.stop_reason is not None:
+            self.remember([stop_of(service, service.stop_reason, self.now(), by_signal=True)])
 
 
 async def _end_unread(open_backend: OpenBackend) -> None:

@@ -359,6 +359,27 @@ def test_a_service_is_ended_after_its_user_when_no_engine_can_be_kept_alive(tmp_
     assert state_of().services["db"].status is ServiceStatus.stopped
 
 
+def test_its_own_stop_ends_it_when_no_engine_can_be_kept_alive(tmp_path: Path) -> None:
+    on_term = "trap 'touch broken; exit' TERM; while :; do sleep 0.02; done"
+    plan = (
+        ENDS_WITH_ENGINE
+        + service(
+            "kind", "until [ -e bye ]; do sleep 0.02; done; touch kind", stop="kill -0 $PAREXEC_PGID; touch bye"
+        )
+        + service("broken", on_term, stop="exit 4", grace="25s")
+        + user("A", "touch runs; exec sleep 600", uses=("kind", "broken"))
+    )
+    engine = start(tmp_path, plan)
+    until((tmp_path / "runs").exists, "A runs")
+    engine.kill()
+    until(lambda: happened(ev.SessionInterrupted), "the session is given up")
+    assert (tmp_path / "kind").exists()
+    assert (tmp_path / "broken").exists()
+    assert [event.by_signal for event in happened(ev.ServiceStopRequested, service="kind")] == [False]
+    assert [event.by_signal for event in happened(ev.ServiceStopRequested, service="broken")] == [False, True]
+    assert {each.status for each in state_of().services.values()} == {ServiceStatus.stopped}
+
+
 def test_each_service_has_its_own_grace_when_no_engine_can_be_kept_alive(tmp_path: Path) -> None:
     plan = (
         ENDS_WITH_ENGINE
