@@ -596,6 +596,7 @@ def test_what_waits_to_run_again_has_run() -> None:
     [
         (rq.Reject(tickets=("T",), by="ann", note="too slow"), "waiting", "sent back by ann: too slow, rolled back"),
         (rq.Cancel(tickets=("T",), by="ann"), "cancelled", "by ann, rolled back"),
+        (rq.Retry(tickets=("T",), by="ann"), "waiting", "run again by ann, rolled back"),
     ],
 )
 def test_what_nobody_approves_of_is_taken_back(request_: Any, status: str, reason: str) -> None:

@@ -10,7 +10,9 @@ from parexec_tui.core.rules.downstream import gates_again, reruns, restores
 from parexec_tui.core.rules.placement import cannot_go_to
 from parexec_tui.core.rules.ticket_fields import revised
 from parexec_tui.core.rules.verbs.amend import amend
+from parexec_tui.core.rules.verbs.approve import taken_back
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, UNSUCCESSFUL, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -28,6 +30,12 @@ def retry(state: SessionState, asked: rq.Retry, now: float) -> Decision:
     for again in _runs_again(state, tickets, downstream=asked.downstream):
         if isinstance(again, Refused):
             return again.refusal
+        ticket = state.tickets[again.ticket]
+        reason = f"run again{by_whom(asked.by)}"
+        back = taken_back(state, ticket, reason, asked.by, now, note=asked.note)
+        if back is not None and not (again.rerun or again.restored):
+            events.append(back)
+            continue
         events.append(
             ev.TicketRetried(
                 at=now,

@@ -149,8 +149,7 @@ class LocalBackend:
         except (OSError, ValueError) as error:
             problem = error
         if self._starting.get(start.key) is not start:  # it was stopped meanwhile
-            if start.taken is not None:
-                self.workspace.drop_snapshot(start.key)
+            self.workspace.given_up(start)
             return
         self._preparing.remove(start.key)
         if start.made is not None:
@@ -220,6 +219,7 @@ class LocalBackend:
         if key in self._preparing:
             self._preparing.remove(key)
             start = self._starting.pop(key)
+            self.workspace.give_up(start)
             self._cgroups.over(start.spawn.cgroups, 0.0)
             self._report(rq.ProcessLost(key.ticket, key.attempt, "it never began", began=False, step=key.step))
             return

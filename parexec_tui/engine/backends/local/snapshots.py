@@ -12,7 +12,7 @@ from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire.requests import ChangedSince
 from parexec_tui.engine.backends.backend import Launch
 from parexec_tui.engine.backends.local import snapshot
-from parexec_tui.engine.backends.local.snapshot import RestoreError, SnapshotError, Taken
+from parexec_tui.engine.backends.local.snapshot import IsWanted, RestoreError, SnapshotError, Taken
 from parexec_tui.paths import SessionFolder, session_folder, state_home
 
 
@@ -25,8 +25,8 @@ class Snapshots:
         self._is_clean = False
         self._room = _Room(folder.snapshots)
 
-    def take(self, key: ProcessKey, launch: Launch) -> Taken:
-        """Keep what an attempt may change. Raises SnapshotError, OSError."""
+    def take(self, key: ProcessKey, launch: Launch, is_wanted: IsWanted = lambda: True) -> Taken:
+        """Keep what an attempt may change. `is_wanted`: asked while it is made. Raises SnapshotError, OSError."""
         with self._first:
             if not self._is_clean:  # what an engine before us could not finish
                 self._folder.snapshots.mkdir(mode=0o700, exist_ok=True)
@@ -40,6 +40,7 @@ class Snapshots:
             besides=(str(self._folder.path), str(state_home())),
             bound="snapshot_limit",
             room=partial(self._room.kept_for, spare=launch.snapshot_spare),
+            is_wanted=is_wanted,
         )
 
     def restore(self, key: ProcessKey) -> list[str]:

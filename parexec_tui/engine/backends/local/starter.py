@@ -34,6 +34,8 @@ class Start(Struct, gc=False, eq=False):
     """The snapshot that was made before it."""
     made: WorktreeMade | None = None
     """The worktree that was made for it."""
+    is_given_up: bool = False
+    """Nobody wants the process any more: what is made before it need not be finished."""
     later: list[Callable[[], None]] = []
     """What to do once its process exists."""
 

@@ -78,7 +78,7 @@ class Workspace:
         if launch.ports:
             refuse_taken(launch.ports)
         if launch.snapshot:
-            start.taken = self._snapshots.take(key, launch)
+            start.taken = self._snapshots.take(key, launch, lambda: not start.is_given_up)
         if launch.reads:
             note_reads(self._folder.reads_before(key.ticket, key.attempt), launch.root, launch.reads)
         if launch.outputs:
@@ -177,6 +177,19 @@ class Workspace:
     def drop_snapshot(self, key: ProcessKey) -> None:
         self._later(self.dropped_snapshot, key)
 
+    def give_up(self, start: Start) -> None:
+        """Let nothing more be made for a start; the end of the engine waits until that is so."""
+        start.is_given_up = True
+        self._under_way[start.key] += 1
+
+    def given_up(self, start: Start) -> None:
+        """What was made for a start that was given up is finished, or was broken off."""
+        if not start.is_given_up:
+            return
+        if start.taken is not None:
+            self.drop_snapshot(start.key)
+        self._done_with(start.key)
+
     def leave_tmp(self, key: ProcessKey, keep: int | None) -> None:
         self._later(partial(self.left_tmp, keep=keep), key)
 
@@ -192,6 +205,9 @@ class Workspace:
     async def _do(self, do: Callable[[ProcessKey], Awaitable[None]], key: ProcessKey) -> None:
         with suppress(OSError):  # what is not dropped takes room, and harms nobody; what is not noted is asked about
             await do(key)
+        self._done_with(key)
+
+    def _done_with(self, key: ProcessKey) -> None:
         self._under_way[key] -= 1
         self._is_done.set()
         self._is_done = trio.Event()

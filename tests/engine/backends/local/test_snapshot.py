@@ -382,7 +382,7 @@ def test_of_a_snapshot_that_fails_nothing_is_left(work: Path, kept: Path, monkey
         (work / str(number)).write_bytes(b"x" * 100_000)
     copied = []
 
-    def full(source: int, new: int, *, synced: bool) -> str:
+    def full(source: int, new: int, *, synced: bool, **_: object) -> str:
         copied.append(copy(source, new, synced=synced))
         if len(copied) == 2:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

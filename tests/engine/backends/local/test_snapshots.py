@@ -59,6 +59,20 @@ def test_one_snapshot_waits_for_the_room_that_is_promised_to_another(
     assert taken == [Taken(1, 6)]
 
 
+def test_nothing_is_left_of_a_snapshot_that_nobody_wants_any_more(snapshots: Snapshots, work: Path) -> None:
+    (work / "file").write_bytes(b"x" * (4 << 20))
+    asked: list[int] = []
+
+    def is_wanted() -> bool:
+        asked.append(sum(each.stat().st_size for each in snapshots._folder.snapshots.rglob("*")))
+        return len(asked) < 3
+
+    with pytest.raises(SnapshotError, match="not wanted any more"):
+        snapshots.take(KEY, launch(work), is_wanted)
+    assert asked[2] > 2 << 20, "it was broken off in the middle of a file"
+    assert list(snapshots._folder.snapshots.iterdir()) == []
+
+
 def test_what_went_wrong_is_said_with_the_file(
     snapshots: Snapshots, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,10 +32,18 @@ from parexec_tui.engine.backends.local.snapshot.content import (
     refuse,
     top_of,
 )
-from parexec_tui.engine.backends.local.snapshot.copies import can_share, can_sync_all, copied, sync_all, sync_folder
+from parexec_tui.engine.backends.local.snapshot.copies import (
+    IsWanted,
+    can_share,
+    can_sync_all,
+    copied,
+    sync_all,
+    sync_folder,
+)
 from parexec_tui.engine.backends.local.snapshot.restoring import Restoring
 
 __all__ = [
+    "IsWanted",
     "RestoreError",
     "Room",
     "SnapshotError",
@@ -80,12 +88,13 @@ def take(
     besides: Sequence[str] = (),
     bound: str = "limit",
     room: Room = lambda _: nullcontext(),
+    is_wanted: IsWanted = lambda: True,
 ) -> Taken:
     """Keep in `folder` what the patterns cover now; another snapshot that is there gives way.
 
     `root`: absolute, where patterns start. `limit`: the most bytes; `bound` is what the message calls it. `besides`:
     folders that are left out. `room`: asked before anything is copied that takes room. Raises SnapshotError if it
-    would be bigger, or a file cannot be read; OSError. If it raises, nothing is left of it.
+    would be bigger, a file cannot be read, or it is not wanted any more; OSError. Then nothing is left of it.
     """
     taken = time.time_ns()
     besides = tuple(map(os.path.realpath, besides))
@@ -107,7 +116,7 @@ def take(
         (new / "files").mkdir(parents=True, mode=0o700)
         is_shared = not size or can_share(max(files.values())[1], new / "files" / "shared")
         with nullcontext() if is_shared else room(size):
-            _write(new, Content(root, tops, besides, taken, entries), synced=len(files) <= _SYNCED_ALONE)
+            _write(new, Content(root, tops, besides, taken, entries), is_wanted, synced=len(files) <= _SYNCED_ALONE)
         drop(folder)
         new.rename(folder)
     except BaseException:
@@ -123,10 +132,10 @@ def _check_tops(tops: Sequence[Top], besides: Sequence[str]) -> None:
             raise SnapshotError(f"its snapshot cannot be made: {top.inside} is where parexec keeps its own files")
 
 
-def _write(new: Path, content: Content, *, synced: bool) -> None:
+def _write(new: Path, content: Content, is_wanted: IsWanted, *, synced: bool) -> None:
     """Copy the files, and write down what there was, so that not even a power cut loses it."""
     is_synced_at_once = not synced and can_sync_all()
-    kept = copied(content.entries, new / "files", synced=not is_synced_at_once)
+    kept = copied(content.entries, new / "files", synced=not is_synced_at_once, is_wanted=is_wanted)
     with (new / "snapshot").open("w", encoding="ascii") as file:
         json.dump(content._replace(entries=kept), file)
         file.flush()

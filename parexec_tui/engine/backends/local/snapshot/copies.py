@@ -5,6 +5,7 @@ import errno
 import fcntl
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -29,15 +30,19 @@ TO_READ: Final = os.O_RDONLY | os.O_CLOEXEC
 TO_NEW: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def copied(entries: dict[str, Entry], files: Path, *, synced: bool) -> dict[str, Entry]:
-    """The entries, with a copy of each file."""
+IsWanted = Callable[[], bool]
+"""Whether a copy is to be finished: asked again and again while it is made, in its thread."""
+
+
+def copied(entries: dict[str, Entry], files: Path, *, synced: bool, is_wanted: IsWanted) -> dict[str, Entry]:
+    """The entries, with a copy of each file. Raises SnapshotError if it is not wanted any more."""
     kept: dict[str, Entry] = {}
     copies: dict[tuple[int, int], tuple[str, str]] = {}
     for path, entry in entries.items():
         if entry.kind == "file":
             if entry.file not in copies:
                 name = str(len(copies))
-                copies[entry.file] = name, _copy_whole(path, entry.sign, files / name, synced=synced)
+                copies[entry.file] = name, _copy_whole(path, entry.sign, files / name, synced, is_wanted)
             copy, digest = copies[entry.file]
             kept[path] = entry._replace(copy=copy, digest=digest)
         else:
@@ -45,11 +50,11 @@ def copied(entries: dict[str, Entry], files: Path, *, synced: bool) -> dict[str,
     return kept
 
 
-def _copy_whole(path: str, sign: Sign, to: Path, *, synced: bool) -> str:
+def _copy_whole(path: str, sign: Sign, to: Path, synced: bool, is_wanted: IsWanted) -> str:
     """Copy a file that may be written just now; returns the hash of the copy."""
     for _ in range(_TRIES):
         with Opened(open_to_read(path)) as source, Opened(os.open(to, TO_NEW | os.O_TRUNC, 0o600)) as new:
-            digest = copy(source, new, synced=synced)
+            digest = copy(source, new, synced=synced, is_wanted=is_wanted)
             found = os.fstat(source)
         if (found.st_size, found.st_mtime_ns, found.st_ino) == (sign.size, sign.modified, sign.inode):
             return digest
@@ -79,10 +84,11 @@ def open_to_read(path: str) -> int:
         raise SnapshotError(f"its snapshot cannot be made: {path}: {error.strerror}") from error
 
 
-def copy(source: int, new: int, *, synced: bool = True) -> str:
-    """Copy a file to an empty one; returns the hash of what the new one has."""
+def copy(source: int, new: int, *, synced: bool = True, is_wanted: IsWanted = lambda: True) -> str:
+    """Copy a file to an empty one; returns the hash of what the new one has. Raises SnapshotError if it is not wanted
+    any more."""
     if not _clone(source, new):
-        copy_data(source, new)
+        copy_data(source, new, is_wanted)
     digest = _hash(new)
     if synced:
         os.fsync(new)
@@ -108,12 +114,14 @@ def can_share(path: str, probe: Path) -> bool:
     return is_shared
 
 
-def copy_data(source: int, to: int) -> None:
+def copy_data(source: int, to: int, is_wanted: IsWanted = lambda: True) -> None:
     """Write what a file has over another one, which has holes where the first one has them, or is dense as that."""
     at = 0
     while (at := _seek(source, at, os.SEEK_DATA)) >= 0:
         end = _seek(source, at, os.SEEK_HOLE)
         while piece := _read_at(source, at, _PIECE if end < 0 else min(_PIECE, end - at)):
+            if not is_wanted():
+                raise SnapshotError("its snapshot is not wanted any more")
             _write_at(to, at, piece)
             at += len(piece)
         if end < 0 or at < end:
