@@ -199,7 +199,9 @@ def _approvals(state: SessionState, context: BannerContext) -> Iterator[Piece]:
 def _pauses(state: SessionState, context: BannerContext) -> Iterator[Piece]:
     """The freeze or hold that most tickets wait for, of a ticket, an agent or an agent type."""
     agents = state.agents.values()
-    if not (state.frozen or state.held_back or state.held_types or any(agent.held is not None for agent in agents)):
+    is_asked_frozen = any(ticket.is_check_frozen for ticket in state.asking.values())
+    are_held = state.held_back or state.held_types or any(agent.held is not None for agent in agents)
+    if not (state.frozen or is_asked_frozen or are_held):
         return
     of_session = state.held is not None and state.held.is_freeze
     pauses = (each for each in roots(state) if _is_pause(each) and not (of_session and each.root.kind == "frozen"))

@@ -232,6 +232,15 @@ def test_a_check_that_warns_is_told_while_the_ticket_goes_on() -> None:
     assert said(session) == []
 
 
+def test_a_skip_if_that_stands_still_is_named_though_nothing_waits_for_it() -> None:
+    session = Session("T: skip_if=x\nU:")
+    session.dispatch()
+    session.ask(rq.Freeze(tickets=("T",), by="ann"))
+    (piece,) = pieces(session.state)
+    assert piece.subject == Subject("ticket", "T")
+    assert "T" in piece.text
+
+
 @settings(max_examples=60, deadline=None)
 @given(plan=plans(), numbers=steps(40))
 def test_it_says_what_is_so_and_is_empty_only_while_nobody_is_needed(plan: Plan, numbers: list[int]) -> None:
