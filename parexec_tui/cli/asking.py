@@ -227,7 +227,7 @@ class VerbContext:
             self._confirm(self.client.ask(request, dry_run=True))
         answer = self.client.ask(request)
         self._print(answer)
-        if not self.as_json:
+        if not self.as_json and self.client.has_engine:  # else there is none to take it back
             _say_how_it_is_taken_back(request, answer)
         return answer
 

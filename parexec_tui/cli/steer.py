@@ -396,11 +396,12 @@ def reassign(context: VerbContext, tickets: tuple[str, ...], agent: str) -> None
 
 @click.command(
     help="End tickets: what runs is stopped, what needs them is skipped. `undo` takes it back for those that did "
-    f"not run.\n{_SELECTORS}\n{_ASKS}"
+    "not run. Without an engine, what does not run can be cancelled, but for what is to be rolled back.\n"
+    f"{_SELECTORS}\n{_ASKS}"
 )
 @_tickets
 @click.option("--now", is_flag=True, help="KILL what runs at once, without the grace after TERM.")
-@verb
+@verb_without_engine
 def cancel(context: VerbContext, tickets: tuple[str, ...], now: bool) -> None:
     from parexec_tui.core.wire.requests import Cancel
 
@@ -410,11 +411,11 @@ def cancel(context: VerbContext, tickets: tuple[str, ...], now: bool) -> None:
 
 @click.command(
     help="Waive tickets that are not running, which is to do without them: what needs them may run as if they had "
-    "succeeded. `skip` is the old name.\n"
+    "succeeded. `skip` is the old name. It needs no engine.\n"
     f"{_SELECTORS}\n{_ASKS}"
 )
 @_tickets
-@verb
+@verb_without_engine
 def waive(context: VerbContext, tickets: tuple[str, ...]) -> None:
     from parexec_tui.core.wire.requests import Waive
 

@@ -1,4 +1,5 @@
-"""A session that no engine runs: its plan can be changed and what it waits for approved; the next engine goes on.
+"""A session that no engine runs: its plan can be changed, what it waits for approved, and what has yet to start
+cancelled or waived; the next engine goes on.
 
 No trio here: the command line changes a plan without becoming an engine.
 """
@@ -28,9 +29,11 @@ from parexec_tui.registry.lock import SessionLock, has_guardian
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
 
+_WITHOUT_ENGINE = rq.Amend | rq.Edit | rq.Approve | rq.Reject | rq.Cancel | rq.Waive
+
 
 class LeftSession:
-    """Takes changes of the plan and approvals as an engine does. Nothing is started: the next engine does that."""
+    """Takes what needs no process as an engine does. Nothing is started: the next engine does that."""
 
     has_engine: Final = False
 
@@ -38,12 +41,13 @@ class LeftSession:
         self.session = session
 
     def ask(self, request: rq.AnyRequest, *, dry_run: bool = False) -> Answer:
-        """Change the plan, approve or reject; returns once that is remembered, with the events that it led to (or
-        would lead to).
+        """Change the plan, approve, reject, cancel or waive; returns once that is remembered, with the events that it
+        led to (or would lead to).
 
-        Raises Refused, SessionOwned if an engine runs the session by now, RegistryError.
+        Raises Refused, also for what has to be ended or taken back; SessionOwned if an engine runs the session by
+        now, RegistryError.
         """
-        if not isinstance(request, rq.Amend | rq.Edit | rq.Approve | rq.Reject):
+        if not isinstance(request, _WITHOUT_ENGINE):
             raise Refused(f"no engine runs {self.session}", f"resume {self.session}")
         folder = session_folder(self.session)
         with SessionLock(folder.lock), Registry.open(registry_file()) as registry:
@@ -72,6 +76,10 @@ class LeftSession:
         decision = grant(state, msgspec.structs.replace(request, by=signature(client_origin())), now)
         if isinstance(decision, rq.Refusal):
             return check_answer(Answer(id=0, refusal=decision.reason, remedy=decision.remedy))
+        for event in decision:
+            if isinstance(event, ev.AttemptStopRequested | ev.RollbackStarted):
+                does = "ends" if isinstance(event, ev.AttemptStopRequested) else "takes back what was done of"
+                raise Refused(f"only an engine {does} {event.ticket}", f"resume {self.session} --detach")
         lines = tuple(preview(state, decision).lines())
         if not dry_run and decision:
             self._remember(state, registry, decision, now)

@@ -109,7 +109,8 @@ def _call(hook: str, state: SessionState, event: ev.AnyEvent, reason: str, ticke
     }
     if ticket:
         known = state.tickets[ticket]
-        facts |= {"ticket": ticket, "title": known.spec.title, "end": str(known.end or ""), "attempt": known.attempts}
+        end = known.end or (known.status if known.status in TERMINAL else "")  # what was done already has no end
+        facts |= {"ticket": ticket, "title": known.spec.title, "end": str(end), "attempt": known.attempts}
         facts["error_line"] = known.error_line
         if known.attempts:
             output = attempt_output(state, known)

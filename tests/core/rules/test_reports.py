@@ -235,6 +235,13 @@ def test_a_process_that_vanishes_when_asked_to_stop_was_stopped(lost: bool) -> N
     assert (session.status("A"), session["A"].end) == ("cancelled", End.cancelled)
 
 
+def test_what_was_cancelled_while_it_ran_says_by_whom() -> None:
+    session = running("A:")
+    session.ask(rq.Cancel(tickets=("A",), by="ann"))
+    session.killed("A")
+    assert session["A"].reason == "by ann"
+
+
 def test_late_reports_follow_nothing() -> None:
     session = running("A: retries=1 retry_delay=1s")
     session.fail("A")

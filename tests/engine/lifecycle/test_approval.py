@@ -3,6 +3,8 @@
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import Status
 from tests.engine.engines import PAREXEC, Engine, happened, run, start, ticket, until
@@ -58,6 +60,29 @@ def test_an_engine_that_nobody_watches_leaves_and_says_how_to_approve(tmp_path: 
     assert Engine("resume", cwd=tmp_path).wait() == 0
     assert evidence(tmp_path)[2:] == ["other", "publish quietly"]
     assert ticket("draft").charged == 0
+
+
+def test_what_waits_for_approval_is_cancelled_or_waived_without_an_engine(tmp_path: Path) -> None:
+    assert start(tmp_path, PLAN).wait() == 1
+    assert "undo" not in ask(tmp_path, "cancel", "draft")
+    assert (ticket("draft").status, ticket("publish").status) == (Status.cancelled, Status.skipped)
+    ask(tmp_path, "waive", "draft")
+    assert Engine("resume", cwd=tmp_path).wait() == 1
+    assert evidence(tmp_path) == ["draft", "other"]
+    assert ticket("publish").awaits_approval
+    ask(tmp_path, "waive", "publish")
+    Engine("resume", cwd=tmp_path).wait()
+    assert len(happened(ev.SessionFinished)) == 1
+
+
+def test_what_is_to_be_rolled_back_is_not_cancelled_without_an_engine(tmp_path: Path) -> None:
+    plan = '[tickets.T]\nrun = "true"\nrollback = "true"\non_fail = "rollback"\napprove = "after"\n'
+    assert start(tmp_path, plan).wait() == 1
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        ask(tmp_path, "cancel", "T")
+    assert "only an engine takes back what was done of T" in refused.value.stderr
+    assert "(resume " in refused.value.stderr
+    assert ticket("T").status is Status.approval
 
 
 def test_an_option_approves_everything_and_the_journal_says_so(tmp_path: Path) -> None:

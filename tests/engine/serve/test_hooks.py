@@ -45,6 +45,18 @@ def test_a_final_failure_calls_for_its_hooks_and_for_a_person() -> None:
     assert (facts["ticket"], facts["reason"]) == ("A", "exit 3: error: x")
 
 
+def test_what_was_done_already_has_succeeded() -> None:
+    session = Session("A: skip_if=x")
+    session.dispatch()
+    (event,) = session.answer("A", done=True)
+    (call,) = hooks.calls_for(session.state, event)
+    assert (call.hook, call.facts["end"], call.facts["reason"]) == (
+        "on_ticket_end",
+        "succeeded",
+        "already done: skip_if succeeded",
+    )
+
+
 def test_a_retry_calls_for_none() -> None:
     again = ev.AttemptEnded(
         at=1.0,

@@ -7,6 +7,7 @@ from parexec_tui.core.rules.reports.failures import failed, failed_for_good
 from parexec_tui.core.rules.reports.gates import gate_failed
 from parexec_tui.core.rules.reports.logs import FLOODED, failed_as_flood
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.silence import on_silence
 from parexec_tui.core.state.status import End, Status, StopReason
@@ -31,8 +32,8 @@ def _ended_for(
         case "timed out":
             return _timed_out(state, ticket, report, now)
         case "cancelled":
-            skipped = skips(state, ticket)
-            return [attempt_ended(ticket, report, End.cancelled, Status.cancelled, now, skipped=skipped)]
+            skipped, who = skips(state, ticket), by_whom(ticket.live_attempt.stop_by).strip()
+            return [attempt_ended(ticket, report, End.cancelled, Status.cancelled, now, skipped=skipped, reason=who)]
         case "reassigned":
             return [
                 attempt_ended(
