@@ -34,6 +34,7 @@ from parexec_tui.engine.lifecycle.watcher import watched
 from parexec_tui.engine.measure import monitor
 from parexec_tui.engine.measure.check_commands import CheckCommands
 from parexec_tui.engine.measure.check_watch import CheckWatch
+from parexec_tui.engine.measure.conflict_watch import ConflictWatch
 from parexec_tui.engine.measure.curve import CurveKeeper
 from parexec_tui.engine.measure.disk_watch import DiskWatch
 from parexec_tui.engine.measure.log_watch import LogWatch
@@ -234,6 +235,10 @@ async def _drive(
             ready = ReadyWatch(backend, begin.state, coordinator.submit_reports)
             sinks.append(ready.tell)
             nursery.start_soon(ready.run)
+        if begin.state.has_worktrees:
+            conflicts = ConflictWatch(backend, begin.state, _pool(begin.state, session), coordinator.submit_reports)
+            sinks.append(conflicts.tell)
+            nursery.start_soon(conflicts.run)
         ports = PortWatch(backend, begin.state, coordinator.submit_reports)
         sinks.append(ports.tell)
         nursery.start_soon(ports.run)

@@ -145,7 +145,14 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             yield Line(
                 at, "gate failed", event.ticket, why_ended(event.reason, event.signal, event.error_line), "warn"
             )
-        case ev.WorkConflicted() | ev.WorkMerged() | ev.WorktreeDropped() | ev.MergeStarted():
+        case (
+            ev.WorkConflicted()
+            | ev.ConflictForeseen()
+            | ev.ConflictAverted()
+            | ev.WorkMerged()
+            | ev.WorktreeDropped()
+            | ev.MergeStarted()
+        ):
             yield from worktree_lines(event, _by(event.by, me) if isinstance(event, ev.MergeStarted) else "")
         case ev.CheckFailed():
             yield Line(at, "check failed", event.ticket, f"{event.check}: {event.reason}", "warn")

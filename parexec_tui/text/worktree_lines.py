@@ -8,7 +8,14 @@ from parexec_tui.text.words import Line
 _SHORT = 10
 """Characters of a commit that are shown."""
 
-AnyOfWork = ev.WorkConflicted | ev.WorkMerged | ev.WorktreeDropped | ev.MergeStarted
+AnyOfWork = (
+    ev.WorkConflicted
+    | ev.ConflictForeseen
+    | ev.ConflictAverted
+    | ev.WorkMerged
+    | ev.WorktreeDropped
+    | ev.MergeStarted
+)
 
 
 def worktree_lines(event: AnyOfWork, by: str) -> Iterator[Line]:
@@ -23,6 +30,11 @@ def worktree_lines(event: AnyOfWork, by: str) -> Iterator[Line]:
             )
         case ev.WorkConflicted():
             pass  # the step says it
+        case ev.ConflictForeseen():
+            more = f" and {event.count - len(event.files)} more" if event.count > len(event.files) else ""
+            yield Line(at, "conflict", id_, f"ahead, with {event.other} in {', '.join(event.files)}{more}", "warn")
+        case ev.ConflictAverted():
+            yield Line(at, "conflict", id_, f"no more ahead with {event.other}")
         case ev.WorkMerged(commit=""):
             yield Line(at, "merged", id_, "it changed nothing")
         case ev.WorkMerged():

@@ -23,6 +23,7 @@ from parexec_tui.engine.backends.backend import (
     ProgressWanted,
     Success,
     UsageReading,
+    Worktree,
 )
 
 Name = tuple[str, int]
@@ -164,6 +165,9 @@ class FakeBackend:
         if isinstance(task, CommitWork | MergeWork):
             work = rq.Work("base", "commit", "onto", "merged")
             self.report(rq.WorkTried(key.ticket, key.attempt, work, step=key.step))
+
+    async def foresee(self, worktrees: dict[str, Worktree]) -> tuple[rq.Foreseen, ...]:  # noqa: ARG002
+        return ()
 
     async def taken_ports(self, ports: Units) -> Units:  # noqa: ARG002
         return ()

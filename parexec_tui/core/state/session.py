@@ -227,6 +227,8 @@ class SessionState:
         self.has_worktrees = has_worktrees(plan.agents.values())
         self.worktrees: dict[str, WorktreeState] = {}
         """{ticket: the worktree of its newest attempt that had one}, the oldest first"""
+        self.foreseen: dict[tuple[str, str], ev.ConflictForeseen] = {}
+        """{two live tickets: what of their work will conflict}"""
         self.worktrees_size = 0
         """Bytes of those that are kept."""
         self.half_done: dict[str, int] = {}

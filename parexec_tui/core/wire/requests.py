@@ -404,6 +404,24 @@ class WorktreeMade(Report, frozen=True, gc=False, tag="worktree"):
     """As in the event of that name."""
 
 
+class Foreseen(Struct, frozen=True, gc=False):
+    """What two tickets did so far in their worktrees will conflict."""
+
+    one: str
+    other: str
+    files: tuple[str, ...]
+    """The first of those in conflict, seen from the top of the repository."""
+    count: int
+    """Of all of them."""
+
+
+class ConflictsForeseen(Struct, frozen=True, gc=False, tag_field="report", tag="foreseen"):
+    """All coming conflicts between these tickets, as far as is known."""
+
+    tickets: tuple[str, ...]
+    found: tuple[Foreseen, ...]
+
+
 class WorktreeSized(Report, frozen=True, gc=False, tag="worktree_size"):
     """How much the worktree of an attempt takes that was not merged."""
 
@@ -560,6 +578,7 @@ AnyReport = (
     | WorktreeMade
     | WorkTried
     | WorktreeSized
+    | ConflictsForeseen
     | CheckMade
     | OutputSearched
     | ServiceAnswered

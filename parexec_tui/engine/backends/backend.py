@@ -26,7 +26,15 @@ from parexec_tui.core.state.events import MergeSide
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire.protocol import Usage
-from parexec_tui.core.wire.requests import AnyReport, ChangedSince, ProcessEnded, ProcessLost, ProcessStarted, Work
+from parexec_tui.core.wire.requests import (
+    AnyReport,
+    ChangedSince,
+    Foreseen,
+    ProcessEnded,
+    ProcessLost,
+    ProcessStarted,
+    Work,
+)
 
 TRAILER = "Parexec-Ticket"
 """What says in a commit which ticket made it."""
@@ -338,6 +346,11 @@ class Backend(Protocol):
     def leave_tmp(self, key: ProcessKey, keep: int | None) -> None:
         """The attempt of the key is over: remove its TMPDIR, or keep it while all that are kept have at most `keep`
         bytes. None: it succeeded, and what its attempts share is removed as well."""
+
+    async def foresee(self, worktrees: dict[str, Worktree]) -> tuple[Foreseen, ...]:
+        """What the work in these worktrees, by ticket, will conflict in, as far as is known: a look at a bounded part
+        of them. They and their indexes stay as they are. Raises OSError.
+        """
 
     # -- what an engine before this one left -----------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from parexec_tui.core.plan.claims import ClaimKey, Held, format_amount
+from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
@@ -62,6 +63,8 @@ class ClaimsPanel(RowsPanel):
         if change & (Change.state | Change.appearance):
             self.check_again_in(self.view.waiting.update(state))
         services = _services_now(state) if state.services else ()
+        if state.foreseen:
+            services = (*services, *state.foreseen.values())
         if self._version != self.view.waiting.version or services != self._services:
             self._version, self._services = self.view.waiting.version, services
             self._rebuild(state)
@@ -76,6 +79,7 @@ class ClaimsPanel(RowsPanel):
         gone = [Held(key, ()) for key in waits if key not in known]
         here = self._here
         self.rows = [row for each in (*held, *gone) for row in _rows(state, each, waits.get(each.key, ()))]
+        self.rows += [row for each in state.foreseen.values() for row in _rows_of_conflict(state, each)]
         self.rows += [row for service in state.services.values() for row in _rows_of(service)]
         if unchecked := self.view.waiting.unchecked:
             self.rows.append(
@@ -159,6 +163,14 @@ def _rows(state: SessionState, held: Held, waits: Sequence[ClaimWait]) -> Iterat
         if kind == "resource":
             mine = mine.removeprefix(f"{key.name} = ")
         yield _ClaimRow(f"{_WANTED[kind]} {printable(mine)}", "waits", wait.ticket.id, wait.ticket.ready_at)
+
+
+def _rows_of_conflict(state: SessionState, foreseen: ev.ConflictForeseen) -> Iterator[_ClaimRow]:
+    """The rows about two tickets whose work will conflict."""
+    yield _ClaimRow(printable(f"conflict ahead in {', '.join(foreseen.files)}"))
+    for id_ in (foreseen.ticket, foreseen.other):
+        if (ticket := state.live.get(id_)) is not None:
+            yield _ClaimRow("  changes it", "holds", id_, ticket.live_attempt.started)
 
 
 def _services_now(state: SessionState) -> tuple[object, ...]:

@@ -269,3 +269,20 @@ def test_what_conflicts_is_not_approved_with_all_the_rest() -> None:
     begun = in_conflict("A:\nT:\nU: approve=after")
     committed(begun, "U")
     assert [event.ticket for event in approve_all(begun.state, "--yes", begun.now)] == ["U"]  # type: ignore[union-attr]
+
+
+def test_what_will_conflict_is_told_once_and_no_more_when_it_will_not() -> None:
+    begun = session("A:\nB:\nC:")
+    for id_ in ("A", "B", "C"):
+        made(begun, id_)
+    foreseen = (rq.Foreseen("A", "B", ("f",), 1), rq.Foreseen("A", "C", ("g",), 1))
+    report = rq.ConflictsForeseen(("A", "B", "C"), foreseen)
+    assert [(event.ticket, event.other) for event in begun.tell(report)] == [("A", "B"), ("A", "C")]  # type: ignore[union-attr]
+    assert begun.tell(report) == []
+    (averted,) = begun.tell(rq.ConflictsForeseen(("A", "B", "C"), foreseen[1:]))
+    assert isinstance(averted, ev.ConflictAverted)
+    assert list(begun.state.foreseen) == [("A", "C")]
+    begun.fail("C")
+    assert begun.state.foreseen == {}
+    assert begun.tell(report)[1:] == [], "one of them is over"
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)

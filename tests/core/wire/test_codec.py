@@ -353,6 +353,8 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ),
     ev.StraysEnded(at=4.0, ticket="T1", attempt=1, commands=("sleep 60",), count=2, check="load"),
     ev.MergeStarted(at=6.0, ticket="T1", attempt=2, step="resolve", side="by", run="resolve-it"),
+    ev.ConflictForeseen(at=8.0, ticket="T1", other="T2", files=("a", "b"), count=3),
+    ev.ConflictAverted(at=8.5, ticket="T1", other="T2"),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -29,7 +29,12 @@ from parexec_tui.core.rules.reports.processes import (
 from parexec_tui.core.rules.reports.silence import on_log_silent
 from parexec_tui.core.rules.reports.taking_back import snapshot_made, taken_back_first
 from parexec_tui.core.rules.reports.timers import on_backoff_elapsed, on_idle_elapsed, on_timeout
-from parexec_tui.core.rules.reports.worktrees import on_work_tried, on_worktree_made, on_worktree_sized
+from parexec_tui.core.rules.reports.worktrees import (
+    on_conflicts_foreseen,
+    on_work_tried,
+    on_worktree_made,
+    on_worktree_sized,
+)
 from parexec_tui.core.rules.services import on_service_report
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import service_of
@@ -65,6 +70,7 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.SnapshotMade: snapshot_made,
     rq.WorktreeMade: on_worktree_made,
     rq.WorkTried: on_work_tried,
+    rq.ConflictsForeseen: on_conflicts_foreseen,
     rq.WorktreeSized: on_worktree_sized,
     rq.FilesRestored: on_files_restored,
     rq.CheckMade: on_check_made,

@@ -152,3 +152,20 @@ def conflict_resolved(
     told = conflict_text(target_of(state, ticket), found.files, found.count, found.tickets) if found else ""
     reason = "; ".join(filter(None, (f"`{attempt.resolution}`: {why}", told)))
     return [attempt_ended(ticket, report, End.stopped, Status.approval, now, reason=reason)]
+
+
+def on_conflicts_foreseen(state: SessionState, report: rq.ConflictsForeseen, now: float) -> list[ev.AnyEvent]:
+    """What is new of the coming conflicts between tickets, and what is not so any more."""
+    found = {(each.one, each.other): each for each in report.found}
+    events: list[ev.AnyEvent] = [
+        ev.ConflictAverted(at=now, ticket=pair[0], other=pair[1])
+        for pair in state.foreseen
+        if pair not in found and set(pair) <= set(report.tickets)
+    ]
+    for pair, each in found.items():
+        known = state.foreseen.get(pair)
+        if (known is None or known.files != each.files) and state.live.keys() >= set(pair):
+            events.append(
+                ev.ConflictForeseen(at=now, ticket=pair[0], other=pair[1], files=each.files, count=each.count)
+            )
+    return events

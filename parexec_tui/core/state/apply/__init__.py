@@ -106,6 +106,8 @@ from parexec_tui.core.state.apply.waiting import (
     on_ticket_satisfied,
 )
 from parexec_tui.core.state.apply.worktrees import (
+    on_conflict_averted,
+    on_conflict_foreseen,
     on_merge_started,
     on_work_committed,
     on_work_conflicted,
@@ -177,6 +179,8 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.WorktreeMade: on_worktree_made,
     ev.WorkCommitted: on_work_committed,
     ev.WorkConflicted: on_work_conflicted,
+    ev.ConflictForeseen: on_conflict_foreseen,
+    ev.ConflictAverted: on_conflict_averted,
     ev.MergeStarted: on_merge_started,
     ev.WorkMerged: on_work_merged,
     ev.WorktreeKept: on_worktree_kept,

@@ -185,6 +185,8 @@ def on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
     ticket.charged += event.charged
     ticket.charged_lost += event.charged and event.end in INFRASTRUCTURE
     state.retried += event.then is Status.backoff
+    if state.foreseen:
+        state.foreseen = {pair: known for pair, known in state.foreseen.items() if ticket.id not in pair}
     _leave_agent(state, ticket, attempt, event)
     count_memory_of_end(state, ticket)
     if state.ladders and state.dirty is not None:

@@ -83,3 +83,14 @@ def _not_kept(state: SessionState, found: WorktreeState | None) -> None:
     if found is not None and found.size is not None:
         state.worktrees_size -= found.size
         found.size = None
+
+
+def on_conflict_foreseen(state: SessionState, event: ev.ConflictForeseen) -> None:
+    if event.ticket not in state.live or event.other not in state.live:
+        raise IllegalEventError(f"{event!r}: one of them does not live")
+    state.foreseen[event.ticket, event.other] = event
+
+
+def on_conflict_averted(state: SessionState, event: ev.ConflictAverted) -> None:
+    if state.foreseen.pop((event.ticket, event.other), None) is None:
+        raise IllegalEventError(f"{event!r}: nothing was foreseen")

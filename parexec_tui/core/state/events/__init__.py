@@ -111,8 +111,9 @@ from parexec_tui.core.state.events.waiting import (
     ReservationMade,
     TicketSatisfied,
 )
-from parexec_tui.core.state.events.worktrees import MergeSide as MergeSide
 from parexec_tui.core.state.events.worktrees import (
+    ConflictAverted,
+    ConflictForeseen,
     MergeStarted,
     WorkCommitted,
     WorkConflicted,
@@ -121,6 +122,7 @@ from parexec_tui.core.state.events.worktrees import (
     WorktreeKept,
     WorktreeMade,
 )
+from parexec_tui.core.state.events.worktrees import MergeSide as MergeSide
 
 AnyEvent = (
     SessionOpened
@@ -175,6 +177,8 @@ AnyEvent = (
     | WorktreeMade
     | WorkCommitted
     | WorkConflicted
+    | ConflictForeseen
+    | ConflictAverted
     | MergeStarted
     | WorkMerged
     | WorktreeKept

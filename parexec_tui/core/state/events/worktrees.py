@@ -70,6 +70,24 @@ class MergeStarted(Event, frozen=True, tag="merge_started"):
     note: str = ""
 
 
+class ConflictForeseen(Event, frozen=True, tag="conflict_foreseen"):
+    """What two tickets did so far in their worktrees will conflict."""
+
+    ticket: str
+    other: str
+    files: tuple[str, ...]
+    """The first of those in conflict."""
+    count: int
+    """Of all of them."""
+
+
+class ConflictAverted(Event, frozen=True, tag="conflict_averted"):
+    """What two tickets did will not conflict any more, though both still work."""
+
+    ticket: str
+    other: str
+
+
 class WorkMerged(Event, frozen=True, tag="work_merged"):
     """What the attempt did is in the target branch."""
 

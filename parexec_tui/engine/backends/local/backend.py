@@ -24,6 +24,7 @@ from parexec_tui.engine.backends.backend import (
     ProgressWanted,
     Success,
     UsageReading,
+    Worktree,
 )
 from parexec_tui.engine.backends.local import cgroup, process
 from parexec_tui.engine.backends.local.adoption import Adoption
@@ -290,6 +291,9 @@ class LocalBackend:
 
     def leave_tmp(self, key: ProcessKey, keep: int | None) -> None:
         self.workspace.leave_tmp(key, keep)
+
+    async def foresee(self, worktrees: dict[str, Worktree]) -> tuple[rq.Foreseen, ...]:
+        return await self.workspace.worktrees.foresee(worktrees)
 
     # -- what an engine before this one left -----------------------------------------------------------------
 

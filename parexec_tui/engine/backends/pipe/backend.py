@@ -31,6 +31,7 @@ from parexec_tui.engine.backends.backend import (
     ProgressWanted,
     Success,
     UsageReading,
+    Worktree,
 )
 from parexec_tui.engine.backends.pipe import wire
 from parexec_tui.paths import SessionFolder
@@ -64,6 +65,7 @@ _snapshot: msgspec.json.Decoder[rq.SnapshotMade | None] = msgspec.json.Decoder(r
 _tended: msgspec.json.Decoder[rq.WorktreeMade | rq.WorkTried | rq.WorktreeSized | None] = msgspec.json.Decoder(
     rq.WorktreeMade | rq.WorkTried | rq.WorktreeSized | None
 )
+_foreseen = msgspec.json.Decoder(tuple[rq.Foreseen, ...])
 _nothing = msgspec.json.Decoder(None)
 
 
@@ -228,6 +230,9 @@ class PipeBackend:
             return
         if found is not None:
             self._report(found)
+
+    async def foresee(self, worktrees: dict[str, Worktree]) -> tuple[rq.Foreseen, ...]:
+        return await self._ask(wire.Foresee(worktrees=worktrees), _foreseen)
 
     # -- what an engine before this one left -----------------------------------------------------------------
 

@@ -143,6 +143,8 @@ class _Runner:
                 return await self._backend.workspace.worktrees.tended(key, task)
             case wire.LeaveTmp(key=key, keep=keep):
                 return await self._backend.workspace.left_tmp(key, keep)
+            case wire.Foresee(worktrees=worktrees):
+                return await self._backend.foresee(worktrees)
             case wire.Finish():
                 return await self._backend.finish()
             case _:

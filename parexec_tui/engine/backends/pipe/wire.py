@@ -21,7 +21,15 @@ from parexec_tui.core.wire.requests import (
     StraysFound,
     WorktreeMade,
 )
-from parexec_tui.engine.backends.backend import AnyTask, FreshnessWanted, Identity, Launch, ProgressWanted, Success
+from parexec_tui.engine.backends.backend import (
+    AnyTask,
+    FreshnessWanted,
+    Identity,
+    Launch,
+    ProgressWanted,
+    Success,
+    Worktree,
+)
 
 VERSION = 1
 
@@ -183,6 +191,10 @@ class LeaveTmp(Ask, frozen=True, tag="leave_tmp"):
     keep: int | None
 
 
+class Foresee(Ask, frozen=True, tag="foresee"):
+    worktrees: dict[str, Worktree]
+
+
 class Finish(Ask, frozen=True, tag="finish"):
     """The runner leaves after its answer."""
 
@@ -211,6 +223,7 @@ AnyAsk = (
     | LookChanged
     | DropSnapshot
     | Tend
+    | Foresee
     | LeaveTmp
     | Finish
 )

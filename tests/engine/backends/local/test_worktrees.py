@@ -5,17 +5,19 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
 
 from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.core.wire.requests import Conflict, Work
+from parexec_tui.core.wire.requests import Conflict, Foreseen, Work
 from parexec_tui.engine.backends.backend import Worktree
-from parexec_tui.engine.backends.local.worktrees import making, merging
+from parexec_tui.engine.backends.local.worktrees import foreseeing, making, merging
 from parexec_tui.engine.backends.local.worktrees.diffs import diff_lines, diff_of
-from parexec_tui.engine.backends.local.worktrees.git import GitError
+from parexec_tui.engine.backends.local.worktrees.foreseeing import Foresight
+from parexec_tui.engine.backends.local.worktrees.git import Done, Git, GitError
 from parexec_tui.engine.backends.local.worktrees.looking import missing
 from tests.core.sessions import Session, plan
 from tests.repositories import checkout_of, commit, git, new_repository
@@ -389,3 +391,44 @@ def test_the_diff_of_a_ticket_is_of_what_is_there_then_of_what_was_merged(reposi
     assert making.remove(tree, 1, is_merged=True) == ""
     assert diff() == there
     assert diff_lines(begun.state, "T", 2)[-1].endswith("more lines: parexec diff T")
+
+
+@pytest.mark.usefixtures("untouched")
+def test_conflicts_are_foreseen_between_what_is_not_committed(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trees = {name: worked(repository, name, f"{name}\n2\n3\n", "file") for name in ("A", "B")}
+    trees["C"] = worked(repository, "C")
+    trees["D"] = wanted(repository, "D")
+    making.make(trees["D"], 1)
+    status = {name: git(Path(tree.path), "status", "--porcelain") for name, tree in trees.items()}
+    foresight = Foresight()
+    assert foresight.look(trees) == (Foreseen("A", "B", ("file",), 1),)
+    assert {name: git(Path(tree.path), "status", "--porcelain") for name, tree in trees.items()} == status
+
+    calls: list[str] = []
+    call = Git.call
+
+    def counted(self: Git, *words: str, **more: Any) -> Done:
+        calls.append(words[0])
+        return call(self, *words, **more)
+
+    monkeypatch.setattr(Git, "call", counted)
+    assert len(foresight.look(trees)) == 1
+    assert "merge-tree" not in calls, "nothing changed, so nothing is tried again"
+    Path(trees["B"].path, "file").write_text("1\n2\n3\n")
+    Path(trees["C"].path, "file").write_text("1\n2\n3\n4\n")
+    assert foresight.look(trees) == ()
+    assert foresight.look({"A": trees["A"]}) == ()
+
+
+def test_a_look_ahead_is_bounded_and_the_rest_has_its_turn_later(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreseeing, "_MAX_WORKTREES", 2)
+    trees = {name: worked(repository, name, f"{name}\n2\n3\n", "file") for name in ("A", "B", "C")}
+    foresight = Foresight()
+    looks = [len(foresight.look(trees)) for _ in range(3)]
+    assert looks == [1, 3, 3]
+    monkeypatch.setattr(foreseeing, "_MAX_PAIRS", 1)
+    assert len(Foresight().look(trees)) == 1

@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from shutil import copyfile
+from shutil import copy2
 
 from parexec_tui.core.plan.outputs import pattern_of
 from parexec_tui.core.state.session import SessionState
@@ -39,7 +39,7 @@ def _of_worktree(state: SessionState, ticket: str, found: WorktreeState, options
         index = f"{scratch}/index"
         own = Path(git.git_dir(), "index")
         if own.exists():
-            copyfile(own, index)
+            copy2(own, index)  # with its time: by that git knows what may have changed since
         there = git.with_index(index)
         there.run("add", "--all", "--", ":/")
         if brought := _brought(state, ticket):

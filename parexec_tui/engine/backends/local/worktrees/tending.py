@@ -20,6 +20,7 @@ from parexec_tui.engine.backends.backend import (
     Worktree,
 )
 from parexec_tui.engine.backends.local.worktrees import making, merging
+from parexec_tui.engine.backends.local.worktrees.foreseeing import Foresight
 from parexec_tui.engine.threads import in_thread
 
 _AT_ONCE = 8
@@ -44,6 +45,8 @@ class Worktrees:
         self._busy: set[str] = set()
         """Those of them that are being removed."""
         self._is_done = trio.Event()
+        self._foresight = Foresight()
+        self._one_look = trio.CapacityLimiter(1)
 
     def make(self, key: ProcessKey, wanted: Worktree) -> rq.WorktreeMade:
         """Make one. Called in a thread. Raises OSError."""
@@ -107,6 +110,10 @@ class Worktrees:
             is_gone = is_in_use or not making.remove(task.worktree, key.attempt, is_merged=task.is_merged)
         if is_gone and self._left.get(path) == (key, task):
             del self._left[path]
+
+    async def foresee(self, worktrees: dict[str, Worktree]) -> tuple[rq.Foreseen, ...]:
+        """See `Backend.foresee`."""
+        return await in_thread(self._foresight.look, worktrees, may_hang=True, limiter=self._one_look)
 
     async def finish(self) -> None:
         """Wait until nothing is being removed any more."""
