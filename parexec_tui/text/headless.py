@@ -298,7 +298,7 @@ class Headless:
             yield Text(
                 f"{_REASONS[outcome]}{why}, {state.unfinished} to go; go on with: parexec resume {state.session}"
             )
-        elif bad:
+        elif any(not ticket.is_allowed for group in bad for ticket in group):
             yield Text(f"run what failed once more: parexec resume {state.session} --retry-failed")
         else:
             yield Text(f"see more: parexec show {state.session}", style="dim")

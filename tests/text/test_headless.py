@@ -295,6 +295,14 @@ def test_a_failure_says_its_error_line(own_state_home: Path) -> None:
     assert any(line.endswith("exit 1: ModuleNotFoundError: foo") for line in dashboard(facts))
 
 
+def test_what_may_fail_is_not_to_be_run_once_more() -> None:
+    session = Session("A: allow_failure=true\nB:")
+    session.dispatch()
+    session.fail("A")
+    session.succeed("B")
+    assert "run what failed once more" not in told(session)
+
+
 def test_a_timeout_says_where_it_was(own_state_home: Path) -> None:
     session = Session("A: timeout=90s")
     session.dispatch()

@@ -67,6 +67,8 @@ def test_nothing_is_limited_unless_somebody_says_so() -> None:
             '[tickets.A]\nrun = "a"\nretry_uses = { memory = "x2" }',
             "p:3:1: tickets.A.retry_uses: there is no memory of which it could take more",
         ),
+        ('[tickets.A]\nrun = "a"\ntimeout = 0', "p:3:1: tickets.A.timeout: no command ends in no time"),
+        ('[defaults]\ntimeout = "0s"\n[tickets.A]\nrun = "a"', "p:2:1: defaults.timeout: no command ends in no time"),
         ('[tickets.A]\nrun = "a"\nlimits = 4', "p:3:1: tickets.A.limits: expected a table, got 4"),
     ],
 )

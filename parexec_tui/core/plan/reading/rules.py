@@ -413,6 +413,12 @@ def _limits_can_be_kept(draft: Draft) -> Iterator[Fault]:
             yield Fault(path, f"in {format_size(limits.memory)} of memory no shell can run", hint)
 
 
+def _time_is_given(draft: Draft) -> Iterator[Fault]:
+    """Elsewhere 0 means without a limit."""
+    for path in dict.fromkeys(draft.place(id_, "timeout") for id_, ticket in draft.specs() if ticket.timeout == 0):
+        yield Fault(path, "no command ends in no time", "leave it out for no limit")
+
+
 def _retries_have_something_to_raise(draft: Draft) -> Iterator[Fault]:
     if any(agent.limits is not None and agent.limits.memory for agent in draft.agents.values()):
         return
@@ -710,6 +716,7 @@ _RULES: tuple[Rule, ...] = (
     _somebody_can_run_it,
     _logs_have_room,
     _limits_can_be_kept,
+    _time_is_given,
     _retries_have_something_to_raise,
     _progress_can_be_read,
     _shells_take_a_command,
