@@ -71,6 +71,16 @@ def test_it_is_climbed_step_by_step_and_descended_in_reverse() -> None:
     assert made.dispatch() == ["E"], "it has waited longer than D, which waits again"
 
 
+def test_a_session_that_is_over_says_nothing_of_it() -> None:
+    made = session("A:")
+    assert climb(made, 2)
+    assert any("host pressed" in piece.text for piece in pieces(made.state))
+    made.succeed("A")
+    made.apply(ev.SessionFinished(at=made.now, seconds=1.0, busy=1.0))
+    assert not any("host pressed" in piece.text for piece in pieces(made.state))
+    assert status_report(made.state, made.now).pressure == []
+
+
 def test_between_the_two_thresholds_nothing_is_done_and_a_step_is_given_time() -> None:
     made = session()
     assert steps(tell(made, 101)) == []

@@ -82,6 +82,7 @@ def on_session_finished(state: SessionState, event: ev.SessionFinished) -> None:
     if state.rollback is not None:
         raise IllegalEventError(f"{event!r}: something has yet to be rolled back")
     state.finished_at = event.at
+    state.ladders.clear()  # nothing is left that a pressed host could harm
 
 
 def on_engine_left(state: SessionState, event: ev.EngineLeft) -> None:
