@@ -115,6 +115,11 @@ def checked(found: Session) -> None:
     found.tell(rq.ProcessEnded("T", found["T"].attempts, signal=15))
 
 
+def silent(found: Session) -> None:
+    found.tell(rq.LogSilent("T", found["T"].attempts, 10.0))
+    found.tell(rq.ProcessEnded("T", found["T"].attempts, signal=15))
+
+
 def checked_at_the_end(found: Session) -> None:
     found.succeed("T")
     found.tell(rq.OutputSearched("T", found["T"].attempts, ((0, "it printed nan"),), step=LAST_LOOK))
@@ -162,6 +167,9 @@ def gate(end: End_) -> End_:
         ("signal", checked, False),
         (143, checked, False),
         ("check", checked_at_the_end, True),
+        ("check", silent, True),
+        ("failed", silent, True),
+        ("signal", silent, False),
         ("check", exits(1), False),
         ("service", lost_its_service, True),
         ("failed", lost_its_service, True),
@@ -185,7 +193,7 @@ def test_retry_on_names_the_failures_that_are_tried_again(named: str | int, end:
         uses["checks"] = (RunningCheck(forbid="nan", then="stop"),)
     if end is lost_its_service:
         uses["uses_service"] = ("db",)
-    text = "gates=lint outputs=a timeout=5s retries=1"
+    text = "gates=lint outputs=a timeout=5s retries=1 silence=10s on_silence=retry"
     found = session(text, retry_on=("no such word", named), services={"db": Service(run="db")}, **uses)
     end(found)
     assert found.status("T") == ("backoff" if is_retried else "failed")

@@ -21,7 +21,11 @@ MAX_DOUBLINGS = 20
 """The most times that a retry delay is doubled: nobody waits a million times the delay."""
 
 
-_STOPPED: Final[Mapping[StopReason, str]] = {"check": retries.CHECK, "service died": retries.SERVICE}
+_STOPPED: Final[Mapping[StopReason, str]] = {
+    "check": retries.CHECK,
+    "silent": retries.CHECK,
+    "service died": retries.SERVICE,
+}
 """What `retry_on` calls that which a ticket was ended for."""
 
 
