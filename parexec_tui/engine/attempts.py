@@ -11,7 +11,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import COMMIT, MERGE, OUTPUTS, RESTORE, WITHOUT_PROCESS, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import FAILURES, End, Status, StopReason
-from parexec_tui.core.state.steps import step_timeout
+from parexec_tui.core.state.steps import time_left
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Backend
@@ -168,12 +168,15 @@ class AttemptKeeper:
             else:
                 self._set_timeout(ticket)
 
+    def snapshot_taken(self, event: ev.SnapshotTaken) -> None:
+        """The command of an attempt starts now, and with it its time."""
+        if (ticket := self._state.live.get(event.ticket)) is not None and ticket.attempts == event.attempt:
+            self._set_timeout(ticket)
+
     def _time_left(self, ticket: TicketState) -> float | None:
         """Seconds that the present step of an attempt may still run; None: as long as it takes."""
-        timeout, key = step_timeout(self._state, ticket), present_key(ticket)
-        if timeout is None or key in self._put_off:
-            return None
-        return timeout + self._waited.get(key, 0.0) - ticket.live_attempt.step_worked(self._now())
+        key, left = present_key(ticket), time_left(self._state, ticket, self._now())
+        return None if left is None or key in self._put_off else left + self._waited.get(key, 0.0)
 
     def _set_timeout(self, ticket: TicketState) -> None:
         if _runs(ticket) and (left := self._time_left(ticket)) is not None:

@@ -58,6 +58,8 @@ class FakeBackend:
         """Tickets whose files say that they are done already."""
         self.unrestored: dict[str, list[str]] = {}
         """{ticket: what is wrong with its files when they were restored}"""
+        self.preparing: set[str] = set()
+        """Tickets whose processes do not exist yet: something is prepared for them."""
         self.dropped: list[Name] = []
         """The snapshots that were dropped."""
         self.files: dict[str, str] = {}
@@ -136,7 +138,7 @@ class FakeBackend:
             self.end(ticket, codes.pop(0) if codes else 0)
 
     def identify(self, key: ProcessKey) -> None:
-        if _name(key) in self.live:
+        if _name(key) in self.live and key.ticket not in self.preparing:
             self.report(rq.ProcessStarted(key.ticket, key.attempt, 1000 + key.attempt, 1.0, step=key.step))
 
     def stop(self, key: ProcessKey, grace: float, noting: StopReason | None = None) -> None:

@@ -272,6 +272,19 @@ async def test_a_time_out_of_an_attempt_that_is_over_does_nothing(tmp_path: Path
     assert run.state.tickets["A"].status is Status.succeeded
 
 
+async def test_the_time_out_begins_with_the_command_and_not_with_its_snapshot(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    plan = '[tickets.A]\nrun = "a"\nwrites = ["out"]\nsnapshot = true\ntimeout = "30s"\n'
+    async with running(tmp_path, plan, lambda run: run.backend.preparing.add("A")) as run:
+        await trio.sleep(100)
+        assert run.backend.stops == []
+        run.backend.preparing.clear()
+        run.backend.report(rq.SnapshotMade("A", 1, files=1, size=1))
+        await run.until(lambda: run.backend.stops, "the timeout")
+        assert run.now() == pytest.approx(130, abs=0.1)
+
+
 async def test_the_time_out_clock_stands_while_frozen(tmp_path: Path, autojump_clock: MockClock) -> None:
     async with running(tmp_path, '[tickets.A]\nrun = "a"\ntimeout = "30s"\n') as run:
         await trio.sleep(10)

@@ -154,6 +154,18 @@ def next_resolve(started: int) -> str:
     return f"{RESOLVE}-{started + 1}" if started else RESOLVE
 
 
+def time_left(state: SessionState, ticket: TicketState, now: float) -> float | None:
+    """Seconds that the step that the current attempt is at may still run, less than 0 if it ran longer.
+
+    None: as long as it takes, or its snapshot is still being made, which is not the time of the command.
+    """
+    timeout, attempt = step_timeout(state, ticket), ticket.live_attempt
+    prepares = ticket.spec.snapshot and attempt.step == RUN and attempt.pid is None
+    if timeout is None or (prepares and state.snapshot_of(ticket) is None):
+        return None
+    return timeout - attempt.step_worked(now)
+
+
 _is_rollback = re.compile(rf"{ROLLBACK}(?:-[0-9]+)?").fullmatch
 
 

@@ -15,7 +15,7 @@ from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.people import on_agent
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, Status, happened, predicate
-from parexec_tui.core.state.steps import gate_step, step_text, step_timeout
+from parexec_tui.core.state.steps import gate_step, step_text, step_timeout, time_left
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.outputs.output import Output
 from parexec_tui.text.report import attempt_output, last_lines
@@ -413,9 +413,10 @@ class _Why:
         ticket = self.ticket
         if (timeout := step_timeout(self.state, ticket)) is None:
             return "no timeout"
-        left = max(0.0, timeout - ticket.live_attempt.step_worked(self.now))
+        if (left := time_left(self.state, ticket, self.now)) is None:
+            return f"timeout {format_duration(timeout)} after its snapshot, which is being made"
         stands = ", the clock stands" if ticket.is_frozen else ""
-        return f"timeout after {format_duration(timeout)}: {short_duration(left)} left{stands}"
+        return f"timeout after {format_duration(timeout)}: {short_duration(max(0.0, left))} left{stands}"
 
     # -- what is over ----------------------------------------------------------------------------------------
 

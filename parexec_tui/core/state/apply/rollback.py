@@ -4,6 +4,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply.claims import take_claims
 from parexec_tui.core.state.attempts import Attempt
 from parexec_tui.core.state.indexes import check_types_again, move, take_back, thaw
+from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.reservation import count_start
 from parexec_tui.core.state.session import Rollback, SessionState
 from parexec_tui.core.state.status import Status
@@ -20,6 +21,9 @@ def on_snapshot_taken(state: SessionState, event: ev.SnapshotTaken) -> None:
         raise IllegalEventError(f"{event!r}: there is another one, which has to be dropped first")
     state.file_snapshots[event.ticket] = event
     state.snapshots_size += event.size
+    ticket = state.live.get(event.ticket)
+    if ticket is not None and ticket.attempts == event.attempt and ticket.live_attempt.step == RUN:
+        ticket.live_attempt.step_began = ticket.live_attempt.worked(event.at)  # the command starts now
 
 
 def on_snapshot_dropped(state: SessionState, event: ev.SnapshotDropped) -> None:

@@ -111,5 +111,5 @@ class Starter:
                 self._watch.add(start.key, start.pid)
             except OSError as error:
                 self._failure = error
-        if start.problem or self._failure or start.later:
+        if start.problem or self._failure or start.later or start.taken:
             self._watch.wake()
