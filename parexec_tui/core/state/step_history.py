@@ -73,7 +73,7 @@ def end_attempt(state: SessionState, ticket: TicketState, event: ev.AttemptEnded
     if not records:
         return
     if is_back := takes_back(records[-1].step):
-        passed = not (event.end is End.failed and takes_back(event.step))  # else the end is that of the steps before
+        passed = not (event.end is End.failed and event.step == records[-1].step)  # else it is that of a step before
     else:
         passed = event.end is End.succeeded
     said = () if passed else (event.reason, event.signal, event.error_line)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from parexec_tui.core.plan.gates import Check, Gate, listed
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.attempts import Attempt
 from parexec_tui.core.state.isolation import works_apart
 from parexec_tui.core.state.process_key import COMMIT, LAST_LOOK, MERGE, OUTPUTS, RESOLVE, RESTORE, ROLLBACK, RUN
 from parexec_tui.core.state.session import SessionState
@@ -186,8 +187,16 @@ def first_of_rollback(state: SessionState, ticket: TicketState) -> str | None:
 
 def next_rollback(ticket: TicketState) -> str:
     """The step that starts the command `rollback` of a ticket, once more if it was started before."""
-    started = ticket.attempt.rollbacks if ticket.attempt is not None else 0
-    return f"{ROLLBACK}-{started + 1}" if started else ROLLBACK
+    return _rollback(1 + (ticket.attempt.rollbacks if ticket.attempt is not None else 0))
+
+
+def last_rollback(attempt: Attempt) -> str:
+    """The step that started the command `rollback` of an attempt the last time; it was started."""
+    return _rollback(attempt.rollbacks)
+
+
+def _rollback(start: int) -> str:
+    return f"{ROLLBACK}-{start}" if start > 1 else ROLLBACK
 
 
 def after_rollback(state: SessionState, ticket: TicketState) -> str | None:

@@ -10,9 +10,11 @@ from parexec_tui.core.rules.preview import preview
 from parexec_tui.core.rules.verbs.rollback import repeated
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End
+from parexec_tui.core.state.steps import time_left
 from parexec_tui.core.state.transitions import IllegalEventError
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
+from parexec_tui.text.steps import step_reports
 from tests.core.sessions import Session, plan
 
 BOTH = "on_fail=rollback rollback=undo snapshot=true writes=out"
@@ -164,6 +166,19 @@ def test_a_rollback_that_fails_is_loud_and_restores_the_files_all_the_same() -> 
     assert found.state.held is not None
     assert found.state.held.reason == "rollback of T failed: exit 1"
     assert found["T"].charged == 0
+    told = [(each.step, each.passed, each.reason) for each in step_reports(found.state, "T")]
+    assert told[1:] == [("rollback", False, "exit 1"), ("restore", True, "")], "the files are as they were"
+    assert found["T"].attempt is not None
+    assert found["T"].attempt.told_step == "rollback"
+
+
+def test_the_time_of_a_command_begins_once_its_snapshot_is_made() -> None:
+    found = session(f"{BOTH} timeout=5s")
+    found.wait(100.0)
+    assert time_left(found.state, found["T"], found.now) is None
+    found.tell(rq.SnapshotMade("T", 1, files=1, size=1))
+    found.wait(2.0)
+    assert time_left(found.state, found["T"], found.now) == 3.0
 
 
 def test_a_restore_that_fails_is_loud() -> None:

@@ -17,7 +17,14 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.session import STRIKES, SessionState
 from parexec_tui.core.state.status import UNSUCCESSFUL, End, Status
-from parexec_tui.core.state.steps import after_rollback, first_of_rollback, next_rollback, step_timeout, takes_back
+from parexec_tui.core.state.steps import (
+    after_rollback,
+    first_of_rollback,
+    last_rollback,
+    next_rollback,
+    step_timeout,
+    takes_back,
+)
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
@@ -143,6 +150,7 @@ def _failed(
 ) -> list[ev.AnyEvent]:
     """What an attempt did could not be taken back: nothing may build on it before a person has looked."""
     attempt = ticket.live_attempt
+    is_restored = isinstance(report, rq.FilesRestored) and not report.problems
     after = f"; it had ended: {ended.reason or ended.end}" if attempt.outcome is not None else ""
     error_line = report.error_line if isinstance(report, rq.ProcessEnded | rq.ProcessLost) else attempt.error_line
     failed = structs.replace(
@@ -157,7 +165,7 @@ def _failed(
         retry_at=None,
         skipped=skips(state, ticket),
         error_line=error_line,
-        step=attempt.step,
+        step=last_rollback(attempt) if is_restored else attempt.step,
     )
     held = ev.SessionHeld(at=now, reason=f"rollback of {ticket.id} failed: {problem}")
     others = [event for event in on_failure(state, ticket, now) if not isinstance(event, ev.SessionHeld)]
