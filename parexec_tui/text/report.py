@@ -11,6 +11,7 @@ from parexec_tui.core.rules.attention import needs
 from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.bottlenecks import live_bottlenecks
 from parexec_tui.core.schedule.forecast import eta, no_eta_reason
+from parexec_tui.core.schedule.next_link import of_live
 from parexec_tui.core.schedule.readiness import waiting_counts
 from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.state.people import on_agent
@@ -33,6 +34,7 @@ from parexec_tui.outputs.log_lines import final_state
 from parexec_tui.outputs.output import Output, output_of
 from parexec_tui.text.bottlenecks import bottleneck_text
 from parexec_tui.text.pressure import pressure_fact
+from parexec_tui.text.roots import cause_text
 from parexec_tui.text.services import fact_text
 from parexec_tui.text.steps import step_line, step_reports
 from parexec_tui.text.words import (
@@ -89,7 +91,7 @@ class TicketReport(Struct, frozen=True, omit_defaults=True):
     """When the ticket was over. Its last attempt may have ended before."""
     log: str | None = None
     why: tuple[str, ...] = ()
-    """For a ticket that waits: all that it waits for."""
+    """For a ticket that waits: all that it waits for. For one that is frozen: by whom, and why."""
     held: str | None = None
     """Who holds it; null: nobody."""
     because: str = ""
@@ -308,7 +310,6 @@ def _holds(state: SessionState) -> Iterator[HoldFact]:
 
 
 def _ticket(state: SessionState, ticket: TicketState, me: str) -> TicketReport:
-    waits = ticket.status in PENDING or ticket.status is Status.approval
     attempt = ticket.attempt
     cut = state.cut_logs.get(ticket.id)
     return TicketReport(
@@ -326,7 +327,7 @@ def _ticket(state: SessionState, ticket: TicketState, me: str) -> TicketReport:
         started=attempt.started if attempt is not None else None,
         ended=ticket.ended,
         log=attempt_output(state, ticket).name if ticket.attempts else None,
-        why=tuple(blocker.text for blocker in why(state, ticket, me)) if waits else (),
+        why=_why(state, ticket, me),
         held=ticket.held,
         because=ticket.because,
         env=ticket.spec.env,
@@ -345,6 +346,13 @@ def _ticket(state: SessionState, ticket: TicketState, me: str) -> TicketReport:
         snapshot=SnapshotFact(kept.attempt, kept.files, kept.size) if (kept := state.snapshot_of(ticket)) else None,
         steps=step_reports(state, ticket.id),
     )
+
+
+def _why(state: SessionState, ticket: TicketState, me: str) -> tuple[str, ...]:
+    if ticket.is_live:
+        return (cause_text(of_live(ticket), None, me),) if ticket.is_frozen else ()
+    waits = ticket.status in PENDING or ticket.status is Status.approval
+    return tuple(blocker.text for blocker in why(state, ticket, me)) if waits else ()
 
 
 def report_lines(report: SessionReport, *, ascii_only: bool, me: str = "") -> Iterator[str]:

@@ -61,7 +61,7 @@ def _about(
 
 def _waiting(state: SessionState) -> list[str]:
     waits = PENDING | {Status.approval}
-    waiting = (id_ for id_, ticket in state.tickets.items() if ticket.status in waits)
+    waiting = (id_ for id_, ticket in state.tickets.items() if ticket.status in waits or id_ in state.frozen)
     return [id_ for id_, _ in zip(waiting, range(MAX_REASONS), strict=False)]
 
 

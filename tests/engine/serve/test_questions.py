@@ -1,7 +1,9 @@
 """What the engine answers to questions, from a state that was brought about by hand."""
 
 import msgspec
+from msgspec import structs
 
+from parexec_tui.core.plan.checks import RunningCheck
 from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.wire import codec
@@ -9,7 +11,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Question, StatusReport
 from parexec_tui.core.wire.requests import Refusal
 from parexec_tui.engine.serve.questions import answer
-from parexec_tui.text.report import status_report
+from parexec_tui.text.report import report_lines, session_report, status_report
 from parexec_tui.text.services import fact_text
 from tests.core.sessions import OPENED_AT, Session, plan
 
@@ -144,13 +146,29 @@ def test_why_of_named_tickets_or_of_all_that_wait() -> None:
     assert ask(session, "why", "Z") == Refusal("there is no ticket Z")
 
 
+def test_what_a_check_froze_waits_for_a_person_and_says_so() -> None:
+    checks = (RunningCheck(forbid="bad", then="freeze"),)
+    written = plan("A:")
+    written.tickets["A"] = structs.replace(written.tickets["A"], checks=checks)
+    session = Session(written)
+    session.dispatch()
+    assert ask(session, "why") == {}
+    session.tell(rq.CheckMade("A", 1, number=0, problem="it printed bad"))
+    assert ask(session, "why") == {"A": ["frozen on agent-1"]}
+    (ticket,) = session_report(session.state).tickets
+    assert ticket.why == ("frozen: check no bad: it printed bad",)
+    assert "frozen: check no bad: it printed bad" in "\n".join(
+        report_lines(session_report(session.state), ascii_only=True)
+    )
+
+
 def test_roots_of_named_tickets_or_of_all_that_wait_each_root_once() -> None:
     session = Session("A:\nB: A\nC: B\nD:")
     session.dispatch()
     session.ask(rq.Freeze(tickets=("A",), by="ann"))
     found = ask(session, "roots")
     assert isinstance(found, dict)
-    assert found["of"] == {"B": 0, "C": 0}
+    assert found["of"] == {"A": 0, "B": 0, "C": 0}
     (only,) = found["roots"]
     assert (only["root"]["kind"], only["root"]["ticket"], only["root"]["by"], only["count"]) == (
         "frozen",
