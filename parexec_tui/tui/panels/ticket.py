@@ -11,18 +11,20 @@ from parexec_tui.core.plan.gates import listed
 from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.plan.retries import shown_retries
 from parexec_tui.core.plan.units import format_duration, format_size
+from parexec_tui.core.rules.verbs.approve import rejection
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.schedule.root_counts import waiting_for
 from parexec_tui.core.state.people import on_agent
 from parexec_tui.core.state.raised import limits_now
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import PENDING, short_word
-from parexec_tui.core.state.steps import step_text, step_timeout
+from parexec_tui.core.state.status import PENDING, End, Status, short_word
+from parexec_tui.core.state.steps import step_text, time_left
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output
 from parexec_tui.text.roots import waited_for_text
 from parexec_tui.text.words import clock, log_cut, printable, progress_text, short_duration, tickets, why_ended
 from parexec_tui.tui.drawing.line import fitted, wrapped
+from parexec_tui.tui.view.event_history import PastAttempt
 from parexec_tui.tui.view.facts import blocker_text, reason_of, root_beyond, shown_blockers
 from parexec_tui.tui.view.view_state import Change
 from parexec_tui.tui.widgets.text_panel import PanelLine, TextPanel
@@ -110,9 +112,8 @@ class TicketPanel(TextPanel):
             parts.append(f"pid {attempt.pid}")
         if attempt.frozen_for:
             parts.append(f"frozen for {format_duration(attempt.frozen_for)} in all")
-        if (timeout := step_timeout(self.state, ticket)) is not None:
-            left = max(0.0, timeout - attempt.step_worked(self.view.now))
-            parts.append(f"timeout in {short_duration(left)}")
+        if (left := time_left(self.state, ticket, self.view.now)) is not None:
+            parts.append(f"timeout in {short_duration(max(0.0, left))}")
         if (usage := self.view.usage(ticket)) is not None:
             parts.append(f"{usage.cpu:.1f} cpu, {format_size(usage.memory)}, {_processes(usage.processes)}")
         return ", ".join(parts)
@@ -159,14 +160,20 @@ class TicketPanel(TextPanel):
             yield PanelLine("", [(f"and {total - len(found)} more", self.style("dim"))])
 
     def _attempts(self, state: SessionState, ticket: TicketState) -> Iterator[PanelLine]:
-        ends = self.view.event_history.ends_of(ticket.id, self.view.now)
-        cells = _status_cells(end.end for end in ends)
-        for number, end in enumerate(reversed(ends)):
-            word = str(end.end)
+        past = self.view.event_history.attempts_of(ticket.id, self.view.now)
+        words = [_word(each, ticket) for each in past]
+        cells = _status_cells(words)
+        for number, (each, word) in enumerate(zip(reversed(past), reversed(words), strict=True)):
+            end = each.end
             text = f"{end.attempt}  {clock(end.started)}  {format_duration(end.seconds)} {on_agent(end.agent)}"
             if end.peak_memory:
                 text += f", {format_size(end.peak_memory)}, {format_duration(end.cpu_seconds)} of cpu"
-            reason = printable(why_ended(end.reason, end.signal, end.error_line))
+            said = [why_ended(end.reason, end.signal, end.error_line)]
+            if each.since is not None:
+                said.append(why_ended(each.since.reason, each.since.signal, each.since.error_line))
+            if each.rejected is not None:
+                said.append(rejection(each.rejected))
+            reason = printable("; ".join(filter(None, said)))
             pieces = [
                 (fitted(f"{self.glyph(word)} {short_word(word)}", cells), self.view.palette.status(word)),
                 (text, None),
@@ -255,6 +262,16 @@ def _path_text(state: SessionState, ticket: TicketState) -> str:
         return f"unknown: {tickets(steps)} without an estimate"
     more = f", and {tickets(unknown)} without an estimate" if unknown else ""
     return f"{format_duration(known)} to the end of the plan{more}"
+
+
+def _word(attempt: PastAttempt, ticket: TicketState) -> str:
+    """How an attempt ended. One that a person has to approve has not succeeded before that."""
+    end = attempt.since or attempt.end
+    if attempt.rejected is not None:
+        return End.stopped
+    if end.then is Status.approval and end.attempt == ticket.attempts and ticket.status not in PENDING:
+        return ticket.shown_status
+    return end.end
 
 
 def _status_cells(words: Iterable[str]) -> int:

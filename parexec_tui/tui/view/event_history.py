@@ -21,6 +21,16 @@ class Pause(NamedTuple):
     """Who did it; empty where a rule did."""
 
 
+class PastAttempt(NamedTuple):
+    """An attempt that has ended, and what a person made of that."""
+
+    end: ev.AttemptEnded
+    since: ev.AttemptEnded | None
+    """How it ended after all: what it did was taken back, or merged."""
+    rejected: ev.TicketRejected | None
+    """There if it waited for approval and was sent back."""
+
+
 class EventHistory:
     """Keeps the newest events. It is given every event once, in order."""
 
@@ -33,6 +43,7 @@ class EventHistory:
         """The ends of all attempts, in order."""
         self._ends_of: dict[str, list[ev.AttemptEnded]] = {}
         self._ends_on: dict[str, list[ev.AttemptEnded]] = {}
+        self._rejected: dict[tuple[str, int], ev.TicketRejected] = {}
         self._freezes: dict[tuple[str, int], list[Pause]] = {}
         self._holds: dict[str, list[Pause]] = {}
 
@@ -49,6 +60,8 @@ class EventHistory:
                 _begin(self._freezes.setdefault((event.ticket, event.attempt), []), event.at, event.by)
             case ev.AttemptThawed() | ev.AttemptStopRequested():
                 _end(self._freezes.get((event.ticket, event.attempt)), event.at)
+            case ev.TicketRejected() if ends := self._ends_of.get(event.ticket):
+                self._rejected[event.ticket, ends[-1].attempt] = event
             case ev.TicketHeld():
                 _begin(self._holds.setdefault(event.ticket, []), event.at, event.by)
             case ev.TicketReleased():
@@ -59,6 +72,18 @@ class EventHistory:
     def ends_of(self, ticket: str, until: float) -> Sequence[ev.AttemptEnded]:
         """The ends of a ticket's attempts, up to the event that is shown."""
         return [end for end in self._ends_of.get(ticket, ()) if end.at <= until]
+
+    def attempts_of(self, ticket: str, until: float) -> list[PastAttempt]:
+        """The attempts of a ticket that had ended by then, in order; each once, whatever became of it since."""
+        found: list[PastAttempt] = []
+        for end in self.ends_of(ticket, until):
+            if end.ended_before and found and found[-1].end.attempt == end.attempt:
+                found[-1] = found[-1]._replace(since=end)
+                continue
+            rejected = self._rejected.get((ticket, end.attempt))
+            was_rejected = rejected is not None and rejected.at <= until
+            found.append(PastAttempt(end, None, rejected if was_rejected else None))
+        return found
 
     def ends_on(self, agent: str) -> Sequence[ev.AttemptEnded]:
         """The ends of all attempts that an agent ran, in order."""

@@ -177,6 +177,28 @@ def test_attempts_are_told_the_newest_first_and_of_the_past_only_those_there_wer
     assert shown.said("log")[0].endswith("/mirror.2.log")
 
 
+@pytest.mark.parametrize("fields", ["", "on_fail=rollback rollback=undo"])
+def test_an_attempt_has_not_succeeded_before_it_is_approved_and_never_if_it_is_sent_back(fields: str) -> None:
+    def attempts() -> list[str]:
+        return [" ".join(line.split()[1:]) for line in show(session, "A", width=120).said("attempts")]
+
+    session = Session(f"A: approve=after {fields}")
+    session.dispatch()
+    session.succeed("A")
+    assert [line.split()[0] for line in attempts()] == ["approval"]
+    session.act(rq.Reject(tickets=("A",), by="ann", note="too bad"))
+    if fields:
+        assert [line.split()[:2] for line in attempts()] == [["rolls", "back"]]
+        session.succeed("A")
+    (line,) = attempts()
+    assert line.startswith("stopped 1 ")
+    assert line.endswith("sent back by ann: too bad" + (", rolled back" if fields else ""))
+    session.dispatch()
+    session.succeed("A")
+    session.act(rq.Approve(tickets=("A",)))
+    assert [line.split()[:2] for line in attempts()] == [["succeeded", "2"], ["stopped", "1"]]
+
+
 def test_attempts_that_could_not_start_stand_in_their_columns() -> None:
     session = Session("A: retries=1")
     session.dispatch()

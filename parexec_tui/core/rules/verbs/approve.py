@@ -50,7 +50,7 @@ def reject(state: SessionState, asked: rq.Reject, now: float) -> Decision:
     return events
 
 
-def rejection(asked: rq.Reject) -> str:
+def rejection(asked: rq.Reject | ev.TicketRejected) -> str:
     """Why a ticket runs again that was sent back."""
     return f"sent back{by_whom(asked.by)}" + (f": {asked.note}" if asked.note else "")
 
