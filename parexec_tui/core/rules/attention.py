@@ -189,6 +189,8 @@ def relieved(event: ev.AnyEvent) -> Iterator[Subject]:
             yield from (Subject("ticket", id_), Subject("end"))
         case ev.TicketWaived(ticket=id_) | ev.TicketApproved(ticket=id_) | ev.TicketRejected(ticket=id_):
             yield Subject("ticket", id_)
+        case ev.MergeStarted(ticket=id_):
+            yield Subject("ticket", id_)
         case ev.CheckHeld(ticket=id_) | ev.AttemptThawed(ticket=id_) | ev.AttemptEnded(ticket=id_):
             yield Subject("ticket", id_)
         case ev.TicketRetried(ticket=id_, rerun=rerun):

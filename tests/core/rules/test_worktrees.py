@@ -3,7 +3,7 @@
 import pytest
 
 from parexec_tui.core.plan.model import AgentType
-from parexec_tui.core.rules.attention import needs
+from parexec_tui.core.rules.attention import Subject, needs, relieved
 from parexec_tui.core.rules.verbs.approve import approve_all
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
@@ -219,7 +219,9 @@ def in_conflict(text: str = "A:\nT: gates=lint\nD: T") -> Session:
 @pytest.mark.parametrize("side", ["ours", "theirs"])
 def test_a_person_says_which_side_wins_and_its_gates_look_before_it_is_merged(side: str) -> None:
     begun = in_conflict()
-    begun.ask(rq.Merge(tickets=("T",), side=side))  # type: ignore[arg-type]
+    started = begun.ask(rq.Merge(tickets=("T",), side=side))  # type: ignore[arg-type]
+    assert not isinstance(started, rq.Refusal)
+    assert list(relieved(started[-1])) == [Subject("ticket", "T")]
     assert (begun.status("T"), at(begun, "T"), begun["T"].live_attempt.side) == ("validating", "commit", side)
     tried(begun, "T")
     assert at(begun, "T") == "gate-1"

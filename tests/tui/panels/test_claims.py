@@ -5,6 +5,7 @@ from textual.app import App, ComposeResult
 
 from parexec_tui.core.plan.claims import ClaimKey
 from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.panels.claims import ClaimsPanel
 from parexec_tui.tui.view.view_state import Change
@@ -200,7 +201,15 @@ def test_units_are_named_where_a_resource_has_them() -> None:
     of = plan("A: uses=gpu:1\nB: uses=gpu:1\nC: uses=gpu:2", parallel=4, resources={"gpu": ("x", "y", "z")})
     session = running(of)
     session.state.holdings.set_aside("gpu", ("z",))
-    drawn = text(panel(session, 60))
+    drawn = text(panel(session, 60, 30))
     assert "gpu: 3 of 3 used, z by other programs" in drawn
     assert "   uses x " in drawn
     assert "   uses y " in drawn
+
+
+def test_a_coming_conflict_between_worktrees_names_both_tickets() -> None:
+    session = running()
+    session.apply(ev.ConflictForeseen(at=session.now, ticket="B", other="C", files=("src/a.py",), count=1))
+    drawn = text(panel(session, 60, 30))
+    assert "conflict ahead in src/a.py" in drawn
+    assert drawn.count("changes it") == 2
