@@ -415,7 +415,11 @@ def _limits_can_be_kept(draft: Draft) -> Iterator[Fault]:
 
 def _time_is_given(draft: Draft) -> Iterator[Fault]:
     """Elsewhere 0 means without a limit."""
-    for path in dict.fromkeys(draft.place(id_, "timeout") for id_, ticket in draft.specs() if ticket.timeout == 0):
+    for path in dict.fromkeys(
+        draft.place(id_, "timeout")
+        for id_, ticket in draft.specs()
+        if ticket.timeout is not None and not ticket.timeout
+    ):
         yield Fault(path, "no command ends in no time", "leave it out for no limit")
 
 
