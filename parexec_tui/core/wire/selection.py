@@ -4,7 +4,7 @@ Named tickets bring what they need. `only`, `start` and `excluded` narrow: they 
 among the chosen ones is taken as done: the need is cut. `after` brings nothing: it orders what is chosen.
 
 Gates say something of a whole group. So they bring nothing, unless they are named, and those of a group of which a
-ticket is left out are left out too; those of the plan if any ticket is.
+ticket is left out are left out too; those of the plan if any ticket is for which they wait.
 """
 
 from collections.abc import Container
@@ -84,7 +84,7 @@ def _with_whole_groups(part: Plan, state: SessionState) -> tuple[Plan, tuple[str
             groups[at] = group
             kept.add(gates_of_group(name))
     settings = part.settings
-    if settings.gates and len(part.tickets) < len(state.plan.tickets):
+    if settings.gates and not part.tickets.keys() >= members[PLAN_GATES]:
         settings = structs.replace(settings, gates=())
     elif settings.gates:
         kept.add(PLAN_GATES)

@@ -73,6 +73,17 @@ def test_each_ticket_has_its_reason() -> None:
     assert set(choose(SITE, Selection()).because.values()) == {""}
 
 
+@pytest.mark.parametrize("wanted", [Selection(("@plan",)), Selection(excluded=("clean",)), Selection()])
+def test_the_gates_of_the_plan_do_not_wait_for_what_runs_after_them(wanted: Selection) -> None:
+    choice = choose(plan("a:\nb: a\nclean: finally=true", gates=("whole",)), wanted)
+    assert (choice.plan.settings.gates, choice.gates_left_out) == (("whole",), ())
+
+
+def test_the_gates_of_the_plan_are_left_out_with_a_ticket_that_they_wait_for() -> None:
+    choice = choose(plan("a:\nb: a\nclean: finally=true", gates=("whole",)), Selection(("a", "clean")))
+    assert (choice.plan.settings.gates, choice.gates_left_out) == ((), ("the plan",))
+
+
 def test_the_words_are_those_of_the_command_line() -> None:
     wanted = Selection(("a", "b*"), ("c",), ("d",), ("e", "f"))
     assert wanted.words == "a b* --only c --from d --except e --except f"
