@@ -21,7 +21,6 @@ from parexec_tui.engine.backends.local.backend import LocalBackend
 from parexec_tui.engine.backends.local.cookie import hook_environment
 from parexec_tui.engine.backends.local.hook_processes import HookProcesses
 from parexec_tui.engine.backends.local.orphans import Orphans
-from parexec_tui.engine.backends.local.worktrees.making import prefix_of
 from parexec_tui.engine.coordinator import Coordinator, Outcome
 from parexec_tui.engine.lifecycle.admission import StartLock, admit, admit_again
 from parexec_tui.engine.lifecycle.beginning import Beginning, EngineOptions, begin_new, take_over
@@ -280,6 +279,8 @@ async def _drive(
 def _pool(state: SessionState, session: str) -> Pool:
     if not state.has_worktrees:
         return Pool(state, session)
+    from parexec_tui.engine.backends.local.worktrees.making import prefix_of
+
     root = str(session_folder(session).worktrees)
     return Pool(state, session, WorktreePlaces(root, partial(prefix_of, state.plan.workdir), session))
 

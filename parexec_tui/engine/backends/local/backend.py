@@ -135,6 +135,8 @@ class LocalBackend:
         self._starting[key] = start
         looks = launch.own_tmp or launch.outputs or launch.reads or launch.snapshot or launch.ports or launch.ready
         if looks or launch.requires is not None or launch.worktree is not None:
+            if launch.worktree is not None:
+                self.workspace.open_worktrees()
             self._preparing.add(key)
             self._nursery.start_soon(self._look_and_start, start, launch)
         else:
@@ -287,13 +289,13 @@ class LocalBackend:
         self.workspace.drop_snapshot(key)
 
     def tend(self, key: ProcessKey, task: AnyTask) -> None:
-        self.workspace.worktrees.tend(key, task)
+        self.workspace.open_worktrees().tend(key, task)
 
     def leave_tmp(self, key: ProcessKey, keep: int | None) -> None:
         self.workspace.leave_tmp(key, keep)
 
     async def foresee(self, worktrees: dict[str, Worktree]) -> tuple[rq.Foreseen, ...]:
-        return await self.workspace.worktrees.foresee(worktrees)
+        return await self.workspace.open_worktrees().foresee(worktrees)
 
     # -- what an engine before this one left -----------------------------------------------------------------
 

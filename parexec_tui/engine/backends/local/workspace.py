@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -19,10 +20,12 @@ from parexec_tui.engine.backends.local.requirements import Checker, UnmetError
 from parexec_tui.engine.backends.local.snapshots import Snapshots
 from parexec_tui.engine.backends.local.starter import Start
 from parexec_tui.engine.backends.local.temporary import Temporary
-from parexec_tui.engine.backends.local.worktrees.tending import Worktrees
 from parexec_tui.engine.passing import is_want
 from parexec_tui.engine.threads import in_thread
 from parexec_tui.paths import SessionFolder
+
+if TYPE_CHECKING:
+    from parexec_tui.engine.backends.local.worktrees.tending import Worktrees
 
 _AGAIN = 1.0
 """Seconds between two tries while the system is short of threads, descriptors or memory."""
@@ -49,7 +52,7 @@ class Workspace:
         self._report = report
         self._requirements = Checker()
         self._snapshots = Snapshots(folder)
-        self.worktrees = Worktrees(nursery, report)
+        self._worktrees: Worktrees | None = None
         self.temporary = Temporary(folder)
         self._walks = Walks()
         self._to_look_for: list[_Look] = []
@@ -60,6 +63,14 @@ class Workspace:
         """How much is being done with the snapshot of an attempt that the end of the engine waits for."""
         self._is_done = trio.Event()
 
+    def open_worktrees(self) -> "Worktrees":
+        """Those of the session, which are imported once there are any. First called in the trio run that it is of."""
+        if self._worktrees is None:
+            from parexec_tui.engine.backends.local.worktrees.tending import Worktrees
+
+            self._worktrees = Worktrees(self._nursery, self._report)
+        return self._worktrees
+
     def before(self, start: Start, launch: Launch) -> None:
         """Look for what is required, keep what may be restored, and note what outputs are there already.
 
@@ -67,7 +78,7 @@ class Workspace:
         """
         key = start.key
         if launch.worktree is not None:
-            start.made = self.worktrees.make(key, launch.worktree)
+            start.made = self.open_worktrees().make(key, launch.worktree)
         if launch.requires is not None:
             env = start.spawn.env
             unmet = list(self._requirements.unmet(launch.requires, env=env, cwd=launch.cwd, root=launch.root))
@@ -217,7 +228,8 @@ class Workspace:
         with trio.move_on_after(_DONE_WITHIN):
             while +self._under_way:
                 await self._is_done.wait()
-            await self.worktrees.finish()
+            if self._worktrees is not None:
+                await self._worktrees.finish()
 
     async def dropped_snapshot(self, key: ProcessKey) -> None:
         """Delete the snapshot of an attempt. Raises OSError."""

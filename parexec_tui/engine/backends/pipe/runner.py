@@ -140,7 +140,7 @@ class _Runner:
             case wire.DropSnapshot(key=key):
                 return await self._backend.workspace.dropped_snapshot(key)
             case wire.Tend(key=key, task=task):
-                return await self._backend.workspace.worktrees.tended(key, task)
+                return await self._backend.workspace.open_worktrees().tended(key, task)
             case wire.LeaveTmp(key=key, keep=keep):
                 return await self._backend.workspace.left_tmp(key, keep)
             case wire.Foresee(worktrees=worktrees):
