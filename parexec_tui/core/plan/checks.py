@@ -1,5 +1,6 @@
 """Checks: what is looked at every so often while a ticket runs."""
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -59,6 +60,14 @@ class RunningCheck(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         if self.max_memory is not None:
             return f"memory up to {format_size(self.max_memory)}"
         return f"{self.grows} grows" if self.grows else f"no {self.forbid}"
+
+
+_UNSEEN = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)")
+
+
+def without_colours(text: bytes) -> bytes:
+    """Output without the escape sequences in it: a colour in the middle of a word hides nothing from a search."""
+    return _UNSEEN.sub(b"", text) if b"\x1b" in text else text
 
 
 def find_forbidden(pattern: str, text: bytes) -> int | None:

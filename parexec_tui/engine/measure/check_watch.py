@@ -12,7 +12,7 @@ from math import inf
 
 import trio
 
-from parexec_tui.core.plan.checks import RunningCheck, find_forbidden
+from parexec_tui.core.plan.checks import RunningCheck, find_forbidden, without_colours
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import LAST_LOOK, RUN, ProcessKey
@@ -206,9 +206,10 @@ class CheckWatch:
             look.at = trio.current_time() + AGAIN
         text = look.rest + new
         look.rest = text[text.rfind(b"\n") + 1 :][-LONGEST_LINE:]
+        text = without_colours(text)
         if (found := find_forbidden(look.check.forbid, text)) is None:
             return None
-        line = text[text.rfind(b"\n", 0, found) + 1 :].split(b"\n", 1)[0]
+        line = text[text.rfind(b"\n", 0, found) + 1 :].split(b"\n", 1)[0].replace(b"\r", b" ")
         return f"it printed {line.decode(errors='replace').strip()[:SHOWN]}"
 
     async def _has_stopped(self, look: _Look) -> str | None:

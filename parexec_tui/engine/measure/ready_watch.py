@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import trio
 
-from parexec_tui.core.plan.checks import find_forbidden
+from parexec_tui.core.plan.checks import find_forbidden, without_colours
 from parexec_tui.core.plan.services import HttpReady, LogReady, TcpReady, parse_ready
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import ProcessKey
@@ -105,7 +105,7 @@ class _Printed:
             self._offset += len(new)
             text = self._rest + new
             self._rest = text[text.rfind(b"\n") + 1 :][-LONGEST_LINE:]
-            self._is_found = find_forbidden(self._pattern, text) is not None
+            self._is_found = find_forbidden(self._pattern, without_colours(text)) is not None
             if len(new) < MOST_READ:
                 break
         return self._is_found

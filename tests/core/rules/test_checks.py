@@ -3,7 +3,7 @@
 import pytest
 from msgspec import structs
 
-from parexec_tui.core.plan.checks import RunningCheck, find_forbidden
+from parexec_tui.core.plan.checks import RunningCheck, find_forbidden, without_colours
 from parexec_tui.core.rules.attention import began, needs
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import LAST_LOOK, OUTPUTS
@@ -128,6 +128,11 @@ def test_a_pattern_is_literal_but_for_stars_and_stays_in_its_line() -> None:
     assert find_forbidden("loss*nan", b"loss 1\nnan loss\nthe loss: nan") == 20
     assert find_forbidden("*loss**nan*", b"a loss: nan!") == 2
     assert find_forbidden("nan*nan", b"nan") is None, "one place is not two"
+
+
+def test_colours_and_links_hide_nothing() -> None:
+    text = b"\x1b[01;31m\x1b[Kbad\x1b[m word, \x1b]8;;http://x\x1b\\here\x1b]8;;\x07"
+    assert without_colours(text) == b"bad word, here"
 
 
 @pytest.mark.timeout(30)

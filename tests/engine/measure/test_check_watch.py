@@ -74,6 +74,21 @@ async def test_what_is_printed_after_a_gap_is_searched(tmp_path: Path, autojump_
         nursery.cancel_scope.cancel()
 
 
+async def test_a_colour_in_the_middle_hides_nothing_even_if_two_looks_divide_it(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    check = 'forbid = "bad word", every = "5s", then = "stop"'
+    async with running(tmp_path, plan(check)) as run, trio.open_nursery() as nursery:
+        run.backend.printed["T"] = b"loss 1\r\x1b[31mbad\x1b[0"
+        await watch(run, nursery)
+        await trio.sleep(6)
+        run.backend.printed["T"] += b"m word\n"
+        await run.until(lambda: run.ends("T"), "it ends")
+        assert run.ends("T")[0].reason == "check no bad word: it printed loss 1 bad word"
+        nursery.cancel_scope.cancel()
+        run.backend.end("plain")
+
+
 async def test_what_must_not_be_printed_is_found_across_two_looks_and_ends_it(
     tmp_path: Path, autojump_clock: MockClock
 ) -> None:
