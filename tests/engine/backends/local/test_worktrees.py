@@ -306,6 +306,41 @@ def test_a_clean_checkout_is_fast_forwarded_and_any_other_stays(repository: Path
     assert git(repository, "rev-parse", "HEAD") == commit_id
 
 
+def test_nothing_that_git_ignores_is_overwritten_in_a_checkout(repository: Path) -> None:
+    (repository / ".env").write_text("precious")
+    tree = worked(repository, "A", update_checkout=True)
+    Path(tree.path, ".env").write_text("new")
+    git(Path(tree.path), "add", "--force", ".env")
+    merged(tree)
+    assert merging.update_checkout(tree) == "main cannot be fast-forwarded: .env is there, and not committed"
+    assert (repository / ".env").read_text() == "precious"
+
+
+@pytest.mark.parametrize("is_committed", [True, False])
+def test_a_repository_that_a_ticket_made_is_not_lost(repository: Path, is_committed: bool) -> None:
+    tree = worked(repository, "A")
+    inner = Path(tree.path, "inner")
+    git(Path(tree.path), "init", "--quiet", "inner")
+    (inner / "file").write_text("precious")
+    if is_committed:
+        commit(inner, "first")
+    with pytest.raises(GitError, match=r"inner.*(is a git repository of its own|does not have a commit checked out)"):
+        merging.commit(tree, "", is_gated=False)
+    assert (inner / "file").read_text() == "precious"
+
+
+def test_a_merge_that_a_ticket_left_in_the_middle_is_none(repository: Path) -> None:
+    tree = worked(repository, "A", "mine\n", "file")
+    there = Path(tree.path)
+    git(there, "commit", "--quiet", "--all", "--message", "mine")
+    git(there, "checkout", "--quiet", "-b", "other", "HEAD^")
+    (there / "file").write_text("theirs\n")
+    git(there, "commit", "--quiet", "--all", "--message", "theirs")
+    Git(str(there)).call("merge", "parexec/s/A")
+    with pytest.raises(GitError, match="it left a merge with conflicts in file"):
+        merging.commit(tree, "", is_gated=False)
+
+
 def test_who_commits_is_parexec_where_nobody_is_configured(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

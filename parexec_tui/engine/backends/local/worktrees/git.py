@@ -42,6 +42,10 @@ NOBODY: Final = "0" * 40
 """The value of a ref that must not exist."""
 
 
+_LINES = 2
+"""Of what git says went wrong: the first says it most exactly."""
+
+
 class GitError(OSError):
     """git refused, or is not there; in words."""
 
@@ -88,7 +92,7 @@ class Git:
         done = self.call(*words, env=env, given=given)
         if done.code:
             said = [line for line in done.err.splitlines() if not line.startswith("hint:")] or [f"exit {done.code}"]
-            raise GitError(f"git {words[0]}: {said[-1]}")
+            raise GitError(f"git {words[0]}: {'; '.join(said[:_LINES])}")
         return done.out
 
     def find(self, name: str) -> str:

@@ -70,11 +70,25 @@ class Place:
         if paths := [f":(top,literal){each}" for each in self.brought()]:
             self.git.run("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *paths)
 
+    def _refuse_repositories(self) -> None:
+        """A repository within the worktree that is no submodule would be kept by the name of its commit alone."""
+        changed = self.git.run("diff", "--cached", "--raw", "--no-renames", "-z", "--ignore-submodules=none", "HEAD")
+        fields = changed.split("\0")
+        added = [path for how, path in zip(fields[::2], fields[1::2], strict=False) if how.split()[1] == "160000"]
+        modules = str(Path(self.wanted.path, ".gitmodules"))
+        known = (
+            self.git.call("config", "--file", modules, "--get-regexp", r"\.path$").out.splitlines() if added else []
+        )
+        if lost := [path for path in added if path not in {line.partition(" ")[2] for line in known}]:
+            why = "is a git repository of its own, and what it has would be lost"
+            raise GitError(f"{lost[0]} {why}: ignore it, or delete its .git")
+
     def saved(self, message: str) -> str:
         """A commit of what is there now: that of HEAD if nothing else is. The index is that afterwards."""
         clear_locks(self.git.git_dir())
         self.git.run("add", "--all", "--", ":/")
         self.forget_brought()
+        self._refuse_repositories()
         tree = self.git.run("write-tree")
         head = self.git.find("HEAD")
         return head if head and self.git.tree(head) == tree else self.git.commit_tree(tree, [head], message)

@@ -6,6 +6,7 @@ Each of these may be cut short anywhere and asked for again: a commit that was m
 from collections.abc import Sequence
 from typing import Final
 
+from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.wire.requests import Conflict, Work
 from parexec_tui.engine.backends.backend import TRAILER, Worktree
 from parexec_tui.engine.backends.local.worktrees.git import Git, GitError, repository_lock, top_of
@@ -37,6 +38,11 @@ def commit(wanted: Worktree, side: str, *, is_gated: bool) -> Work | Conflict:
 
 
 def _commit_left(place: Place) -> str:
+    if unmerged := sorted(
+        {line.partition("\t")[2] for line in place.git.run("ls-files", "-u", "-z").split("\0")} - {""}
+    ):
+        files = listed(unmerged, _NAMED)
+        raise GitError(f"it left a merge with conflicts in {files}: it has to resolve that, or git merge --abort")
     found = place.saved(place.wanted.message)
     if place.git.call("symbolic-ref", "--quiet", "HEAD").out != place.branch:  # it went to a branch of its own
         place.git.set_ref(place.branch, found)
@@ -187,7 +193,10 @@ def update_checkout(wanted: Worktree) -> str:
             return f"{branch} has uncommitted changes"
         if not git.is_ancestor(old, new):
             return f"{branch} has commits that {wanted.target} does not have"
-        done = git.call("merge", "--ff-only", "--quiet", new)
-        return (
-            "" if done.code == 0 else f"{branch} cannot be fast-forwarded: {(done.err or done.out).splitlines()[-1]}"
-        )
+        done = git.call("merge", "--ff-only", "--no-overwrite-ignore", "--quiet", new)
+        if done.code == 0:
+            return ""
+        in_the_way = [line.strip() for line in done.err.splitlines() if line.startswith("\t")]
+        if in_the_way:
+            return f"{branch} cannot be fast-forwarded: {listed(in_the_way, _NAMED)} is there, and not committed"
+        return f"{branch} cannot be fast-forwarded: {(done.err or done.out).splitlines()[-1]}"
