@@ -21,7 +21,8 @@ from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.core.wire.protocol import About, Answer
+from parexec_tui.core.wire.protocol import About, Answer, Names
+from parexec_tui.core.wire.selectors import SelectorError, select
 from parexec_tui.engine.journal import Journal
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.errors import SessionOwned
@@ -60,8 +61,18 @@ class LeftSession:
             return self._answer(past.state, registry, request, dry_run=dry_run)
 
     def question(self, about: About, tickets: Sequence[str] = (), *, words: Sequence[str] = ()) -> Any:  # noqa: ARG002
-        """There is no engine to answer."""
-        raise Refused(f"no engine runs {self.session}", f"resume {self.session}")
+        """Which tickets words select, from the registry; what else is asked, only an engine answers.
+
+        Raises Refused, RegistryError.
+        """
+        if about != "select":
+            raise Refused(f"no engine runs {self.session}", f"resume {self.session}")
+        with Registry.open(registry_file(), read_only=True) as registry:
+            state = replay(registry, self.session).state
+        try:
+            return msgspec.to_builtins(Names(tickets=tuple(select(state, words))))
+        except SelectorError as error:
+            raise Refused(str(error)) from None
 
     def __enter__(self) -> Self:
         return self

@@ -75,6 +75,16 @@ def test_what_waits_for_approval_is_cancelled_or_waived_without_an_engine(tmp_pa
     assert len(happened(ev.SessionFinished)) == 1
 
 
+def test_all_that_waits_for_approval_is_approved_by_its_status_without_an_engine(tmp_path: Path) -> None:
+    plan = "".join(f'[tickets.{id_}]\nrun = "true"\napprove = "after"\n' for id_ in "AB")
+    assert start(tmp_path, plan).wait() == 1
+    ask(tmp_path, "approve", "status:approval", "--yes")
+    assert [ticket(id_).status for id_ in "AB"] == [Status.succeeded, Status.succeeded]
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        ask(tmp_path, "approve", "status:aproval", "--yes")
+    assert "aproval" in refused.value.stderr
+
+
 def test_what_is_to_be_rolled_back_is_not_cancelled_without_an_engine(tmp_path: Path) -> None:
     plan = '[tickets.T]\nrun = "true"\nrollback = "true"\non_fail = "rollback"\napprove = "after"\n'
     assert start(tmp_path, plan).wait() == 1
