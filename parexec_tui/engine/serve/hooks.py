@@ -26,6 +26,7 @@ from parexec_tui.core.wire import codec
 from parexec_tui.engine.descriptors import given_limit
 from parexec_tui.engine.passing import is_refusal
 from parexec_tui.text.report import attempt_output, last_lines
+from parexec_tui.text.words import tickets
 
 MAX_RUNNING = 2
 """Hooks that run at the same time, so that they leave the machine to the tickets."""
@@ -93,7 +94,7 @@ def calls_for(state: SessionState, event: ev.AnyEvent) -> Iterator[HookCall]:
 
 def idle(state: SessionState, event: ev.AnyEvent) -> HookCall:
     """The call of the hook `on_idle`: since this event nothing runs any more, though tickets are left."""
-    return _call("on_idle", state, event, f"{state.unfinished} tickets left, none runs")
+    return _call("on_idle", state, event, f"{tickets(state.unfinished)} left, none runs")
 
 
 def _call(hook: str, state: SessionState, event: ev.AnyEvent, reason: str, ticket: str = "") -> HookCall:

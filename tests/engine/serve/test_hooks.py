@@ -57,6 +57,16 @@ def test_what_was_done_already_has_succeeded() -> None:
     )
 
 
+def test_what_is_skipped_calls_for_none_and_one_ticket_that_is_left_is_one() -> None:
+    session = Session("A:\nB: A\nC: after=A approve=before")
+    session.dispatch()
+    events = session.tell(rq.ProcessEnded("A", 1, code=3))
+    called = [call for event in events for call in hooks.calls_for(session.state, event)]
+    assert [call.facts["ticket"] for call in called if call.hook == "on_ticket_end"] == ["A"]
+    assert session.status("B") == "skipped"
+    assert hooks.idle(session.state, events[-1]).facts["reason"] == "1 ticket left, none runs"
+
+
 def test_a_retry_calls_for_none() -> None:
     again = ev.AttemptEnded(
         at=1.0,
