@@ -7,9 +7,11 @@ fonts in it: the reader's own are used.
 import asyncio
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 
 from msgspec import Struct
@@ -26,7 +28,7 @@ from tests.engine.engines import PAREXEC
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "parexec_tui" / "docs" / "pictures"
-PLAN = ROOT / "sample_plans" / "tour.toml"
+PLANS = ROOT / "sample_plans"
 _PATIENCE = 240.0
 
 
@@ -41,10 +43,19 @@ class Picture(Struct, frozen=True):
     """The one that is selected."""
     keys: tuple[str, ...] = ()
     theme: str = "parexec-dark"
+    plan: str = "tour"
 
 
 def _is(ticket: str, *statuses: Status) -> Callable[[SessionState], bool]:
     return lambda state: state.tickets[ticket].status in statuses
+
+
+def _is_pressed(state: SessionState) -> bool:
+    return any(ladder.holds for ladder in state.ladders.values())
+
+
+def _is_merging(state: SessionState) -> bool:
+    return state.counts[Status.succeeded] > 2
 
 
 PICTURES = (  # in the order of their moments: each app is closed before the next, which else would see a viewer
@@ -52,6 +63,8 @@ PICTURES = (  # in the order of their moments: each app is closed before the nex
     Picture("overview", 120, 40, _is("browser-tests", Status.failed), "browser-tests", ("1",)),
     Picture("graph", 120, 40, _is("train-ranking", Status.running), "train-large", ("7", "2")),
     Picture("output", 80, 24, _is("train-ranking", Status.running), "train-ranking", ("5",), "solarized-dark"),
+    Picture("pressure", 100, 28, _is_pressed, "liar-3", ("9",), plan="pressure"),
+    Picture("worktrees", 100, 28, _is_merging, "version-next", ("9",), plan="worktrees"),
 )
 
 
@@ -77,15 +90,18 @@ async def take(session: str, picture: Picture) -> None:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ |= {"XDG_STATE_HOME": folder, "XDG_CONFIG_HOME": folder}
-        started = subprocess.run([*PAREXEC, "run", PLAN, "--detach"], check=True, capture_output=True, text=True)
-        try:
+    for plan, pictures in groupby(PICTURES, key=lambda picture: picture.plan):
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ |= {"XDG_STATE_HOME": folder, "XDG_CONFIG_HOME": folder}
+            file = shutil.copy(PLANS / f"{plan}.toml", folder) if plan != "tour" else PLANS / f"{plan}.toml"
+            command = [*PAREXEC, "run", file, "--detach"]
+            started = subprocess.run(command, check=True, capture_output=True, text=True)
             session = started.stdout.split()[0]
-            for picture in PICTURES:  # each in a loop of its own, whose end closes its connection
-                asyncio.run(take(session, picture))
-        finally:
-            subprocess.run([*PAREXEC, "stop", "--now", "--yes"], check=False, capture_output=True)
+            try:
+                for picture in pictures:  # each in a loop of its own, whose end closes its connection
+                    asyncio.run(take(session, picture))
+            finally:
+                subprocess.run([*PAREXEC, "stop", "--now", "--yes", "-s", session], check=False, capture_output=True)
 
 
 if __name__ == "__main__":
