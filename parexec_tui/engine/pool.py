@@ -129,6 +129,7 @@ class Pool:
             agent_type.copy,
             agent_type.link,
             agent_type.update_checkout,
+            ticket.spec.outputs,
         )
 
     def _launch(self, ticket: TicketState) -> Launch:

@@ -59,6 +59,8 @@ class Worktree(Struct, frozen=True, gc=False):
     link: tuple[str, ...] = ()
     """As in AgentType."""
     update_checkout: bool = False
+    outputs: tuple[str, ...] = ()
+    """What the ticket has to write, as in Ticket."""
 
 
 class Task(Struct, frozen=True, gc=False, tag_field="task"):

@@ -329,6 +329,30 @@ def test_a_repository_that_a_ticket_made_is_not_lost(repository: Path, is_commit
     assert (inner / "file").read_text() == "precious"
 
 
+def test_what_a_ticket_committed_in_a_submodule_is_not_lost(repository: Path, tmp_path: Path) -> None:
+    new_repository(tmp_path / "library")
+    always = ("-c", "protocol.file.allow=always")
+    git(repository, *always, "submodule", "--quiet", "add", str(tmp_path / "library"), "lib")
+    commit(repository, "a submodule")
+    tree = worked(repository, "A")
+    git(Path(tree.path), *always, "submodule", "--quiet", "update", "--init")
+    merged(worked(repository, "B"))  # one that is not touched may stay as it is
+    inner = Path(tree.path, "lib")
+    (inner / "file").write_text("precious")
+    git(inner, "-c", "user.name=a", "-c", "user.email=a", "commit", "--quiet", "--all", "--message", "more")
+    with pytest.raises(GitError, match="committed in the submodule lib would be lost"):
+        merging.commit(tree, "", is_gated=False)
+    git(inner, "push", "--quiet", "origin", "HEAD:refs/heads/mine")
+    git(inner, "fetch", "--quiet")
+    assert merged(tree).merged
+
+
+def test_an_output_that_git_ignores_is_refused(repository: Path) -> None:
+    tree = worked(repository, "A", file=".env", outputs=("*.txt", ".env"))
+    with pytest.raises(GitError, match=r"its output \.env is ignored by git"):
+        merging.commit(tree, "", is_gated=False)
+
+
 def test_a_merge_that_a_ticket_left_in_the_middle_is_none(repository: Path) -> None:
     tree = worked(repository, "A", "mine\n", "file")
     there = Path(tree.path)

@@ -9,8 +9,9 @@ from typing import Final
 
 import psutil
 
-from parexec_tui.core.plan.outputs import pattern_of
+from parexec_tui.core.plan.outputs import parse_output, pattern_of
 from parexec_tui.engine.backends.backend import Worktree
+from parexec_tui.engine.backends.local.files import files_of
 from parexec_tui.engine.backends.local.worktrees.git import NOBODY, Git, GitError, repository_lock, top_of
 
 BASE: Final = "refs/worktree/parexec/base"
@@ -79,9 +80,25 @@ class Place:
         known = (
             self.git.call("config", "--file", modules, "--get-regexp", r"\.path$").out.splitlines() if added else []
         )
-        if lost := [path for path in added if path not in {line.partition(" ")[2] for line in known}]:
-            why = "is a git repository of its own, and what it has would be lost"
-            raise GitError(f"{lost[0]} {why}: ignore it, or delete its .git")
+        modules_known = {line.partition(" ")[2] for line in known}
+        for path in added:
+            if path not in modules_known:
+                why = "is a git repository of its own, and what it has would be lost"
+                raise GitError(f"{path} {why}: ignore it, or delete its .git")
+            there = Git(str(Path(self.wanted.path, path)), is_top=True)
+            if not there.call("branch", "--remotes", "--contains", "HEAD").out:
+                raise GitError(f"what was committed in the submodule {path} would be lost: push it, or undo it")
+
+    def refuse_ignored(self) -> None:
+        """An output that git ignores would go with the worktree."""
+        root = str(Path(self.wanted.path, prefix_of(self.wanted.workdir)))
+        files = [path for each in self.wanted.outputs for path, _ in files_of(parse_output(each, root).pattern)]
+        inside = [path for path in files if Path(path).is_relative_to(self.wanted.path)]
+        if not inside:
+            return
+        ignored = self.git.call("check-ignore", "-z", "--stdin", given="\0".join(inside)).out.split("\0")
+        if lost := [os.path.relpath(path, self.wanted.path) for path in ignored if path]:
+            raise GitError(f"its output {lost[0]} is ignored by git, and would go with its worktree")
 
     def saved(self, message: str) -> str:
         """A commit of what is there now: that of HEAD if nothing else is. The index is that afterwards."""
