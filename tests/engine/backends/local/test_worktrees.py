@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -206,6 +207,18 @@ def test_the_lock_of_a_git_that_was_killed_stands_in_nobodys_way(repository: Pat
     tree = worked(repository, "T")
     (Path(git(Path(tree.path), "rev-parse", "--absolute-git-dir")) / "index.lock").touch()
     assert merged(tree).merged
+
+
+def test_the_git_of_a_dead_engine_is_waited_for(repository: Path) -> None:
+    tree = worked(repository, "A")
+    lock = Path(Git(tree.path).git_dir(), "index.lock")
+    writing = f"import os, time; f = open({str(lock)!r}, 'w'); print(flush=True); time.sleep(0.3); os.remove(f.name)"
+    with subprocess.Popen([sys.executable, "-c", writing], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        making.clear_locks(str(lock.parent))
+        assert not lock.exists()
+        assert process.wait() == 0, "its lock was its own until it had done"
 
 
 def test_another_attempt_begins_anew_and_what_the_last_one_left_is_kept(repository: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,12 @@ BASE: Final = "refs/worktree/parexec/base"
 
 WORK: Final = "refs/worktree/parexec/work"
 """The commit of what the command of the present attempt did; there once it is made."""
+
+
+_LOCKED_FOR: Final = 60.0
+"""Seconds that the git of an engine before this one may still take."""
+
+_LOOK_EVERY: Final = 0.05
 
 
 class Place:
@@ -219,9 +226,28 @@ def _link(source: Path, copy: Path) -> None:
 
 
 def clear_locks(git_dir: str) -> None:
-    """Delete the locks of a worktree in which nothing runs any more: a git that was killed leaves them."""
+    """Delete the locks of a worktree in which nothing runs any more: a git that was killed leaves them.
+
+    The git of an engine that was killed may still live, and write the index: it is waited for. Raises GitError if it
+    takes too long.
+    """
+    give_up = time.monotonic() + _LOCKED_FOR
     for name in ("index.lock", "HEAD.lock"):
-        Path(git_dir, name).unlink(missing_ok=True)
+        lock = Path(git_dir, name)
+        while lock.exists() and (pid := _who_writes(str(lock))) is not None:
+            if time.monotonic() > give_up:
+                raise GitError(f"{lock} is being written by process {pid}")
+            time.sleep(_LOOK_EVERY)
+        lock.unlink(missing_ok=True)
+
+
+def _who_writes(file: str) -> int | None:
+    """A process that has this file open."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if any(each.path == file for each in process.open_files()):
+                return process.pid
+    return None
 
 
 def remove(wanted: Worktree, attempt: int, *, is_merged: bool) -> str:
