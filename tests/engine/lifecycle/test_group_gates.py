@@ -9,7 +9,19 @@ import pytest
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
-from tests.engine.engines import PAREXEC, Engine, exists, happened, log_of, resume, run, start, ticket, until
+from tests.engine.engines import (
+    PAREXEC,
+    Engine,
+    exists,
+    happened,
+    log_of,
+    resume,
+    run,
+    stands_still,
+    start,
+    ticket,
+    until,
+)
 
 PLAN = """
 [GATES]
@@ -94,9 +106,9 @@ def test_gates_that_were_killed_meanwhile_are_lost(tmp_path: Path) -> None:
 def test_gates_are_frozen_thawed_and_cancelled_like_any_step(tmp_path: Path) -> None:
     engine, pid = in_gate(tmp_path, OF_GROUP, "@1")
     ask(tmp_path, "freeze")
-    engine.until(lambda: state_letter(pid) == "T", "the gate stands still")
+    engine.until(lambda: stands_still(pid), "the gate stands still")
     ask(tmp_path, "thaw")
-    engine.until(lambda: state_letter(pid) != "T", "the gate goes on")
+    engine.until(lambda: not stands_still(pid), "the gate goes on")
     ask(tmp_path, "cancel", "--yes")
     assert engine.wait() == 1
     assert ticket("@1").status is Status.cancelled
@@ -113,7 +125,3 @@ def test_a_gate_of_the_plan_that_takes_too_long_fails_the_session(tmp_path: Path
 
 def ask(folder: Path, verb: str, *options: str) -> None:
     subprocess.run([*PAREXEC, verb, "@1", *options], cwd=folder, check=True, capture_output=True)
-
-
-def state_letter(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]

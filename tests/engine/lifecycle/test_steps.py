@@ -13,6 +13,7 @@ from tests.engine.engines import (
     exists,
     happened,
     resume,
+    stands_still,
     start,
     ticket,
     until,
@@ -81,9 +82,9 @@ def test_a_gate_that_was_killed_meanwhile_is_lost(tmp_path: Path) -> None:
 def test_a_gate_can_be_frozen_thawed_and_cancelled(tmp_path: Path) -> None:
     engine, pid = in_gate(tmp_path)
     ask(tmp_path, "freeze")
-    engine.until(lambda: state_letter(pid) == "T", "the gate stands still")
+    engine.until(lambda: stands_still(pid), "the gate stands still")
     ask(tmp_path, "thaw")
-    engine.until(lambda: state_letter(pid) != "T", "the gate goes on")
+    engine.until(lambda: not stands_still(pid), "the gate goes on")
     ask(tmp_path, "cancel", "--yes")
     assert engine.wait() == 1
     assert ticket("A").status is Status.cancelled
@@ -92,7 +93,3 @@ def test_a_gate_can_be_frozen_thawed_and_cancelled(tmp_path: Path) -> None:
 
 def ask(folder: Path, verb: str, *options: str) -> None:
     subprocess.run([*PAREXEC, verb, "A", *options], cwd=folder, check=True, capture_output=True)
-
-
-def state_letter(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
