@@ -8,7 +8,17 @@ import pytest
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import Status
-from tests.engine.engines import PAREXEC, Engine, attempts_folder, exists, happened, start, ticket, until
+from tests.engine.engines import (
+    PAREXEC,
+    Engine,
+    attempts_folder,
+    exists,
+    happened,
+    stands_still,
+    start,
+    ticket,
+    until,
+)
 
 WAITS = "echo $$ > pid.new; mv pid.new pid; until [ -e go ]; do sleep 0.02; done"
 """A command that says who it is, and ends when it may."""
@@ -56,11 +66,6 @@ def step_of() -> str:
 
 def ask(folder: Path, *words: str) -> None:
     subprocess.run([*PAREXEC, *words], cwd=folder, check=True, capture_output=True)
-
-
-def stands_still(pid: int) -> bool:
-    """Whether a process is stopped; a shell whose child was stopped between vfork and exec waits for that (D)."""
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] in ("T", "D")
 
 
 @each_step
