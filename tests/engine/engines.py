@@ -128,8 +128,8 @@ def resume(session_id: str | None = None, *, retry_failed: bool = False) -> tupl
 
 
 def stands_still(pid: int) -> bool:
-    """Whether a process is frozen: by a signal (a shell whose child was stopped between vfork and exec waits for that,
-    in state D), or with its cgroup."""
+    """Whether a process is frozen: by a signal, or with its cgroup. A shell whose child was stopped between vfork and
+    exec waits for that, in state D."""
     if psutil.Process(pid).status() in (psutil.STATUS_STOPPED, psutil.STATUS_DISK_SLEEP):
         return True
     groups = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines()
