@@ -32,7 +32,7 @@ def test_no_key_does_two_things_in_a_panel(panel: str) -> None:
 def test_no_key_is_one_that_terminals_take_or_that_destroys_by_a_slip() -> None:
     names = {name for action in ACTIONS for name in action.keys}
     assert names.isdisjoint({"ctrl+s", "ctrl+q", "ctrl+a", "ctrl+b"})
-    assert [action.name for action in ACTIONS if "d" in action.keys] == ["diff"], "elsewhere it deletes: it only looks"
+    assert [action.name for action in ACTIONS if "d" in action.keys] == ["diff"], "here it only looks"
     assert not [name for name in names if name.startswith("alt+") or (name[0] == "f" and name[1:].isdigit())]
 
 
