@@ -8,7 +8,15 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.process_key import COMMIT, MERGE, OUTPUTS, RESTORE, WITHOUT_PROCESS, ProcessKey
+from parexec_tui.core.state.process_key import (
+    COMMIT,
+    MERGE,
+    OUTPUTS,
+    OUTPUTS_AGAIN,
+    RESTORE,
+    WITHOUT_PROCESS,
+    ProcessKey,
+)
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import FAILURES, End, Status, StopReason
 from parexec_tui.core.state.steps import time_left
@@ -113,7 +121,7 @@ class AttemptKeeper:
         """What the present step of an attempt does, in which no process runs. The last look is for `CheckWatch`."""
         if ticket.live_attempt.step == RESTORE:
             self._backend.restore(present_key(ticket))
-        elif ticket.live_attempt.step == OUTPUTS:
+        elif ticket.live_attempt.step in (OUTPUTS, OUTPUTS_AGAIN):
             self._backend.check_outputs(present_key(ticket), self._pool.root(ticket), ticket.spec.outputs)
         elif ticket.live_attempt.step in (COMMIT, MERGE):
             self._worktrees.act(ticket)

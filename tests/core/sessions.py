@@ -38,7 +38,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.attempts import Attempt, CheckClock
-from parexec_tui.core.state.process_key import IF_DONE, LAST_LOOK, OUTPUTS, RESTORE, RUN, UP_TO_DATE
+from parexec_tui.core.state.process_key import IF_DONE, LAST_LOOK, OUTPUTS, OUTPUTS_AGAIN, RESTORE, RUN, UP_TO_DATE
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, UNSUCCESSFUL, End, ServiceStatus, Status
@@ -262,7 +262,7 @@ class Session:
                 rq.OutputSearched(id_, attempt, () if code in (0, None) else ((0, "it printed bad"),), step=step)
             )
             return
-        if step == OUTPUTS:
+        if step in (OUTPUTS, OUTPUTS_AGAIN):
             self.wrote(id_, *(() if code == 0 else ("output missing: out",)))
             return
         self.tell(rq.ProcessEnded(id_, attempt, code=code, signal=signal, problem=problem, step=step))
@@ -316,7 +316,7 @@ class Session:
         if step == LAST_LOOK:
             self.tell(rq.OutputSearched(id_, attempt, step=step))
             return
-        if step == OUTPUTS:  # no process can be lost there
+        if step in (OUTPUTS, OUTPUTS_AGAIN):  # no process can be lost there
             self.wrote(id_)
             return
         self.tell(rq.ProcessLost(id_, attempt, reason="no trace of it", began=began, step=step))
@@ -327,7 +327,7 @@ class Session:
 
     def spawned(self, id_: str, pid: int = 4242) -> None:
         attempt, step = self._at(id_)
-        if step in (LAST_LOOK, OUTPUTS):
+        if step in (LAST_LOOK, OUTPUTS, OUTPUTS_AGAIN):
             return
         self.tell(rq.ProcessStarted(id_, attempt, pid=pid, birth=1.5, step=step))
 

@@ -11,7 +11,17 @@ from parexec_tui.core.plan.gates import Check, Gate, listed
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.attempts import Attempt
 from parexec_tui.core.state.isolation import works_apart
-from parexec_tui.core.state.process_key import COMMIT, LAST_LOOK, MERGE, OUTPUTS, RESOLVE, RESTORE, ROLLBACK, RUN
+from parexec_tui.core.state.process_key import (
+    COMMIT,
+    LAST_LOOK,
+    MERGE,
+    OUTPUTS,
+    OUTPUTS_AGAIN,
+    RESOLVE,
+    RESTORE,
+    ROLLBACK,
+    RUN,
+)
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 
@@ -70,6 +80,8 @@ def step_text(state: SessionState, ticket: TicketState) -> str:
         return "reading the rest of its output"
     if step == OUTPUTS:
         return "looking for its outputs"
+    if step == OUTPUTS_AGAIN:
+        return "looking whether its outputs are still there"
     if step == RESTORE:
         return "restoring its files"
     if step == COMMIT:
@@ -231,8 +243,9 @@ def first_gate(state: SessionState, ticket: TicketState) -> str | None:
     return _gate(state, ticket, 1)
 
 
-def _after_gates(state: SessionState, ticket: TicketState) -> str | None:
-    """The step after the last gate; None: then it has succeeded, or waits for approval."""
+def after_gates(state: SessionState, ticket: TicketState) -> str | None:
+    """The step after all gates, and after the second look for the outputs; None: then it has succeeded, or waits for
+    approval."""
     if not works_apart(state, ticket) or (ticket.spec.approve == "after" and not ticket.live_attempt.is_released):
         return None
     return MERGE
@@ -267,7 +280,7 @@ def _name_of_first(gates: tuple[Gate, ...]) -> str:
 def _gate(state: SessionState, ticket: TicketState, number: int) -> str | None:
     gates = gates_of(state, ticket)
     if number > len(gates):
-        return _after_gates(state, ticket)
+        return OUTPUTS_AGAIN if gates and ticket.spec.outputs else after_gates(state, ticket)
     first = GateStep(number, len(gates), 0, 1, gates[number - 1])
     return _not_begun(ticket, first).name
 

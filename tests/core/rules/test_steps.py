@@ -106,6 +106,24 @@ def test_gates_come_after_the_outputs() -> None:
     assert step(found) == "gate-1"
 
 
+def test_outputs_are_looked_at_again_after_the_last_gate() -> None:
+    found = session("outputs=a", "lint", Gate(name="test", any=("ninja", "make")))
+    found.succeed("T", "T", "T", "T")
+    assert (found.status("T"), step(found)) == ("validating", "outputs-2")
+    found.wrote("T", "output missing: a")
+    assert (found.status("T"), found.status("D")) == ("failed", "skipped")
+    assert found["T"].reason == "output missing: a, gone since gates lint and test"
+
+
+def test_a_ticket_has_succeeded_or_waits_once_its_outputs_are_still_there() -> None:
+    for text, then in (("outputs=a", "succeeded"), ("outputs=a approve=after", "approval")):
+        found = session(text, "lint")
+        found.succeed("T", "T", "T")
+        assert step(found) == "outputs-2"
+        found.wrote("T")
+        assert found.status("T") == then
+
+
 def test_outputs_are_claimed_as_writes_are() -> None:
     found = Session("A: outputs=out/a?\nB: writes=out/a")
     found.dispatch()

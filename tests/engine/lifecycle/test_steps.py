@@ -70,6 +70,18 @@ def test_a_gate_that_ended_meanwhile_is_proved_by_its_record(tmp_path: Path) -> 
     assert evidence(tmp_path) == ["run", "gate"]
 
 
+def test_what_a_gate_removed_proves_nothing_also_for_the_next_engine(tmp_path: Path) -> None:
+    engine, pid = in_gate(tmp_path)
+    engine.kill()
+    (tmp_path / "out").unlink()
+    (tmp_path / "go").touch()
+    until(lambda: not exists(pid), "the gate ends")
+    resume()
+    assert ticket("A").status is Status.failed
+    assert ticket("A").reason == "output missing: out, gone since gates slow and echo last >> evidence"
+    assert evidence(tmp_path) == ["run", "gate", "last"]
+
+
 def test_a_gate_that_was_killed_meanwhile_is_lost(tmp_path: Path) -> None:
     engine, pid = in_gate(tmp_path)
     engine.kill()

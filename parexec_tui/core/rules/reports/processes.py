@@ -1,5 +1,6 @@
 """A process was started, ended, or is lost; or a step without a process is over."""
 
+from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.retries import exit_code
 from parexec_tui.core.rules.reports.already_done import answer_lost, answered
 from parexec_tui.core.rules.reports.checks import output_searched
@@ -20,20 +21,25 @@ from parexec_tui.core.rules.reports.taking_back import files_restored, quarantin
 from parexec_tui.core.rules.reports.worktrees import conflict_resolved
 from parexec_tui.core.schedule.blockers import has_room, pinned_agent
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.process_key import RESTORE, RUN, check_number, is_check
+from parexec_tui.core.state.process_key import OUTPUTS_AGAIN, RESTORE, RUN, check_number, is_check
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.state.steps import (
+    after_gates,
     after_outputs,
     again,
     first_check,
     gate_step,
+    gates_of,
     is_resolve,
     is_rollback,
     step_started,
 )
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
+
+_NAMED_GATES = 3
+"""Gates that are named after which outputs are gone."""
 
 START_TRIES = 3
 """Agents that a ticket is tried on if it cannot start. After that the ticket counts as at fault, not the agents."""
@@ -174,9 +180,18 @@ def on_outputs_checked(state: SessionState, report: rq.OutputsChecked, now: floa
         return []
     if ticket.live_attempt.stop_reason is not None:
         return ended_on_purpose(state, ticket, report, now)
+    is_second = report.step == OUTPUTS_AGAIN
     if report.problems:
-        return failed(state, ticket, report, End.failed, "; ".join(report.problems), now)
-    return passed(state, ticket, report, after_outputs(state, ticket), now)
+        since = f", gone since {_gates(state, ticket)}" if is_second else ""
+        return failed(state, ticket, report, End.failed, f"{'; '.join(report.problems)}{since}", now)
+    then = after_gates(state, ticket) if is_second else after_outputs(state, ticket)
+    return passed(state, ticket, report, then, now)
+
+
+def _gates(state: SessionState, ticket: TicketState) -> str:
+    """The gates of a ticket, in words: `gate lint`, `gates lint and test`."""
+    titles = [gate.title or gate.alternatives[0].title for gate in gates_of(state, ticket)]
+    return f"{'gate' if len(titles) == 1 else 'gates'} {listed(titles, limit=_NAMED_GATES)}"
 
 
 def on_files_restored(state: SessionState, report: rq.FilesRestored, now: float) -> list[ev.AnyEvent]:
