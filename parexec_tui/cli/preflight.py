@@ -24,7 +24,7 @@ from parexec_tui.core.plan.reading.faults import Path as KeyPath
 from parexec_tui.core.plan.requirements import Requirements, Requires, parse_command
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.engine.backends.local.cookie import inherited
-from parexec_tui.engine.backends.local.requirements import Checker, Unmet
+from parexec_tui.engine.backends.local.requirements import RequirementLooker, Unmet
 from parexec_tui.engine.backends.local.worktrees.git import top_of
 from parexec_tui.engine.backends.local.worktrees.looking import has_submodules, missing
 from parexec_tui.paths import state_home
@@ -141,7 +141,7 @@ class _Look:
     def __init__(self, plan: Plan, *, only_looks: bool) -> None:
         self._root = plan.workdir
         self._env = inherited(os.environ)
-        self._checker = Checker(only_ours=only_looks)
+        self._checker = RequirementLooker(only_ours=only_looks)
         self._written = _Written(plan)
         self._found: dict[tuple[Requirements, str, tuple[tuple[str, str], ...]], list[Unmet]] = {}
 

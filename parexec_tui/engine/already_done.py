@@ -82,10 +82,10 @@ class AlreadyDone:
             self._set_timeout(ticket, key)
 
     def freeze_or_thaw(self, ticket: TicketState) -> None:
-        if ticket.check_clock is None:
+        if ticket.question_clock is None:
             return
         key = ProcessKey(ticket.id, 0, ticket.asking)
-        if ticket.check_clock.freeze is not None:
+        if ticket.question_clock.freeze is not None:
             self._backend.freeze(key)
         else:
             self._backend.thaw(key)
@@ -118,7 +118,7 @@ class AlreadyDone:
 
     def _time_left(self, ticket: TicketState) -> float | None:
         """Seconds that the `skip_if` of a ticket may still run; None: as long as it takes, or while it is frozen."""
-        timeout, clock = own_timeout(self._state, ticket), ticket.check_clock
+        timeout, clock = own_timeout(self._state, ticket), ticket.question_clock
         if timeout is None or clock is None or clock.freeze is not None:
             return None
         return timeout - clock.worked(self._now())

@@ -524,7 +524,7 @@ class Coordinator:
             if isinstance(event, ev.AttemptEnded):
                 self._attempts.leave_tmp(event)
             match event:
-                case ev.CheckStarted():
+                case ev.QuestionAsked():
                     self.already_done.ask(self.state.tickets.get(event.ticket), event.step)
                 case ev.AttemptStarted():
                     self._attempts.start(self.state.tickets[event.ticket], ProcessKey(event.ticket, event.attempt))
@@ -543,7 +543,7 @@ class Coordinator:
                     self._attempts.stop(event)
                 case ev.SessionStopping(now=True):
                     self._attempts.kill_all()
-                case ev.CheckFrozen() | ev.CheckThawed():
+                case ev.QuestionFrozen() | ev.QuestionThawed():
                     self.already_done.freeze_or_thaw(self.state.tickets[event.ticket])
                 case ev.AttemptFrozen() | ev.AttemptThawed():
                     self._attempts.freeze_or_thaw(event)

@@ -17,7 +17,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Backend, Freshness, FreshnessWanted, Success
 from parexec_tui.engine.threads import in_thread
 from parexec_tui.registry.errors import RegistryError
-from parexec_tui.registry.fingerprints import Renewed, Taken
+from parexec_tui.registry.fingerprints import Renewed, TakenFingerprint
 from parexec_tui.registry.registry import Registry
 
 FINISH_WITHIN = 30.0
@@ -125,7 +125,8 @@ class UpToDate:
                 with suppress(OSError, RegistryError):  # they are run again
                     found = await self._backend.fingerprints(tuple(wanted))
                     taken = [
-                        Taken(key.ticket, key.attempt, print_) for (key, _), print_ in zip(wanted, found, strict=True)
+                        TakenFingerprint(key.ticket, key.attempt, print_)
+                        for (key, _), print_ in zip(wanted, found, strict=True)
                     ]
                     await in_thread(_put, self._file, self._session, taken)
         finally:
@@ -143,7 +144,7 @@ def _known(file: Path, source: str, tickets: Sequence[str]) -> Mapping[str, byte
         return registry.fingerprints(source, tickets)
 
 
-def _put(file: Path, session: str, taken: Sequence[Taken]) -> None:
+def _put(file: Path, session: str, taken: Sequence[TakenFingerprint]) -> None:
     with Registry.open(file, create=False) as registry:
         registry.put_fingerprints(session, taken)
 

@@ -32,7 +32,7 @@ _AT_ONCE: Final = 500
 """Tickets that one query names."""
 
 
-class Taken(NamedTuple):
+class TakenFingerprint(NamedTuple):
     """The fingerprint of an attempt that succeeded."""
 
     ticket: str
@@ -53,7 +53,7 @@ def begin(db: Database, number: int, attempts: Iterable[tuple[str, int]]) -> Non
     db.connection.executemany(_BEGIN, [(ticket, attempt, number) for ticket, attempt in attempts])
 
 
-def put(db: Database, number: int, taken: Iterable[Taken]) -> None:
+def put(db: Database, number: int, taken: Iterable[TakenFingerprint]) -> None:
     """Remember fingerprints, in the transaction that is open; not of an attempt after which another one began."""
     rows = [(found.fingerprint, number, found.ticket, number, found.attempt) for found in taken]
     db.connection.executemany(_PUT, rows)

@@ -23,7 +23,7 @@ from parexec_tui.registry.attempts import AttemptFact
 from parexec_tui.registry.database import Database, checkpoint
 from parexec_tui.registry.errors import RegistryError, SessionExists
 from parexec_tui.registry.events import Damage, Entry, EventRow
-from parexec_tui.registry.fingerprints import Renewed, Taken
+from parexec_tui.registry.fingerprints import Renewed, TakenFingerprint
 from parexec_tui.registry.sessions import Counts, SessionRow, new_session_id
 
 
@@ -251,7 +251,7 @@ class Registry:
         """What these tickets of a plan file were after their last success; empty: an attempt began since then."""
         return fingerprints_table.read(self._db, source, tickets)
 
-    def put_fingerprints(self, session: str, taken: Sequence[Taken]) -> None:
+    def put_fingerprints(self, session: str, taken: Sequence[TakenFingerprint]) -> None:
         """Remember what tickets are after attempts of this session; not if another attempt began since."""
         number = self._number(session)
         with self._db.transaction():

@@ -46,7 +46,7 @@ def brief_lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
                 yield from others
             elif event.then is Status.approval:
                 yield from lines(state, event)
-        case ev.PlanAmended() | ev.TicketRestored():
+        case ev.PlanAmended() | ev.TicketPutBack():
             yield from (line for line in lines(state, event) if line.word == "skipped")
         case (
             ev.TicketUnrunnable()
@@ -161,9 +161,9 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
         case ev.ApprovalAsked():
             text = f"it waits for your approval before it starts: parexec approve {event.ticket}"
             yield Line(at, str(Status.approval), event.ticket, text, "warn")
-        case ev.CheckEnded(reason=str(reason)) if reason:
+        case ev.QuestionAnswered(reason=str(reason)) if reason:
             yield Line(at, "not skipped", event.ticket, f"skip_if gives no answer, so it is run: {reason}", "warn")
-        case ev.CheckEnded(stale=str(stale)) if stale:
+        case ev.QuestionAnswered(stale=str(stale)) if stale:
             yield Line(at, "to run", event.ticket, stale)
         case ev.TicketSatisfied():
             yield Line(at, "succeeded", event.ticket, event.reason, "good")
@@ -182,8 +182,8 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             yield Line(at, "stopping", event.ticket, detail, "warn")
         case ev.AttemptStopRequested():
             yield Line(at, "stopping", event.ticket, f"{event.why} {_by(event.by, me)}".strip(), "warn")
-        case ev.CheckFrozen() | ev.CheckThawed():
-            word = "frozen" if isinstance(event, ev.CheckFrozen) else "thawed"
+        case ev.QuestionFrozen() | ev.QuestionThawed():
+            word = "frozen" if isinstance(event, ev.QuestionFrozen) else "thawed"
             yield Line(at, word, event.ticket, f"its skip_if {_by(event.by, me)}".strip())
         case ev.AttemptFrozen(reason=str(reason)) if reason:
             yield Line(at, "frozen", event.ticket, reason, "warn")
@@ -246,7 +246,7 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
         case (
             ev.PoolInitialised() | ev.AgentsDeployed() | ev.MonitoringStarted() | ev.FailuresHandled()
             | ev.CompletionValidated() | ev.AgentStarted() | ev.AgentStopped() | ev.AttemptSpawned()
-            | ev.BackoffEnded() | ev.CheckStarted() | ev.CheckEnded() | ev.StepStarted() | ev.StepEnded()
+            | ev.BackoffEnded() | ev.QuestionAsked() | ev.QuestionAnswered() | ev.StepStarted() | ev.StepEnded()
             | ev.SnapshotTaken() | ev.SnapshotDropped() | ev.ServiceSpawned() | ev.MemoryMeasured()
             | ev.WorktreeMade()
             | ev.WorkCommitted() | ev.WorktreeKept()
@@ -332,7 +332,7 @@ _Change = (
     | ev.TicketApproved
     | ev.TicketRejected
     | ev.TicketWaived
-    | ev.TicketRestored
+    | ev.TicketPutBack
     | ev.TicketPinned
     | ev.PriorityChanged
     | ev.TypeScaled
@@ -364,7 +364,7 @@ def _changes(event: _Change, me: str) -> Iterator[Line]:
         case ev.TicketWaived():
             back = f"; may run again: {_names(event.restored)}" if event.restored else ""
             yield Line(at, "waived", event.ticket, f"{_by(event.by, me)}{back}".removeprefix("; "), "warn")
-        case ev.TicketRestored():
+        case ev.TicketPutBack():
             yield Line(at, "restored", event.ticket, f"{event.then} again {_by(event.by, me)}".strip())
             yield from _skipped(at, event.ticket, event.skipped)
         case ev.TicketPinned():

@@ -69,7 +69,7 @@ _OfTickets = (
     | ev.TicketApproved
     | ev.TicketRejected
     | ev.TicketWaived
-    | ev.TicketRestored
+    | ev.TicketPutBack
     | ev.TicketPinned
     | ev.PriorityChanged
 )

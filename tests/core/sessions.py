@@ -37,7 +37,7 @@ from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import apply
-from parexec_tui.core.state.attempts import Attempt, CheckClock
+from parexec_tui.core.state.attempts import Attempt, QuestionClock
 from parexec_tui.core.state.process_key import IF_DONE, LAST_LOOK, OUTPUTS, OUTPUTS_AGAIN, RESTORE, RUN, UP_TO_DATE
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
@@ -409,8 +409,8 @@ def dump(state: SessionState) -> object:
 
 
 _NOT_STATE = ("plan", "graph", "dirty", "findings", "stall_findings", "_types")
-_of_ticket = attrgetter(*(name for name in TicketState.__slots__ if name not in ("attempt", "check_clock")))
-_of_clock = attrgetter(*CheckClock.__slots__)
+_of_ticket = attrgetter(*(name for name in TicketState.__slots__ if name not in ("attempt", "question_clock")))
+_of_clock = attrgetter(*QuestionClock.__slots__)
 _of_attempt = attrgetter(*Attempt.__slots__)
 _of_worktree = attrgetter(*WorktreeState.__slots__)
 _agent_values = attrgetter(*AgentState.__slots__)
@@ -422,7 +422,7 @@ def _service_values(service: ServiceState) -> tuple[object, ...]:
 
 
 def _ticket_values(ticket: TicketState) -> tuple[object, ...]:
-    clock = ticket.check_clock and _of_clock(ticket.check_clock)
+    clock = ticket.question_clock and _of_clock(ticket.question_clock)
     return (*_of_ticket(ticket), clock, ticket.attempt and _of_attempt(ticket.attempt))
 
 
@@ -458,7 +458,7 @@ _PASSING = (
     "excluded_agents",
     "held_at",
     "asking",
-    "check_clock",
+    "question_clock",
     "asked",
     "is_asked",
     "is_stalled",
@@ -551,7 +551,7 @@ def _redone_by_persons(journal: list[ev.AnyEvent]) -> Iterator[str]:
         match event:
             case ev.TicketRetried(ticket=ticket, restored=restored, rerun=rerun):
                 yield from (ticket, *restored, *rerun)
-            case ev.TicketRestored(ticket=ticket):
+            case ev.TicketPutBack(ticket=ticket):
                 yield ticket
             case ev.RollbackAsked(tickets=tickets):
                 yield from tickets

@@ -81,7 +81,7 @@ def test_a_command_outlives_its_engine_and_the_next_one_gets_its_answer(tmp_path
     (tmp_path / "go").touch()
     result, _ = resume()
     assert (result.outcome, ticket("T").status, log_of("T.1")) == ("finished", Status.succeeded, log)
-    assert len(happened(ev.CheckStarted)) == 1
+    assert len(happened(ev.QuestionAsked)) == 1
 
 
 def test_a_command_whose_answer_died_with_its_engine_is_run_again(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_command_whose_answer_died_with_its_engine_is_run_again(tmp_path: Path
     until(lambda: kill_all(tmp_path, pid), "it is gone")
     (tmp_path / "go").touch()
     resume()
-    assert [event.step for event in happened(ev.CheckStarted)] == ["skip-if", "skip-if-2"]
+    assert [event.step for event in happened(ev.QuestionAsked)] == ["skip-if", "skip-if-2"]
     assert (ticket("T").status, ticket("T").attempts) == (Status.succeeded, 0)
 
 
@@ -126,5 +126,5 @@ def test_an_engine_that_leaves_leaves_no_command_behind(tmp_path: Path, how: sig
 def test_a_command_is_bound_by_the_time_out_of_its_ticket(tmp_path: Path) -> None:
     code, _ = run(tmp_path, ASKS.replace("[tickets.T]", '[tickets.T]\ntimeout = "300ms"'))
     assert (code, log_of("T.1")) == (0, "ran\n")
-    (ended,) = happened(ev.CheckEnded)
+    (ended,) = happened(ev.QuestionAnswered)
     assert ended.reason == "timed out after 0.30s"

@@ -82,7 +82,7 @@ def test_the_second_session_runs_nothing(work: Path) -> None:
 def test_just_what_a_change_needs_is_run_again(work: Path, spoil: str, again: list[str], why: str) -> None:
     run(work, f'[tickets.spoil]\nrun = "{spoil}"')
     assert ran(work) == again
-    assert [event.stale for event in happened(ev.CheckEnded)][:1] == ([why] if why else [])
+    assert [event.stale for event in happened(ev.QuestionAnswered)][:1] == ([why] if why else [])
     assert ran(work) == []
 
 
@@ -93,14 +93,14 @@ def test_just_what_a_change_needs_is_run_again(work: Path, spoil: str, again: li
 )  # fmt: skip
 def test_a_changed_plan_runs_what_changed(work: Path, old: str, new: str) -> None:
     assert ran(work, BUILD.replace(old, new, 1)) == ["a"]
-    assert [event.stale for event in happened(ev.CheckEnded)] == ["the command or its settings changed"]
+    assert [event.stale for event in happened(ev.QuestionAnswered)] == ["the command or its settings changed"]
 
 
 def test_after_a_failure_it_is_run_though_all_is_as_it_was(work: Path) -> None:
     fails = BUILD.replace('gates = ["test -s app"]', 'gates = ["false"]')
     assert ran(work, fails, code=1) == ["app"]
     assert ran(work) == ["app"]
-    assert [event.stale for event in happened(ev.CheckEnded)] == ["the last attempt did not succeed"]
+    assert [event.stale for event in happened(ev.QuestionAnswered)] == ["the last attempt did not succeed"]
     assert ran(work) == []
 
 
@@ -108,7 +108,7 @@ def test_what_changes_while_it_is_read_is_run_again(work: Path) -> None:
     text = BUILD.replace("cp src/b obj/b", "cp src/b obj/b; date +%N > src/b")
     assert ran(work, text) == ["b"]
     assert ran(work, text) == ["app", "b"]
-    assert happened(ev.CheckEnded)[0].stale == "reads src/b changed"
+    assert happened(ev.QuestionAnswered)[0].stale == "reads src/b changed"
 
 
 SLOW = """
@@ -135,7 +135,7 @@ def test_an_attempt_that_was_interrupted_counts_for_nothing(work: Path) -> None:
     until(lambda: not exists(pid), "it is over")
     (work / "out").write_text("x\n")
     assert ran(work, SLOW) == ["T"]
-    assert [event.stale for event in happened(ev.CheckEnded)] == ["the last attempt did not succeed"]
+    assert [event.stale for event in happened(ev.QuestionAnswered)] == ["the last attempt did not succeed"]
 
 
 READS_MUCH = """
@@ -153,10 +153,10 @@ def test_a_stop_does_not_wait_until_all_is_read(work: Path) -> None:
     with (work / "much").open("r+b") as file:
         file.truncate(1 << 40)  # to read this takes an hour
     engine = start(work, READS_MUCH)
-    engine.until(lambda: len(sessions()) == 3 and happened(ev.CheckStarted), "it is asked")
+    engine.until(lambda: len(sessions()) == 3 and happened(ev.QuestionAsked), "it is asked")
     engine.signal(signal.SIGTERM)
     engine.wait()
-    assert [(event.again, event.stale) for event in happened(ev.CheckEnded)] == [(True, "")]
+    assert [(event.again, event.stale) for event in happened(ev.QuestionAnswered)] == [(True, "")]
     assert (ticket("T").status, ticket("T").is_asked) == (Status.waiting, False)
 
 
@@ -216,5 +216,7 @@ def test_a_success_whose_fingerprint_died_with_its_engine_is_run_again(work: Pat
     assert (result.outcome, ticket("T").status, ticket("T").attempts) == ("finished", Status.succeeded, 1)
     (work / "ran").unlink()
     assert ran(work, plan) == ["T"]
-    assert [event.stale for event in happened(ev.CheckEnded)] == ["nobody looked at its files after its last success"]
+    assert [event.stale for event in happened(ev.QuestionAnswered)] == [
+        "nobody looked at its files after its last success"
+    ]
     assert ran(work, plan) == []

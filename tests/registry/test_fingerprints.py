@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from parexec_tui.registry.attempts import AttemptFact
-from parexec_tui.registry.fingerprints import TAKEN_BACK, UNTAKEN, Renewed, Taken
+from parexec_tui.registry.fingerprints import TAKEN_BACK, UNTAKEN, Renewed, TakenFingerprint
 from parexec_tui.registry.registry import Registry
 
 PLAN = "/w/plan.toml"
@@ -28,7 +28,7 @@ def test_a_fingerprint_holds_until_an_attempt_of_any_session_begins(registry: Re
     assert registry.fingerprints(PLAN, ["a"]) == {}
     registry.append(first, (), begun=[("a", 1), ("b", 1)])
     assert registry.fingerprints(PLAN, ["a", "b"]) == {"a": b"", "b": b""}
-    registry.put_fingerprints(first, [Taken("a", 1, b"one"), Taken("unknown", 1, b"x")])
+    registry.put_fingerprints(first, [TakenFingerprint("a", 1, b"one"), TakenFingerprint("unknown", 1, b"x")])
     assert registry.fingerprints(PLAN, ["a", "b", "unknown"]) == {"a": b"one", "b": b""}
     registry.append(other, (), begun=[("a", 1)])
     assert registry.fingerprints(PLAN, ["a"]) == {"a": b"one"}
@@ -40,12 +40,12 @@ def test_what_comes_too_late_is_not_remembered(registry: Registry) -> None:
     first, second = session(registry, "s1"), session(registry, "s2")
     registry.append(first, (), begun=[("a", 1)])
     registry.append(second, (), begun=[("a", 1)])
-    registry.put_fingerprints(first, [Taken("a", 1, b"late")])
+    registry.put_fingerprints(first, [TakenFingerprint("a", 1, b"late")])
     registry.append(second, (), begun=[("a", 2)])
-    registry.put_fingerprints(second, [Taken("a", 1, b"late")])
+    registry.put_fingerprints(second, [TakenFingerprint("a", 1, b"late")])
     registry.renew_fingerprints(PLAN, [Renewed("a", b"late", b"new")])
     assert registry.fingerprints(PLAN, ["a"]) == {"a": b""}
-    registry.put_fingerprints(second, [Taken("a", 2, b"two")])
+    registry.put_fingerprints(second, [TakenFingerprint("a", 2, b"two")])
     registry.renew_fingerprints(PLAN, [Renewed("a", b"two", b"new")])
     assert registry.fingerprints(PLAN, ["a"]) == {"a": b"new"}
     registry.forget_fingerprints(PLAN, ["a"])
@@ -56,7 +56,7 @@ def test_of_many_tickets_each_is_found(registry: Registry) -> None:
     many = [f"T{number}" for number in range(1201)]
     name = session(registry, "s1")
     registry.append(name, (), begun=[(ticket, 1) for ticket in many])
-    registry.put_fingerprints(name, [Taken(ticket, 1, ticket.encode()) for ticket in many])
+    registry.put_fingerprints(name, [TakenFingerprint(ticket, 1, ticket.encode()) for ticket in many])
     assert registry.fingerprints(PLAN, many) == {ticket: ticket.encode() for ticket in many}
 
 

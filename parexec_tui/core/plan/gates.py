@@ -13,7 +13,7 @@ MAX_GATE_RETRIES = 1_000
 """Most retries of a gate."""
 
 
-class Check(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class GateCommand(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A command that has to succeed."""
 
     name: Annotated[str, Meta(description="What the gate is called; absent: by its command.")] = ""
@@ -34,18 +34,18 @@ class Check(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
         return self.name or " ".join(self.run.split())
 
 
-class Gate(Check, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Gate(GateCommand, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One gate: a command, or several of which one has to pass."""
 
     any: Annotated[
-        tuple[str | Check, ...],
+        tuple[str | GateCommand, ...],
         Meta(description="Instead of `run`: commands that are tried in this order until one succeeds."),
     ] = ()
 
     @property
-    def alternatives(self) -> tuple[Check, ...]:
+    def alternatives(self) -> tuple[GateCommand, ...]:
         """The commands of which one has to succeed: those of `any`, else only its own."""
-        return tuple(map(as_check, self.any)) if self.any else (self,)
+        return tuple(map(as_command, self.any)) if self.any else (self,)
 
 
 Gates = tuple[str | Gate, ...] | Gate
@@ -64,9 +64,9 @@ class Group(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     ] = ()
 
 
-def as_check(written: str | Check) -> Check:
+def as_command(written: str | GateCommand) -> GateCommand:
     """A command of an `any`, which may be written without a table."""
-    return Check(run=written) if isinstance(written, str) else written
+    return GateCommand(run=written) if isinstance(written, str) else written
 
 
 def as_gate(written: str | Gate) -> Gate:

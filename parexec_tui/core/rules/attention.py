@@ -73,7 +73,7 @@ def ticket_need(ticket: TicketState, me: str = "") -> Need | None:
     if ticket.status is Status.failed and not ticket.is_allowed:
         reason = ticket.reason or str(ticket.end or ticket.status)
         return Need(subject, f"{reason}: {ticket.error_line}" if ticket.error_line else reason)
-    if ticket.check_clock is not None and (freeze := ticket.check_clock.freeze) is not None:
+    if ticket.question_clock is not None and (freeze := ticket.question_clock.freeze) is not None:
         return Need(subject, f"its skip_if is frozen{by_whom(freeze.by, me)}", is_asked_for=True)
     if ticket.is_frozen_by_pressure:
         return None  # it goes on by itself; what the host is pressed for is a need of its own

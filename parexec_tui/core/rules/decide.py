@@ -17,11 +17,11 @@ from parexec_tui.core.rules.verbs.hold import hold
 from parexec_tui.core.rules.verbs.merge import merge
 from parexec_tui.core.rules.verbs.on_failure import set_failure_policy
 from parexec_tui.core.rules.verbs.prioritise import prioritise
+from parexec_tui.core.rules.verbs.put_back import cannot_put_back, put_back
 from parexec_tui.core.rules.verbs.reassign import reassign
 from parexec_tui.core.rules.verbs.release import release
 from parexec_tui.core.rules.verbs.reload import reload
 from parexec_tui.core.rules.verbs.restart import restart
-from parexec_tui.core.rules.verbs.restore import cannot_restore, restore
 from parexec_tui.core.rules.verbs.retry import cannot_retry_one, retry
 from parexec_tui.core.rules.verbs.rollback import rollback
 from parexec_tui.core.rules.verbs.scale import scale
@@ -54,8 +54,8 @@ def refusal(state: SessionState, asked: rq.AnyRequest, now: float) -> Refusal | 
             return cannot_waive(state, asked)
         case rq.Retry(tickets=(id_,), downstream=False, run=None, agent=None, uses=None, env=None):
             return cannot_retry_one(state, id_)
-        case rq.Restore():
-            return cannot_restore(state, asked)
+        case rq.PutBack():
+            return cannot_put_back(state, asked)
         case rq.Undo():
             return cannot_undo(state, asked, now)
         case _:
@@ -76,7 +76,7 @@ _HANDLERS: dict[type, Callable[[SessionState, Any, float], Decision]] = {
     rq.Approve: approve,
     rq.Reject: reject,
     rq.Merge: merge,
-    rq.Restore: restore,
+    rq.PutBack: put_back,
     rq.Rollback: rollback,
     rq.Reassign: reassign,
     rq.Prioritise: prioritise,

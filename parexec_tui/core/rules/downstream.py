@@ -43,7 +43,7 @@ def skips(state: SessionState, ticket: TicketState, gone: Iterable[str] = ()) ->
     return tuple(found)
 
 
-def restores(
+def unskips(
     state: SessionState, ticket: TicketState, back: Iterable[str] = (), besides: Collection[str] = ()
 ) -> tuple[str, ...]:
     """The skipped tickets that may run again when this one is no longer unsuccessful.
@@ -110,7 +110,7 @@ def reruns(
 def gates_again(state: SessionState, ticket: TicketState, back: Collection[str]) -> tuple[str, ...]:
     """The gates that have run, and run again when this ticket does: those of its groups, then those of the plan.
 
-    `back`: as of `restores`.
+    `back`: as of `unskips`.
     """
     if not state.has_gates:
         return ()

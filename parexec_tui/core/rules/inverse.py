@@ -62,13 +62,13 @@ def _of_statuses(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps:
     )
     found: _Steps = []
     if done:
-        found.append(undo.RestoreTickets(tickets=done, since="succeeded"))
+        found.append(undo.PutTicketsBack(tickets=done, since="succeeded"))
     if cancelled:
-        found.append(undo.RestoreTickets(tickets=cancelled, since="cancelled"))
+        found.append(undo.PutTicketsBack(tickets=cancelled, since="cancelled"))
     if waived:
-        found.append(undo.RestoreTickets(tickets=waived, since="waived"))
+        found.append(undo.PutTicketsBack(tickets=waived, since="waived"))
     if waiting:
-        found.append(undo.RestoreTickets(tickets=waiting, since="waiting"))
+        found.append(undo.PutTicketsBack(tickets=waiting, since="waiting"))
     return found
 
 
@@ -110,7 +110,7 @@ def _of_plan(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | str
 def _is_untouched(state: SessionState, id_: str) -> bool:
     """Whether nothing is lost when the ticket is dropped and added again."""
     ticket = state.tickets[id_]
-    is_as_planned = ticket.held is None and not ticket.pin and not ticket.attempts and ticket.snapshot is None
+    is_as_planned = ticket.held is None and not ticket.pin and not ticket.attempts and ticket.undo_point is None
     return is_as_planned and ticket.status in (Status.waiting, Status.skipped)
 
 
@@ -124,7 +124,7 @@ def _of_priorities(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps
 
 def _of_freezes(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps:
     frozen = tuple(event.ticket for event in events if isinstance(event, _FREEZES))
-    thawed = tuple(event.ticket for event in events if isinstance(event, ev.AttemptThawed | ev.CheckThawed))
+    thawed = tuple(event.ticket for event in events if isinstance(event, ev.AttemptThawed | ev.QuestionThawed))
     found: _Steps = []
     if _is_freeze_of_all(state, events):
         return [undo.ThawTickets()]  # whatever is still frozen by then; it also releases the session
@@ -147,7 +147,7 @@ def _is_freeze_of_all(state: SessionState, events: Sequence[ev.AnyEvent]) -> boo
     return is_hold and is_freeze and not was_frozen
 
 
-_FREEZES = ev.AttemptFrozen | ev.CheckFrozen
+_FREEZES = ev.AttemptFrozen | ev.QuestionFrozen
 
 
 def _of_holds(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | str:

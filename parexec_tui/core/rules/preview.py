@@ -194,7 +194,7 @@ def preview(state: SessionState, events: Sequence[ev.AnyEvent]) -> Preview:
         ),
         skipped=_each(_skipped(state, events)),
         restored=_each(id_ for event in events if isinstance(event, _RESTORING) for id_ in event.restored),
-        put_back=_each(event.ticket for event in _of(events, ev.TicketRestored)),
+        put_back=_each(event.ticket for event in _of(events, ev.TicketPutBack)),
         held=_each(event.ticket for event in _of(events, ev.TicketHeld)),
         released=_each(event.ticket for event in _of(events, ev.TicketReleased)),
         frozen=_frozen(events),
@@ -218,7 +218,7 @@ def preview(state: SessionState, events: Sequence[ev.AnyEvent]) -> Preview:
     )
 
 
-_RESTORING = ev.TicketRetried | ev.TicketWaived | ev.TicketRestored | ev.PlanAmended
+_RESTORING = ev.TicketRetried | ev.TicketWaived | ev.TicketPutBack | ev.PlanAmended
 
 
 def _of(events: Sequence[ev.AnyEvent], kind: type[_Kind]) -> list[_Kind]:
@@ -226,11 +226,11 @@ def _of(events: Sequence[ev.AnyEvent], kind: type[_Kind]) -> list[_Kind]:
 
 
 def _frozen(events: Sequence[ev.AnyEvent]) -> _Ids:
-    return _each(event.ticket for event in events if isinstance(event, ev.AttemptFrozen | ev.CheckFrozen))
+    return _each(event.ticket for event in events if isinstance(event, ev.AttemptFrozen | ev.QuestionFrozen))
 
 
 def _thawed(events: Sequence[ev.AnyEvent]) -> _Ids:
-    return _each(event.ticket for event in events if isinstance(event, ev.AttemptThawed | ev.CheckThawed))
+    return _each(event.ticket for event in events if isinstance(event, ev.AttemptThawed | ev.QuestionThawed))
 
 
 def _each(ids: Iterable[str]) -> _Ids:
@@ -265,7 +265,7 @@ def _stopped(state: SessionState, event: ev.AttemptStopRequested) -> StoppedAtte
 def _skipped(state: SessionState, events: Sequence[ev.AnyEvent]) -> Iterator[str]:
     for event in events:
         match event:
-            case ev.TicketCancelled() | ev.TicketRejected() | ev.TicketRestored() | ev.PlanAmended():
+            case ev.TicketCancelled() | ev.TicketRejected() | ev.TicketPutBack() | ev.PlanAmended():
                 yield from event.skipped
             case ev.RollbackAsked(rerun=False):
                 gone: set[str] = set(event.tickets)

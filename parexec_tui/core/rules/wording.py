@@ -37,7 +37,7 @@ def wording(asked: rq.AnyRequest) -> str:
             return f"kill {_names(asked.tickets)}"
         case rq.Restart():
             return f"restart {_names(asked.services)}"
-        case rq.Cancel() | rq.Waive() | rq.Restore():
+        case rq.Cancel() | rq.Waive() | rq.PutBack():
             return f"{verb_of(asked)} {_names(asked.tickets)}"
         case rq.Approve() | rq.Reject():
             return f"{verb_of(asked)} {_names(asked.tickets)}{_because(asked.note)}"

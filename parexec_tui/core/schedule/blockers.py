@@ -475,7 +475,7 @@ def _asked(ticket: TicketState, me: str) -> Blocker:
         return Blocker("asked", f"{text} whether it is up to date", None if ticket.asking else AskKey(kind))
     if not ticket.asking:
         return Blocker("asked", "it is asked first whether it is done already", AskKey(kind))
-    if ticket.check_clock is not None and (freeze := ticket.check_clock.freeze) is not None:
+    if ticket.question_clock is not None and (freeze := ticket.question_clock.freeze) is not None:
         return Blocker("asked", f"its skip_if is frozen{by_whom(freeze.by, me)}")
     return Blocker("asked", f"it is asked whether it is done already, by {kind.replace('-', '_')}")
 

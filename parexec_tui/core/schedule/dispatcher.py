@@ -148,7 +148,7 @@ class Dispatcher:
         elif isinstance(blocker.key, AskKey) and self._may_ask(blocker.key):
             self._entry_id.pop(ticket.id, None)
             again = f"-{ticket.asked + 1}" if ticket.asked else ""
-            emit(ev.CheckStarted(at=now, ticket=ticket.id, step=f"{blocker.key.kind}{again}"))
+            emit(ev.QuestionAsked(at=now, ticket=ticket.id, step=f"{blocker.key.kind}{again}"))
         elif blocker.key is None:
             self._entry_id.pop(ticket.id, None)
         elif isinstance(blocker.key, ServiceKey):

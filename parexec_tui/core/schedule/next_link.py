@@ -39,7 +39,7 @@ def next_link(state: SessionState, ticket: TicketState, known: KnownOfAgents) ->
         return of_approval(ticket)
     if ticket.status is Status.backoff:
         return Root("backoff", ticket=ticket.id, agent=ticket.agent or "", until=ticket.retry_at)
-    if ticket.check_clock is not None and (freeze := ticket.check_clock.freeze) is not None:
+    if ticket.question_clock is not None and (freeze := ticket.question_clock.freeze) is not None:
         return Root("frozen", ticket=ticket.id, by=freeze.by, since=freeze.since)
     if state.stale_needs and (stale := stale_by(state, ticket)) is not None:
         return stale.again

@@ -22,7 +22,7 @@ class FreezeCause(NamedTuple):
     """What the host was pressed for; empty: that is not why, or a person took it over."""
 
 
-class CheckClock:
+class QuestionClock:
     """How long a ticket has been asked whether it is done already."""
 
     __slots__ = ("began", "freeze", "frozen_for")

@@ -44,11 +44,11 @@ def status_with(gate: TicketState, spec: Ticket) -> Status:
     """
     if gate.status in HAVE_RUN and _is_more(gate.spec, spec):
         return Status.waiting
-    has_grown = gate.grown_from is not None and gate.snapshot is not None
+    has_grown = gate.grown_from is not None and gate.undo_point is not None
     if has_grown and gate.status in (Status.waiting, Status.skipped):
         assert gate.grown_from is not None
-        assert gate.snapshot is not None
-        return gate.status if _is_more(gate.grown_from, spec) else gate.snapshot.status
+        assert gate.undo_point is not None
+        return gate.status if _is_more(gate.grown_from, spec) else gate.undo_point.status
     return gate.status
 
 

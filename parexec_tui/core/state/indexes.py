@@ -86,7 +86,7 @@ def stop_asking(state: SessionState, ticket: TicketState) -> None:
     kind = next(kind for kind in CONDITIONS if ticket.asking.startswith(kind))
     was_frozen = ticket.is_check_frozen
     end_question(state, ticket, state.now)
-    ticket.asking, ticket.check_clock = "", None
+    ticket.asking, ticket.question_clock = "", None
     if was_frozen:
         note_stall(state, ticket)
     del state.asking[ticket.id]
@@ -270,7 +270,7 @@ def skip(state: SessionState, tickets: Sequence[TicketState], because: str, at: 
         move(state, ticket, Status.skipped, at)
 
 
-def take_back(state: SessionState, tickets: Sequence[TicketState], at: float) -> None:
+def unskip(state: SessionState, tickets: Sequence[TicketState], at: float) -> None:
     """Let skipped tickets wait again."""
     for ticket in tickets:
         ticket.because, ticket.ended = "", None

@@ -27,8 +27,8 @@ def end_question(
     state: SessionState, ticket: TicketState, at: float, *, passed: bool | None = None, reason: str = ""
 ) -> None:
     """The answer is there, or nobody waits for it any more."""
-    assert ticket.check_clock is not None
-    _end(state, ticket, passed, ticket.check_clock.worked(at), reason)
+    assert ticket.question_clock is not None
+    _end(state, ticket, passed, ticket.question_clock.worked(at), reason)
 
 
 def begin_attempt(state: SessionState, ticket: TicketState) -> None:

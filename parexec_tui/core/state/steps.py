@@ -7,7 +7,7 @@ second gate, `gate-2b` the second of its alternatives, `gate-2b-3` the third sta
 import re
 from typing import NamedTuple
 
-from parexec_tui.core.plan.gates import Check, Gate, listed
+from parexec_tui.core.plan.gates import Gate, GateCommand, listed
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.attempts import Attempt
 from parexec_tui.core.state.isolation import works_apart
@@ -44,7 +44,7 @@ class GateStep(NamedTuple):
     """The gate as the plan has it, with its alternatives."""
 
     @property
-    def gate(self) -> Check:
+    def gate(self) -> GateCommand:
         """What is run."""
         return self.whole.alternatives[self.alternative]
 
@@ -221,7 +221,7 @@ def after_rollback(state: SessionState, ticket: TicketState) -> str | None:
     return RESTORE if has_snapshot else None
 
 
-def first_check(state: SessionState, ticket: TicketState) -> str | None:
+def first_proof(state: SessionState, ticket: TicketState) -> str | None:
     """The step after the command of the ticket; None: then it has succeeded."""
     if ticket.spec.checks and any(check.forbid for check in ticket.spec.checks):
         return LAST_LOOK

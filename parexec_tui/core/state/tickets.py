@@ -5,11 +5,11 @@ from typing import NamedTuple
 from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.plan.gates import PLAN_GATES, is_gate_ticket
 from parexec_tui.core.plan.model import Ticket
-from parexec_tui.core.state.attempts import Attempt, CheckClock
+from parexec_tui.core.state.attempts import Attempt, QuestionClock
 from parexec_tui.core.state.status import INFRASTRUCTURE, LIVE, PENDING, End, Flag, Status, failure_kind, predicate
 
 
-class UndoSnapshot(NamedTuple):
+class UndoPoint(NamedTuple):
     """What a ticket was before a person cancelled, waived or retried it; gone once an attempt starts."""
 
     status: Status
@@ -23,19 +23,55 @@ class UndoSnapshot(NamedTuple):
     note: str
     approved: bool
     is_asked: bool
-    snapshot: "UndoSnapshot | None"
+    undo_point: "UndoPoint | None"
 
 
 class TicketState:
     """A ticket and where it stands. What belongs to one attempt only is in `attempt`."""
 
     __slots__ = (
-        "approval_asked", "approved", "asked", "asking", "attempt", "attempts", "because", "charged",
-        "charged_lost", "check_clock", "claims", "conflict_at", "end", "ended", "excluded_agents", "failed_after",
-        "failed_with", "first_started", "group", "grown_from", "held", "held_at", "id", "is_asked", "is_gates",
-        "is_stalled", "lost", "missing", "note", "order", "pin", "ready_at", "reason", "remaining", "retry_at",
+        "approval_asked",
+        "approved",
+        "asked",
+        "asking",
+        "attempt",
+        "attempts",
+        "because",
+        "charged",
+        "charged_lost",
+        "claims",
+        "conflict_at",
+        "end",
+        "ended",
+        "excluded_agents",
+        "failed_after",
+        "failed_with",
+        "first_started",
+        "group",
+        "grown_from",
+        "held",
+        "held_at",
+        "id",
+        "is_asked",
+        "is_gates",
+        "is_stalled",
+        "lost",
+        "missing",
+        "note",
+        "order",
+        "pin",
+        "question_clock",
+        "ready_at",
+        "reason",
+        "remaining",
+        "retry_at",
         "serialised",
-        "snapshot", "spec", "stalled_needs", "status", "took", "types",
+        "spec",
+        "stalled_needs",
+        "status",
+        "took",
+        "types",
+        "undo_point",
     )  # fmt: skip
 
     def __init__(self, id_: str, spec: Ticket, order: int, claims: Claims, types: tuple[str, ...]) -> None:
@@ -73,7 +109,7 @@ class TicketState:
         """Whether a person approved of its start, if its plan wants that. It holds until the ticket is run again."""
         self.approval_asked = False
         """Whether people were told that it waits for approval before it starts."""
-        self.snapshot: UndoSnapshot | None = None
+        self.undo_point: UndoPoint | None = None
         self.ready_at = 0.0
         self.conflict_at: float | None = None
         """Since when it waits for a claim or a resource. None: it does not, as far as the dispatcher has looked."""
@@ -106,7 +142,7 @@ class TicketState:
         """True: it need not be asked any more whether it is done already. See `asking`."""
         self.asking = ""
         """The step that asks whether it is done already, while it does."""
-        self.check_clock: CheckClock | None = None
+        self.question_clock: QuestionClock | None = None
         """How long it has been asked that; None while it is not."""
         self.asked = 0
         """How often that was asked."""
@@ -118,19 +154,19 @@ class TicketState:
     def save(self) -> None:
         """Keep what it is now, so that what a person does next can be taken back."""
         self.grown_from = None
-        self.snapshot = UndoSnapshot(
+        self.undo_point = UndoPoint(
             self.status, self.charged, self.charged_lost, self.excluded_agents, self.ended, self.end, self.reason,
-            self.because, self.note, self.approved, self.is_asked, self.snapshot,
+            self.because, self.note, self.approved, self.is_asked, self.undo_point,
         )  # fmt: skip
 
-    def restore(self) -> None:
+    def put_back(self) -> None:
         """Be again what was saved, except for the status: `indexes.move` changes that."""
-        assert self.snapshot is not None
+        assert self.undo_point is not None
         self.grown_from = None
         (
             _, self.charged, self.charged_lost, self.excluded_agents, self.ended, self.end, self.reason,
-            self.because, self.note, self.approved, self.is_asked, self.snapshot,
-        ) = self.snapshot  # fmt: skip
+            self.because, self.note, self.approved, self.is_asked, self.undo_point,
+        ) = self.undo_point  # fmt: skip
 
     @property
     def depth(self) -> tuple[int, int]:
@@ -161,7 +197,7 @@ class TicketState:
     @property
     def is_check_frozen(self) -> bool:
         """Whether its `skip_if` stands still."""
-        return self.check_clock is not None and self.check_clock.freeze is not None
+        return self.question_clock is not None and self.question_clock.freeze is not None
 
     @property
     def is_allowed(self) -> bool:

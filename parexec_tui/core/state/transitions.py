@@ -58,7 +58,7 @@ TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] 
         (_S.waiting, _S.backoff, _S.approval, _S.failed, _S.cancelled, _S.rolled_back, _S.skipped),
         frozenset({_S.waived}),
     ),
-    ev.TicketRestored: {
+    ev.TicketPutBack: {
         _S.succeeded: frozenset({_S.approval}),
         _S.cancelled: frozenset({_S.waiting, _S.skipped, _S.approval}),
         _S.waived: frozenset({_S.waiting, _S.failed, _S.cancelled, _S.rolled_back, _S.skipped, _S.approval}),

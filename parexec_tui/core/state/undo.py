@@ -16,7 +16,7 @@ class UndoStep(Struct, frozen=True, kw_only=True, tag_field="verb", tag=None, om
     """One thing that is done to take an action back, in the name of who takes it back."""
 
 
-class RestoreTickets(UndoStep, frozen=True, tag="restore"):
+class PutTicketsBack(UndoStep, frozen=True, tag="restore"):
     """Make the tickets again what they were before they were cancelled, waived, retried, approved or sent
     back."""
 
@@ -111,7 +111,7 @@ class SetFailurePolicy(UndoStep, frozen=True, tag="on_failure"):
 
 
 AnyUndoStep = (
-    RestoreTickets
+    PutTicketsBack
     | PinTickets
     | SetPriority
     | RevertPlan

@@ -145,7 +145,7 @@ class Reject(Request, frozen=True, tag="reject"):
     """Why; the next attempt gets it."""
 
 
-class Restore(Request, frozen=True, tag="restore"):
+class PutBack(Request, frozen=True, tag="restore"):
     """Take back that these tickets were cancelled, waived, retried, approved or sent back, if nothing followed from
     it yet: for `undo`."""
 
@@ -238,7 +238,7 @@ AnyRequest = (
     | Approve
     | Merge
     | Reject
-    | Restore
+    | PutBack
     | Rollback
     | Reassign
     | Prioritise

@@ -11,7 +11,7 @@ from parexec_tui.core.rules.verbs.undo import next_undo
 from parexec_tui.core.rules.wording import wording
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.events import OperatorActed
-from parexec_tui.core.state.undo import RestoreTickets
+from parexec_tui.core.state.undo import PutTicketsBack
 from parexec_tui.core.wire.requests import AnyRequest, Drain, Refusal, Rollback, Stop, Undo
 from parexec_tui.text.words import ago, printable
 from parexec_tui.tui.actions.context import ActionContext
@@ -142,7 +142,7 @@ def _say_what_came_of_it(context: ActionContext, answer: Sequence[ev.AnyEvent], 
 
 def _is_for_a_start(acted: OperatorActed) -> bool:
     """Whether it made tickets ready to start, and can be taken back only as long as they have not started."""
-    return any(isinstance(step, RestoreTickets) and step.since != "cancelled" for step in acted.inverse)
+    return any(isinstance(step, PutTicketsBack) and step.since != "cancelled" for step in acted.inverse)
 
 
 def _besides(context: ActionContext, request: AnyRequest) -> str:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parexec_tui.core.plan.checks import RunningCheck
-from parexec_tui.core.plan.gates import Check, Gate
+from parexec_tui.core.plan.gates import Gate, GateCommand
 from parexec_tui.core.plan.model import Amounts, Priority, Ticket
 from parexec_tui.core.plan.reading.fields import convert
 from parexec_tui.core.plan.reading.typed import TypedCount, read_count, read_value, write_values
@@ -63,7 +63,7 @@ def test_values_are_written_as_a_person_would() -> None:
         env={"A B": 'x"y'},
         up_to_date=True,
         expect_codes=(0, 3),
-        gates=("make", Gate(name="lint", run="ruff .", timeout=Duration(300)), Gate(any=("a", Check(run="b")))),
+        gates=("make", Gate(name="lint", run="ruff .", timeout=Duration(300)), Gate(any=("a", GateCommand(run="b")))),
         checks=(RunningCheck(grows="m.log", every=Duration(60), then="freeze"), RunningCheck(max_memory=Size(2**30))),
         retry_on=("timed out", 75),
     )

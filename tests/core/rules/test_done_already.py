@@ -101,7 +101,7 @@ def test_so_many_are_asked_at_once(key: str, most: int) -> None:
 )
 def test_who_cannot_tell_is_run_and_that_is_said(end: rq.ProcessEnded, reason: str) -> None:
     found = asks("")
-    assert found.tell(end) == [ev.CheckEnded(at=found.now, ticket="T", reason=reason)]
+    assert found.tell(end) == [ev.QuestionAnswered(at=found.now, ticket="T", reason=reason)]
     assert found.dispatch() == ["T"]
 
 
@@ -127,7 +127,7 @@ def test_a_stop_leaves_the_question_for_later() -> None:
     found = asks("")
     found.ask(rq.Stop())
     assert found.tell(rq.ProcessEnded("T", 0, signal=9, step="skip-if")) == [
-        ev.CheckEnded(at=found.now, ticket="T", again=True)
+        ev.QuestionAnswered(at=found.now, ticket="T", again=True)
     ]
     found.resume()
     found.dispatch()
@@ -168,20 +168,20 @@ def test_a_freeze_stops_the_command_that_is_asked_and_the_clock_of_its_timeout()
     found = asks("timeout=10s")
     assert found.ask(rq.Freeze(by="ann@pts/1")) == [
         ev.SessionHeld(at=found.now, reason=ev.FREEZE_REASON, by="ann@pts/1", freeze=True),
-        ev.CheckFrozen(at=found.now, ticket="T", by="ann@pts/1"),
+        ev.QuestionFrozen(at=found.now, ticket="T", by="ann@pts/1"),
     ]
     assert found.why("T")[-1] == "its skip_if is frozen by ann@pts/1"
     found.now += 60.0
     assert found.ask(rq.Thaw()) == [
-        ev.CheckThawed(at=found.now, ticket="T"),
+        ev.QuestionThawed(at=found.now, ticket="T"),
         ev.SessionReleased(at=found.now),
     ]
-    clock = found["T"].check_clock
+    clock = found["T"].question_clock
     assert clock is not None
     assert clock.worked(found.now + 3.0) == pytest.approx(3.0)
     found.now += 3.0
     killed = rq.ProcessEnded("T", 0, signal=9, step="skip-if")
-    assert found.tell(killed) == [ev.CheckEnded(at=found.now, ticket="T", reason="signal 9")]
+    assert found.tell(killed) == [ev.QuestionAnswered(at=found.now, ticket="T", reason="signal 9")]
 
 
 def test_what_waits_for_a_ticket_whose_question_is_frozen_waits_for_who_froze_it() -> None:

@@ -3,7 +3,7 @@
 import pytest
 from msgspec import structs
 
-from parexec_tui.core.plan.gates import Check, Gate
+from parexec_tui.core.plan.gates import Gate, GateCommand
 from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.state import events as ev
@@ -71,7 +71,7 @@ def test_a_gate_is_tried_again_as_often_as_it_says_each_time_as_another_process(
 
 
 def test_one_of_several_gates_is_enough() -> None:
-    found = session("", Gate(any=("make", Check(run="ninja", retries=1))), "lint")
+    found = session("", Gate(any=("make", GateCommand(run="ninja", retries=1))), "lint")
     found.succeed("T")
     assert step(found) == "gate-1a"
     found.fail("T")

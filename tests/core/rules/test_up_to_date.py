@@ -27,7 +27,7 @@ def test_what_is_up_to_date_has_succeeded_and_took_no_agent() -> None:
 def test_what_is_not_is_run_and_the_event_says_why() -> None:
     found = Session(FRESH)
     found.dispatch()
-    assert found.answer("T") == [ev.CheckEnded(at=found.now, ticket="T", stale="never ran")]
+    assert found.answer("T") == [ev.QuestionAnswered(at=found.now, ticket="T", stale="never ran")]
     assert found.dispatch() == ["T"]
 
 

@@ -89,7 +89,7 @@ def chain(status: str) -> Session:
         return session
     session.succeed("N")
     if status == "waiting":
-        session.apply(ev.CheckStarted(at=session.now, ticket="T", step="if-done"))
+        session.apply(ev.QuestionAsked(at=session.now, ticket="T", step="if-done"))
     else:
         session.dispatch()
     if status == "frozen":
@@ -167,7 +167,7 @@ def moves(session: Session) -> list[tuple[str, ev.AnyEvent]]:
         retry_at = 2001.0 if then is Status.backoff else None
         found.append((then.value, ended("T", attempt, then, skipped=skipped, retry_at=retry_at)))
         back = () if then in UNSUCCESSFUL else comes_back
-        put_back = ev.TicketRestored(at=at, ticket="T", then=then, skipped=goes(then), restored=back)
+        put_back = ev.TicketPutBack(at=at, ticket="T", then=then, skipped=goes(then), restored=back)
         found.append((then.value, put_back))
     return found
 
@@ -177,7 +177,7 @@ def test_an_event_is_in_the_table_and_applied_or_illegal_and_changes_nothing(sta
     allowed = set(legal())
     for place, (to, event) in enumerate(moves(chain(status))):
         session = chain(status)
-        if isinstance(event, ev.TicketRestored):
+        if isinstance(event, ev.TicketPutBack):
             session["T"].save()
         if isinstance(event, ev.TicketApproved | ev.TicketRejected) and session["T"].asking:
             session.answer("T")  # only then is anybody asked
@@ -257,7 +257,7 @@ def busy() -> Session:
         at(ev.TicketUnrunnable, ticket="X", reason="none left"),
         at(ev.TicketRetried, ticket="X"),
         at(ev.TicketWaived, ticket="X"),
-        at(ev.TicketRestored, ticket="X", then=Status.waiting),
+        at(ev.TicketPutBack, ticket="X", then=Status.waiting),
         at(ev.TicketPinned, ticket="X", agent="agent-1"),
         at(ev.PriorityChanged, ticket="X", priority=Priority.low),
         at(ev.PlanAmended, changed={"X": Ticket(run="true")}),
@@ -314,7 +314,7 @@ def test_an_event_of_another_attempt_is_illegal(event: ev.AnyEvent) -> None:
         ("no such type", at(ev.AgentTypeReleased, type="other")),
         ("no such type", at(ev.TypeScaled, type="other", most=1)),
         ("no such agent or type", at(ev.TicketPinned, ticket="L", agent="other")),
-        ("nothing to go back to", at(ev.TicketRestored, ticket="L", then=Status.failed)),
+        ("nothing to go back to", at(ev.TicketPutBack, ticket="L", then=Status.failed)),
         ("it is there", at(ev.PlanAmended, added={"A": Ticket(run="true")})),
         ("it runs", at(ev.PlanAmended, changed={"A": Ticket(run="true")})),
         ("it runs", at(ev.PlanAmended, dropped=("A",))),

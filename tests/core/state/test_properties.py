@@ -18,7 +18,7 @@ from msgspec import structs
 
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.checks import RunningCheck
-from parexec_tui.core.plan.gates import Check, Gate, Gates, Group
+from parexec_tui.core.plan.gates import Gate, GateCommand, Gates, Group
 from parexec_tui.core.plan.group_gates import with_gates
 from parexec_tui.core.plan.model import AgentType, Amounts, Plan, PlanSettings, Priority, Resources, Ticket
 from parexec_tui.core.plan.resources import Units
@@ -43,7 +43,8 @@ T = TypeVar("T")
 _PATHS = ("src", "src/*.py", "src/a.py", "docs/**/b", "out")
 _DEMANDS: tuple[tuple[str | None, tuple[str, ...]], ...] = ((None, ()), ("x", ()), ("y", ()), (None, ("docs",)))
 _GATES: tuple[Gates, ...] = (
-    (), (), (), ("lint",), (Gate(run="lint", retries=1, timeout=Duration(3)), Gate(any=("make", Check(run="ninja")))),
+    (), (), (), ("lint",),
+    (Gate(run="lint", retries=1, timeout=Duration(3)), Gate(any=("make", GateCommand(run="ninja")))),
 )  # fmt: skip
 _CONDITIONS: tuple[tuple[tuple[str, ...], str], ...] = (((), ""), ((), ""), (("out",), ""), ((), "test -s out"))
 _CHECKS = (

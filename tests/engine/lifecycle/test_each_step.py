@@ -141,7 +141,7 @@ def test_timeout(tmp_path: Path, step: str) -> None:
     a = ticket("A")
     assert (str(a.end), a.reason) == TIMED_OUT[step]
     if step == "skip-if":
-        assert [event.reason for event in happened(ev.CheckEnded)] == ["timed out after 0.40s"]
+        assert [event.reason for event in happened(ev.QuestionAnswered)] == ["timed out after 0.40s"]
 
 
 @each_step

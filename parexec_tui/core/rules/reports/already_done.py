@@ -23,20 +23,22 @@ def answered(state: SessionState, report: rq.ProcessEnded, now: float) -> list[e
     if ticket is None:
         return []
     if state.is_ended_by_stop(ticket) or report.stopped_for is not None or report.host_short_of:
-        again = ev.CheckEnded(at=now, ticket=ticket.id, again=True)
+        again = ev.QuestionAnswered(at=now, ticket=ticket.id, again=True)
         short = host_short(report) if report.host_short_of else None
         return [again, *(on_host_short(state, short, now) if short is not None else [])]
     if report.code == 0 and not report.problem:
         return [ev.TicketSatisfied(at=now, ticket=ticket.id, reason=f"{ALREADY_DONE}: skip_if succeeded")]
     if (timeout := own_timeout(state, ticket)) is not None and _has_timed_out(ticket, timeout, report, now):
-        return [ev.CheckEnded(at=now, ticket=ticket.id, reason=f"timed out after {format_duration(timeout)}")]
+        return [ev.QuestionAnswered(at=now, ticket=ticket.id, reason=f"timed out after {format_duration(timeout)}")]
     is_no = report.code is not None and report.code < NOT_EXECUTABLE and not report.problem
-    return [ev.CheckEnded(at=now, ticket=ticket.id, reason="" if is_no else report.problem or exit_text(report))]
+    return [
+        ev.QuestionAnswered(at=now, ticket=ticket.id, reason="" if is_no else report.problem or exit_text(report))
+    ]
 
 
 def _has_timed_out(ticket: TicketState, timeout: float, report: rq.ProcessEnded, now: float) -> bool:
     """Whether it was killed because it ran too long: nobody else kills what is asked and goes on to wait for it."""
-    clock = ticket.check_clock
+    clock = ticket.question_clock
     return report.signal is not None and clock is not None and clock.worked(now) >= timeout
 
 
@@ -46,7 +48,9 @@ def answer_lost(state: SessionState, report: rq.ProcessLost, now: float) -> list
     if ticket is None:
         return []
     tries_again = ticket.asked < _MAX_ASKED
-    return [ev.CheckEnded(at=now, ticket=ticket.id, reason="" if tries_again else report.reason, again=tries_again)]
+    return [
+        ev.QuestionAnswered(at=now, ticket=ticket.id, reason="" if tries_again else report.reason, again=tries_again)
+    ]
 
 
 def _asked(state: SessionState, report: rq.Report) -> TicketState | None:
@@ -60,9 +64,9 @@ def on_done_checked(state: SessionState, report: rq.DoneChecked, now: float) -> 
     if ticket is None:
         return []
     if state.is_ended_by_stop(ticket):
-        return [ev.CheckEnded(at=now, ticket=ticket.id, again=True)]
+        return [ev.QuestionAnswered(at=now, ticket=ticket.id, again=True)]
     if not report.done:
-        return [ev.CheckEnded(at=now, ticket=ticket.id)]
+        return [ev.QuestionAnswered(at=now, ticket=ticket.id)]
     files = ticket.spec.if_done
     reason = f"{ALREADY_DONE}: {listed(files, limit=4)} {'exists' if len(files) == 1 else 'exist'}"
     return [ev.TicketSatisfied(at=now, ticket=ticket.id, reason=reason)]
@@ -73,7 +77,7 @@ def on_freshness_checked(state: SessionState, report: rq.FreshnessChecked, now: 
     if ticket is None:
         return []
     if state.is_ended_by_stop(ticket):
-        return [ev.CheckEnded(at=now, ticket=ticket.id, again=True)]
+        return [ev.QuestionAnswered(at=now, ticket=ticket.id, again=True)]
     if report.stale:
-        return [ev.CheckEnded(at=now, ticket=ticket.id, stale=report.stale)]
+        return [ev.QuestionAnswered(at=now, ticket=ticket.id, stale=report.stale)]
     return [ev.TicketSatisfied(at=now, ticket=ticket.id, reason=FRESH)]

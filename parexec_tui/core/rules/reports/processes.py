@@ -28,7 +28,7 @@ from parexec_tui.core.state.steps import (
     after_gates,
     after_outputs,
     again,
-    first_check,
+    first_proof,
     gate_step,
     gates_of,
     is_resolve,
@@ -82,7 +82,7 @@ def on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) -
     if gate is not None:
         return gate_ended(state, ticket, gate, report, now)
     if _is_expected(ticket, report):
-        return passed(state, ticket, report, first_check(state, ticket), now)
+        return passed(state, ticket, report, first_proof(state, ticket), now)
     if report.ticket_at_fault:
         return failed_for_good(state, ticket, report, End.could_not_start, report.problem, now, ticket_at_fault=True)
     if report.problem or report.code in (NOT_EXECUTABLE, NOT_FOUND):

@@ -170,7 +170,7 @@ def _statuses_after(events: Sequence[ev.AnyEvent]) -> dict[str, Status]:
         match event:
             case ev.TicketRetried(ticket=id_, restored=restored, rerun=rerun):
                 found |= dict.fromkeys((id_, *restored, *rerun), Status.waiting)
-            case ev.TicketRestored(ticket=id_, then=then, skipped=skipped, restored=restored):
+            case ev.TicketPutBack(ticket=id_, then=then, skipped=skipped, restored=restored):
                 found |= {**dict.fromkeys(skipped, Status.skipped), **dict.fromkeys(restored, Status.waiting)}
                 found[id_] = then
             case _:

@@ -32,7 +32,7 @@ def freeze(state: SessionState, asked: rq.Freeze, now: float) -> Decision:
         if ticket.status in FREEZABLE and not _stays_frozen(ticket)
     ]
     events += [
-        ev.CheckFrozen(at=now, ticket=ticket.id, by=asked.by)
+        ev.QuestionFrozen(at=now, ticket=ticket.id, by=asked.by)
         for ticket in asked_in_scope(state, asked)
         if not ticket.is_check_frozen
     ]

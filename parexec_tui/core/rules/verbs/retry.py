@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from parexec_tui.core.plan.gates import described
 from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.rules.answers import Decision, Refused, named, refuse_unknown
-from parexec_tui.core.rules.downstream import gates_again, reruns, restores
+from parexec_tui.core.rules.downstream import gates_again, reruns, unskips
 from parexec_tui.core.rules.placement import cannot_go_to
 from parexec_tui.core.rules.ticket_fields import revised
 from parexec_tui.core.rules.verbs.amend import amend
@@ -92,12 +92,12 @@ def _runs_again(
             if live is not None:
                 refusal = Refusal(f"{live.id} depends on {ticket.id} and {live.stands}", _stop_it(live))
         elif refusal is None and ticket.status in UNSUCCESSFUL:
-            restored = restores(state, ticket, back)
+            restored = unskips(state, ticket, back)
         if refusal is None and not downstream:
             rerun = gates_again(state, ticket, {*back, *restored})
             refusal = _let_start(state, ticket, rerun)
             for gates in rerun:
-                restored += restores(state, state.tickets[gates], {*back, *restored, *rerun, ticket.id})
+                restored += unskips(state, state.tickets[gates], {*back, *restored, *rerun, ticket.id})
         if refusal is not None:
             yield Refused("tickets", ticket.id, refusal)
             continue

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from parexec_tui.core.plan.patterns import overlap
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.rules.answers import Decision, Refused, named, refuse_unknown
-from parexec_tui.core.rules.downstream import HAVE_RUN, built_on, restores, skips
+from parexec_tui.core.rules.downstream import HAVE_RUN, built_on, skips, unskips
 from parexec_tui.core.rules.verbs.retry import retry
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import RESTORE, ProcessKey
@@ -172,7 +172,7 @@ def _begun(state: SessionState, ticket: TicketState, by: str, now: float) -> lis
         attempt=ticket.attempts,
         step=step or RESTORE,
         by=by,
-        restored=restores(state, ticket) if ticket.status in UNSUCCESSFUL else (),
+        restored=unskips(state, ticket) if ticket.status in UNSUCCESSFUL else (),
     )
     if step is not None:
         return [started]

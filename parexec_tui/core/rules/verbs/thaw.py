@@ -32,7 +32,7 @@ def thaw(state: SessionState, asked: rq.Thaw, now: float) -> Decision:
         if ticket.is_frozen
     ]
     events += [
-        ev.CheckThawed(at=now, ticket=ticket.id, by=asked.by)
+        ev.QuestionThawed(at=now, ticket=ticket.id, by=asked.by)
         for ticket in asked_in_scope(state, asked)
         if ticket.is_check_frozen
     ]

@@ -9,9 +9,9 @@ from parexec_tui.core.rules.verbs.freeze import freeze
 from parexec_tui.core.rules.verbs.hold import hold
 from parexec_tui.core.rules.verbs.on_failure import change_policy
 from parexec_tui.core.rules.verbs.prioritise import prioritise
+from parexec_tui.core.rules.verbs.put_back import cannot_put_back, put_back
 from parexec_tui.core.rules.verbs.reassign import reassign
 from parexec_tui.core.rules.verbs.release import release
-from parexec_tui.core.rules.verbs.restore import cannot_restore, restore
 from parexec_tui.core.rules.verbs.scale import scale
 from parexec_tui.core.rules.verbs.thaw import thaw
 from parexec_tui.core.state import events as ev
@@ -63,7 +63,7 @@ def next_undo(state: SessionState, now: float) -> tuple[ev.OperatorActed | None,
 
 
 def cannot_undo(state: SessionState, asked: rq.Undo, now: float) -> Refusal | None:
-    """Why it would be refused. It does not try to restore tickets: the cost of that is O(what depends on them)."""
+    """Why it would be refused. It does not try to put tickets back: the cost of that is O(what depends on them)."""
     action = meant(state, asked, now)
     if isinstance(action, Refusal):
         return action
@@ -72,9 +72,9 @@ def cannot_undo(state: SessionState, asked: rq.Undo, now: float) -> Refusal | No
 
 
 def _cannot_take_back(state: SessionState, action: ev.OperatorActed, now: float) -> Refusal | None:
-    if all(isinstance(step, stored.RestoreTickets) for step in action.inverse):
-        steps = (step for step in action.inverse if isinstance(step, stored.RestoreTickets))
-        refusals = (cannot_restore(state, _restore(step, "")) for step in steps)
+    if all(isinstance(step, stored.PutTicketsBack) for step in action.inverse):
+        steps = (step for step in action.inverse if isinstance(step, stored.PutTicketsBack))
+        refusals = (cannot_put_back(state, _put_back(step, "")) for step in steps)
         return next(filter(None, refusals), None)
     answer = _taken_back(state, action, "", now)
     return answer if isinstance(answer, Refusal) else None
@@ -119,8 +119,8 @@ def _too_late(action: ev.OperatorActed, refused: Refusal) -> Refusal:
     return Refusal(f'too late to undo "{action.text}": {refused.reason}', refused.remedy)
 
 
-def _restore(step: stored.RestoreTickets, by: str) -> rq.Restore:
-    return rq.Restore(tickets=step.tickets, since=step.since, by=by)
+def _put_back(step: stored.PutTicketsBack, by: str) -> rq.PutBack:
+    return rq.PutBack(tickets=step.tickets, since=step.since, by=by)
 
 
 def _take(
@@ -128,8 +128,8 @@ def _take(
 ) -> Decision:
     """The events of one step, or why it cannot be taken any more. `before`: those of the steps before it."""
     match step:
-        case stored.RestoreTickets():
-            return restore(state, _restore(step, by), now)
+        case stored.PutTicketsBack():
+            return put_back(state, _put_back(step, by), now)
         case stored.PinTickets(tickets=tickets, agent=agent):
             return reassign(state, rq.Reassign(tickets=tickets, agent=agent, by=by), now, may_be_gone=True)
         case stored.SetPriority(tickets=tickets, priority=priority):

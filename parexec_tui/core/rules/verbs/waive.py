@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from parexec_tui.core.rules.answers import Decision, Refused, first_refusal, named, refuse_unknown
-from parexec_tui.core.rules.downstream import restores
+from parexec_tui.core.rules.downstream import unskips
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, UNSUCCESSFUL, Status
@@ -21,7 +21,7 @@ def waive(state: SessionState, asked: rq.Waive, now: float) -> Decision:
     ids = {ticket.id for ticket in tickets}
     # Dependents first: a skipped ticket must have an unsuccessful need, and it has none once that need is waived.
     for ticket in sorted(tickets, key=lambda each: each.depth, reverse=True):
-        restored = restores(state, ticket, back, besides=ids) if ticket.status in UNSUCCESSFUL else ()
+        restored = unskips(state, ticket, back, besides=ids) if ticket.status in UNSUCCESSFUL else ()
         back.update(restored, (ticket.id,))
         events.append(ev.TicketWaived(at=now, ticket=ticket.id, by=asked.by, restored=restored))
     return events

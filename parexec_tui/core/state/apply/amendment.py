@@ -107,7 +107,7 @@ def _replace_gates(state: SessionState, whole: Mapping[str, Ticket], at: float) 
             gate.grown_from = gate.spec
             state.rerunning[id_] = None
         elif status in HAVE_RUN and gate.status not in HAVE_RUN:
-            gate.restore()
+            gate.put_back()
         gate.spec, gate.status = spec, status
     ordered = {id_: tickets[id_] for id_ in whole}
     tickets.clear()

@@ -47,7 +47,7 @@ def on_attempt_started(state: SessionState, event: ev.AttemptStarted) -> None:
     ticket.attempts = event.attempt
     if ticket.first_started is None:
         ticket.first_started = event.at
-    ticket.ended, ticket.end, ticket.reason, ticket.snapshot = None, None, "", None
+    ticket.ended, ticket.end, ticket.reason, ticket.undo_point = None, None, "", None
     ticket.conflict_at = None
     ticket.is_asked = True
     begin_attempt(state, ticket)

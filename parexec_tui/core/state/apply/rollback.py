@@ -3,7 +3,7 @@
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply.claims import take_claims
 from parexec_tui.core.state.attempts import Attempt
-from parexec_tui.core.state.indexes import check_types_again, move, take_back, thaw
+from parexec_tui.core.state.indexes import check_types_again, move, thaw, unskip
 from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.reservation import count_start
 from parexec_tui.core.state.session import Rollback, SessionState
@@ -81,8 +81,8 @@ def _live_again(state: SessionState, ticket: TicketState, event: ev.RollbackStar
     before = ticket.attempt
     ticket.attempt = Attempt(before.number, before.agent, event.at, units)
     ticket.attempt.rollbacks, ticket.attempt.step = before.rollbacks, event.step
-    ticket.snapshot, ticket.retry_at, ticket.note = None, None, event.note or ticket.note
-    take_back(state, restored, event.at)
+    ticket.undo_point, ticket.retry_at, ticket.note = None, None, event.note or ticket.note
+    unskip(state, restored, event.at)
 
 
 def on_rollback_ended(state: SessionState, event: ev.RollbackEnded) -> None:

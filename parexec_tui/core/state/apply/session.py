@@ -65,8 +65,8 @@ def _correct_clocks(state: SessionState, event: ev.MonitoringStarted) -> None:
         if not ticket.is_frozen:
             ticket.live_attempt.clock_error += error
     for ticket in state.asking.values():
-        if ticket.check_clock is not None and ticket.check_clock.freeze is None:
-            ticket.check_clock.began += error
+        if ticket.question_clock is not None and ticket.question_clock.freeze is None:
+            ticket.question_clock.began += error
     for ticket in state.tickets.values() if state.counts[Status.backoff] else ():
         if ticket.status is Status.backoff and ticket.retry_at is not None:
             ticket.retry_at += error

@@ -14,7 +14,7 @@ from parexec_tui.core.state.indexes import (
     note_hold,
     run_again,
     skip,
-    take_back,
+    unskip,
 )
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.reservation import count_kept, drop_reservation
@@ -79,7 +79,7 @@ def on_ticket_retried(state: SessionState, event: ev.TicketRetried) -> None:
     restored = following(state, event.restored, Status.skipped)
     for each in (ticket, *rerun):
         run_again(state, each, event.note if each is ticket else "", event.at)
-    take_back(state, restored, event.at)
+    unskip(state, restored, event.at)
 
 
 def on_finally_again(state: SessionState, event: ev.FinallyAgain) -> None:
@@ -91,7 +91,7 @@ def on_finally_again(state: SessionState, event: ev.FinallyAgain) -> None:
         run_again(state, ticket, "", event.at)
         ticket.is_asked = ticket.attempts > 0 or not ticket.spec.has_condition  # nobody wanted it to run
         note_approval(state, ticket)
-    take_back(state, restored, event.at)
+    unskip(state, restored, event.at)
 
 
 def on_approval_asked(state: SessionState, event: ev.ApprovalAsked) -> None:
@@ -142,19 +142,19 @@ def on_ticket_waived(state: SessionState, event: ev.TicketWaived) -> None:
     ticket.ended, ticket.retry_at, ticket.because = event.at, None, ""
     ticket.reason = by_whom(event.by).strip()
     move(state, ticket, Status.waived, event.at)
-    take_back(state, restored, event.at)
+    unskip(state, restored, event.at)
 
 
-def on_ticket_restored(state: SessionState, event: ev.TicketRestored) -> None:
+def on_ticket_put_back(state: SessionState, event: ev.TicketPutBack) -> None:
     ticket = moving_ticket(state, event, event.then)
-    if ticket.snapshot is None:
+    if ticket.undo_point is None:
         raise IllegalEventError(f"{event!r}: nothing is known of what {ticket.id} was before")
     skipped = following(state, event.skipped, *PENDING)
     restored = following(state, event.restored, Status.skipped)
     units = None
     if event.then is Status.approval:  # as it held them before
         units = take_claims(state, ticket, event, before=ticket.attempt.units if ticket.attempt is not None else None)
-    ticket.restore()
+    ticket.put_back()
     if units is not None and ticket.attempt is not None:
         ticket.attempt.units = units
     if event.then is Status.skipped and not ticket.because:  # it is only now that a need is lost
@@ -162,7 +162,7 @@ def on_ticket_restored(state: SessionState, event: ev.TicketRestored) -> None:
     move(state, ticket, event.then, event.at)
     count_kept(state, ticket)
     skip(state, skipped, ticket.id, event.at)
-    take_back(state, restored, event.at)
+    unskip(state, restored, event.at)
 
 
 def on_ticket_pinned(state: SessionState, event: ev.TicketPinned) -> None:

@@ -1,7 +1,7 @@
 """What events change of tickets that could start."""
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.attempts import CheckClock, FreezeCause
+from parexec_tui.core.state.attempts import FreezeCause, QuestionClock
 from parexec_tui.core.state.indexes import check_again, move, note_approval, stop_asking
 from parexec_tui.core.state.reservation import can_be_reserved_for, drop_reservation, reserve
 from parexec_tui.core.state.session import SessionState
@@ -37,17 +37,17 @@ def on_reservation_ended(state: SessionState, event: ev.ReservationEnded) -> Non
     check_again(state, ticket)
 
 
-def on_check_started(state: SessionState, event: ev.CheckStarted) -> None:
+def on_question_asked(state: SessionState, event: ev.QuestionAsked) -> None:
     ticket = named_ticket(state, event)
     if ticket.status is not Status.waiting or ticket.missing or ticket.asking or ticket.is_asked:
         raise IllegalEventError(f"{event!r}: {ticket.id} does not wait for an answer")
-    ticket.asking, ticket.check_clock = event.step, CheckClock(event.at)
+    ticket.asking, ticket.question_clock = event.step, QuestionClock(event.at)
     ticket.asked += 1
     state.asking[ticket.id] = ticket
     begin_question(state, ticket, event.step)
 
 
-def on_check_frozen(state: SessionState, event: ev.CheckFrozen) -> None:
+def on_question_frozen(state: SessionState, event: ev.QuestionFrozen) -> None:
     clock = _clock(state, event)
     if clock.freeze is not None:
         raise IllegalEventError(f"{event!r}: it is frozen already")
@@ -55,7 +55,7 @@ def on_check_frozen(state: SessionState, event: ev.CheckFrozen) -> None:
     note_stall(state, state.tickets[event.ticket])
 
 
-def on_check_thawed(state: SessionState, event: ev.CheckThawed) -> None:
+def on_question_thawed(state: SessionState, event: ev.QuestionThawed) -> None:
     clock = _clock(state, event)
     if clock.freeze is None:
         raise IllegalEventError(f"{event!r}: it is not frozen")
@@ -63,13 +63,13 @@ def on_check_thawed(state: SessionState, event: ev.CheckThawed) -> None:
     note_stall(state, state.tickets[event.ticket])
 
 
-def _clock(state: SessionState, event: ev.CheckFrozen | ev.CheckThawed) -> CheckClock:
-    clock = _asked_ticket(state, event).check_clock
+def _clock(state: SessionState, event: ev.QuestionFrozen | ev.QuestionThawed) -> QuestionClock:
+    clock = _asked_ticket(state, event).question_clock
     assert clock is not None
     return clock
 
 
-def on_check_ended(state: SessionState, event: ev.CheckEnded) -> None:
+def on_question_answered(state: SessionState, event: ev.QuestionAnswered) -> None:
     ticket = _asked_ticket(state, event)
     answer = event.stale or event.reason or ("asked again" if event.again else "not done yet")
     end_question(state, ticket, event.at, passed=None if event.again or event.reason else False, reason=answer)
@@ -89,7 +89,7 @@ def on_ticket_satisfied(state: SessionState, event: ev.TicketSatisfied) -> None:
 
 
 def _asked_ticket(
-    state: SessionState, event: ev.CheckEnded | ev.CheckFrozen | ev.CheckThawed | ev.TicketSatisfied
+    state: SessionState, event: ev.QuestionAnswered | ev.QuestionFrozen | ev.QuestionThawed | ev.TicketSatisfied
 ) -> TicketState:
     if event.ticket not in state.asking:
         raise IllegalEventError(f"{event!r}: it is not asked whether it is done")

@@ -94,19 +94,19 @@ from parexec_tui.core.state.events.tickets import (
     TicketCancelled,
     TicketHeld,
     TicketPinned,
+    TicketPutBack,
     TicketRejected,
     TicketReleased,
-    TicketRestored,
     TicketRetried,
     TicketUnrunnable,
     TicketWaived,
 )
 from parexec_tui.core.state.events.waiting import (
-    CheckEnded,
-    CheckFrozen,
-    CheckStarted,
-    CheckThawed,
     ConflictFound,
+    QuestionAnswered,
+    QuestionAsked,
+    QuestionFrozen,
+    QuestionThawed,
     ReservationEnded,
     ReservationMade,
     TicketSatisfied,
@@ -159,10 +159,10 @@ AnyEvent = (
     | DurationsLearned
     | ReservationMade
     | ReservationEnded
-    | CheckStarted
-    | CheckFrozen
-    | CheckThawed
-    | CheckEnded
+    | QuestionAsked
+    | QuestionFrozen
+    | QuestionThawed
+    | QuestionAnswered
     | TicketSatisfied
     | AttemptStarted
     | AttemptSpawned
@@ -209,7 +209,7 @@ AnyEvent = (
     | TicketApproved
     | TicketRejected
     | TicketWaived
-    | TicketRestored
+    | TicketPutBack
     | TicketPinned
     | PriorityChanged
     | PlanAmended

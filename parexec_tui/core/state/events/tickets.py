@@ -95,7 +95,7 @@ class TicketWaived(Event, frozen=True, tag="ticket_waived"):
     """Tickets that were skipped and may run again."""
 
 
-class TicketRestored(Event, frozen=True, tag="ticket_restored"):
+class TicketPutBack(Event, frozen=True, tag="ticket_restored"):
     """A cancel, waive, retry, approval or rejection of the ticket was undone: it is what it was before."""
 
     ticket: str

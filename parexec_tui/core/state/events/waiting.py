@@ -30,7 +30,7 @@ class ReservationEnded(Event, frozen=True, tag="reservation_ended"):
     ticket: str
 
 
-class CheckStarted(Event, frozen=True, tag="check_started"):
+class QuestionAsked(Event, frozen=True, tag="check_started"):
     """Before its first attempt, a ticket is asked whether it is done. Remembered before there is a process."""
 
     ticket: str
@@ -38,19 +38,19 @@ class CheckStarted(Event, frozen=True, tag="check_started"):
     """As in ProcessKey; the attempt of that is 0."""
 
 
-class CheckFrozen(Event, frozen=True, tag="check_frozen"):
+class QuestionFrozen(Event, frozen=True, tag="check_frozen"):
     """The command that says whether the ticket is done stands still, and so does the clock of its timeout."""
 
     ticket: str
     by: str = ""
 
 
-class CheckThawed(Event, frozen=True, tag="check_thawed"):
+class QuestionThawed(Event, frozen=True, tag="check_thawed"):
     ticket: str
     by: str = ""
 
 
-class CheckEnded(Event, frozen=True, tag="check_ended"):
+class QuestionAnswered(Event, frozen=True, tag="check_ended"):
     """The ticket is not done already, so it may start; or nobody could tell."""
 
     ticket: str

@@ -63,7 +63,7 @@ class _Program(NamedTuple):
     """What its environment has more than ours, or with other values."""
 
 
-class Checker:
+class RequirementLooker:
     """Looks for what is required. A command is asked for its version until it has told it. Threads may share it."""
 
     def __init__(self, *, only_ours: bool = False) -> None:

@@ -12,7 +12,7 @@ from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire.requests import ChangedSince
 from parexec_tui.engine.backends.backend import Launch
 from parexec_tui.engine.backends.local import snapshot
-from parexec_tui.engine.backends.local.snapshot import IsWanted, RestoreError, SnapshotError, Taken
+from parexec_tui.engine.backends.local.snapshot import IsWanted, RestoreError, SnapshotError, SnapshotSize
 from parexec_tui.paths import SessionFolder, session_folder, state_home
 
 
@@ -25,7 +25,7 @@ class Snapshots:
         self._is_clean = False
         self._room = _Room(folder.snapshots)
 
-    def take(self, key: ProcessKey, launch: Launch, is_wanted: IsWanted = lambda: True) -> Taken:
+    def take(self, key: ProcessKey, launch: Launch, is_wanted: IsWanted = lambda: True) -> SnapshotSize:
         """Keep what an attempt may change. `is_wanted`: asked while it is made. Raises SnapshotError, OSError."""
         with self._first:
             if not self._is_clean:  # what an engine before us could not finish
@@ -68,7 +68,7 @@ class Snapshots:
             return ChangedSince(is_known=False)
         return ChangedSince(tuple(found))
 
-    def find(self, key: ProcessKey) -> Taken | None:
+    def find(self, key: ProcessKey) -> SnapshotSize | None:
         """What the snapshot of an attempt has; None if there is none."""
         return snapshot.find(self._folder.snapshot(key.ticket, key.attempt))
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire.requests import WorktreeMade
-from parexec_tui.engine.backends.local.snapshot import Taken
+from parexec_tui.engine.backends.local.snapshot import SnapshotSize
 from parexec_tui.engine.backends.local.spawn import Spawn, spawn
 from parexec_tui.engine.backends.local.watch import Watch
 from parexec_tui.engine.passing import is_refusal
@@ -30,7 +30,7 @@ class Start(Struct, gc=False, eq=False):
     pid: int | None = None
     problem: BaseException | None = None
     """Why there is no process."""
-    taken: Taken | None = None
+    taken: SnapshotSize | None = None
     """The snapshot that was made before it."""
     made: WorktreeMade | None = None
     """The worktree that was made for it."""

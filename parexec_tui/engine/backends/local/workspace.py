@@ -16,7 +16,7 @@ from parexec_tui.engine.backends.local.files import newest_of
 from parexec_tui.engine.backends.local.fingerprints import Walks, note_reads
 from parexec_tui.engine.backends.local.outputs import are_filled, missing_outputs, note_outputs
 from parexec_tui.engine.backends.local.ports import refuse_taken
-from parexec_tui.engine.backends.local.requirements import Checker, UnmetError
+from parexec_tui.engine.backends.local.requirements import RequirementLooker, UnmetError
 from parexec_tui.engine.backends.local.snapshots import Snapshots
 from parexec_tui.engine.backends.local.starter import Start
 from parexec_tui.engine.backends.local.temporary import Temporary
@@ -50,7 +50,7 @@ class Workspace:
         self._nursery = nursery
         self._folder = folder
         self._report = report
-        self._requirements = Checker()
+        self._requirements = RequirementLooker()
         self._snapshots = Snapshots(folder)
         self._worktrees: Worktrees | None = None
         self.temporary = Temporary(folder)

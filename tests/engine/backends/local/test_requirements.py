@@ -10,7 +10,7 @@ import pytest
 
 from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.engine.backends.local import requirements
-from parexec_tui.engine.backends.local.requirements import Checker, Unmet
+from parexec_tui.engine.backends.local.requirements import RequirementLooker, Unmet
 
 SYSTEM_PATH = os.environ["PATH"]
 
@@ -28,9 +28,9 @@ def times_asked(folder: Path) -> int:
     return len(file.read_text().splitlines()) if file.exists() else 0
 
 
-def unmet(wanted: Requirements, folder: Path, checker: Checker | None = None, **env: str) -> list[Unmet]:
+def unmet(wanted: Requirements, folder: Path, checker: RequirementLooker | None = None, **env: str) -> list[Unmet]:
     path = {"PATH": f"{folder}:{SYSTEM_PATH}"}
-    return list((checker or Checker()).unmet(wanted, env=path | env, cwd=str(folder), root=str(folder)))
+    return list((checker or RequirementLooker()).unmet(wanted, env=path | env, cwd=str(folder), root=str(folder)))
 
 
 def commands(*texts: str) -> Requirements:
@@ -64,7 +64,7 @@ def test_the_version_is_compared_number_by_number(tmp_path: Path, least: str, is
 
 
 def test_a_program_is_asked_once_and_another_one_in_its_place_again(tmp_path: Path) -> None:
-    checker, wanted = Checker(), commands("gen >= 2")
+    checker, wanted = RequirementLooker(), commands("gen >= 2")
     tool(tmp_path, "gen", "echo 1.0")
     threads = [threading.Thread(target=unmet, args=(wanted, tmp_path, checker)) for _ in range(4)]
     for thread in threads:
@@ -79,7 +79,7 @@ def test_a_program_is_asked_once_and_another_one_in_its_place_again(tmp_path: Pa
 
 
 def test_a_program_that_told_nothing_is_asked_again(tmp_path: Path) -> None:
-    checker, wanted = Checker(), commands("gen >= 2")
+    checker, wanted = RequirementLooker(), commands("gen >= 2")
     tool(tmp_path, "gen", f"cat {tmp_path}/version 2>/dev/null")
     assert unmet(wanted, tmp_path, checker)
     (tmp_path / "version").write_text("gen 2.1")
@@ -88,7 +88,7 @@ def test_a_program_that_told_nothing_is_asked_again(tmp_path: Path) -> None:
 
 
 def test_a_shim_may_answer_otherwise_elsewhere_or_with_another_variable(tmp_path: Path) -> None:
-    checker, wanted = Checker(), commands("gen >= 2")
+    checker, wanted = RequirementLooker(), commands("gen >= 2")
     tool(tmp_path, "gen", "cat version || echo $GEN")
     assert unmet(wanted, tmp_path, checker, GEN="2.0") == []
     assert unmet(wanted, tmp_path, checker, GEN="1.0")
@@ -112,7 +112,7 @@ def test_what_a_plan_brings_along_is_not_run_to_look_at_the_plan(
     cwd = str(tmp_path / "theirs")
 
     def look(wanted: Requirements, **more: str) -> list[str]:
-        found = Checker(only_ours=True).unmet(wanted, env={**os.environ, **more}, cwd=cwd, root=cwd)
+        found = RequirementLooker(only_ours=True).unmet(wanted, env={**os.environ, **more}, cwd=cwd, root=cwd)
         return [each.problem for each in found]
 
     assert look(wanted) == [f"gen >= 2 is required, and {tmp_path}/ours/gen is 1.0"]

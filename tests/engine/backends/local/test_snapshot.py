@@ -19,7 +19,7 @@ from parexec_tui.engine.backends.local import snapshot
 from parexec_tui.engine.backends.local.snapshot import (
     RestoreError,
     SnapshotError,
-    Taken,
+    SnapshotSize,
     copies,
     drop,
     restore,
@@ -59,7 +59,7 @@ def tree(folder: Path) -> dict[str, tuple[object, ...]]:
     return found
 
 
-def snap(kept: Path, work: Path, *patterns: str, limit: int = MUCH, besides: tuple[str, ...] = ()) -> Taken:
+def snap(kept: Path, work: Path, *patterns: str, limit: int = MUCH, besides: tuple[str, ...] = ()) -> SnapshotSize:
     return take(kept, str(work), patterns, limit=limit, besides=besides)
 
 
@@ -71,7 +71,7 @@ def test_contents_modes_and_times_come_back(work: Path, kept: Path) -> None:
     script.chmod(0o750)
     os.utime(file, ns=(1, 10**18))
     was = tree(work)
-    assert snap(kept, work, "data") == Taken(2, 16)
+    assert snap(kept, work, "data") == SnapshotSize(2, 16)
     file.write_text("after!")
     script.chmod(0o600)
     (work / "data").chmod(0o700)
@@ -209,7 +209,7 @@ def test_hard_links_stay_hard_links(work: Path, kept: Path) -> None:
     first.write_text("before")
     second.hardlink_to(first)
     outside.hardlink_to(first)
-    assert snap(kept, work, "out") == Taken(1, 6)
+    assert snap(kept, work, "out") == SnapshotSize(1, 6)
     first.write_text("after!")
     restore(kept)
     assert [each.read_text() for each in (first, second, outside)] == ["before"] * 3
@@ -280,7 +280,7 @@ def test_too_much_is_refused_before_anything_is_copied(work: Path, kept: Path) -
 def test_left_out_is_what_is_beside(work: Path, kept: Path) -> None:
     (work / "state").mkdir()
     (work / "state" / "log").write_text("log")
-    assert snap(kept, work, "**", besides=(str(work / "state"),)) == Taken(0, 0)
+    assert snap(kept, work, "**", besides=(str(work / "state"),)) == SnapshotSize(0, 0)
     (work / "state" / "log").write_text("more")
     (work / "state" / "new").write_text("new")
     restore(kept)

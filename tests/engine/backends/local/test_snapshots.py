@@ -8,7 +8,7 @@ import pytest
 
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.engine.backends.backend import Launch
-from parexec_tui.engine.backends.local.snapshot import SnapshotError, Taken, copies
+from parexec_tui.engine.backends.local.snapshot import SnapshotError, SnapshotSize, copies
 from parexec_tui.engine.backends.local.snapshots import Snapshots
 from parexec_tui.paths import SessionFolder
 
@@ -41,7 +41,7 @@ def test_what_does_not_fit_beside_the_room_that_stays_free_is_refused(snapshots:
     with pytest.raises(SnapshotError, match=r"its snapshot takes 6B of disk in .*snapshots, .* \(min_free_disk\)"):
         snapshots.take(KEY, launch(work, spare=2 * free.f_blocks * free.f_frsize))
     assert snapshots.find(KEY) is None
-    assert snapshots.take(KEY, launch(work)) == Taken(1, 6)
+    assert snapshots.take(KEY, launch(work)) == SnapshotSize(1, 6)
 
 
 def test_one_snapshot_waits_for_the_room_that_is_promised_to_another(
@@ -49,14 +49,14 @@ def test_one_snapshot_waits_for_the_room_that_is_promised_to_another(
 ) -> None:
     room = snapshots._room
     monkeypatch.setattr(room, "_free", lambda: 10)
-    taken: list[Taken] = []
+    taken: list[SnapshotSize] = []
     with room.kept_for(6, spare=0):
         thread = threading.Thread(target=lambda: taken.append(snapshots.take(KEY, launch(work))))
         thread.start()
         thread.join(0.2)
         assert taken == []
     thread.join()
-    assert taken == [Taken(1, 6)]
+    assert taken == [SnapshotSize(1, 6)]
 
 
 def test_nothing_is_left_of_a_snapshot_that_nobody_wants_any_more(snapshots: Snapshots, work: Path) -> None:

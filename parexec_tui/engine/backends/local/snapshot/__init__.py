@@ -47,7 +47,7 @@ __all__ = [
     "RestoreError",
     "Room",
     "SnapshotError",
-    "Taken",
+    "SnapshotSize",
     "changed_since",
     "clean",
     "drop",
@@ -67,7 +67,7 @@ _UNFINISHED, _DROPPED = ".new", ".old"
 """What the names of the folders end with that are no snapshots yet, or no longer."""
 
 
-class Taken(NamedTuple):
+class SnapshotSize(NamedTuple):
     """What a snapshot has."""
 
     files: int
@@ -89,7 +89,7 @@ def take(
     bound: str = "limit",
     room: Room = lambda _: nullcontext(),
     is_wanted: IsWanted = lambda: True,
-) -> Taken:
+) -> SnapshotSize:
     """Keep in `folder` what the patterns cover now; another snapshot that is there gives way.
 
     `root`: absolute, where patterns start. `limit`: the most bytes; `bound` is what the message calls it. `besides`:
@@ -123,7 +123,7 @@ def take(
         shutil.rmtree(new, ignore_errors=True)
         raise
     sync_folder(folder.parent)
-    return Taken(len(files), size)
+    return SnapshotSize(len(files), size)
 
 
 def _check_tops(tops: Sequence[Top], besides: Sequence[str]) -> None:
@@ -160,14 +160,14 @@ def restore(folder: Path) -> int:
     return changed
 
 
-def find(folder: Path) -> Taken | None:
+def find(folder: Path) -> SnapshotSize | None:
     """What a snapshot has; None if there is none, or it cannot be read."""
     try:
         entries = read(folder).entries.values()
     except (OSError, RestoreError):
         return None
     files = {entry.file: entry.takes for entry in entries if entry.kind == "file"}
-    return Taken(len(files), sum(files.values()))
+    return SnapshotSize(len(files), sum(files.values()))
 
 
 def note_left(folder: Path) -> None:

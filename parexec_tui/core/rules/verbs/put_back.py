@@ -1,8 +1,8 @@
-"""restore: take back a cancel, a waive, a retry or an answer to an approval, as long as nothing came of it."""
+"""put back: take back a cancel, a waive, a retry or an answer to an approval, as long as nothing came of it."""
 
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
-from parexec_tui.core.rules.downstream import restores, skips
+from parexec_tui.core.rules.downstream import skips, unskips
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, SATISFIED, TERMINAL, UNSUCCESSFUL, Status
@@ -11,8 +11,8 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 
 
-def restore(state: SessionState, asked: rq.Restore, now: float) -> Decision:
-    if refusal := cannot_restore(state, asked):
+def put_back(state: SessionState, asked: rq.PutBack, now: float) -> Decision:
+    if refusal := cannot_put_back(state, asked):
         return refusal
     events: list[ev.AnyEvent] = []
     back: set[str] = set()
@@ -31,15 +31,15 @@ def restore(state: SessionState, asked: rq.Restore, now: float) -> Decision:
         else:
             back.add(ticket.id)
             if ticket.status in UNSUCCESSFUL:
-                restored = restores(state, ticket, back, besides=asked.tickets)
+                restored = unskips(state, ticket, back, besides=asked.tickets)
                 back.update(restored)
         events.append(
-            ev.TicketRestored(at=now, ticket=ticket.id, then=then, by=asked.by, skipped=skipped, restored=restored)
+            ev.TicketPutBack(at=now, ticket=ticket.id, then=then, by=asked.by, skipped=skipped, restored=restored)
         )
     return events
 
 
-def cannot_restore(state: SessionState, asked: rq.Restore) -> Refusal | None:
+def cannot_put_back(state: SessionState, asked: rq.PutBack) -> Refusal | None:
     """Why it would be refused. The answer needs only the tickets and their dependents, so it is cheap."""
     if refusal := refuse_unknown(state, asked.tickets):
         return refusal
@@ -47,13 +47,13 @@ def cannot_restore(state: SessionState, asked: rq.Restore) -> Refusal | None:
     return next(filter(None, refusals), None)
 
 
-def _cannot_go_back(state: SessionState, ticket: TicketState, asked: rq.Restore) -> Refusal | None:
-    if ticket.snapshot is None or ticket.status != asked.since:
-        has_run = ticket.attempt is not None and ticket.snapshot is None
+def _cannot_go_back(state: SessionState, ticket: TicketState, asked: rq.PutBack) -> Refusal | None:
+    if ticket.undo_point is None or ticket.status != asked.since:
+        has_run = ticket.attempt is not None and ticket.undo_point is None
         return Refusal(f"{ticket.id} has started since" if has_run else f"{ticket.id} {ticket.stands} by now")
-    if ticket.snapshot.status is Status.approval and (taken := state.holdings.conflict(ticket.claims)):
+    if ticket.undo_point.status is Status.approval and (taken := state.holdings.conflict(ticket.claims)):
         return Refusal(f"what {ticket.id} held is taken: {taken.describe()}")
-    since, before = ticket.ended or 0.0, ticket.snapshot.status
+    since, before = ticket.ended or 0.0, ticket.undo_point.status
     for id_, wait in state.graph.dependents[ticket.id].items():
         met = SATISFIED if wait is Wait.success else TERMINAL
         if ticket.status in met and before not in met:
@@ -66,8 +66,8 @@ def _cannot_go_back(state: SessionState, ticket: TicketState, asked: rq.Restore)
 
 def _status_before(state: SessionState, ticket: TicketState, gone: set[str], back: set[str]) -> Status:
     """The status that the ticket goes back to. One that waited or was skipped goes where its needs allow now."""
-    assert ticket.snapshot is not None
-    then = ticket.snapshot.status
+    assert ticket.undo_point is not None
+    then = ticket.undo_point.status
     if then not in PENDING and then is not Status.skipped:
         return then
     needs = (
