@@ -96,13 +96,13 @@ def report_file_errors(where: str) -> Iterator[None]:
 
 def refuse_file(problems: tuple[object, ...], where: str, what: str = "error", code: int = BAD_USAGE) -> NoReturn:
     """Print every problem of a file, and exit. `what`, `where`: the last line, which counts them."""
+    from parexec_tui.core.plan.units import format_count
     from parexec_tui.text.words import printable
 
     for problem in problems:
         # Each line begins with file, line and column, because editors read them.
         click.echo(printable(str(problem)), err=True)
-    count = len(problems)
-    fail(f"{count} {what}{'' if count == 1 else 's'} {where}", code)
+    fail(f"{format_count(len(problems), what)} {where}", code)
 
 
 @click.command()

@@ -22,13 +22,12 @@ from parexec_tui.core.plan.patterns import Pattern, overlap, parse_pattern
 from parexec_tui.core.plan.reading.faults import Fault, Hints, listed
 from parexec_tui.core.plan.reading.faults import Path as KeyPath
 from parexec_tui.core.plan.requirements import Requirements, Requires, parse_command
-from parexec_tui.core.plan.units import format_duration, format_size
+from parexec_tui.core.plan.units import format_count, format_duration, format_size
 from parexec_tui.engine.backends.local.cookie import inherited
 from parexec_tui.engine.backends.local.requirements import RequirementLooker, Unmet
 from parexec_tui.engine.backends.local.worktrees.git import top_of
 from parexec_tui.engine.backends.local.worktrees.looking import has_submodules, missing
 from parexec_tui.paths import state_home
-from parexec_tui.text.words import groups, tickets
 
 LOW_DISK = 1 << 30
 """Bytes of free space; with less, there is a warning."""
@@ -60,16 +59,16 @@ def shape(found: Survey) -> Iterator[str]:
     """The facts of a survey about the plan as a whole, a line each."""
     count = sum(found.groups)
     sizes = ", ".join(map(str, found.groups[:12])) + (", ..." if len(found.groups) > 12 else "")
-    yield f"{tickets(count)} in {groups(len(found.groups))} of {sizes}"
-    yield f"widest group: number {found.widest}, with {tickets(found.groups[found.widest - 1])}"
+    yield f"{format_count(count, 'ticket')} in {format_count(len(found.groups), 'group')} of {sizes}"
+    yield f"widest group: number {found.widest}, with {format_count(found.groups[found.widest - 1], 'ticket')}"
     path = found.critical_path
     shown = " -> ".join(path if len(path) <= 10 else (*path[:5], "...", *path[-4:]))
     length = "" if found.length is None else f"{format_duration(found.length)}, "
-    yield f"critical path: {length}{tickets(len(path))}: {shown}"
+    yield f"critical path: {length}{format_count(len(path), 'ticket')}: {shown}"
     if 0 < found.estimated < count:
         left = count - found.estimated
         have = "has no estimate; it is" if left == 1 else "have no estimate; they are"
-        yield f"{tickets(left)} {have} taken to last the median of the others"
+        yield f"{format_count(left, 'ticket')} {have} taken to last the median of the others"
 
 
 def clashes(found: Survey) -> Iterator[str]:
@@ -82,13 +81,13 @@ def clashes(found: Survey) -> Iterator[str]:
     told = len(pairs) + sum(bottleneck.pairs for bottleneck in bottlenecks)
     more = len(found.clashes) + found.more_clashes - told
     if more:
-        yield f"{more} more pair{'' if more == 1 else 's'} of tickets will not run at once"
+        yield f"{format_count(more, 'more pair')} of tickets will not run at once"
     if not found.is_complete:
         yield "there may be more such pairs: the plan is too large to look at all of them"
 
 
 def _bottleneck(found: Bottleneck) -> str:
-    who = f"{len(found.tickets)} tickets ({listed(found.tickets, limit=_MAX_NAMED)})"
+    who = f"{format_count(len(found.tickets), 'ticket')} ({listed(found.tickets, limit=_MAX_NAMED)})"
     match found.kind:
         case "lock":
             what = f"share `{found.name}`"

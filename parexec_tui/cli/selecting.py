@@ -8,7 +8,8 @@ import click
 
 from parexec_tui.cli import complete
 from parexec_tui.core.plan.reading.faults import listed
-from parexec_tui.text.words import groups, printable, tickets
+from parexec_tui.core.plan.units import format_count
+from parexec_tui.text.words import printable
 
 if TYPE_CHECKING:
     from parexec_tui.core.plan.model import Plan
@@ -71,8 +72,10 @@ def would_run(choice: "Choice", *, force: bool = False) -> Iterator[str]:
     if done and not count:
         yield f"nothing to run: {_counted(done)}"
         return
-    how_many = f"{count} of {tickets(of)}" if choice.plan.selection or done else tickets(count)
-    yield f"would run {how_many}, in {groups(sum(map(bool, to_run)))}:"
+    how_many = (
+        f"{count} of {format_count(of, 'ticket')}" if choice.plan.selection or done else format_count(count, "ticket")
+    )
+    yield f"would run {how_many}, in {format_count(sum(map(bool, to_run)), 'group')}:"
     width = max(len(id_) for level in to_run for id_ in level)
     for number, level in enumerate(to_run, 1):
         for id_ in level:
@@ -109,7 +112,9 @@ def _counted(done: dict[str, str]) -> str:
     fresh = sum(why == FRESH for why in done.values())
     counts = {FRESH: fresh, ALREADY_DONE: len(done) - fresh}
     return " and ".join(
-        f"{tickets(count)} {'is' if count == 1 else 'are'} {what}" for what, count in counts.items() if count
+        f"{format_count(count, 'ticket')} {'is' if count == 1 else 'are'} {what}"
+        for what, count in counts.items()
+        if count
     )
 
 

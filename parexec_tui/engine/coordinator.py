@@ -16,6 +16,7 @@ from typing import Final, Literal
 import trio
 from msgspec import Struct
 
+from parexec_tui.core.plan.units import format_count
 from parexec_tui.core.rules.answers import Decision
 from parexec_tui.core.rules.grant import grant
 from parexec_tui.core.rules.narrow import narrow
@@ -483,7 +484,7 @@ class Coordinator:
         if self._backend.living() and not is_killed:
             return None
         count = len(self._pending)
-        self._notice(f"leaving, though {count} events could not be remembered: {self._trouble.why}")
+        self._notice(f"leaving, though {format_count(count, 'event')} could not be remembered: {self._trouble.why}")
         return "stopped" if stopping is not None or draining is None else "drained"
 
     # -- when the files of the session are gone --------------------------------------------------------------

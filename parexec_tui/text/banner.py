@@ -7,6 +7,7 @@ So a piece is gone once it is not true any more, and there is none while all is 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from parexec_tui.core.plan.units import format_count
 from parexec_tui.core.rules.attention import (
     TAKES_FROM_TICKETS,
     Need,
@@ -160,7 +161,7 @@ def _failures(state: SessionState) -> Iterator[Piece]:
     others = len(state.failed) - len(state.allowed) - alike
     who = f"{ticket.id} {word}" if alike == 1 else f"{alike} {word} alike"
     how = need.reason if alike == 1 else how_failed(ticket)
-    besides = f" ({others} other failure{'s' if others > 1 else ''})" if others else ""
+    besides = f" ({format_count(others, 'other failure')})" if others else ""
     text = f"{who}{besides}" if how == word else f"{who}{besides}: {how}"
     ending = Ending("retry", "retry", "retries", ticket.id)
     if ticket.id in state.half_done:

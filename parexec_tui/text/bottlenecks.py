@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from parexec_tui.core.plan.units import write_duration
+from parexec_tui.core.plan.units import format_count, write_duration
 from parexec_tui.core.schedule.bottlenecks import Bottleneck
 from parexec_tui.core.schedule.forecast import comes_to_an_end, no_eta_reason
 from parexec_tui.core.schedule.root_counts import roots
@@ -26,7 +26,9 @@ def bottleneck_text(found: Bottleneck) -> str:
 def _holds_up(found: Bottleneck) -> str:
     limit = found.limit
     if limit.kind == "lock":
-        return f"lock {limit.name} serialises {_tickets(found.through)}, {found.share:.0%} of what is left"
+        return (
+            f"lock {limit.name} serialises {format_count(found.through, 'ticket')}, {found.share:.0%} of what is left"
+        )
     if limit.kind == "parallel":
         what = f"a slot ({found.there_are:g} at once)"
     elif limit.kind == "agents":
@@ -34,8 +36,8 @@ def _holds_up(found: Bottleneck) -> str:
     else:
         what = f"{limit.name} ({found.there_are:g} in all)"
     if not found.waiting:
-        return f"{_tickets(found.through)} will want {what}"
-    return f"{_tickets(found.waiting)} {'waits' if found.waiting == 1 else 'wait'} for {what}"
+        return f"{format_count(found.through, 'ticket')} will want {what}"
+    return f"{format_count(found.waiting, 'ticket')} {'waits' if found.waiting == 1 else 'wait'} for {what}"
 
 
 def _effect(found: Bottleneck) -> str:
@@ -56,10 +58,6 @@ def _effect(found: Bottleneck) -> str:
         )
         return f"{without}{saved}" + (f", and {found.starts} would start now" if found.starts else "")
     return f"{without} would {' and '.join(parts)}"
-
-
-def _tickets(count: int) -> str:
-    return "1 ticket" if count == 1 else f"{count} tickets"
 
 
 def bottleneck_lines(
@@ -90,12 +88,12 @@ def bottleneck_lines(
     if path and course is not None:
         left = sum(1 for id_ in path if id_ in state.live)
         runs = f", {left} of them running" if left else ""
-        yield f"critical path: {_tickets(len(path))}{runs}: {and_others(path, _PATH)}"
+        yield f"critical path: {format_count(len(path), 'ticket')}{runs}: {and_others(path, _PATH)}"
     if not comes_to_an_end(state):
         why = no_eta_reason(state)
         yield f"as it is, no end can be told{f': {why}' if why else ''}"
     elif course is not None:
-        stuck = f"; {_tickets(course.left)} could never start" if course.left else ""
+        stuck = f"; {format_count(course.left, 'ticket')} could never start" if course.left else ""
         yield f"as it is, the session ends in about {write_duration(round(course.seconds))}{stuck}"
     else:
         yield "nothing tells yet how long tickets take, so what more would save is not known"

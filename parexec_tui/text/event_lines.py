@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from parexec_tui.core.plan.gates import PLAN_GATES
-from parexec_tui.core.plan.units import format_duration, format_size, write_factor
+from parexec_tui.core.plan.units import format_count, format_duration, format_size, write_factor
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.people import by_whom, on_agent, who
@@ -14,7 +14,7 @@ from parexec_tui.core.state.process_key import COMMIT, MERGE
 from parexec_tui.core.state.status import SATISFIED, TERMINAL, End, Status
 from parexec_tui.core.state.steps import gate_text, takes_back
 from parexec_tui.text.pressure import eased_text, step_text
-from parexec_tui.text.words import Line, groups, log_cut, printable, selection_text, tickets, why_ended
+from parexec_tui.text.words import Line, log_cut, printable, selection_text, why_ended
 from parexec_tui.text.worktree_lines import worktree_lines
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ _MAX_SKIPPED = 10
 
 _MAX_LEFT_OUT = 3
 """Reasons of a request for which it was not granted as a whole, that are named."""
+
+
+_EARLIER = "in earlier sessions of plans of this name"
 
 
 def lines(state: "SessionState", event: ev.AnyEvent, me: str = "") -> Iterator[Line]:
@@ -90,7 +93,12 @@ def _lines(state: "SessionState", event: ev.AnyEvent, me: str) -> Iterator[Line]
             left = tuple(id_ for id_, ticket in state.last.items() if ticket.status not in TERMINAL)
             yield replace(line, text=f"{line.text}; skipped at the end: {_names(left)}".removeprefix("; "))
         case ev.EngineLeft():
-            yield Line(event.at, "left", state.session, f"{event.reason}: {tickets(state.unfinished)} not over")
+            yield Line(
+                event.at,
+                "left",
+                state.session,
+                f"{event.reason}: {format_count(state.unfinished, 'ticket')} not over",
+            )
         case ev.SessionFinished():
             took = f"in {format_duration(event.seconds)}"
             unproved = _unproved(state)
@@ -105,7 +113,11 @@ def _lines(state: "SessionState", event: ev.AnyEvent, me: str) -> Iterator[Line]
 
 
 def _how_many(event: ev.SessionOpened) -> str:
-    return selection_text(event.tickets, event.of, event.selected) if event.selected else tickets(event.tickets)
+    return (
+        selection_text(event.tickets, event.of, event.selected)
+        if event.selected
+        else format_count(event.tickets, "ticket")
+    )
 
 
 def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
@@ -120,7 +132,7 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             )
         case ev.TicketsQueued():
             sizes = ", ".join(map(str, event.groups[:8])) + (", ..." if len(event.groups) > 8 else "")
-            yield Line(at, "queued", "", f"in {groups(len(event.groups))} of {sizes}")
+            yield Line(at, "queued", "", f"in {format_count(len(event.groups), 'group')} of {sizes}")
         case ev.AttemptStarted():
             again = f", attempt {event.attempt}" if event.attempt > 1 else ""
             yield Line(at, "started", event.ticket, f"{on_agent(event.agent)}{again}")
@@ -170,7 +182,12 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
         case ev.ConflictFound():
             yield Line(at, "waits", event.ticket, event.reason)
         case ev.DurationsLearned():
-            yield Line(at, "learned", "", f"what {tickets(len(event.seconds))} took in earlier sessions")
+            yield Line(
+                at,
+                "learned",
+                "",
+                f"what {format_count(len(event.seconds), 'ticket')} took in earlier sessions of plans of this name",
+            )
         case ev.ReservationMade():
             yield Line(at, "is next", event.ticket, "it has waited long: others of its class may not delay it")
         case ev.ReservationEnded():
@@ -195,7 +212,7 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             word = "thawed" if isinstance(event, ev.AttemptThawed) else "released"
             yield Line(at, word, event.ticket, _by(event.by, me))
         case ev.StraysEnded():
-            what = f"{event.count} processes" if event.count > 1 else "a process"
+            what = format_count(event.count, "process", "processes") if event.count > 1 else "a process"
             more = ", ..." if event.count > len(event.commands) else ""
             leaver = f"its check {event.check}" if event.check else "it"
             text = f"ended {what} that {leaver} left behind: {', '.join(event.commands)}{more}"
@@ -224,7 +241,8 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
         case ev.HostRelieved():
             yield Line(at, "relieved", "host", f"no more short of {event.resource}")
         case ev.PeaksLearned():
-            yield Line(at, "learned", "", f"how much memory {tickets(len(event.peaks))} used in earlier sessions")
+            text = f"how much memory {format_count(len(event.peaks), 'ticket')} used {_EARLIER}"
+            yield Line(at, "learned", "", text)
         case ev.StartedAnyway():
             text = (
                 f"needs {format_size(event.needs)}, {format_size(event.available)} are available; nothing else runs"
@@ -375,7 +393,12 @@ def _changes(event: _Change, me: str) -> Iterator[Line]:
             limit = "as many as run at once" if event.most is None else f"at most {event.most}"
             yield Line(at, "scaled", event.type, f"{limit} {_by(event.by, me)}".strip())
         case ev.ParallelChanged():
-            yield Line(at, "scaled", "session", f"{tickets(event.parallel)} at once {_by(event.by, me)}".strip())
+            yield Line(
+                at,
+                "scaled",
+                "session",
+                f"{format_count(event.parallel, 'ticket')} at once {_by(event.by, me)}".strip(),
+            )
         case ev.FailurePolicyChanged():
             yield Line(at, "on failure", "session", f"{POLICIES[event.policy]} {_by(event.by, me)}".strip())
         case ev.PlanAmended():

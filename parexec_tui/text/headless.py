@@ -21,7 +21,7 @@ from rich import progress as bars
 from rich.console import Console
 from rich.text import Text
 
-from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.plan.units import format_count, format_duration
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import FAILURES, Status
@@ -42,7 +42,6 @@ from parexec_tui.text.words import (
     is_ascii_only,
     printable,
     subject_width,
-    tickets,
     why_ended,
 )
 
@@ -229,7 +228,7 @@ class Headless:
             self._write_batch(batch)
             if self._dropped:
                 dropped, self._dropped = self._dropped, 0
-                self._write_batch(self._notice(f"{dropped} lines left out: nobody read them in time"))
+                self._write_batch(self._notice(f"{format_count(dropped, 'line')} left out: nobody read them in time"))
 
     def _write_batch(self, batch: _Batch) -> None:
         if self._gone:
@@ -372,7 +371,7 @@ def _besides(state: SessionState) -> str:
     if done:
         said.append(f"{done} already done")
     if selection := state.plan.selection:
-        said.append(f"{tickets(selection.of - len(state.tickets))} not selected")
+        said.append(f"{format_count(selection.of - len(state.tickets), 'ticket')} not selected")
     return f" ({', '.join(said)})" if said else ""
 
 

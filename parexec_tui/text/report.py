@@ -6,7 +6,7 @@ from itertools import chain, islice
 
 from msgspec import Struct, field
 
-from parexec_tui.core.plan.units import format_duration, format_size
+from parexec_tui.core.plan.units import format_count, format_duration, format_size
 from parexec_tui.core.rules.attention import needs
 from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.bottlenecks import live_bottlenecks
@@ -370,8 +370,8 @@ def report_lines(report: SessionReport, *, ascii_only: bool, me: str = "") -> It
         if ticket.note:
             yield f"{'':18}note: {printable(ticket.note)}"
         if (kept := ticket.snapshot) is not None:
-            size = format_size(kept.size)
-            yield f"{'':18}its files as before attempt {kept.attempt} are kept: {kept.files} files, {size}"
+            kept_size = f"{format_count(kept.files, 'file')}, {format_size(kept.size)}"
+            yield f"{'':18}its files as before attempt {kept.attempt} are kept: {kept_size}"
     for agent in report.agents:
         if agent.reason:
             yield f"{agent.id}  {agent.status}: {printable(agent.reason)}"

@@ -3,9 +3,10 @@
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
+from parexec_tui.core.plan.units import format_count
 from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.state.people import by_whom, on_agent
-from parexec_tui.text.words import clock, printable, short_duration, tickets
+from parexec_tui.text.words import clock, printable, short_duration
 
 if TYPE_CHECKING:  # `parexec status` does without it
     from parexec_tui.core.state.session import SessionState
@@ -77,7 +78,7 @@ def waits_text(found: WaitedFor) -> str:
     if not found.count:
         return ""
     if found.root.is_of_all:
-        return f"{tickets(found.count)} wait" if found.count != 1 else "1 ticket waits"
+        return f"{format_count(found.count, 'ticket')} wait" if found.count != 1 else "1 ticket waits"
     more = "" if found.is_exact else "more than "
     return f"{more}{found.count} wait{'s' if found.count == 1 and not more else ''} for it"
 

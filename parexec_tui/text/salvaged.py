@@ -1,6 +1,7 @@
 """What could be saved of a damaged registry, in words."""
 
 from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.plan.units import format_count
 from parexec_tui.registry.repair import Check
 from parexec_tui.registry.salvage import Found
 from parexec_tui.registry.sessions import ENDED
@@ -8,7 +9,7 @@ from parexec_tui.registry.sessions import ENDED
 
 def all_is_there(check: Check) -> str:
     """`3 sessions with 1,204 events, all of them whole`."""
-    sessions = "1 session" if check.sessions == 1 else f"{check.sessions:,} sessions"
+    sessions = format_count(check.sessions, "session")
     return f"{sessions} with {check.events:,} events, all of them whole"
 
 
@@ -19,12 +20,11 @@ def what_is_there(found: Found) -> str:
     if not found.has_entry:
         parts.append("its entry in the list of sessions is lost")
     if found.attempts:
-        many = f"{found.attempts} attempt" if found.attempts == 1 else f"{found.attempts} attempts"
-        parts.append(f"logs and exit records of {many} are there")
+        parts.append(f"logs and exit records of {format_count(found.attempts, 'attempt')} are there")
     if found.why:
         parts.append(found.why)
     if count := found.settled.count:
-        parts.append(f"{count} {'attempt' if count == 1 else 'attempts'} after that settled by exit records")
+        parts.append(f"{format_count(count, 'attempt')} after that settled by exit records")
     if found.settled.again:
         parts.append(f"nothing says how others of {listed(found.settled.again, limit=5)} ended: they will run again")
     return f"{what}: {'; '.join(parts)}"

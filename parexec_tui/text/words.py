@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from msgspec import Struct
 
-from parexec_tui.core.plan.units import format_size
+from parexec_tui.core.plan.units import format_count, format_size
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.status import AGENT_TABLE, TABLE, AgentStatus, Flag, Status, happened
 from parexec_tui.core.wire.protocol import Progress
@@ -173,17 +173,9 @@ def step_text(progress: Progress) -> str:
     return " ".join(filter(None, (count, progress.step)))
 
 
-def groups(count: int) -> str:
-    return f"{count} group" if count == 1 else f"{count} groups"
-
-
-def tickets(count: int) -> str:
-    return f"{count} ticket" if count == 1 else f"{count} tickets"
-
-
 def selection_text(chosen: int, of: int, words: str) -> str:
     """That not all tickets of a plan are run: `3 of 20 tickets (build --except lint)`."""
-    return f"{chosen} of {tickets(of)} ({words})"
+    return f"{chosen} of {format_count(of, 'ticket')} ({words})"
 
 
 def outcome_text(state: "SessionState") -> str:

@@ -1,4 +1,4 @@
-"""Durations and sizes, as people write them."""
+"""Durations, sizes and counts, as people write them."""
 
 import re
 
@@ -138,3 +138,8 @@ def format_size(size: float) -> str:
             return f"{size:.0f}{unit}" if size >= 10 or size == int(size) else f"{size:.1f}{unit}"
         size /= 1024
     return f"{size:.1f}TiB"
+
+
+def format_count(count: int, noun: str, nouns: str = "") -> str:
+    """`1 file`, `12 files`. `nouns`: the plural, if it is not the noun with an `s`."""
+    return f"{count} {noun if count == 1 else nouns or noun + 's'}"

@@ -6,7 +6,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from parexec_tui.core.plan.reading.faults import listed
-from parexec_tui.core.plan.units import format_duration, shown
+from parexec_tui.core.plan.units import format_count, format_duration, shown
 from parexec_tui.core.rules.downstream import built_on, skips
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
@@ -82,10 +82,11 @@ class Preview(Struct, frozen=True, kw_only=True):
             parts.append(f"stops {self.stopped[0].ticket} after {format_duration(self.stopped[0].seconds)}")
         elif self.stopped:
             longest = max(attempt.seconds for attempt in self.stopped)
-            parts.append(f"stops {len(self.stopped)} tickets, the longest after {format_duration(longest)}")
+            parts.append(
+                f"stops {format_count(len(self.stopped), 'ticket')}, the longest after {format_duration(longest)}"
+            )
         if self.skipped:
-            count = len(self.skipped)
-            parts.append(f"{count} {'dependent' if count == 1 else 'dependents'} can no longer run")
+            parts.append(f"{format_count(len(self.skipped), 'dependent')} can no longer run")
         return "; ".join(parts)
 
     def besides(self, named: Collection[str]) -> Iterator[str]:
@@ -104,7 +105,7 @@ class Preview(Struct, frozen=True, kw_only=True):
                 yield f"{count} {text}"
         for text, ids in (("stopped", self.agents_stopped), ("to stop when done", self.agents_draining)):
             if count := sum(id_ not in named for id_ in ids):
-                yield f"{count} agent{'' if count == 1 else 's'} {text}"
+                yield f"{format_count(count, 'agent')} {text}"
 
     def lines(self) -> Iterator[str]:
         """A line for each fact, first what ends work that is under way."""

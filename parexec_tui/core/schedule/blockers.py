@@ -12,7 +12,7 @@ from msgspec import Struct
 from parexec_tui.core.plan.claims import ClaimKey, Claims, Conflict
 from parexec_tui.core.plan.gates import described
 from parexec_tui.core.plan.reading.faults import listed
-from parexec_tui.core.plan.units import format_size
+from parexec_tui.core.plan.units import format_count, format_size
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state.admission import memory_need, uses_more
 from parexec_tui.core.state.agents import AgentState
@@ -305,7 +305,7 @@ def _end_blocker(state: SessionState, ticket: TicketState) -> Blocker | None:
     """Why a ticket does not start as some run at the end: the others are not over, or those run already."""
     if ticket.spec.finally_:
         left = state.before_last()
-        count = "1 ticket is" if left == 1 else f"{left} tickets are"
+        count = f"{format_count(left, 'ticket')} {'is' if left == 1 else 'are'}"
         return Blocker("finally", f"runs at the end: {count} not over") if left else None
     live = next((each for each in state.last.values() if each.is_live), None)
     if live is None:

@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 from parexec_tui import __version__
 from parexec_tui.client.peer import signature
 from parexec_tui.core.plan.model import Host, Plan
+from parexec_tui.core.plan.units import format_count
 from parexec_tui.core.rules.session_events import opening
 from parexec_tui.core.rules.verbs.on_failure import change_fail_fast
 from parexec_tui.core.rules.verbs.rollback import repeated, to_repeat
@@ -154,7 +155,8 @@ def _replay(registry: Registry, session: str, notice: Callable[[str], None]) -> 
     past.check_version()
     if past.fault:
         count = registry.quarantine_tail(session, past.last + 1, past.fault)
-        notice(f"{count} events from number {past.last + 1} on were set aside, they cannot be read: {past.fault}")
+        were = f"from number {past.last + 1} on {'was' if count == 1 else 'were'} set aside"
+        notice(f"{format_count(count, 'event')} {were}, and cannot be read: {past.fault}")
     return past.state
 
 

@@ -18,6 +18,7 @@ import trio
 from msgspec import Struct
 
 from parexec_tui.core.plan.model import Hooks
+from parexec_tui.core.plan.units import format_count
 from parexec_tui.core.rules.attention import began
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
@@ -26,7 +27,6 @@ from parexec_tui.core.wire import codec
 from parexec_tui.engine.descriptors import given_limit
 from parexec_tui.engine.passing import is_refusal
 from parexec_tui.text.report import attempt_output, last_lines
-from parexec_tui.text.words import tickets
 
 MAX_RUNNING = 2
 """Hooks that run at the same time, so that they leave the machine to the tickets."""
@@ -94,7 +94,7 @@ def calls_for(state: SessionState, event: ev.AnyEvent) -> Iterator[HookCall]:
 
 def idle(state: SessionState, event: ev.AnyEvent) -> HookCall:
     """The call of the hook `on_idle`: since this event nothing runs any more, though tickets are left."""
-    return _call("on_idle", state, event, f"{tickets(state.unfinished)} left, none runs")
+    return _call("on_idle", state, event, f"{format_count(state.unfinished, 'ticket')} left, none runs")
 
 
 def _call(hook: str, state: SessionState, event: ev.AnyEvent, reason: str, ticket: str = "") -> HookCall:

@@ -13,6 +13,7 @@ from parexec_tui.client import plan_files
 from parexec_tui.client.plan_files import PlanFileError
 from parexec_tui.client.sessions import replay_of
 from parexec_tui.core.plan.reading.file import PlanErrors
+from parexec_tui.core.plan.units import format_count
 from parexec_tui.core.rules.difference import compare
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest
@@ -156,8 +157,7 @@ async def _read(context: ActionContext, file: Path, read: Callable[[], Read]) ->
     try:
         return await asyncio.to_thread(read)
     except PlanErrors as errors:
-        count = len(errors.problems)
-        heading = f"{count} error{'' if count == 1 else 's'} in {file}; nothing was changed"
+        heading = f"{format_count(len(errors.problems), 'error')} in {file}; nothing was changed"
         context.open(MessageDialog(context.view, heading, [printable(str(problem)) for problem in errors.problems]))
     except (PlanFileError, RegistryError) as error:
         context.say(str(error), "bad")

@@ -9,13 +9,13 @@ from rich.text import Text
 from textual.app import ComposeResult
 
 from parexec_tui.core.plan.reading.faults import listed
-from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.plan.units import format_count, format_duration
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output, failure_groups, last_lines
-from parexec_tui.text.words import glyph, printable, subject_width, tickets
+from parexec_tui.text.words import glyph, printable, subject_width
 from parexec_tui.tui.dialogs.dialog import CHROME, HEADER_LINES, Dialog
 from parexec_tui.tui.drawing.sign import CURSOR
 from parexec_tui.tui.view.facts import reason_of
@@ -135,7 +135,7 @@ class Summary(Dialog[Choice]):
     def _counts(self) -> Iterator[Text]:
         state = self._state
         seconds = (state.finished_at or state.now) - state.opened_at
-        line = self.styled(f"{tickets(len(state.tickets))} in {format_duration(seconds)}: ", "text")
+        line = self.styled(f"{format_count(len(state.tickets), 'ticket')} in {format_duration(seconds)}: ", "text")
         for status, count in state.shown_counts().items():
             if count:
                 sign = glyph(status, ascii_only=self.view.ascii_only)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from parexec_tui.core.plan.reading.faults import listed
-from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.plan.units import format_count, format_duration
 from parexec_tui.core.schedule.blockers import Blocker, ServiceKey, able_agents, unmet_needs
 from parexec_tui.core.schedule.next_link import of_service
 from parexec_tui.core.schedule.readiness import display_status
@@ -20,7 +20,7 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.outputs.output import Output
 from parexec_tui.text.report import attempt_output, last_lines
 from parexec_tui.text.roots import cause_text, ending_of, fate_of_live, root_text, waited_for_text
-from parexec_tui.text.words import clock, held_text, short_duration, tickets, why_ended
+from parexec_tui.text.words import clock, held_text, short_duration, why_ended
 from parexec_tui.tui.input.key_names import short_name
 from parexec_tui.tui.input.keymap import Action, Keymap
 from parexec_tui.tui.view.facts import (
@@ -221,7 +221,7 @@ class _Why:
     def _reason(self, blocker: Blocker) -> str:
         if blocker.kind == "needs":
             waiting = len(unmet_needs(self.state, self.ticket))
-            return f"it needs {tickets(waiting)} that {'is' if waiting == 1 else 'are'} not done"
+            return f"it needs {format_count(waiting, 'ticket')} that {'is' if waiting == 1 else 'are'} not done"
         return blocker_text(blocker, self.now)
 
     def _details(self, blocker: Blocker) -> Iterator[str]:

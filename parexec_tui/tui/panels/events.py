@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from parexec_tui.core.plan.units import format_count
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.people import on_agent
 from parexec_tui.core.state.session import SessionState
@@ -39,7 +40,7 @@ class EventsPanel(RowsPanel):
         return len(self._rows)
 
     def subtitle(self) -> str:
-        parts = [f"{self.count} lines"]
+        parts = [format_count(self.count, "line")]
         if self.view.event_history.last > KEPT_EVENTS:
             parts.append(f"of the last {KEPT_EVENTS} events")
         if self.filter_text:

@@ -10,7 +10,7 @@ from parexec_tui.core.plan.command import write_given
 from parexec_tui.core.plan.gates import listed
 from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.plan.retries import shown_retries
-from parexec_tui.core.plan.units import format_duration, format_size
+from parexec_tui.core.plan.units import format_count, format_duration, format_size
 from parexec_tui.core.rules.verbs.approve import rejection
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.schedule.root_counts import waiting_for
@@ -22,7 +22,7 @@ from parexec_tui.core.state.steps import step_text, time_left
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output
 from parexec_tui.text.roots import waited_for_text
-from parexec_tui.text.words import clock, log_cut, printable, progress_text, short_duration, tickets, why_ended
+from parexec_tui.text.words import clock, log_cut, printable, progress_text, short_duration, why_ended
 from parexec_tui.tui.drawing.line import fitted, wrapped
 from parexec_tui.tui.view.event_history import PastAttempt
 from parexec_tui.tui.view.facts import blocker_text, reason_of, root_beyond, shown_blockers
@@ -115,7 +115,8 @@ class TicketPanel(TextPanel):
         if (left := time_left(self.state, ticket, self.view.now)) is not None:
             parts.append(f"timeout in {short_duration(max(0.0, left))}")
         if (usage := self.view.usage(ticket)) is not None:
-            parts.append(f"{usage.cpu:.1f} cpu, {format_size(usage.memory)}, {_processes(usage.processes)}")
+            processes = format_count(usage.processes, "process", "processes")
+            parts.append(f"{usage.cpu:.1f} cpu, {format_size(usage.memory)}, {processes}")
         return ", ".join(parts)
 
     def _reasons(self, state: SessionState, ticket: TicketState, width: int) -> Iterator[PanelLine]:
@@ -231,10 +232,6 @@ class TicketPanel(TextPanel):
             yield PanelLine(name if number == 0 else "", [(line, style)])
 
 
-def _processes(count: int) -> str:
-    return f"{count} process" if count == 1 else f"{count} processes"
-
-
 def _units(ticket: TicketState) -> str:
     """The units that its last attempt has or had: `gpu 0,1, port 8000`."""
     attempt = ticket.attempt
@@ -259,8 +256,8 @@ def _path_text(state: SessionState, ticket: TicketState) -> str:
     if steps >= _MAX_STEPS:
         return f"{format_duration(ticket.remaining)} to the end of the plan, or so"
     if unknown == steps:
-        return f"unknown: {tickets(steps)} without an estimate"
-    more = f", and {tickets(unknown)} without an estimate" if unknown else ""
+        return f"unknown: {format_count(steps, 'ticket')} without an estimate"
+    more = f", and {format_count(unknown, 'ticket')} without an estimate" if unknown else ""
     return f"{format_duration(known)} to the end of the plan{more}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from textual.strip import Strip
 from textual.widget import Widget
 
-from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.plan.units import format_count, format_duration
 from parexec_tui.core.schedule.forecast import comes_to_an_end, eta, no_eta_reason
 from parexec_tui.core.schedule.readiness import waiting_counts
 from parexec_tui.core.state.session import SessionState
@@ -174,7 +174,7 @@ class Header(Widget):
     def _alerts(self, state: SessionState) -> Iterator[Words]:
         """The alerts, the rarest one last: it stands at the edge of the screen, where it is found most easily."""
         if count := len(state.held_types):
-            yield Words(f" {count} type{'s' if count > 1 else ''} held ", f"{count} held", "hold")
+            yield Words(f" {format_count(count, 'type')} held ", f"{count} held", "hold")
         if (quarantined := len(state.quarantined)) and state.finished_at is None:
             sign = glyph(AgentStatus.quarantined, ascii_only=self.view.ascii_only)
             word = f"{quarantined} quarantined"

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from parexec_tui.core.plan.claims import ClaimKey, format_amount
 from parexec_tui.core.plan.model import HOST_RESOURCES
+from parexec_tui.core.plan.units import format_count
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire.protocol import DiskSample, HostSample
 from parexec_tui.tui.view.facts import short_count, short_size
@@ -88,7 +89,7 @@ def short_gauges(state: SessionState, sample: HostSample | None) -> Iterator[Gau
 def pressure_gauges(state: SessionState) -> Iterator[Gauge]:
     """What the host is pressed for, with the highest step that was taken against it."""
     for ladder in state.ladders.values():
-        tickets = f"{len(ladder.tickets)} tickets" if len(ladder.tickets) > 1 else "".join(ladder.tickets)
+        tickets = format_count(len(ladder.tickets), "ticket") if len(ladder.tickets) > 1 else "".join(ladder.tickets)
         yield Gauge(f"low {ladder.resource}", ladder.rung, holds=tickets or "pressed", is_pressing=True)
 
 

@@ -13,6 +13,7 @@ from parexec_tui.core.plan.units import (
     SIZE_PATTERN,
     Duration,
     Size,
+    format_count,
     format_duration,
     format_size,
 )
@@ -133,3 +134,9 @@ def _is_read(unit: type[Duration] | type[Size], text: str) -> bool:
 def test_a_size_that_is_well_written_and_too_large_is_told_how_large_it_may_be() -> None:
     with pytest.raises(ValueError, match=rf"'8400000T' is not a size: it must be from 0 to {MAX_SIZE} bytes"):
         Size.parse("8400000T")
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 processes"), (1, "1 process"), (2, "2 processes")])
+def test_a_count_has_its_noun(count: int, text: str) -> None:
+    assert format_count(count, "process", "processes") == text
+    assert format_count(count, "file") == f"{count} {'file' if count == 1 else 'files'}"

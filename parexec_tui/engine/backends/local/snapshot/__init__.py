@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from parexec_tui.core.plan.units import format_size
+from parexec_tui.core.plan.units import format_count, format_size
 from parexec_tui.engine.backends.local.snapshot.content import (
     Content,
     Entry,
@@ -106,7 +106,7 @@ def take(
         refuse(error)
     files = {entry.file: (entry.takes, path) for path, entry in entries.items() if entry.kind == "file"}
     if (size := sum(takes for takes, _ in files.values())) > limit:
-        many = "1 file" if len(files) == 1 else f"{len(files)} files"
+        many = format_count(len(files), "file")
         raise SnapshotError(
             f"its snapshot would be too big: {many} with {format_size(size)}, {bound} is {format_size(limit)}"
         )
