@@ -50,6 +50,9 @@ _REPETITION = re.compile(
 _SIGNAL = re.compile(r"(?:.*: line \d+: +\d+ )?(?:Killed|Terminated|Hangup|Aborted|Segmentation fault)\b")
 """What a shell says of a signal. The reason of the end does, too; and that parexec itself sent it is no failure."""
 
+TERMINATED = re.compile(r"(?:.*: line \d+: +\d+ Terminated\b.*|Terminated)\s*")
+"""What a shell says last of a command that TERM ended, by which attempts are asked to end."""
+
 _TRACEBACK = "Traceback (most recent call last)"
 
 

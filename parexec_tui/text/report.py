@@ -416,13 +416,17 @@ def failure_groups(state: SessionState) -> list[list[TicketState]]:
 def last_lines(output: Output, limit: int = 5) -> list[str]:
     """The last lines of an output that are not blank, safe to print; an empty list if there is no output.
 
-    A progress bar is one line, in its last state.
+    A progress bar is one line, in its last state. That TERM ended the command, which its shell says below them, is
+    left out: the reason of the end tells it.
     """
     try:
+        from parexec_tui.text.error_line import TERMINATED
         from parexec_tui.text.log_text import line_text  # rich, which `parexec status` does not need
 
         lines = output.tail(_TAIL_BYTES).split(b"\n")
     except (OSError, ImportError):  # for want of descriptors
         return []
-    shown = (line_text(final_state(line)).rstrip()[:_LONGEST_LINE] for line in reversed(lines))
-    return [*islice(filter(str.strip, shown), limit)][::-1]
+    shown = filter(str.strip, (line_text(final_state(line)).rstrip()[:_LONGEST_LINE] for line in reversed(lines)))
+    last = islice(shown, limit + 1)
+    found = [line for number, line in enumerate(last) if number or TERMINATED.fullmatch(line) is None]
+    return found[:limit][::-1]

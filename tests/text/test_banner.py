@@ -14,6 +14,7 @@ from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.text.banner import BannerContext, pieces
 from parexec_tui.text.roots import Ending, ending_of
+from parexec_tui.text.words import all_failed
 from tests.core.sessions import Session, plan
 from tests.core.state.test_properties import plans, run, steps
 
@@ -137,6 +138,19 @@ def test_that_all_places_are_taken_is_said_once_nothing_has_started_for_a_minute
     ]
     session.ask(rq.Scale(most=3))
     assert said(session, BannerContext(now=session.now)) == []
+
+
+def test_what_a_check_ended_failed_alike_by_its_reason_and_not_by_its_last_line() -> None:
+    session = Session(plan("A: silence=9s on_silence=stop\nB: silence=9s on_silence=stop\nC:\nD:", parallel=4))
+    session.dispatch()
+    for id_ in ("A", "B"):
+        session.tell(rq.LogSilent(id_, 1, 9.0))
+        session.tell(rq.ProcessEnded(id_, 1, signal=15, error_line="hi"))
+    session.tell(rq.ProcessEnded("C", 1, 1, error_line="hi"))
+    session.tell(rq.ProcessEnded("D", 1, 1))
+    assert session["A"].failure == session["B"].failure
+    assert all_failed(session["A"], 2) == "2 failed alike: check prints every 9s: it has printed nothing for 9.0s"
+    assert session["C"].failure != session["D"].failure == "failed: by D alone"
 
 
 def test_many_that_failed_alike_are_one_piece() -> None:

@@ -537,6 +537,15 @@ def test_the_last_lines_of_a_log_are_those_that_say_something(log: Path) -> None
     assert last_lines(LocalOutput(log), limit=1) == ["5"]
 
 
+@pytest.mark.parametrize("said", ["Terminated", "/bin/sh: line 3: 4711 Terminated              sleep 20"])
+def test_that_a_shell_says_last_that_term_ended_its_command_is_left_out(log: Path, said: str) -> None:
+    log.write_text(f"Terminated\n1\n2\n{said}\n", encoding="utf-8")
+    assert last_lines(LocalOutput(log)) == ["Terminated", "1", "2"]
+    assert last_lines(LocalOutput(log), limit=1) == ["2"]
+    log.write_text("1\nTerminated normally\n", encoding="utf-8")
+    assert last_lines(LocalOutput(log)) == ["1", "Terminated normally"]
+
+
 @pytest.mark.parametrize("states", [101, 1_000_000])
 def test_a_progress_bar_is_one_line_in_its_last_state(log: Path, states: int) -> None:
     log.write_bytes(b"start\n" + b"".join(b"\r%9d done" % state for state in range(states)) + b"\r\nend\n")

@@ -76,11 +76,16 @@ INFRASTRUCTURE: Final = FAILURES - OWN_FAILURES
 """Failures of what an attempt ran on. `retries` may have a budget of their own for them."""
 
 
+CHECK_FAILED: Final = "check "
+"""How the reason of an attempt begins that a check ended."""
+
+
 def failure_kind(ticket: str, end: str, reason: str, error_line: str, *, is_allowed: bool) -> str:
     """What is the same for tickets that failed alike: how they ended, and what was said about that but for numbers,
-    which may be ports, seconds and process ids. That the exit codes of two are the same says nothing; a failure that
-    is allowed is not alike one that is not."""
-    said = error_line or ("" if end in (End.failed, End.timed_out) else reason)
+    which may be ports, seconds and process ids. That the exit codes of two are the same says nothing, but that the
+    same check ended them does; a failure that is allowed is not alike one that is not."""
+    is_vague = end == End.timed_out or (end == End.failed and not reason.startswith(CHECK_FAILED))
+    said = error_line or ("" if is_vague else reason)
     kind = f"{end}: {_NUMBER.sub('#', said)}" if said else f"{end}: by {ticket} alone"
     return f"{kind}, allowed" if is_allowed else kind
 

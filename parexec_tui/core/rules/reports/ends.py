@@ -1,10 +1,10 @@
 """How a step or an attempt ends: the events of that, with the facts that its process reported."""
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import FAILURES, End, Status
+from parexec_tui.core.state.status import FAILURES, End, Status, StopReason
 from parexec_tui.core.state.steps import step_started
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
@@ -17,6 +17,10 @@ Exit = rq.ProcessEnded | rq.ProcessLost
 
 StepReport = Exit | rq.OutputSearched | rq.OutputsChecked | rq.WorkTried
 """What ends a step."""
+
+
+_TELL_WHY: Final[frozenset[StopReason]] = frozenset(("check", "silent"))
+"""What an attempt was ended for, where the reason says all: its last line is like the others."""
 
 
 class Facts(NamedTuple):
@@ -104,7 +108,7 @@ def attempt_ended(
     """The end of the current attempt, with the facts that its process reported."""
     attempt, facts = ticket.live_attempt, facts_of(report)
     ended = None if facts.ended is None else attempt.ended_unseen(facts.ended, now)
-    tells_why = end in FAILURES and not more.get("host_at_fault")
+    tells_why = end in FAILURES and not more.get("host_at_fault") and attempt.stop_reason not in _TELL_WHY
     if facts.error_line and more.get("reason", "").endswith(f" {facts.error_line}"):  # a check has found it
         tells_why = False
     return ev.AttemptEnded(
