@@ -12,7 +12,7 @@ def step_text(event: ev.PressureRaised) -> str:
     """What is done from now on."""
     match event.step:
         case "warn":
-            return "the host is pressed"
+            return "nothing is done yet"
         case "hold":
             return "what would use more is not started"
         case "fewer":
@@ -27,7 +27,7 @@ def eased_text(event: ev.PressureEased) -> str:
     """What is not done any more."""
     match event.step:
         case "warn":
-            return "the host is not pressed any more"
+            return "it is over"
         case "hold":
             return "what would use more may start again"
         case "fewer":
@@ -64,5 +64,5 @@ def _done(ladder: Ladder, lowered: int | None) -> Iterator[str]:
 
 
 def pressed_text(fact: PressureFact) -> str:
-    """`host pressed for memory: 90MiB available, pressed below 128MiB; frozen: T3`."""
-    return f"host pressed for {fact.resource}: {fact.text}" + (f"; {fact.done}" if fact.done else "")
+    """`pressed for memory: 90MiB available, pressed below 128MiB; frozen: T3`."""
+    return f"pressed for {fact.resource}: {fact.text}" + (f"; {fact.done}" if fact.done else "")

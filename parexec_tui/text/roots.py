@@ -143,7 +143,11 @@ def _service(root: Root) -> str:
             return f"service {root.name} {'is frozen' if how == 'frozen' else how}"
 
 
-_BUSY = {"agents": "all agents are busy", "memory": "what runs uses the memory", "pressure": "the host is pressed"}
+_BUSY = {
+    "agents": "all agents are busy",
+    "memory": "what runs uses the memory",
+    "pressure": "too little is left for more",
+}
 
 
 def _standing(root: Root) -> str:

@@ -117,6 +117,8 @@ class Reading(NamedTuple):
     value: float
     """Bytes that are left, of memory and disk; else load per CPU, or a share of the time."""
     threshold: float
+    amount: float = 0.0
+    """Of memory: bytes that the plan gives itself, if less is left of them than of the host's; else 0."""
 
     @property
     def is_pressed(self) -> bool:
@@ -126,8 +128,7 @@ class Reading(NamedTuple):
     @property
     def is_clear(self) -> bool:
         """Whether a step may be taken back. Between the two nothing is done."""
-        clear = self.threshold * _CLEAR[self.resource]
-        return self.value >= clear if self._is_rest else self.value <= clear
+        return self.value >= self._clear if self._is_rest else self.value <= self._clear
 
     @property
     def is_urgent(self) -> bool:
@@ -139,14 +140,36 @@ class Reading(NamedTuple):
         return self.resource in ("memory", "disk")
 
     @property
+    def _clear(self) -> float:
+        return self.threshold * _CLEAR[self.resource]
+
+    @property
     def text(self) -> str:
         """The figure and the threshold: `90MiB available, pressed below 128MiB`."""
+        return f"{self._figure}, pressed {'below' if self._is_rest else 'above'} {self._written(self.threshold)}"
+
+    @property
+    def clear_text(self) -> str:
+        """The same while steps are taken back: `300MiB available, clear from 192MiB on: one step back at a time`."""
+        bound = "from {} on" if self._is_rest else "up to {}"
+        return f"{self._figure}, clear {bound.format(self._written(self._clear))}: one step back at a time"
+
+    @property
+    def _figure(self) -> str:
+        value = self._written(self.value)
         match self.resource:
             case "memory":
-                return f"{format_size(self.value)} available, pressed below {format_size(self.threshold)}"
+                return (
+                    f"{value} of the plan's {format_size(self.amount)} left" if self.amount else f"{value} available"
+                )
             case "disk":
-                return f"{format_size(self.value)} free, pressed below {format_size(self.threshold)}"
+                return f"{value} free"
             case "io":
-                return f"processes waited for disks {self.value:.0%} of the time, pressed above {self.threshold:.0%}"
+                return f"processes waited for disks {value} of the time"
             case "cpu":
-                return f"load {self.value:.1f} per CPU, pressed above {self.threshold:g}"
+                return f"load {value} per CPU"
+
+    def _written(self, value: float) -> str:
+        if self._is_rest:
+            return format_size(value)
+        return f"{value:.0%}" if self.resource == "io" else f"{value:.3g}"

@@ -19,6 +19,7 @@ from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.findings import remembered
 from parexec_tui.core.state.memory import MemoryNeed
 from parexec_tui.core.state.people import by_whom, on_agent
+from parexec_tui.core.state.pressure import fewest
 from parexec_tui.core.state.process_key import IF_DONE, SKIP_IF, UP_TO_DATE
 from parexec_tui.core.state.reruns import stale_by
 from parexec_tui.core.state.reservation import obstacle
@@ -252,7 +253,7 @@ def pressure_blocker(state: SessionState, ticket: TicketState) -> Blocker | None
         return None
     for ladder in state.ladders.values():
         if ladder.holds and uses_more(state, ticket, ladder):
-            text = f"the host is pressed for {ladder.resource}: {ladder.text}; what would use more waits"
+            text = f"pressed for {ladder.resource}: {ladder.text}; what would use more waits"
             return Blocker("pressure", text, PressureKey(ladder.resource), since=ladder.since)
     return None
 
@@ -260,9 +261,13 @@ def pressure_blocker(state: SessionState, ticket: TicketState) -> Blocker | None
 def parallel_blocker(state: SessionState) -> Blocker | None:
     """Why one more ticket cannot run, whichever it is."""
     if len(state.live) >= state.slots:
-        how = f"at once, {len(state.frozen)} of them frozen" if state.frozen else "running"
-        fewer = f"; {state.parallel} when the host is not pressed" if state.slots < state.parallel else ""
-        return Blocker("parallel", f"{len(state.live)} of {state.slots} {how}{fewer}")
+        frozen = f", {len(state.frozen)} of them frozen" if state.frozen else ""
+        if state.slots < state.parallel:
+            pressed = listed([each.resource for each in state.ladders.values() if fewest((each,)) is not None])
+            at_most = f"at most {state.slots} while pressed for {pressed}, else {state.parallel}"
+            return Blocker("parallel", f"{len(state.live)} running{frozen}; {at_most}")
+        how = f"at once{frozen}" if frozen else "running"
+        return Blocker("parallel", f"{len(state.live)} of {state.slots} {how}")
     return None
 
 

@@ -33,6 +33,8 @@ class Memory(Struct, frozen=True):
     """{live ticket: bytes that it used when that was measured last}"""
     kept: Mapping[str, int]
     """{live ticket: the more of what it uses and of what it needs}; a frozen one counts as any other"""
+    amount: int = 0
+    """Bytes that the plan gives itself, if that is why no more is available; else 0."""
 
     @property
     def growth(self) -> int:

@@ -74,10 +74,10 @@ def test_it_is_climbed_step_by_step_and_descended_in_reverse() -> None:
 def test_a_session_that_is_over_says_nothing_of_it() -> None:
     made = session("A:")
     assert climb(made, 2)
-    assert any("host pressed" in piece.text for piece in pieces(made.state))
+    assert any("pressed for memory" in piece.text for piece in pieces(made.state))
     made.succeed("A")
     made.apply(ev.SessionFinished(at=made.now, seconds=1.0, busy=1.0))
-    assert not any("host pressed" in piece.text for piece in pieces(made.state))
+    assert not any("pressed for memory" in piece.text for piece in pieces(made.state))
     assert status_report(made.state, made.now).pressure == []
 
 
@@ -89,6 +89,7 @@ def test_between_the_two_thresholds_nothing_is_done_and_a_step_is_given_time() -
     assert steps(tell(made, 99, after=1)) == [("up", "hold", "")]
     assert steps(tell(made, 149, after=100)) == []
     assert steps(tell(made, 150, after=1)) == [("down", "hold", "")]
+    assert made.state.ladders["memory"].text == "150MiB available, clear from 150MiB on: one step back at a time"
     assert steps(tell(made, 150, after=9)) == []
     assert steps(tell(made, 40, after=1)) == [("up", "hold", "")]
     assert steps(tell(made, 40, after=2)) == []
@@ -101,9 +102,7 @@ def test_only_what_would_use_more_is_held_and_never_if_nothing_runs() -> None:
     made.succeed("A")
     assert made.dispatch() == ["B"], "it hardly uses any; of C nobody knows it"
     held = made.why("D")[0]
-    assert held.startswith(
-        "the host is pressed for memory: 90MiB available, pressed below 100MiB; what would use more"
-    )
+    assert held.startswith("pressed for memory: 90MiB available, pressed below 100MiB; what would use more")
     alone = session("A:\nB: A?", parallel=9)
     climb(alone, 2)
     alone.succeed("A")
@@ -139,7 +138,7 @@ def test_fewer_run_at_once_and_why_says_so() -> None:
     assert made.state.slots == 3
     made.succeed("T0", "T1", "T2")
     assert made.dispatch() == []
-    assert made.why("T7") == ["3 of 3 running; 6 when the host is not pressed"]
+    assert made.why("T7") == ["3 running; at most 3 while pressed for memory, else 6"]
     made.succeed("T3")
     assert made.dispatch() == ["T6"]
 
@@ -204,7 +203,9 @@ def test_the_amount_of_the_plan_is_what_is_pressed_if_it_has_one() -> None:
     bounded.dispatch()
     assert steps(tell(bounded, 8000, used={"A": 100 * MIB, "B": 90 * MIB})) == []
     assert steps(tell(bounded, 8000, used={"A": 120 * MIB, "B": 90 * MIB})) == [("up", "warn", "")]
-    assert bounded.state.ladders["memory"].text == "90MiB available, pressed below 100MiB"
+    assert bounded.state.ladders["memory"].text == "90MiB of the plan's 300MiB left, pressed below 100MiB"
+    assert steps(tell(bounded, 80, used={"A": 100 * MIB, "B": 90 * MIB}, after=99)) == [("up", "hold", "")]
+    assert bounded.state.ladders["memory"].text == "80MiB available, pressed below 100MiB", "now it is the host"
 
 
 @pytest.mark.parametrize("up_to", RUNGS)
@@ -232,7 +233,7 @@ def test_a_person_is_called_when_tickets_suffer_and_reads_what_was_done() -> Non
     assert [(need.subject.kind, need.subject.name) for need in began(made.state, raised)] == [("host", "memory")]
     assert [need.subject.kind for need in needs(made.state)] == ["host"], "of D nothing is said beside it"
     said = "90MiB available, pressed below 100MiB; what would use more waits, at most 2 run at once, frozen: D"
-    assert next(pieces(made.state)).text == f"host pressed for memory: {said}"
+    assert next(pieces(made.state)).text == f"pressed for memory: {said}"
     (fact,) = status_report(made.state, made.now).pressure
     assert (fact.step, fact.parallel, fact.tickets) == ("freeze", 2, ["D"])
     told = [line.text for event in made.journal for line in lines(made.state, event)]

@@ -88,7 +88,7 @@ def _readings(state: SessionState, report: rq.HostMeasured, memory: Memory) -> I
     for resource in PRESSED:
         value, threshold = values[resource], settings.threshold(resource, memory=memory.total, floor=floor)
         if value is not None and threshold:
-            yield Reading(resource, value, threshold)
+            yield Reading(resource, value, threshold, memory.amount if resource == "memory" else 0.0)
 
 
 def _stuck(state: SessionState) -> tuple[Ladder, Step] | None:
@@ -116,11 +116,11 @@ def _climb(state: SessionState, reading: Reading, memory: Memory, now: float) ->
             return [_raised(reading, rung, now, parallel=parallel)]
     if highest >= RUNGS.index("requeue") and (frozen := _last_frozen(state, ladder)) is not None:
         raised = _raised(reading, "requeue", now, frozen, memory=_used(reading, frozen, memory))
-        why = f"the host is pressed for {reading.resource}: {reading.text}"
+        why = f"pressed for {reading.resource}: {reading.text}"
         asked = ev.AttemptStopRequested(at=now, ticket=frozen.id, attempt=frozen.attempts, why="pressure", detail=why)
         return [raised, asked]
     if highest >= RUNGS.index("freeze") and (youngest := _to_freeze(state)) is not None:
-        why = f"the host is pressed for {reading.resource}: {reading.text}"
+        why = f"pressed for {reading.resource}: {reading.text}"
         return [
             _raised(reading, "freeze", now, youngest),
             ev.AttemptFrozen(
@@ -215,7 +215,7 @@ def _ease(state: SessionState, ladder: Ladder, step: Step, reading: Reading | No
             at=now,
             resource=ladder.resource,
             step=step.kind,
-            text=reading.text if reading is not None else ladder.text,
+            text=reading.clear_text if reading is not None else ladder.text,
             value=reading.value if reading is not None else 0.0,
             threshold=ladder.threshold,
             ticket=step.ticket,
