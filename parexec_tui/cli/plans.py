@@ -55,8 +55,11 @@ class ChosenPlan:
         """The plan. Exits if this machine has not what it requires. `only_looks`: see `preflight.unmet`."""
         if problems := _missing_here(self._file._replace(plan=self.plan), only_looks=only_looks):
             refuse_file(problems, "not met on this machine: nothing was started", "requirement")
-        for whose in self._choice.gates_left_out if self._choice is not None else ():
-            click.echo(f"parexec: not run: the gates of {whose}, which is not whole", err=True)
+        if self._choice is not None and self._choice.gates_left_out:
+            from parexec_tui.text.words import printable
+
+            for line in self._choice.without_gates():
+                click.echo(printable(f"parexec: {line}"), err=True)
         return self.plan
 
 

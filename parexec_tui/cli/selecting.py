@@ -86,8 +86,7 @@ def would_run(choice: "Choice", *, force: bool = False) -> Iterator[str]:
     for need, dependents in choice.taken_as_done.items():
         more = f" and {len(dependents) - _MAX_NAMED} more" if len(dependents) > _MAX_NAMED else ""
         yield printable(f"taken as done: {need}, which {', '.join(dependents[:_MAX_NAMED])}{more} would need")
-    for whose in choice.gates_left_out:
-        yield f"not run: the gates of {whose}, which is not whole"
+    yield from map(printable, choice.without_gates())
 
 
 def _why(choice: "Choice", id_: str) -> str:
@@ -102,7 +101,8 @@ def _levels(plan: "Plan") -> list[list[str]]:
     from parexec_tui.core.plan import graph
     from parexec_tui.core.plan.group_gates import with_gates
 
-    return graph.groups(graph.build(with_gates(plan.tickets, plan.groups, plan.settings.gates)))
+    numbers = plan.selection.numbers
+    return graph.groups(graph.build(with_gates(plan.tickets, plan.groups, plan.settings.gates, numbers), numbers))
 
 
 def _counted(done: dict[str, str]) -> str:
@@ -194,7 +194,8 @@ def would_run_json(choice: "Choice", *, force: bool = False) -> str:
             for id_ in level
         ],
         "taken_as_done": choice.taken_as_done,
-        "gates_left_out": choice.gates_left_out,
+        "gates_left_out": list(choice.gates_left_out),
+        "missing": choice.gates_left_out,
         "of": choice.plan.selection.of or sum(map(len, levels)),
     }
     return json.dumps(facts)

@@ -54,7 +54,7 @@ def names(registry: Registry, session: str) -> Names:
     if plan.groups or plan.settings.gates:
         from parexec_tui.core.plan.gates import PLAN_GATES, gates_of_group  # slow to import, and few plans have any
 
-        tickets |= dict.fromkeys(map(gates_of_group, plan.groups))
+        tickets |= dict.fromkeys(gates_of_group(name) for name, group in plan.groups.items() if bytes(group) != b"{}")
         if plan.settings.gates:
             tickets[PLAN_GATES] = None
     for id_, gates in changed.items():

@@ -55,6 +55,46 @@ def test_what_is_not_selected_is_taken_as_done(here: Path) -> None:
     assert ran(here) == ["build", "test"]
 
 
+GATED = """
+[plan]
+gates = ["true"]
+[groups.2]
+gates = ["echo $PAREXEC_GROUP $PAREXEC_TICKET >> ran; test -e fine"]
+[tickets]
+a = { run = "true" }
+b = { run = "true" }
+c = { run = "true", needs = ["a"] }
+"""
+
+
+@pytest.mark.parametrize("words", [("--except", "a"), ("--from", "c"), ("--only", "@2")])
+def test_the_gates_of_a_group_that_is_whole_are_run_by_the_number_of_the_plan(
+    here: Path, words: tuple[str, ...]
+) -> None:
+    engines.write_plan(here, GATED)
+    assert parexec("run", "plan.toml", *words, "--headless", "-q").code == 1
+    assert ran(here) == ["2", "@2"]
+    (here / "fine").touch()
+    answer = parexec("resume", "--retry-failed", "--headless", "-q")  # another process, which replays
+    assert (answer.code, ran(here)) == (0, ["2", "2", "@2", "@2"])
+    assert "\n  2  " in parexec("run", "plan.toml", *words, "-n").out
+
+
+def test_it_is_said_what_a_group_lacks_whose_gates_are_not_run(here: Path) -> None:
+    engines.write_plan(here, GATED)
+    answer = parexec("run", "plan.toml", "a", "--headless", "-q")
+    lines = [f"not run: the gates of {whose}, which is not whole: without {of}" for whose, of in LACKS.items()]
+    assert answer.err.splitlines() == [f"parexec: {line}" for line in lines]
+    assert parexec("run", "plan.toml", "a", "-n").out.splitlines()[2:] == lines
+    facts = json.loads(parexec("run", "plan.toml", "a", "-n", "--json").out)
+    assert facts["missing"] == {"group 2": ["c"], "the plan": ["b", "c"]}
+    without = parexec("run", "plan.toml", "--except", "@2,@plan", "-n").out.splitlines()[-2:]
+    assert without == [f"not run: the gates of {whose}, by --except" for whose in LACKS]
+
+
+LACKS = {"group 2": "c", "the plan": "b and c"}
+
+
 def test_a_selected_ticket_that_fails_is_told_by_the_exit_code(here: Path) -> None:
     (here / "no-such-file").touch()
     engines.write_plan(here, PLAN)
@@ -79,9 +119,10 @@ def test_a_dry_run_says_what_and_why_and_starts_nothing(here: Path) -> None:
     )
     facts = json.loads(parexec("run", "plan.toml", "--only", "test", "-n", "--json").out)
     assert facts == {
-        "tickets": [{"id": "test", "group": 1, "why": "named by --only"}],
+        "tickets": [{"id": "test", "group": 3, "why": "named by --only"}],
         "taken_as_done": {"build": ["test"]},
         "gates_left_out": [],
+        "missing": {},
         "of": 5,
     }
     assert (ran(here), engines.sessions()) == ([], [])

@@ -16,14 +16,17 @@ from parexec_tui.core.plan.waits import Wait, waits_of
 class Graph:
     """Who needs whom, and what it waits for. Tickets are in plan order."""
 
-    __slots__ = ("__weakref__", "dependents", "last", "needs")
+    __slots__ = ("__weakref__", "dependents", "last", "needs", "numbers")
 
-    def __init__(self, needs: Mapping[str, dict[str, Wait]], last: Iterable[str] = ()) -> None:
+    def __init__(
+        self, needs: Mapping[str, dict[str, Wait]], last: Iterable[str] = (), numbers: Mapping[str, int] | None = None
+    ) -> None:
         """`needs`: of each ticket, all of them tickets of the graph. `last`: those that run when all others are over,
-        with which they have no edge.
+        with which they have no edge. `numbers`: see `build`.
         """
         self.needs = needs
         self.last = frozenset(last)
+        self.numbers = numbers or {}
         self.dependents: dict[str, dict[str, Wait]] = {id_: {} for id_ in needs}
         for id_, waits in needs.items():
             for need, wait in waits.items():
@@ -41,17 +44,19 @@ class CycleError(Exception):
     """Tickets wait for each other."""
 
 
-def build(tickets: Mapping[str, Ticket]) -> Graph:
+def build(tickets: Mapping[str, Ticket], numbers: Mapping[str, int] | None = None) -> Graph:
     """The graph of these tickets; needs that are not among them are left out.
 
     If gate tickets are among them, what needs a ticket of a group needs the gates of the group as well.
+
+    `numbers`: {ticket: the least number that its group has, from 1}, where a plan has tickets that are left out here.
     """
     needs = {id_: waits_of(ticket) for id_, ticket in tickets.items()}
     for id_, waits in needs.items():
         for unknown in [need for need in waits if need not in tickets]:
             del needs[id_][unknown]
     _note_gates(needs)
-    return Graph(needs, (id_ for id_, ticket in tickets.items() if ticket.finally_))
+    return Graph(needs, (id_ for id_, ticket in tickets.items() if ticket.finally_), numbers)
 
 
 def _note_gates(needs: Mapping[str, dict[str, Wait]]) -> None:
@@ -109,7 +114,8 @@ def groups(graph: Graph) -> list[list[str]]:
     """Dependency levels: group k holds the tickets whose longest chain of needs has k tickets, in plan order.
 
     The tickets that run at the end have groups of their own, after all others. A gate ticket is the last of the last
-    group that it needs. Raises CycleError if there is no such order.
+    group that it needs. Where the numbers of tickets say so, there are groups without tickets. Raises CycleError if
+    there is no such order.
     """
     order = {id_: place for place, id_ in enumerate(graph.needs)}
     missing = {id_: len(needs) for id_, needs in graph.needs.items()}
@@ -126,7 +132,28 @@ def groups(graph: Graph) -> list[list[str]]:
         level = sorted(after, key=order.__getitem__)
     if sum(map(len, levels)) < len(missing):
         raise CycleError
-    return _last_after(graph, levels) if graph.last else levels
+    if graph.last:
+        levels = _last_after(graph, levels)
+    return _numbered(graph, levels) if graph.numbers else levels
+
+
+def _numbered(graph: Graph, levels: list[list[str]]) -> list[list[str]]:
+    """The same tickets, each in a group of its least number at least."""
+    order = {id_: place for place, id_ in enumerate(graph.needs)}
+    number: dict[str, int] = {}
+    end = 0
+    for level in levels:
+        for id_ in level:  # needs come before their dependents
+            below = max((number[need] for need in graph.needs[id_]), default=0)
+            if id_ in graph.last:
+                below = max(below, end)
+            number[id_] = below if is_gate_ticket(id_) else max(below + 1, graph.numbers.get(id_, 1))
+        if not graph.last.issuperset(level):
+            end = max(end, *(number[id_] for id_ in level))
+    placed: list[list[str]] = [[] for _ in range(max(number.values(), default=0))]
+    for id_ in sorted(number, key=lambda id_: (is_gate_ticket(id_), order[id_])):
+        placed[number[id_] - 1].append(id_)
+    return placed
 
 
 def _last_after(graph: Graph, levels: list[list[str]]) -> list[list[str]]:

@@ -23,29 +23,38 @@ class GatesOf(NamedTuple):
 
     groups: Mapping[str, Group]
     of_plan: Gates
+    numbers: Mapping[str, int] = {}
+    """See `graph.build`: in a session of some tickets of a plan, groups are numbered as in the plan."""
 
     def of(self, id_: str) -> Gates:
         """Those for which a ticket stands."""
         return self.of_plan if id_ == PLAN_GATES else self.groups.get(group_of(id_), Group()).gates
 
-    def changed(self, gates: Mapping[str, Gates]) -> "GatesOf":
+    def changed(self, gates: Mapping[str, Gates], numbers: Mapping[str, int]) -> "GatesOf":
         """The same with these new ones, by the ids of the tickets that stand for them. A group stays, though without
-        gates: tickets may name it."""
+        gates: tickets may name it. `numbers`: new ones; 0 takes one away."""
         groups = {group_of(id_): Group(gates=new) for id_, new in gates.items() if id_ != PLAN_GATES}
-        return GatesOf({**self.groups, **groups}, gates.get(PLAN_GATES, self.of_plan))
+        numbered = {id_: number for id_, number in {**self.numbers, **numbers}.items() if number}
+        return GatesOf({**self.groups, **groups}, gates.get(PLAN_GATES, self.of_plan), numbered)
 
 
-def with_gates(tickets: Mapping[str, Ticket], groups: Mapping[str, Group], of_plan: Gates) -> dict[str, Ticket]:
+def with_gates(
+    tickets: Mapping[str, Ticket],
+    groups: Mapping[str, Group],
+    of_plan: Gates,
+    numbers: Mapping[str, int] | None = None,
+) -> dict[str, Ticket]:
     """The tickets of a plan, each gate ticket after the last of those that it needs. O(tickets and needs).
 
-    A group without tickets has none. Raises graph.CycleError if gates would wait for themselves.
+    A group without tickets has none. `numbers`: see `graph.build`. Raises graph.CycleError if gates would wait for
+    themselves.
     """
     if not (groups or of_plan):
         return dict(tickets)
     gates = {gates_of_group(name): group for name, group in groups.items() if group.gates}
     members = _named(tickets, groups)
     if any(map(is_number, groups)):
-        members |= _numbered(tickets, groups, members)
+        members |= _numbered(tickets, groups, members, numbers)
     made = {
         id_: structs.replace(
             _gate_ticket(id_, gates[id_].gates, {name: tickets[name] for name in names}),
@@ -82,14 +91,17 @@ def _named(tickets: Mapping[str, Ticket], groups: Mapping[str, Group]) -> dict[s
 
 
 def _numbered(
-    tickets: Mapping[str, Ticket], groups: Mapping[str, Group], named: Mapping[str, list[str]]
+    tickets: Mapping[str, Ticket],
+    groups: Mapping[str, Group],
+    named: Mapping[str, list[str]],
+    numbers: Mapping[str, int] | None,
 ) -> dict[str, list[str]]:
     order = {id_: place for place, id_ in enumerate(tickets)}
-    levels = graph.groups(graph.build(with_named_gates(tickets, groups) if named else tickets))
+    levels = graph.groups(graph.build(with_named_gates(tickets, groups) if named else tickets, numbers))
     return {
         gates_of_group(str(number)): sorted((id_ for id_ in level if id_ in order), key=order.__getitem__)
         for number, level in enumerate(levels, 1)
-        if str(number) in groups and not tickets[level[0]].finally_
+        if str(number) in groups and level and not tickets[level[0]].finally_
     }
 
 

@@ -690,6 +690,9 @@ class Selection(Struct, frozen=True, omit_defaults=True):
     """And not these."""
     of: int = 0
     """Tickets that the plan has in all, those that stand for gates too; 0 before that is known."""
+    numbers: dict[str, int] = {}
+    """{chosen ticket: the number of its dependency group in the whole plan}, where what was chosen gives it a lower
+    one."""
 
     def __bool__(self) -> bool:
         """Whether anything is said."""

@@ -35,6 +35,8 @@ class Difference(Struct, frozen=True, kw_only=True):
     dropped: tuple[str, ...]
     gates: dict[str, Gates]
     """New gates, by the tickets that stand for them, as in `Amend`; those that have run run again."""
+    numbers: dict[str, int]
+    """Of dependency groups, as in `Amend`."""
     rerun: tuple[str, ...]
     """Changed tickets that are over and would run again with their changes."""
     too_late: dict[str, str]
@@ -51,7 +53,7 @@ class Difference(Struct, frozen=True, kw_only=True):
     @property
     def is_empty(self) -> bool:
         """Whether nothing can be taken over."""
-        return not (self.added or self.changed or self.dropped or self.gates)
+        return not (self.added or self.changed or self.dropped or self.gates or self.numbers)
 
     @property
     def has_tickets(self) -> bool:
@@ -61,7 +63,14 @@ class Difference(Struct, frozen=True, kw_only=True):
     @property
     def request(self) -> Amend:
         """The request that takes it over."""
-        return Amend(added=self.added, changed=self.changed, dropped=self.dropped, rerun=self.rerun, gates=self.gates)
+        return Amend(
+            added=self.added,
+            changed=self.changed,
+            dropped=self.dropped,
+            rerun=self.rerun,
+            gates=self.gates,
+            numbers=self.numbers,
+        )
 
     def lines(self) -> Iterator[str]:
         """A line for each ticket and table that differs."""
@@ -73,6 +82,9 @@ class Difference(Struct, frozen=True, kw_only=True):
             yield f"- {id_}"
         for id_, gates in self.gates.items():
             yield f"~ {id_}  the gates of {described(id_)}{self._again(id_)}" if gates else f"- {id_}"
+        for id_, number in self.numbers.items():
+            if not (id_ in self.added or id_ in self.changed or id_ in self.dropped):
+                yield f"~ {id_}  is in {f'group {number}' if number else 'another group'}"
         for id_, why in self.too_late.items():
             yield f"! {id_}  stays as it is: {why}"
         for table in self.elsewhere:
@@ -112,7 +124,8 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False) -> Differen
     added = {id_: spec for id_, spec in plan.tickets.items() if id_ not in now.tickets}
     stays = {id_: spec for id_, spec in now.tickets.items() if id_ not in dropped or id_ in too_late}
     gates = _differing_gates(state, plan)
-    late_gates = _late_gates(state, gates, {**stays, **taken, **added}, rerun=rerun)
+    numbers = _differing_numbers(state, plan)
+    late_gates = _late_gates(state, gates, numbers, {**stays, **taken, **added}, rerun=rerun)
     done += tuple(id_ for id_, why in late_gates.items() if why == _DONE)
     too_late |= late_gates
     gates = {id_: new for id_, new in gates.items() if id_ not in too_late}
@@ -122,6 +135,7 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False) -> Differen
         changed=taken,
         dropped=tuple(id_ for id_ in dropped if id_ not in too_late),
         gates=gates,
+        numbers=numbers,
         rerun=again,
         again=(*again, *(id_ for id_ in gates if id_ in state.tickets and state.tickets[id_].status in HAVE_RUN)),
         too_late=too_late,
@@ -133,7 +147,7 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False) -> Differen
 
 def _differing_gates(state: SessionState, plan: Plan) -> dict[str, Gates]:
     """The gates that a plan has otherwise than a session, by the tickets that stand for them."""
-    now, new = state.gates, GatesOf(plan.groups, plan.settings.gates)
+    now, new = state.gates, GatesOf(plan.groups, plan.settings.gates, plan.selection.numbers)
     ids = [*(gates_of_group(name) for name in {**now.groups, **new.groups}), PLAN_GATES]
     return {
         id_: new.of(id_)
@@ -142,10 +156,22 @@ def _differing_gates(state: SessionState, plan: Plan) -> dict[str, Gates]:
     }
 
 
+def _differing_numbers(state: SessionState, plan: Plan) -> dict[str, int]:
+    """The numbers of dependency groups that tickets have otherwise, as in `Amend`."""
+    now, new = state.gates.numbers, plan.selection.numbers
+    return {id_: new.get(id_, 0) for id_ in {**now, **new} if new.get(id_, 0) != now.get(id_, 0)}
+
+
 def _late_gates(
-    state: SessionState, gates: dict[str, Gates], specs: dict[str, Ticket], *, rerun: bool
+    state: SessionState,
+    gates: dict[str, Gates],
+    numbers: dict[str, int],
+    specs: dict[str, Ticket],
+    *,
+    rerun: bool,
 ) -> dict[str, str]:
-    """Which of these gates stay as they are, and why. `specs`: the tickets that there would be."""
+    """Which of these gates stay as they are, and why. `specs`: the tickets that there would be, `numbers`: what is
+    new of those of their groups."""
     if not gates:
         return {}
     too_late: dict[str, str] = {}
@@ -156,7 +182,7 @@ def _late_gates(
         elif status is Status.waived and new:
             too_late[id_] = "changed in the file, but somebody waived it"
     with suppress(graph.CycleError):  # the session says what is wrong when it is asked
-        whole = with_gates(specs, *state.gates.changed(gates))
+        whole = with_gates(specs, *state.gates.changed(gates, numbers))
         for gate in gates_in_the_way(state, whole):
             what = "running" if gate.is_live else "done, and what it let start is running"
             too_late.setdefault(gate.id, f"changed in the file, but it is {what}")

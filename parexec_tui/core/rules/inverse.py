@@ -102,6 +102,7 @@ def _of_plan(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | str
                     changed={id_: old[id_] for id_ in event.changed},
                     dropped=tuple(event.added),
                     gates={id_: state.gates.of(id_) for id_ in event.gates},
+                    numbers={id_: state.gates.numbers.get(id_, 0) for id_ in event.numbers},
                 )
             )
     return found

@@ -45,7 +45,7 @@ def opening(
             of=plan.selection.of,
         ),
         ev.PoolInitialised(at=now, types={type_: (agent.min, limits[type_]) for type_, agent in plan.agents.items()}),
-        ev.TicketsQueued(at=now, groups=tuple(map(len, state.groups))),
+        ev.TicketsQueued(at=now, groups=tuple(filter(None, map(len, state.groups)))),
         *(ev.AgentStarted(at=now, agent=agent, type=type_) for agent, type_ in first),
         ev.AgentsDeployed(at=now, agents=tuple(agent for agent, _ in first)),
         ev.MonitoringStarted(at=now, pid=pid, boot=boot, version=version, uptime=uptime, pid_namespace=pid_namespace),

@@ -164,7 +164,7 @@ class SessionState:
         whole = self.with_gates(plan.tickets)
         self.tickets = {id_: self.new_ticket(id_, spec, order) for order, (id_, spec) in enumerate(whole.items())}
         self.services = {name: ServiceState(name, spec) for name, spec in plan.services.items()}
-        dependencies = graph.build(whole)
+        dependencies = graph.build(whole, self.gates.numbers)
         self.derive(dependencies, graph.groups(dependencies))
         self.live: dict[str, TicketState] = {}
         self.asking: dict[str, TicketState] = {}
@@ -264,7 +264,7 @@ class SessionState:
     @property
     def gates(self) -> GatesOf:
         """The gates of its groups and of the plan."""
-        return GatesOf(self.plan.groups, self.plan.settings.gates)
+        return GatesOf(self.plan.groups, self.plan.settings.gates, self.plan.selection.numbers)
 
     def with_gates(self, tickets: Mapping[str, Ticket]) -> dict[str, Ticket]:
         """These tickets with those that stand for the gates of the plan and of its groups."""

@@ -46,6 +46,7 @@ class RevertPlan(UndoStep, frozen=True, tag="amend"):
     changed: dict[str, Ticket] = {}
     dropped: tuple[str, ...] = ()
     gates: dict[str, Gates] = {}
+    numbers: dict[str, int] = {}
 
 
 class ThawTickets(UndoStep, frozen=True, tag="thaw"):

@@ -204,6 +204,9 @@ class Amend(Request, frozen=True, tag="amend"):
     gates: dict[str, Gates] = {}
     """New gates of groups and of the plan, by the ids of the tickets that stand for them: `@3`, `@build`, `@plan`.
     None: they have no gates any more. Those that have run with others run again."""
+    numbers: dict[str, int] = {}
+    """In a session of some tickets of a plan: the numbers that dependency groups of tickets have in the plan file,
+    from 1; 0: it follows from what the ticket needs."""
 
 
 class Undo(Request, frozen=True, tag="undo"):

@@ -3,13 +3,14 @@
 from typing import Any
 
 from parexec_tui.core.plan.gates import Gate
-from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.plan.model import Plan, Selection, Ticket
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.rules.decide import refusal
 from parexec_tui.core.rules.difference import compare
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
+from parexec_tui.core.wire.selection import choose
 from tests.core.sessions import Session, lasting, plan
 
 LINT = (Gate(name="lint", run="lint"), Gate(name="link", run="link"))
@@ -308,3 +309,42 @@ def test_an_undo_brings_a_ticket_back_that_was_dropped_from_among_gated_ones() -
     assert session["@g"].spec.needs == ("A", "C")
     session.act(rq.Undo(by="ann"))
     assert lasting(session.state) == before
+
+
+def _without_a(more: str = "") -> Plan:
+    """Some tickets of a plan of which `a` is left out."""
+    whole = plan(f"a: group=g\nb:\nc: a{more}", groups={"g": LINT, "2": LINT})
+    return choose(whole, Selection(excluded=("a",))).plan
+
+
+def test_a_reload_of_some_tickets_keeps_the_numbers_that_groups_have_in_the_file() -> None:
+    session = Session(_without_a())
+    session.dispatch()
+    session.succeed("c")
+    session.dispatch()
+    session.succeed("@2")
+    session.succeed("@2")
+    asked = compare(session.state, _without_a("\nx: a\ny: x")).request
+    assert (list(asked.added), asked.numbers) == (["x", "y"], {"x": 2})
+    session.act(asked)
+    assert session.state.groups == [["b"], ["c", "x", "@2"], ["y"]]
+    assert session.status("@2") == "waiting"  # there is a ticket that there was not
+    session.act(rq.Undo(by="ann"))
+    assert session.state.groups == [["b"], ["c", "@2"]]
+    assert session.status("@2") == "succeeded"
+
+
+def test_a_reload_of_some_tickets_tells_of_one_that_is_in_another_group() -> None:
+    session = Session(_without_a())
+    moved = choose(plan("a: b group=g\nb:\nc: a", groups={"g": LINT, "2": LINT}), Selection(excluded=("a",))).plan
+    difference = compare(session.state, moved)
+    assert list(difference.lines()) == ["- @2", "~ c  is in group 3"]
+    session.act(difference.request)
+    assert session.state.groups == [["b"], [], ["c"]]
+
+
+def test_tickets_can_be_added_though_a_group_is_not_whole() -> None:
+    whole = plan("a: group=g\nb: group=g\nc: a", groups={"g": LINT})
+    session = Session(choose(whole, Selection(("c",))).plan)
+    session.act(rq.Amend(added={"N": Ticket(run="true", needs=("c",))}, by="ann"))
+    assert session.state.groups == [["a"], ["c"], ["N"]]

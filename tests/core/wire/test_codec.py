@@ -355,6 +355,8 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.MergeStarted(at=6.0, ticket="T1", attempt=2, step="resolve", side="by", run="resolve-it"),
     ev.ConflictForeseen(at=8.0, ticket="T1", other="T2", files=("a", "b"), count=3),
     ev.ConflictAverted(at=8.5, ticket="T1", other="T2"),
+    ev.PlanAmended(at=5.0, numbers={"T1": 2, "T2": 0}),
+    ev.OperatorActed(at=5.0, by="ann", verb="reload", text="edit T1", inverse=(undo.RevertPlan(numbers={"T1": 1}),)),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -3,8 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
+from parexec_tui.core.plan.gates import Group, described, is_gate_ticket
 from parexec_tui.core.plan.model import Plan, Selection, Ticket
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire.selection import choose
 from parexec_tui.core.wire.selectors import SelectorError
@@ -76,12 +79,40 @@ def test_each_ticket_has_its_reason() -> None:
 @pytest.mark.parametrize("wanted", [Selection(("@plan",)), Selection(excluded=("clean",)), Selection()])
 def test_the_gates_of_the_plan_do_not_wait_for_what_runs_after_them(wanted: Selection) -> None:
     choice = choose(plan("a:\nb: a\nclean: finally=true", gates=("whole",)), wanted)
-    assert (choice.plan.settings.gates, choice.gates_left_out) == (("whole",), ())
+    assert (choice.plan.settings.gates, choice.gates_left_out) == (("whole",), {})
 
 
 def test_the_gates_of_the_plan_are_left_out_with_a_ticket_that_they_wait_for() -> None:
     choice = choose(plan("a:\nb: a\nclean: finally=true", gates=("whole",)), Selection(("a", "clean")))
-    assert (choice.plan.settings.gates, choice.gates_left_out) == ((), ("the plan",))
+    assert (choice.plan.settings.gates, choice.gates_left_out) == ((), {"the plan": ("b",)})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "groups", "left_out"),
+    [
+        (Selection(("c",)), [["a"], ["c", "@2"]], {"group g": ("b",)}),
+        (Selection(excluded=("a", "z,y")), [["b", "@g"], ["c", "@2"], ["d"]], {}),
+        (Selection(start=("c",)), [[], ["c", "@2"], ["d"]], {"group g": ("b",)}),
+        (Selection(only=("d", "z")), [[], [], ["d"], ["z"]], {"group g": ("b",), "group 2": ("c",)}),
+        (Selection(only=("b,y",)), [["b", "@g"], [], [], [], ["y"]], {"group 2": ("c",)}),
+        (Selection(only=("@2",)), [[], ["c", "@2"]], {"group g": ("b",)}),
+        (Selection(only=("@g", "d")), [["b", "@g"], [], ["d"]], {"group 2": ("c",)}),
+        (Selection(start=("@2",)), [[], ["c", "@2"], ["d"]], {"group g": ("b",)}),
+        (Selection(("d",), excluded=("@2",)), [["a"], ["c"], ["d"]], {"group 2": (), "group g": ("b",)}),
+        (Selection(("d", "b"), excluded=("priority:critical",)), [["a", "b", "@g"], ["c", "@2"], ["d"]], {}),
+    ],
+    ids=lambda it: it.words if isinstance(it, Selection) else None,
+)
+def test_groups_keep_their_numbers_and_whole_ones_their_gates(
+    wanted: Selection, groups: list[list[str]], left_out: dict[str, tuple[str, ...]]
+) -> None:
+    whole = plan(
+        "a:\nb: group=g\nc: a\nd: c\nz: finally=true\ny: z finally=true",
+        groups={"g": ("true",), "2": ("true",)},
+    )
+    choice = choose(whole, wanted)
+    assert SessionState(choice.plan).groups == groups
+    assert choice.gates_left_out == left_out
 
 
 def test_the_words_are_those_of_the_command_line() -> None:
@@ -117,6 +148,42 @@ def plans(draw: st.DrawFn) -> Plan:
         needs = draw(st.lists(st.sampled_from(IDS[:number]), unique=True, max_size=3)) if number else []
         tickets[id_] = Ticket(run="true", needs=tuple(needs))
     return Plan(settings=SITE.settings, tickets=tickets, agents=SITE.agents, workdir="/w")
+
+
+@st.composite
+def plans_with_gates(draw: st.DrawFn) -> Plan:
+    whole = draw(plans())
+    last = draw(st.integers(4, len(IDS)))
+    tickets = {
+        id_: Ticket(run="true", needs=tuple(need for need in ticket.needs if IDS.index(need) < last))
+        if number < last
+        else Ticket(run="true", needs=tuple(need for need in ticket.needs if IDS.index(need) >= last), finally_=True)
+        for number, (id_, ticket) in enumerate(whole.tickets.items())
+    }
+    for id_ in draw(st.lists(st.sampled_from(IDS[:last]), unique=True, max_size=2)):
+        if not tickets[id_].needs:
+            tickets[id_] = structs.replace(tickets[id_], group="g")
+    groups = {name: Group(gates=("true",)) for name in ("g", *draw(st.lists(st.sampled_from("123"), unique=True)))}
+    settings = structs.replace(whole.settings, gates=("whole",))
+    return structs.replace(whole, tickets=tickets, groups=groups, settings=settings)
+
+
+@given(plans_with_gates(), st.builds(Selection, WORDS, WORDS, WORDS, WORDS))
+def test_what_is_chosen_has_the_numbers_and_the_gates_of_the_whole_plan(whole: Plan, wanted: Selection) -> None:
+    try:
+        choice = choose(whole, wanted)
+    except SelectorError:
+        return
+    of_all, of_some = SessionState(whole), SessionState(codec.decode_plan(codec.encode(choice.plan)))
+    for id_, ticket in of_some.tickets.items():
+        assert ticket.group == of_all.tickets[id_].group
+    for id_ in filter(is_gate_ticket, of_all.tickets):
+        members = {need for need in of_all.graph.needs[id_] if not is_gate_ticket(need)}
+        assert (id_ in of_some.tickets) is (members <= choice.plan.tickets.keys())
+        if id_ in of_some.tickets:
+            assert {need for need in of_some.graph.needs[id_] if not is_gate_ticket(need)} == members
+        else:
+            assert set(choice.gates_left_out[described(id_)]) == members - choice.plan.tickets.keys()
 
 
 @given(plans(), st.builds(Selection, WORDS, WORDS, WORDS, WORDS))

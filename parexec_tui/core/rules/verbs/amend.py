@@ -40,11 +40,12 @@ def amend(
         return refusal
     changed = {id_: spec for id_, spec in asked.changed.items() if spec != state.tickets[id_].spec}
     dropped = tuple(dict.fromkeys(asked.dropped))
-    if not (asked.added or changed or dropped or asked.gates):
+    numbers = {id_: new for id_, new in asked.numbers.items() if new != state.gates.numbers.get(id_, 0)}
+    if not (asked.added or changed or dropped or asked.gates or numbers):
         return []
     if others := [id_ for id_ in asked.gates if not is_gate_ticket(id_)]:
         return Refusal(f"{listed(others)} stands for no gates", "name them @GROUP or @plan")
-    gates = state.gates.changed(asked.gates)
+    gates = state.gates.changed(asked.gates, numbers)
     specs = {id_: spec for id_, spec in state.plan.tickets.items() if id_ not in dropped}
     specs |= {**changed, **asked.added}
     if refusal := _conflicts(state, asked, changed, specs, may_have_succeeded=may_have_succeeded):
@@ -61,7 +62,7 @@ def amend(
     if late := start_without(state, whole, asked.gates):
         id_, ticket = next(iter(late.items()))
         return Refusal(f"{ticket.id} would wait for new gates of {described(id_)}, and {ticket.stands}")
-    is_same_set = not (asked.added or dropped or asked.gates)
+    is_same_set = not (asked.added or dropped or asked.gates or numbers)
     skipped, restored = _status_changes(state, whole, changed, _statuses_after(after), is_same_set=is_same_set)
     return [
         ev.PlanAmended(
@@ -73,6 +74,7 @@ def amend(
             restored=restored,
             by=asked.by,
             gates=asked.gates,
+            numbers=numbers,
         )
     ]
 

@@ -32,7 +32,7 @@ from parexec_tui.core.state.transitions import IllegalEventError, following
 def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
     """Add, change and drop tickets. O(plan), unless the needs and estimates stay as they are."""
     _check_amendment(state, event)
-    gates = state.gates.changed(event.gates) if event.gates else state.gates
+    gates = state.gates.changed(event.gates, event.numbers) if event.gates or event.numbers else state.gates
     specs = {id_: spec for id_, spec in state.plan.tickets.items() if id_ not in event.dropped}
     specs |= {**event.changed, **event.added}
     drop_reservation(state)
@@ -47,6 +47,9 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
     if event.gates:
         settings = structs.replace(state.plan.settings, gates=gates.of_plan)
         state.plan = structs.replace(state.plan, groups=dict(gates.groups), settings=settings)
+    if event.numbers:
+        selection = structs.replace(state.plan.selection, numbers=dict(gates.numbers))
+        state.plan = structs.replace(state.plan, selection=selection)
     if shape is not None:
         state.graph = shape.dependencies
     _change_statuses(state, event)
@@ -75,7 +78,7 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
 
 def _keeps_shape(state: SessionState, event: ev.PlanAmended) -> bool:
     """Whether graph, groups and paths stay as they are."""
-    return not (event.added or event.dropped or event.gates) and all(
+    return not (event.added or event.dropped or event.gates or event.numbers) and all(
         _shaping(spec) == _shaping(state.tickets[id_].spec) for id_, spec in event.changed.items()
     )
 
@@ -181,7 +184,7 @@ def _shape(state: SessionState, event: ev.PlanAmended, specs: dict[str, Ticket],
         raise IllegalEventError(f"{event!r}: something is needed that is not there")
     try:
         tickets = with_gates(specs, *gates)
-        dependencies = graph.build(tickets)
+        dependencies = graph.build(tickets, gates.numbers)
         groups = graph.groups(dependencies)
     except graph.CycleError:
         raise IllegalEventError(f"{event!r}: there is a cycle of needs") from None

@@ -214,6 +214,9 @@ class PlanAmended(Event, frozen=True, tag="plan_amended"):
     by: str = ""
     gates: dict[str, Gates] = field(default_factory=dict)
     """{the id of the ticket that stands for them: new gates of a group or of the plan}; none: there are none now."""
+    numbers: dict[str, int] = field(default_factory=dict)
+    """{ticket: the number that its dependency group has in the plan file}, in a session of some tickets of it; 0: it
+    follows from its needs."""
 
 
 class ParallelChanged(Event, frozen=True, tag="parallel_changed"):

@@ -45,6 +45,8 @@ class Folding:
         self._count = len(done)
         bounds = [*groups, len(done)] if groups else [0, len(done)]
         for number, (first, last) in enumerate(pairwise(bounds)):
+            if groups and first == last:
+                continue
             runs = [] if is_open else self._runs(done, shown, first, last)
             if groups:
                 self._groups[len(self._starts)] = number

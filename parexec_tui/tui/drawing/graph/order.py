@@ -14,8 +14,10 @@ def row_order(dependents: TicketLinks, needs: TicketLinks, groups: list[list[str
     shallow ones last. Among equals the lower group goes first, then the order of the plan. O(E log E).
     """
     walk = _Walk(dependents, needs, groups)
-    for root in groups[0] if groups else ():
-        walk.down_from(root)
+    for level in groups:
+        for root in level:
+            if not needs[root]:
+                walk.down_from(root)
     return walk.order
 
 

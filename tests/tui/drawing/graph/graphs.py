@@ -45,7 +45,8 @@ def graphs(draw: st.DrawFn, max_tickets: int = 25) -> Graph:
         if number >= back and f"T{number - back}" not in needs[f"T{number}"]:
             needs[f"T{number}"].append(f"T{number - back}")
     plan = sorted(needs, reverse=draw(st.booleans()))
-    return graph.build({id_: Ticket(run="true", needs=tuple(needs[id_])) for id_ in plan})
+    numbers = draw(st.dictionaries(st.sampled_from(plan), st.integers(2, 9), max_size=2))  # then groups may be empty
+    return graph.build({id_: Ticket(run="true", needs=tuple(needs[id_])) for id_ in plan}, numbers)
 
 
 # -- lanes -----------------------------------------------------------------------------------------------------------

@@ -47,6 +47,20 @@ def test_groups_have_headings_and_a_group_that_is_done_is_its_heading() -> None:
     assert [folding[index].group for index in range(4)] == [0, 1, None, None]
 
 
+def test_a_group_without_tickets_has_no_heading() -> None:
+    folding = Folding(done("++.."), groups=(0, 0, 2, 2))
+
+    assert [(kind, start) for kind, start, _ in places(folding)] == [
+        ("heading", 0),
+        ("ticket", 0),
+        ("ticket", 1),
+        ("heading", 2),
+        ("ticket", 2),
+        ("ticket", 3),
+    ]
+    assert [folding[index].group for index in (0, 3)] == [1, 3]
+
+
 @given(
     st.lists(st.booleans(), max_size=60),
     st.sets(st.integers(0, 59)),
