@@ -223,6 +223,12 @@ NO_TICKETS = "p:1:1: tickets: the plan has no tickets (write one, for instance [
             "p:2:1: tickets.A.neds: unknown key (did you mean `needs`?)",
             "p:3:1: tickets.A.zzz: unknown key",
         ]),
+        ("requires_env = ['X']\nworkdir = 'x'\n[plan]\nneeds = []\n[tickets.A]\nrun = 'x'\nmax = 2", [
+            "p:1:1: requires_env: unknown key (it stands in [plan] or [agents.NAME] or [tickets.ID])",
+            "p:2:1: workdir: unknown key (it stands in [plan])",
+            "p:4:1: plan.needs: unknown key (it stands in [tickets.ID])",
+            "p:7:1: tickets.A.max: unknown key (it stands in [agents.NAME])",
+        ]),
         ("[tickets.A]\nRun = 'x'\nretry-delay = 1\nrun = 'x'", [
             "p:2:1: tickets.A.Run: unknown key (did you mean `run`?)",
             "p:3:1: tickets.A.retry-delay: unknown key (did you mean `retry_delay`?)",

@@ -11,10 +11,13 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct, inspect
 
-from parexec_tui.core.plan.model import Amounts, PlanSettings, Resources, Ticket
+from parexec_tui.core.plan.model import AgentType, Amounts, PlanSettings, Resources, Ticket
 from parexec_tui.core.plan.reading.faults import Fault, Hints, Path
 from parexec_tui.core.plan.reading.foreign import hint_for_plan_key, hint_for_ticket_key
 from parexec_tui.core.plan.units import Duration, Factor, Size, shown
+
+_TABLES: dict[type[Struct], str] = {PlanSettings: "[plan]", AgentType: "[agents.NAME]", Ticket: "[tickets.ID]"}
+"""Where the keys of each of these stand in a plan file."""
 
 
 def decode(type_: type, value: object) -> object:
@@ -89,6 +92,12 @@ def _types(model: type[Struct]) -> dict[str, inspect.Type]:
     return {field.encode_name: field.type for field in info.fields}
 
 
+def hint_for_misplaced(key: str) -> str:
+    """Where a key stands that is not one of the table in which it was found; empty if no table has it."""
+    tables = [name for model, name in _TABLES.items() if key in _types(model)]
+    return f"it stands in {' or '.join(tables)}" if tables else ""
+
+
 @lru_cache(maxsize=1000)
 def _meant(model: type[Struct], key: str) -> str:
     return Hints(_types(model)).of(key)
@@ -99,7 +108,7 @@ def _hint_for_unknown(model: type[Struct], key: str, value: object, path: Path) 
         return hint
     if model is PlanSettings and (hint := hint_for_plan_key(key)):
         return hint
-    if hint := _meant(model, key):
+    if hint := hint_for_misplaced(key) or _meant(model, key):
         return hint
     if isinstance(value, dict) and path:
         return f'a dot in a header opens a table; if the name has a dot in it, quote it: "{path[-1]}.{key}"'

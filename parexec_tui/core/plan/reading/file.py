@@ -17,7 +17,14 @@ from parexec_tui.core.plan.gates import Group
 from parexec_tui.core.plan.model import AgentType, Hooks, Host, Plan, PlanDocument, PlanSettings, Resources, Ticket
 from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.reading.faults import Fault, Hints, Path
-from parexec_tui.core.plan.reading.fields import convert, decode, kind, read_fields, read_resources
+from parexec_tui.core.plan.reading.fields import (
+    convert,
+    decode,
+    hint_for_misplaced,
+    kind,
+    read_fields,
+    read_resources,
+)
 from parexec_tui.core.plan.reading.positions import Format, repeated_keys
 from parexec_tui.core.plan.reading.problems import Problem, located
 from parexec_tui.core.plan.reading.rules import Draft, broken_rules, groups_without_tickets
@@ -330,7 +337,7 @@ def _top_level_faults(document: dict[str, Any]) -> Iterator[Fault]:
     hints = Hints(tables)
     unknown = [key for key in document if key not in (*tables, "$schema")]
     for key in unknown:
-        yield Fault((key,), "unknown key", hints.of(key))
+        yield Fault((key,), "unknown key", hint_for_misplaced(key) or hints.of(key))
     if not isinstance(document.get("$schema", ""), str):
         yield Fault(("$schema",), f"expected a string, got {kind(document['$schema'])}")
     # A person who wrote [ticket.A] is told about that key, and not also that there are no tickets.
