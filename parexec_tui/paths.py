@@ -163,6 +163,11 @@ class SessionFolder(Struct, frozen=True):
         return self.path / "hooks.log"
 
     @property
+    def hooks_owed(self) -> Path:
+        """The folder of what hooks have yet to be run for, because no engine was there; seldom there."""
+        return self.path / "hooks-owed"
+
+    @property
     def tour_note(self) -> Path:
         """The step of the tour that a person is at; only the sessions of `parexec tour` have it."""
         return self.path / "tour"

@@ -42,13 +42,14 @@ from parexec_tui.engine.measure.pressure_watch import PressureWatch
 from parexec_tui.engine.measure.progress import progress_wanted
 from parexec_tui.engine.measure.ready_watch import ReadyWatch
 from parexec_tui.engine.measure.sampling import SampleLoop, SampleTap
+from parexec_tui.engine.owed_hooks import owed_of
 from parexec_tui.engine.pool import Pool, WorktreePlaces
 from parexec_tui.engine.serve.hooks import HookRunner
 from parexec_tui.engine.serve.server import open_server
 from parexec_tui.engine.sinks import EventSink, Tell
 from parexec_tui.engine.threads import in_thread
 from parexec_tui.engine.timers import Clock
-from parexec_tui.engine.up_to_date import UpToDate
+from parexec_tui.engine.up_to_date import UpToDate, owed_fingerprints
 from parexec_tui.paths import SessionFolder, registry_file, session_folder
 from parexec_tui.registry.errors import RegistryError, SessionOwned, StateLost
 from parexec_tui.registry.lock import SessionLock, has_guardian, is_owned
@@ -219,7 +220,11 @@ async def _drive(
         coordinator.already_done.up_to_date = up_to_date
         nursery.start_soon(_look_after_files, registry, footing, coordinator)
         if begin.recovers:
+            with suppress(RegistryError):  # they are run again
+                up_to_date.catch_up(owed_fingerprints(registry, begin.state), begin.state.now)
             await _recover(begin, coordinator, backend, sink.notice)
+            with suppress(RegistryError, OSError):  # no hook keeps a session from going on
+                hooks.tell_owed(owed_of(session_folder(session), begin.state, registry))
         else:
             coordinator.begin(begin.first)
         neighbours = NeighbourWatch(session, begin.state.neighbours, coordinator.submit_reports)

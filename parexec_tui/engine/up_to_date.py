@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,12 +10,14 @@ import trio
 
 from parexec_tui.core.plan.identity import identity_of
 from parexec_tui.core.plan.model import Ticket
-from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Backend, Freshness, FreshnessWanted, Success
 from parexec_tui.engine.threads import in_thread
+from parexec_tui.paths import session_folder
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.fingerprints import Renewed, TakenFingerprint
 from parexec_tui.registry.registry import Registry
@@ -103,14 +105,37 @@ class UpToDate:
                 await in_thread(_renew, self._file, plan.source, renewed)
         return found
 
-    def succeeded(self, ticket: TicketState) -> None:
-        """Remember what a ticket is after its success. Call it before anything that may change its files starts."""
+    def catch_up(self, owed: Iterable[TicketState], until: float) -> None:
+        """Remember what tickets were that succeeded before this engine. `owed`: as `owed_fingerprints`; `until`: when
+        the last event was remembered before it, in seconds since the epoch. What was written later is not theirs.
+        """
+        for ticket in owed:
+            self.succeeded(ticket, max((int(until * 1e9), *self._exits(ticket))))
+
+    def _exits(self, ticket: TicketState) -> Iterator[int]:
+        """When the processes of the newest attempt ended, by the clock of the file system, in nanoseconds."""
+        steps = (RUN, *(record.step for record in self._state.steps.get(ticket.id, ())))
+        for step in steps:
+            with suppress(OSError):
+                record = session_folder(self._session).record(ProcessKey(ticket.id, ticket.attempts, step))
+                yield record.stat().st_mtime_ns
+
+    def succeeded(self, ticket: TicketState, ended: int | None = None) -> None:
+        """Remember what a ticket is after its success. Call it before anything that may change its files starts.
+
+        `ended`: when it succeeded, in nanoseconds since the epoch; None: now.
+        """
         agent = self._state.agents.get(ticket.agent or "")
         if agent is None:
             return
         spec, plan = ticket.spec, self._state.plan
         success = Success(
-            identity_of(plan, spec, agent.type), agent.type, plan.workdir, spec.reads, spec.all_writes, time.time_ns()
+            identity_of(plan, spec, agent.type),
+            agent.type,
+            plan.workdir,
+            spec.reads,
+            spec.all_writes,
+            time.time_ns() if ended is None else ended,
         )
         self._to_take.append((ProcessKey(ticket.id, ticket.attempts), success))
         if not self._is_taking:
@@ -137,6 +162,19 @@ class UpToDate:
         """Wait until all is remembered."""
         with trio.move_on_after(FINISH_WITHIN):
             await self._all_taken.wait()
+
+
+def owed_fingerprints(registry: Registry, state: SessionState) -> list[TicketState]:
+    """The tickets of a session that succeeded while no engine ran, or whose engine died before their files were
+    looked at. Raises RegistryError."""
+    untaken = registry.untaken_fingerprints(state.session)
+    tickets = ((state.tickets.get(id_), attempt) for id_, attempt in untaken.items())
+    return [
+        ticket
+        for ticket, attempt in tickets
+        if ticket is not None and ticket.attempts == attempt and ticket.status is Status.succeeded
+        if ticket.spec.is_asked_by_files
+    ]
 
 
 def _known(file: Path, source: str, tickets: Sequence[str]) -> Mapping[str, bytes]:

@@ -32,6 +32,13 @@ _AT_ONCE: Final = 500
 """Tickets that one query names."""
 
 
+_UNTAKEN: Final = """
+    SELECT ticket, f.attempt FROM fingerprints AS f JOIN attempts AS a USING (session, ticket, attempt)
+    WHERE source = (SELECT source FROM sessions WHERE number = ?1) AND session = ?1 AND fingerprint IS NULL
+        AND a."end" = 'succeeded'
+"""
+
+
 class TakenFingerprint(NamedTuple):
     """The fingerprint of an attempt that succeeded."""
 
@@ -67,6 +74,11 @@ def renew(db: Database, source: str, renewed: Iterable[Renewed]) -> None:
 def forget(db: Database, source: str, tickets: Iterable[str]) -> None:
     """Forget, in the transaction that is open, what is known of these tickets."""
     db.connection.executemany(_FORGET, [(source, ticket) for ticket in tickets])
+
+
+def untaken(db: Database, number: int) -> dict[str, int]:
+    """{ticket: attempt} of the attempts of a session that succeeded, and whose fingerprints nobody took."""
+    return dict(db.rows(_UNTAKEN, number))
 
 
 def read(db: Database, source: str, tickets: Sequence[str]) -> Mapping[str, bytes]:

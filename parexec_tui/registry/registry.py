@@ -257,6 +257,10 @@ class Registry:
         with self._db.transaction():
             fingerprints_table.put(self._db, number, taken)
 
+    def untaken_fingerprints(self, session: str) -> Mapping[str, int]:
+        """{ticket: attempt} of the attempts of a session that succeeded, and whose fingerprints nobody took."""
+        return fingerprints_table.untaken(self._db, self._number(session))
+
     def renew_fingerprints(self, source: str, renewed: Sequence[Renewed]) -> None:
         """Replace fingerprints by others that say the same."""
         with self._db.transaction():

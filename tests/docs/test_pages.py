@@ -36,7 +36,8 @@ from parexec_tui.core.plan.reading.schema import plan_schema
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.state.status import TABLE, TERMINAL, End
 from parexec_tui.core.wire.protocol import StatusReport
-from parexec_tui.engine.serve.hooks import TIMEOUT, HookCall
+from parexec_tui.engine.hook_calls import HookCall
+from parexec_tui.engine.serve.hooks import TIMEOUT
 from parexec_tui.settings import ScreenSettings, Settings
 from parexec_tui.tui.actions.table import ACTIONS
 from parexec_tui.tui.input.keymap import table_lines

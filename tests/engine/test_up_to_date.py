@@ -1,6 +1,7 @@
 """Tickets that are up to date, with real files: over sessions, failures, the death of an engine."""
 
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,19 @@ from parexec_tui.engine import up_to_date
 from parexec_tui.engine.backends.backend import Freshness, FreshnessWanted
 from parexec_tui.paths import registry_file, session_folder
 from tests.core.sessions import plan
-from tests.engine.engines import exists, happened, number_in, resume, run, session, sessions, start, ticket, until
+from tests.engine.engines import (
+    PAREXEC,
+    exists,
+    happened,
+    number_in,
+    resume,
+    run,
+    session,
+    sessions,
+    start,
+    ticket,
+    until,
+)
 from tests.engine.fakes import FakeBackend
 
 BUILD = """
@@ -202,21 +215,46 @@ async def test_a_look_counts_until_something_starts_and_not_for_long(
     assert backend.looks == looks
 
 
-def test_a_success_whose_fingerprint_died_with_its_engine_is_run_again(work: Path) -> None:
+LARGE = """
+[tickets.T]
+up_to_date = true
+reads = ["large"]
+outputs = ["out"]
+run = "echo x > out; echo T >> ran"
+"""
+
+
+def test_a_success_whose_fingerprint_died_with_its_engine_is_looked_at_by_the_next_one(work: Path) -> None:
     """A large file keeps the engine busy between the success and its fingerprint."""
     with (work / "large").open("wb") as file:
         file.truncate(1 << 30)
-    plan = (
-        '[tickets.T]\nup_to_date = true\nreads = ["large"]\noutputs = ["out"]\nrun = "echo x > out; echo T >> ran"\n'
-    )
-    engine = start(work, plan)
+    engine = start(work, LARGE)
     engine.until(lambda: happened(ev.AttemptEnded, ticket="T"), "it has succeeded")
     engine.kill()
+    assert "nobody looked at its files after its last success" in shown(work)
     result, _ = resume()
     assert (result.outcome, ticket("T").status, ticket("T").attempts) == ("finished", Status.succeeded, 1)
-    (work / "ran").unlink()
-    assert ran(work, plan) == ["T"]
-    assert [event.stale for event in happened(ev.QuestionAnswered)] == [
-        "nobody looked at its files after its last success"
-    ]
-    assert ran(work, plan) == []
+    assert shown(work) == "nothing to run: 1 ticket is up to date\n"
+
+
+def shown(folder: Path) -> str:
+    """What would run."""
+    command = [*PAREXEC, "run", "-n", "plan.toml"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize(("spoil", "again"), [("", []), ("app", ["app"]), ("src/b", ["app", "b"])])
+def test_what_is_approved_while_no_engine_runs_is_up_to_date_as_it_was_then(
+    tmp_path: Path, spoil: str, again: list[str]
+) -> None:
+    (tmp_path / "src").mkdir()
+    for name in "ab":
+        (tmp_path / "src" / name).write_text(f"source {name}\n")
+    plan = BUILD.replace("gates =", 'approve = "after"\ngates =')
+    assert ran(tmp_path, plan, code=1) == ["a", "app", "b"]
+    subprocess.run([*PAREXEC, "approve", "app"], cwd=tmp_path, check=True, capture_output=True)
+    if spoil:
+        with (tmp_path / spoil).open("a") as file:
+            file.write("more\n")
+    assert resume()[0].outcome == "finished"
+    assert ran(tmp_path, plan, code=bool(again)) == again

@@ -6,6 +6,7 @@ from typing import Final
 
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.waits import Wait
+from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -41,6 +42,22 @@ def skips(state: SessionState, ticket: TicketState, gone: Iterable[str] = ()) ->
         found.extend(after)
         wave = after
     return tuple(found)
+
+
+def skipped_by(event: ev.AnyEvent) -> tuple[str, ...]:
+    """The tickets that can no longer run because of an event."""
+    match event:
+        case (
+            ev.AttemptEnded(skipped=skipped)
+            | ev.TicketCancelled(skipped=skipped)
+            | ev.TicketUnrunnable(skipped=skipped)
+            | ev.TicketRejected(skipped=skipped)
+            | ev.TicketPutBack(skipped=skipped)
+            | ev.PlanAmended(skipped=skipped)
+        ):
+            return skipped
+        case _:
+            return ()
 
 
 def unskips(

@@ -20,7 +20,10 @@ from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends import boot
 from parexec_tui.engine.coordinator import Outcome
+from parexec_tui.engine.owed_hooks import owes
+from parexec_tui.engine.up_to_date import owed_fingerprints
 from parexec_tui.gc_control import gc_paused
+from parexec_tui.paths import session_folder
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
 
@@ -99,6 +102,7 @@ def take_over(registry: Registry, session: str, options: EngineOptions, notice: 
     state = _replay(registry, session, notice)
     has_reason = options.awaits or (options.retry_failed and len(state.failed) > len(state.allowed))
     has_reason = has_reason or (options.resume and bool(to_repeat(state)))
+    has_reason = has_reason or owes(session_folder(session)) or bool(owed_fingerprints(registry, state))
     if state.finished_at is not None and not has_reason:
         return Beginning(state, over="finished")
     if state.left is not None and not options.resume:

@@ -6,6 +6,7 @@ No trio here: the command line changes a plan without becoming an engine.
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -24,6 +25,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import About, Answer, Names
 from parexec_tui.core.wire.selectors import SelectorError, select
 from parexec_tui.engine.journal import Journal
+from parexec_tui.engine.owed_hooks import owe
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.errors import SessionOwned
 from parexec_tui.registry.lock import SessionLock, has_guardian
@@ -104,4 +106,7 @@ class LeftSession:
         if was_finished and state.finished_at is None:
             events.append(left := ev.EngineLeft(at=now, reason="stopped"))
             apply(state, left)  # without it, the session would look as if its engine had died
-        Journal(registry, self.session).append(state, events)
+        journal = Journal(registry, self.session)
+        with suppress(OSError):  # then no hook is told; what the person wants comes first
+            owe(session_folder(self.session), state, journal.last + 1, decided)
+        journal.append(state, events)

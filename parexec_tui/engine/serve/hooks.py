@@ -1,6 +1,7 @@
 """Hooks: commands of the plan or the settings that are run when something happened.
 
-The engine that remembered an event runs its hooks after that, once; if it dies in between, nobody runs them. No hook
+The engine that remembered an event runs its hooks after that, once; if it dies in between, nobody runs them. Those
+for what was remembered while no engine ran are owed: see `owed_hooks`. No hook
 can hold up the session or make it fail: hooks run beside it, a few at a time, with a timeout. When too many wait,
 the newest are dropped.
 """
@@ -8,115 +9,30 @@ the newest are dropped.
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Protocol
+from shlex import quote
+from typing import IO, Protocol
 
 import trio
-from msgspec import Struct
 
 from parexec_tui.core.plan.model import Hooks
-from parexec_tui.core.plan.units import format_count
-from parexec_tui.core.rules.attention import began
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.wire import codec
 from parexec_tui.engine.descriptors import given_limit
+from parexec_tui.engine.hook_calls import HookCall, calls_for, idle
+from parexec_tui.engine.owed_hooks import Owed
 from parexec_tui.engine.passing import is_refusal
-from parexec_tui.text.report import attempt_output, last_lines
 
 MAX_RUNNING = 2
 """Hooks that run at the same time, so that they leave the machine to the tickets."""
 TIMEOUT = 30.0
 """Seconds a hook may take."""
 MAX_WAITING = 1_000
-TAIL = 10
-"""Lines of the ticket's log that a hook gets."""
-
-
-class HookCall(Struct, frozen=True):
-    """One thing to tell: the name of the hook, and the facts."""
-
-    hook: str
-    facts: dict[str, Any]
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The facts that a short script wants, as variables."""
-        counts = self.facts["counts"]
-        found = {
-            "PAREXEC_HOOK": self.hook,
-            "PAREXEC_SESSION": self.facts["session"],
-            "PAREXEC_PLAN": self.facts["plan"],
-            "PAREXEC_TOTAL": str(self.facts["total"]),
-            "PAREXEC_SUCCEEDED": str(counts.get("succeeded", 0)),
-            "PAREXEC_FAILED": str(counts.get("failed", 0)),
-            "PAREXEC_REASON": self.facts["reason"],
-        }
-        for name in ("ticket", "end", "log", "error_line"):
-            if self.facts.get(name):
-                found[f"PAREXEC_{name.upper()}"] = str(self.facts[name])
-        return found
-
-
-def calls_for(state: SessionState, event: ev.AnyEvent) -> Iterator[HookCall]:
-    """Which hooks an event calls for. `state` is the state after it."""
-    match event:
-        case ev.AttemptEnded(then=then) if then in TERMINAL:
-            yield _call("on_ticket_end", state, event, str(event.end), event.ticket)
-            if then is Status.failed and not state.tickets[event.ticket].is_allowed:
-                yield _call("on_failure", state, event, event.reason or str(event.end), event.ticket)
-        case ev.TicketApproved(ticket=id_) | ev.TicketRejected(ticket=id_) if state.tickets[id_].status in TERMINAL:
-            yield _call("on_ticket_end", state, event, str(state.tickets[id_].end), id_)
-        case ev.TicketSatisfied():
-            yield _call("on_ticket_end", state, event, event.reason, event.ticket)
-        case ev.TicketCancelled():
-            yield _call("on_ticket_end", state, event, "cancelled", event.ticket)
-        case ev.TicketUnrunnable():
-            yield _call("on_ticket_end", state, event, event.reason, event.ticket)
-            if not state.tickets[event.ticket].is_allowed:
-                yield _call("on_failure", state, event, event.reason, event.ticket)
-        case ev.SessionFinished():
-            yield _call("on_session_end", state, event, "finished")
-        case ev.EngineLeft():
-            yield _call("on_session_end", state, event, event.reason)
-        case _:
-            pass
-    for need in began(state, event):
-        ticket = need.subject.name if need.subject.kind == "ticket" else ""
-        agent = f"{need.subject.name} quarantined: " if need.subject.kind == "agent" else ""
-        service = f"service {need.subject.name} " if need.subject.kind == "service" else ""
-        yield _call("on_needs_you", state, event, f"{agent}{service}{need.reason}", ticket)
-
-
-def idle(state: SessionState, event: ev.AnyEvent) -> HookCall:
-    """The call of the hook `on_idle`: since this event nothing runs any more, though tickets are left."""
-    return _call("on_idle", state, event, f"{format_count(state.unfinished, 'ticket')} left, none runs")
-
-
-def _call(hook: str, state: SessionState, event: ev.AnyEvent, reason: str, ticket: str = "") -> HookCall:
-    facts: dict[str, Any] = {
-        "hook": hook,
-        "session": state.session,
-        "plan": state.plan.settings.name,
-        "reason": reason,
-        "total": len(state.tickets),
-        "counts": {str(status): count for status, count in state.shown_counts().items() if count},
-        "running": len(state.live),
-        "event": event,
-    }
-    if ticket:
-        known = state.tickets[ticket]
-        end = known.end or (known.status if known.status in TERMINAL else "")  # what was done already has no end
-        facts |= {"ticket": ticket, "title": known.spec.title, "end": str(end), "attempt": known.attempts}
-        facts["error_line"] = known.error_line
-        if known.attempts:
-            output = attempt_output(state, known)
-            facts |= {"log": output.name, "log_tail": last_lines(output, TAIL)}
-    return HookCall(hook, facts)
 
 
 class Processes(Protocol):
@@ -155,7 +71,9 @@ class HookRunner:
         self._notice = notice
         self._env = dict(environment)
         self._processes = processes
-        self._send, self._receive = trio.open_memory_channel[HookCall](MAX_WAITING)
+        self._send, self._receive = trio.open_memory_channel[tuple[HookCall, Owed | None]](MAX_WAITING)
+        self._owed: Counter[Path] = Counter()
+        """{folder of what is owed: how much of it waits or runs}"""
         self._was_busy = False
         self._said: set[str] = set()
         """Troubles that were said once already."""
@@ -168,24 +86,34 @@ class HookRunner:
         if not any(self._commands.values()):
             return
         for event in events:
-            for call in calls_for(state, event):
+            for call in calls_for(state, event, of_skipped=bool(self._commands["on_ticket_end"])):
                 self._queue(call)
         is_busy = bool(state.live or state.asking)
         if self._was_busy and not is_busy and state.unfinished and state.left is None:
             self._queue(idle(state, events[-1]))
         self._was_busy = is_busy
 
-    def _queue(self, call: HookCall) -> None:
+    def tell_owed(self, owed: Iterable[Owed]) -> None:
+        """Queue what is owed since there was no engine. Never waits."""
+        for each in owed:
+            for call in each.calls:
+                self._queue(call, each)
+            if not self._owed[each.folder]:
+                each.settle()
+
+    def _queue(self, call: HookCall, owed: Owed | None = None) -> None:
         if not self._commands[call.hook]:
             return
         try:
-            self._send.send_nowait(call)
+            self._send.send_nowait((call, owed))
         except trio.WouldBlock:
             self._say_once("full", f"hooks are too slow: {MAX_WAITING} wait, {call.hook} left out")
             return
         if not self._waiting:
             self._quiet = trio.Event()
         self._waiting += 1
+        if owed is not None:
+            self._owed[owed.folder] += 1
 
     async def run(self) -> None:
         """Run what is queued, until cancelled."""
@@ -199,9 +127,16 @@ class HookRunner:
             await self._quiet.wait()
 
     async def _run_one_by_one(self) -> None:
-        async for call in self._receive:
-            for command in self._commands[call.hook]:
-                await self._run(call, command)
+        async for call, owed in self._receive:
+            for number, command in enumerate(self._commands[call.hook]):
+                if owed is None:
+                    await self._run(call, command)
+                elif not (begun := owed.begun(call, number)).exists():
+                    await self._run(call, f"mkdir {quote(str(begun))} 2>/dev/null || exit 0\n{command}")
+            if owed is not None:
+                self._owed[owed.folder] -= 1
+                if not self._owed[owed.folder]:
+                    owed.settle()
             self._waiting -= 1
             if not self._waiting:
                 self._quiet.set()

@@ -10,7 +10,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import Flag, Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.selectors import select
-from parexec_tui.engine.serve.hooks import calls_for
+from parexec_tui.engine.hook_calls import calls_for
 from parexec_tui.registry.sessions import Counts
 from parexec_tui.registry.standing import counts_of
 from tests.core.sessions import Session, plan

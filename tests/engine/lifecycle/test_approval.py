@@ -119,3 +119,39 @@ def test_an_engine_that_dies_while_a_ticket_waits_changes_nothing(tmp_path: Path
     (tmp_path / "go").touch()
     assert second.wait() == 0
     assert evidence(tmp_path).count("draft") == 1
+
+
+HOOKED = """
+[hooks]
+on_ticket_end = 'echo "$PAREXEC_TICKET $PAREXEC_END" >> told; until [ -e go ]; do sleep 0.02; done'
+[tickets.A]
+run = "true"
+approve = "after"
+[tickets.B]
+run = "true"
+approve = "before"
+[tickets.C]
+run = "true"
+needs = ["B"]
+"""
+
+
+def test_hooks_of_what_a_person_ended_without_an_engine_are_run_by_the_next_one_once(tmp_path: Path) -> None:
+    def told() -> list[str]:
+        file = tmp_path / "told"
+        return file.read_text().splitlines() if file.exists() else []
+
+    assert start(tmp_path, HOOKED).wait() == 1
+    ask(tmp_path, "approve", "A")
+    ask(tmp_path, "cancel", "B", "--yes")
+    assert told() == []
+    second = Engine("resume", cwd=tmp_path)
+    second.until(lambda: len(told()) == 2, "two hooks run")
+    second.kill()
+    third = Engine("resume", cwd=tmp_path)
+    third.until(lambda: len(told()) == 3, "the last one runs")
+    (tmp_path / "go").touch()
+    third.wait()
+    assert sorted(told()) == ["A succeeded", "B cancelled", "C skipped"]
+    assert Engine("resume", cwd=tmp_path).wait() in (0, 1)
+    assert len(told()) == 3

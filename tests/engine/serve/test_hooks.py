@@ -18,6 +18,7 @@ from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.local.hook_processes import HookProcesses
 from parexec_tui.engine.backends.local.orphans import Orphans
+from parexec_tui.engine.hook_calls import calls_for, idle
 from parexec_tui.engine.serve import hooks
 from parexec_tui.engine.serve.hooks import HookRunner
 from parexec_tui.paths import SessionFolder
@@ -34,14 +35,20 @@ def failed_session() -> tuple[Session, list[ev.AnyEvent]]:
 
 
 def names(session: Session, events: Sequence[ev.AnyEvent]) -> list[str]:
-    return [call.hook for event in events for call in hooks.calls_for(session.state, event)]
+    return [call.hook for event in events for call in calls_for(session.state, event)]
+
+
+def ends(session: Session, events: Sequence[ev.AnyEvent]) -> list[tuple[str, str, str]]:
+    """Of which ends hooks are told: ticket, end, reason."""
+    called = [call for event in events for call in calls_for(session.state, event) if call.hook == "on_ticket_end"]
+    return [(call.ticket, call.facts["end"], call.facts["reason"]) for call in called]
 
 
 def test_a_final_failure_calls_for_its_hooks_and_for_a_person() -> None:
     session, events = failed_session()
 
-    assert names(session, events) == ["on_ticket_end", "on_failure", "on_needs_you"]
-    facts = list(hooks.calls_for(session.state, events[0]))[-1].facts
+    assert names(session, events) == ["on_ticket_end", "on_failure", "on_ticket_end", "on_needs_you"], "B is skipped"
+    facts = list(calls_for(session.state, events[0]))[-1].facts
     assert (facts["ticket"], facts["reason"]) == ("A", "exit 3: error: x")
 
 
@@ -49,7 +56,7 @@ def test_what_was_done_already_has_succeeded() -> None:
     session = Session("A: skip_if=x")
     session.dispatch()
     (event,) = session.answer("A", done=True)
-    (call,) = hooks.calls_for(session.state, event)
+    (call,) = calls_for(session.state, event)
     assert (call.hook, call.facts["end"], call.facts["reason"]) == (
         "on_ticket_end",
         "succeeded",
@@ -57,14 +64,27 @@ def test_what_was_done_already_has_succeeded() -> None:
     )
 
 
-def test_what_is_skipped_calls_for_none_and_one_ticket_that_is_left_is_one() -> None:
+def test_what_is_skipped_is_over_as_well_and_one_ticket_that_is_left_is_one() -> None:
     session = Session("A:\nB: A\nC: after=A approve=before")
     session.dispatch()
     events = session.tell(rq.ProcessEnded("A", 1, code=3))
-    called = [call for event in events for call in hooks.calls_for(session.state, event)]
-    assert [call.facts["ticket"] for call in called if call.hook == "on_ticket_end"] == ["A"]
-    assert session.status("B") == "skipped"
-    assert hooks.idle(session.state, events[-1]).facts["reason"] == "1 ticket left, none runs"
+    assert ends(session, events) == [("A", "failed", "failed"), ("B", "skipped", "skipped because of A")]
+    assert idle(session.state, events[-1]).facts["reason"] == "1 ticket left, none runs"
+
+
+def test_what_a_person_cancels_or_waives_is_over_with_what_needs_it() -> None:
+    session = Session("A: approve=before\nB: A\nC: B")
+    session.dispatch()
+    before = len(session.journal)
+    session.act(rq.Cancel(tickets=("A",), by="ann"))
+    assert ends(session, session.journal[before:]) == [
+        ("A", "cancelled", "cancelled"),
+        ("B", "skipped", "skipped because of A"),
+        ("C", "skipped", "skipped because of A"),
+    ]
+    before = len(session.journal)
+    session.act(rq.Waive(tickets=("A",), by="ann"))
+    assert ends(session, session.journal[before:]) == [("A", "waived", "waived")]
 
 
 def test_a_retry_calls_for_none() -> None:
@@ -233,7 +253,7 @@ def test_a_service_that_failed_needs_you_and_its_users_failed_only_when_they_did
         session.dispatch()
         before = len(session.journal)
         session.service_ended("db", code=3)
-        calls.append([call for event in session.journal[before:] for call in hooks.calls_for(session.state, event)])
+        calls.append([call for event in session.journal[before:] for call in calls_for(session.state, event)])
         session.wait(1)
         session.tell(rq.BackoffElapsed("+db"))
     again, failed = calls
