@@ -13,11 +13,12 @@ from parexec_tui.registry.errors import SEE_DOCTOR, RegistryDamaged
 _PUT_ATTEMPT: Final = """
     INSERT OR REPLACE INTO attempts
         (session, ticket, attempt, agent, started, ended, "end", code, signal, reason, log,
-         peak_memory, cpu_seconds)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         peak_memory, cpu_seconds, peak_processes, disk_read, disk_written)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _SELECT: Final = """
-    SELECT ticket, attempt, agent, started, ended, "end", code, signal, reason, log, peak_memory, cpu_seconds
+    SELECT ticket, attempt, agent, started, ended, "end", code, signal, reason, log,
+           peak_memory, cpu_seconds, peak_processes, disk_read, disk_written
     FROM attempts
 """
 _ATTEMPTS: Final = f"{_SELECT} WHERE session = ? ORDER BY started, ticket, attempt"
@@ -58,6 +59,10 @@ class AttemptFact(Struct, frozen=True):
     peak_memory: int | None = None
     """Bytes, as in AttemptEnded."""
     cpu_seconds: float | None = None
+    peak_processes: int | None = None
+    """As in AttemptEnded, like the next two."""
+    disk_read: int | None = None
+    disk_written: int | None = None
 
 
 _Time = Annotated[float, msgspec.Meta(ge=0, lt=1e11)]
@@ -74,6 +79,9 @@ _AttemptColumns = tuple[
     str,
     int | None,
     float | None,
+    int | None,
+    int | None,
+    int | None,
 ]
 """What SQLite must return, because a wrong bit may change the type of a value as well."""
 

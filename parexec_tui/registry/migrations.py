@@ -90,6 +90,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    (
+        # NULL: it is not known, as of every attempt before.
+        "ALTER TABLE attempts ADD COLUMN peak_processes INTEGER",
+        "ALTER TABLE attempts ADD COLUMN disk_read INTEGER",
+        "ALTER TABLE attempts ADD COLUMN disk_written INTEGER",
+    ),
 )
 
 LATEST = len(MIGRATIONS)

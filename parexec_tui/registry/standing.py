@@ -35,4 +35,7 @@ def fact_of(event: ev.AttemptEnded) -> AttemptFact:
         log_name(ProcessKey(event.ticket, event.attempt, RUN if event.step in WITHOUT_PROCESS else event.step)),
         event.peak_memory or None,
         event.cpu_seconds or None,
+        event.peak_processes or None,
+        event.disk_read or None,
+        event.disk_written or None,
     )

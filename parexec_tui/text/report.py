@@ -21,6 +21,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ENDED_BADLY, PENDING, TABLE, TERMINAL, AgentStatus, Status
 from parexec_tui.core.state.steps import first_step, step_text
 from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire.protocol import (
     AgentFact,
     FailureFact,
@@ -45,6 +46,7 @@ from parexec_tui.text.words import (
     log_cut,
     printable,
     selection_text,
+    used_parts,
     why_ended,
     with_name,
 )
@@ -118,6 +120,8 @@ class TicketReport(Struct, frozen=True, omit_defaults=True):
     """What is kept of its files as they were before its newest attempt."""
     steps: Sequence[StepReport] = ()
     """Of its newest attempt, if there were more than its command; and whether it was asked if it is done."""
+    used: Used | None = None
+    """What its last attempt used, all its steps together; null: that is not known, or while it runs."""
 
 
 class AgentReport(Struct, frozen=True, omit_defaults=True):
@@ -345,6 +349,7 @@ def _ticket(state: SessionState, ticket: TicketState, me: str) -> TicketReport:
         at_end=ticket.spec.finally_,
         snapshot=SnapshotFact(kept.attempt, kept.files, kept.size) if (kept := state.snapshot_of(ticket)) else None,
         steps=step_reports(state, ticket.id),
+        used=attempt.used if attempt is not None and attempt.ended is not None and attempt.used != Used() else None,
     )
 
 
@@ -396,8 +401,8 @@ def _ticket_line(ticket: TicketReport, width: int, me: str, *, ascii_only: bool)
     allowed = "allowed" if ticket.allowed else ""
     without = f"without {', '.join(ticket.without)}" if ticket.without else ""
     told = ("; ".join(ticket.why) or reason, allowed, without, ticket.log_cut)
-    parts.append(printable("; ".join(filter(None, told))))
-    return "  ".join(parts).rstrip()
+    parts += [printable("; ".join(filter(None, told))), ", ".join(used_parts(ticket.used or Used()))]
+    return "  ".join(filter(None, parts)).rstrip()
 
 
 def failures(state: SessionState) -> Iterator[TicketState]:

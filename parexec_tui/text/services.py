@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.status import ServiceStatus
-from parexec_tui.text.words import short_duration, why_ended
+from parexec_tui.core.state.used import Used
+from parexec_tui.text.words import short_duration, used_parts, why_ended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,9 +44,7 @@ def fact_text(fact: "ServiceFact") -> str:
 
 def used_text(service: "ServiceState | ServiceFact") -> str:
     """What its newest start used, once it has ended: `52MiB, 1.2s of cpu`; empty if that is not known."""
-    if not service.peak_memory:
-        return ""
-    return f"{format_size(service.peak_memory)}, {format_duration(service.cpu_seconds)} of cpu"
+    return ", ".join(used_parts(Used(service.cpu_seconds, service.peak_memory)))
 
 
 def _some(tickets: "Sequence[str]") -> str:

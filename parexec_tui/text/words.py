@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, TextIO
 
 from msgspec import Struct
 
-from parexec_tui.core.plan.units import format_count, format_size
+from parexec_tui.core.plan.units import format_count, format_duration, format_size
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.status import AGENT_TABLE, TABLE, AgentStatus, Flag, Status, happened
+from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire.protocol import Progress
 
 if TYPE_CHECKING:
@@ -171,6 +172,24 @@ def step_text(progress: Progress) -> str:
     """What there is to say beside the percentage: `3/7 link`."""
     count = f"{progress.done}/{progress.total}" if progress.total is not None else ""
     return " ".join(filter(None, (count, progress.step)))
+
+
+def used_parts(used: Used) -> list[str]:
+    """What an attempt used, the most telling first, without what is not known or small: `52MiB`, `1.2s of cpu`,
+    `19 processes`, `6MiB written`."""
+    parts = []
+    if used.peak_memory:
+        parts += [format_size(used.peak_memory), f"{format_duration(used.cpu_seconds)} of cpu"]
+    if used.peak_processes > _FEW:
+        parts.append(f"{used.peak_processes} processes")
+    for size, what in ((used.disk_read, "read"), (used.disk_written, "written")):
+        if size >= _MUCH:
+            parts.append(f"{format_size(size)} {what}")
+    return parts
+
+
+_FEW, _MUCH = 3, 1 << 20
+"""Processes and bytes that need not be told: every attempt has a shell or two, and writes its log."""
 
 
 def selection_text(chosen: int, of: int, words: str) -> str:

@@ -834,7 +834,8 @@ core.plan.pressure core.plan.resources
 core.plan.retries core.plan.services
 core.plan.units
 core.plan.waits core.schedule core.schedule.eta core.schedule.root
-core.state core.state.people core.state.process_key core.state.status core.wire core.wire.protocol core.wire.requests
+core.state core.state.people core.state.process_key core.state.status core.state.used
+core.wire core.wire.protocol core.wire.requests
 registry registry.access registry.attempts registry.checksums registry.database registry.errors registry.events
 registry.fingerprints registry.lock registry.migrations registry.registry registry.sessions
 """

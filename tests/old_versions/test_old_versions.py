@@ -360,6 +360,7 @@ ADDED_TO_STATUS = {
     "no_eta",
     "pressure",
     "steps",
+    "usage",
 }
 """Facts that a client of then does not know, and ignores."""
 

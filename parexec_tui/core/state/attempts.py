@@ -7,6 +7,7 @@ from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.state.events import AttemptEnded, MergeSide
 from parexec_tui.core.state.process_key import RUN, WITHOUT_PROCESS
 from parexec_tui.core.state.status import End, StopReason
+from parexec_tui.core.state.used import Used
 
 _NO_UNITS: Mapping[str, Units] = {}
 
@@ -56,7 +57,6 @@ class Attempt:
         "check_strays",
         "clock_error",
         "code",
-        "cpu_seconds",
         "end",
         "ended",
         "error_line",
@@ -69,7 +69,6 @@ class Attempt:
         "is_released",
         "number",
         "outcome",
-        "peak_memory",
         "pid",
         "reason",
         "resolution",
@@ -86,6 +85,7 @@ class Attempt:
         "stop_reason",
         "stop_since",
         "units",
+        "used",
     )  # fmt: skip
 
     def __init__(self, number: int, agent: str, started: float, units: Mapping[str, Units] = _NO_UNITS) -> None:
@@ -106,9 +106,8 @@ class Attempt:
         """{check: what it found wrong, and that is so still}"""
         self.check_strays: tuple[str, ...] = ()
         """Checks of which it was said that they leave processes behind."""
-        self.cpu_seconds = 0.0
-        self.peak_memory = 0
-        """As in AttemptEnded, of the steps that are over."""
+        self.used = Used()
+        """By the steps that are over."""
         self.pid: int | None = None
         """None until the process of its step exists."""
         self.birth: float | None = None

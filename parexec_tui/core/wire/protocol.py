@@ -225,6 +225,11 @@ class Usage(Struct, frozen=True, omit_defaults=True):
     """What is run: `run` is the command of the ticket."""
     progress: Progress | None = None
     """None: its output does not tell."""
+    cpu_seconds: float = 0.0
+    """At least so much CPU time did its processes use so far."""
+    disk_read: int = 0
+    """Bytes that they had storage read so far, as in AttemptEnded; 0 if that is not known."""
+    disk_written: int = 0
 
 
 class Sampled(Message, frozen=True, tag="sampled"):
@@ -458,3 +463,6 @@ class StatusReport(Struct, frozen=True):
     while more than 1,000 tickets are left: `parexec bottlenecks` has all."""
     pressure: list[PressureFact] = []
     """What the host is pressed for."""
+    usage: list[Usage] = []
+    """What the live attempts use, as it was measured last: every two seconds, or less often if many run. None
+    without an engine."""

@@ -11,6 +11,7 @@ from parexec_tui.core.plan.gates import Gates
 from parexec_tui.core.plan.model import FailurePolicy, Priority, Ticket
 from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.status import StopReason
+from parexec_tui.core.state.used import Used
 
 if TYPE_CHECKING:
     from parexec_tui.core.state.events import Neighbour
@@ -322,6 +323,15 @@ class ProcessEnded(Report, frozen=True, gc=False, tag="ended"):
     """With which figures, if the kernel ended it or a part of it for want of memory: `at 64MiB of 64MiB`."""
     ended: float | None = None
     """When it ended, if no engine saw that; seconds since the epoch, as its exit record has it."""
+    peak_processes: int = 0
+    """As in AttemptEnded, like the next two."""
+    disk_read: int = 0
+    disk_written: int = 0
+
+    @property
+    def used(self) -> Used:
+        """What it used, in one."""
+        return Used(self.cpu_seconds, self.peak_memory, self.peak_processes, self.disk_read, self.disk_written)
 
 
 class ProcessLost(Report, frozen=True, gc=False, tag="lost"):

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from parexec_tui.client.framing import encode
 from parexec_tui.core.state.process_key import is_check
-from parexec_tui.core.wire.protocol import DiskSample, HostSample, Sampled
+from parexec_tui.core.wire.protocol import DiskSample, HostSample, Sampled, Usage
 from parexec_tui.engine.backends.backend import Backend, ProgressWanted, UsageReading
 from parexec_tui.engine.measure.disk_watch import DiskWatch
 from parexec_tui.engine.measure.host_meter import HostMeter
@@ -56,6 +56,8 @@ class SampleFeed:
     def __init__(self) -> None:
         self.line = b""
         """Empty: there is none that is fresh."""
+        self.usages: tuple[Usage, ...] = ()
+        """What the live attempts used at the last look, whether or not somebody subscribes."""
         self.subscribers: set[Subscriber] = set()
         self._lacked = trio.Event()
 
@@ -156,6 +158,7 @@ class SampleLoop:
         """Take samples until cancelled. A measurement that fails or hangs is left out, and the session goes on."""
         while True:
             if not self._feed.subscribers and not self._backend.living():
+                self._feed.usages = ()
                 await self._pause()
             elif (cost := await self._try_sample()) is None:
                 self.interval = min(2 * self.interval, MAX_INTERVAL)
@@ -190,7 +193,7 @@ class SampleLoop:
         reading = await self._backend.usage(self._wanted())
         self._note(reading)
         measured = await self._in_thread(self._collector.measure, self._disks.latest)
-        self._publish(reading, measured)
+        self._publish(measured)
         return reading.cost + measured.cost
 
     async def _in_thread(self, look: Callable[[Unpack[Given]], T], *given: *Given) -> T:
@@ -198,14 +201,15 @@ class SampleLoop:
 
     def _note(self, reading: UsageReading) -> None:
         self.used = {}
+        self._feed.usages = tuple(each for each in reading.usages if not is_check(each.step))
         for each in reading.usages:
             key = each.ticket, each.attempt
             self.used[key] = self.used.get(key, 0) + each.memory
 
-    def _publish(self, reading: UsageReading, measured: Measurement) -> None:
+    def _publish(self, measured: Measurement) -> None:
         sampled = Sampled(
             host=measured.host,
-            attempts=tuple(each for each in reading.usages if not is_check(each.step)),
+            attempts=self._feed.usages,
             engine_cpu=measured.engine_cpu,
         )
         self._feed.publish(encode(sampled))

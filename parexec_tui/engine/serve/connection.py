@@ -199,7 +199,8 @@ class Connection:
                 if isinstance(found, protocol.StatusReport):
                     if hub.with_progress is not None:
                         found = await hub.with_progress(found)
-                    found = msgspec.structs.replace(found, viewers=[*hub.viewers.values()])
+                    usage = [*hub.samples.usages]
+                    found = msgspec.structs.replace(found, viewers=[*hub.viewers.values()], usage=usage)
                 return Answer(id=message.id, facts=found)
             case protocol.Request(dry_run=True):
                 request = self._signed(message.request)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from operator import attrgetter
 
+from rich.cells import cell_len
 from rich.style import Style
 
 from parexec_tui.core.plan.command import write_given
@@ -22,7 +23,7 @@ from parexec_tui.core.state.steps import step_text, time_left
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output
 from parexec_tui.text.roots import waited_for_text
-from parexec_tui.text.words import clock, log_cut, printable, progress_text, short_duration, why_ended
+from parexec_tui.text.words import clock, log_cut, printable, progress_text, short_duration, used_parts, why_ended
 from parexec_tui.tui.drawing.line import fitted, wrapped
 from parexec_tui.tui.view.event_history import PastAttempt
 from parexec_tui.tui.view.facts import blocker_text, reason_of, root_beyond, shown_blockers
@@ -30,6 +31,9 @@ from parexec_tui.tui.view.view_state import Change
 from parexec_tui.tui.widgets.text_panel import PanelLine, TextPanel
 
 _MAX_RELATED = 50
+
+_ALWAYS = 2
+"""Parts of what an attempt used that are said though its reason is cut for them."""
 """Dependents that are listed; the others are counted."""
 
 _MAX_STEPS = 300
@@ -69,7 +73,7 @@ class TicketPanel(TextPanel):
             *self._reasons(state, ticket, width),
             *self._needs(state, ticket),
             *self._dependents(state, ticket),
-            *self._attempts(state, ticket),
+            *self._attempts(state, ticket, width),
             *self._fields(ticket, width),
         ]
 
@@ -160,21 +164,25 @@ class TicketPanel(TextPanel):
         if total > len(found):
             yield PanelLine("", [(f"and {total - len(found)} more", self.style("dim"))])
 
-    def _attempts(self, state: SessionState, ticket: TicketState) -> Iterator[PanelLine]:
+    def _attempts(self, state: SessionState, ticket: TicketState, width: int) -> Iterator[PanelLine]:
         past = self.view.event_history.attempts_of(ticket.id, self.view.now)
         words = [_word(each, ticket) for each in past]
         cells = _status_cells(words)
         for number, (each, word) in enumerate(zip(reversed(past), reversed(words), strict=True)):
             end = each.end
             text = f"{end.attempt}  {clock(end.started)}  {format_duration(end.seconds)} {on_agent(end.agent)}"
-            if end.peak_memory:
-                text += f", {format_size(end.peak_memory)}, {format_duration(end.cpu_seconds)} of cpu"
+            used = used_parts(end.used)
+            text = ", ".join((text, *used[:_ALWAYS]))
             said = [why_ended(end.reason, end.signal, end.error_line)]
             if each.since is not None:
                 said.append(why_ended(each.since.reason, each.since.signal, each.since.error_line))
             if each.rejected is not None:
                 said.append(rejection(each.rejected))
             reason = printable("; ".join(filter(None, said)))
+            room = width - cells - cell_len(f"{text}  {reason}")
+            for part in used[_ALWAYS:]:
+                if (room := room - len(part) - 2) >= 0:
+                    text += f", {part}"
             pieces = [
                 (fitted(f"{self.glyph(word)} {short_word(word)}", cells), self.view.palette.status(word)),
                 (text, None),

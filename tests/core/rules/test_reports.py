@@ -6,6 +6,7 @@ from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.rules.verbs.on_failure import change_fail_fast
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End
+from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 from tests.core.sessions import Session, plan
@@ -98,11 +99,11 @@ def test_without_a_number_as_many_run_in_parallel_as_there_are_cpus() -> None:
 def test_ends_stay_distinct(report: dict[str, object], end: End, status: str, reason: str) -> None:
     session = Session(plan("A:", agents={"agent": AgentType(max=1)}))
     session.dispatch()
-    session.tell(rq.ProcessEnded("A", 1, **report, cpu_seconds=1.5, peak_memory=7))  # type: ignore[arg-type]
+    session.tell(rq.ProcessEnded("A", 1, **report, cpu_seconds=1.5, peak_memory=7, disk_written=9))  # type: ignore[arg-type]
     assert (session.status("A"), session["A"].end, session["A"].reason) == (status, end, reason)
     ended = last_end(session)
     assert (ended.code, ended.signal) == (report.get("code"), report.get("signal"))
-    assert (ended.cpu_seconds, ended.peak_memory) == (1.5, 7)
+    assert ended.used == Used(1.5, 7, 0, 0, 9)
     assert (ended.agent, ended.started, ended.charged) == ("agent-1", 1000.0, False)
 
 

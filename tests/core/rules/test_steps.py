@@ -8,6 +8,7 @@ from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire import requests as rq
 from tests.core.sessions import Session, plan
 
@@ -204,8 +205,8 @@ def test_what_froze_stays_frozen_when_its_next_step_begins() -> None:
 
 def test_what_the_steps_used_is_added_up() -> None:
     found = session("", "lint")
-    found.tell(rq.ProcessEnded("T", 1, code=0, cpu_seconds=2.0, peak_memory=100))
-    found.tell(rq.ProcessEnded("T", 1, code=0, cpu_seconds=1.0, peak_memory=50, step="gate-1"))
+    found.tell(rq.ProcessEnded("T", 1, code=0, cpu_seconds=2.0, peak_memory=100, peak_processes=3, disk_read=7))
+    found.tell(rq.ProcessEnded("T", 1, code=0, cpu_seconds=1.0, peak_memory=50, disk_read=4, step="gate-1"))
     ended = found.journal[-1]
     assert isinstance(ended, ev.AttemptEnded)
-    assert (ended.cpu_seconds, ended.peak_memory) == (3.0, 100)
+    assert ended.used == Used(3.0, 100, 3, 11, 0)

@@ -357,6 +357,30 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.ConflictAverted(at=8.5, ticket="T1", other="T2"),
     ev.PlanAmended(at=5.0, numbers={"T1": 2, "T2": 0}),
     ev.OperatorActed(at=5.0, by="ann", verb="reload", text="edit T1", inverse=(undo.RevertPlan(numbers={"T1": 1}),)),
+    ev.StepEnded(
+        at=4.0,
+        ticket="T1",
+        attempt=2,
+        step="run",
+        seconds=0.75,
+        passed=True,
+        peak_processes=12,
+        disk_read=1,
+        disk_written=2,
+    ),
+    ev.AttemptEnded(
+        at=5.0,
+        ticket="T1",
+        attempt=2,
+        agent="builder-1",
+        started=3.0,
+        seconds=1.75,
+        end=End.succeeded,
+        then=Status.succeeded,
+        peak_processes=12,
+        disk_read=1,
+        disk_written=2,
+    ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

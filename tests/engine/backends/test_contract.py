@@ -446,6 +446,9 @@ async def test_what_it_uses_and_the_most_of_it_at_its_end(world: World) -> None:
         ended = await engine.end_of(key())
         assert isinstance(ended, rq.ProcessEnded)
         assert ended.peak_memory >= usage.memory
+        assert ended.peak_processes >= usage.processes
+        assert ended.cpu_seconds >= usage.cpu_seconds
+        assert ended.disk_written >= usage.disk_written
 
 
 async def test_how_far_it_is_by_what_it_printed(world: World) -> None:

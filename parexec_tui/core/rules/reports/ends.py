@@ -7,6 +7,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import FAILURES, End, Status, StopReason
 from parexec_tui.core.state.steps import step_started
 from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire import requests as rq
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127
@@ -28,9 +29,7 @@ class Facts(NamedTuple):
 
     code: int | None = None
     signal: int | None = None
-    cpu_seconds: float = 0.0
-    peak_memory: int = 0
-    """Bytes."""
+    used: Used = Used()
     error_line: str = ""
     ended: float | None = None
 
@@ -42,8 +41,7 @@ def facts_of(report: rq.AnyReport) -> Facts:
             return Facts(
                 report.code,
                 report.signal,
-                report.cpu_seconds,
-                report.peak_memory,
+                report.used,
                 report.error_line,
                 report.ended,
             )
@@ -96,9 +94,8 @@ def step_ended(
         reason=reason,
         code=facts.code,
         signal=facts.signal,
-        cpu_seconds=facts.cpu_seconds,
-        peak_memory=facts.peak_memory,
         error_line="" if passed else facts.error_line,
+        **facts.used.fields(),
     )
 
 
@@ -124,10 +121,9 @@ def attempt_ended(
         then=then,
         code=facts.code,
         signal=facts.signal,
-        cpu_seconds=attempt.cpu_seconds + facts.cpu_seconds,
-        peak_memory=max(attempt.peak_memory, facts.peak_memory),
         error_line=facts.error_line if tells_why else "",
         ended_before=attempt.is_released,
+        **attempt.used.then(facts.used).fields(),
         **more,
     )
 

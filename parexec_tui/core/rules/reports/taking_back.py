@@ -128,9 +128,8 @@ def _over(
         at=now,
         seconds=round(attempt.worked(now), 6),
         ended=None,
-        cpu_seconds=attempt.cpu_seconds + facts.cpu_seconds,
-        peak_memory=max(attempt.peak_memory, facts.peak_memory),
         half_done=half_done,
+        **attempt.used.then(facts.used).fields(),
     )
     if problem:
         return _failed(state, ticket, ended, problem, report, now)

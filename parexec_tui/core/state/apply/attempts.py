@@ -81,8 +81,7 @@ def on_step_ended(state: SessionState, event: ev.StepEnded) -> None:
     if is_rollback(event.step):
         attempt.rollback_problem = event.reason
         attempt.rollback_cut_short = not event.passed and event.code is None
-    attempt.cpu_seconds += event.cpu_seconds
-    attempt.peak_memory = max(attempt.peak_memory, event.peak_memory)
+    attempt.used = attempt.used.then(event.used)
     attempt.code, attempt.signal, attempt.error_line = event.code, event.signal, event.error_line
 
 
@@ -172,6 +171,7 @@ def on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
     ended = event.at if event.ended is None else event.ended
     attempt.ended, attempt.end, attempt.reason = ended, event.end, event.reason
     attempt.code, attempt.signal, attempt.error_line = event.code, event.signal, event.error_line
+    attempt.used = event.used
     if takes_back(attempt.step):
         if event.half_done:
             state.half_done[ticket.id] = event.attempt

@@ -57,7 +57,7 @@ def on_rollback_started(state: SessionState, event: ev.RollbackStarted) -> None:
         _live_again(state, ticket, event)
     attempt = ticket.live_attempt
     if event.outcome is not None:
-        attempt.cpu_seconds, attempt.peak_memory = event.outcome.cpu_seconds, event.outcome.peak_memory
+        attempt.used = event.outcome.used
     attempt.outcome = event.outcome
     attempt.stop_reason, attempt.stop_by, attempt.stop_since = None, "", 0.0
     attempt.rollbacks += is_rollback(event.step)

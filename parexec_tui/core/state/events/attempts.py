@@ -3,6 +3,7 @@
 from parexec_tui.core.state.events.event import Event
 from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.status import End, Status, StopReason
+from parexec_tui.core.state.used import Used
 
 
 class AttemptStarted(Event, frozen=True, tag="attempt_started"):
@@ -43,6 +44,18 @@ class _Ended(Event, frozen=True, kw_only=True):
     """Of a failure: the line of its output that says what went wrong, safe to print. See `text.error_line`."""
     ended: float | None = None
     """When it ended, if that was before, while no engine was there; None: at the time of the event."""
+    peak_processes: int = 0
+    """The most processes that were seen at once, looked at every few seconds; 0 where it is not known."""
+    disk_read: int = 0
+    """Bytes that its processes had storage read. What the page cache had, or a file system in memory, is none of
+    them; 0 where it is not known."""
+    disk_written: int = 0
+    """Bytes that they had storage write, or that the kernel was to write later."""
+
+    @property
+    def used(self) -> Used:
+        """The same in one."""
+        return Used(self.cpu_seconds, self.peak_memory, self.peak_processes, self.disk_read, self.disk_written)
 
 
 class StepEnded(_Ended, frozen=True, kw_only=True, tag="step_ended"):

@@ -11,7 +11,9 @@ from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.plan.services import HttpReady, TcpReady, parse_ready
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
+from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.protocol import Usage
 from parexec_tui.engine.backends.backend import (
     Adopted,
     AnyTask,
@@ -328,7 +330,7 @@ class LocalBackend:
         self._other_kills.note(trio.current_time())
         reading = await in_thread(self._usage.read, processes, progress, may_hang=True, limiter=self._one_reading)
         for known, usage in zip(processes, reading.usages, strict=True):
-            self.note_memory(known.key, usage.memory)
+            self.note_usage(known.key, usage)
         return reading
 
     def live_processes(self) -> list[LiveProcess]:
@@ -338,10 +340,12 @@ class LocalBackend:
             for live in self._live.values()
         ]
 
-    def note_memory(self, key: ProcessKey, memory: int) -> None:
-        """Note how many bytes the processes of a key use now; its end is reported with the highest of these."""
+    def note_usage(self, key: ProcessKey, usage: Usage) -> None:
+        """Note what the processes of a key use now; its end is reported with the highest of these."""
         if (live := self._live.get(key)) is not None:
-            live.peak_memory = max(live.peak_memory, memory)
+            live.seen = live.seen.at_least(
+                Used(usage.cpu_seconds, usage.memory, usage.processes, usage.disk_read, usage.disk_written)
+            )
 
     async def answers(self, address: str) -> bool:
         ready = parse_ready(address)
@@ -423,10 +427,11 @@ class LocalBackend:
     def _tell(self, live: Live) -> None:
         assert live.exit is not None
         del self._live[live.key]
+        used = live.exit.used
         if self._orphans is not None:
-            self._orphans.forget(live.pid)
+            used = used.then(self._orphans.forget(live.pid))
         self._cgroups.over(live.cgroups, trio.current_time() - live.since)
-        ended = structs.replace(live.exit, peak_memory=max(live.exit.peak_memory, live.peak_memory))
+        ended = structs.replace(live.exit, used=used.at_least(live.seen))
         killed = was_killed(ended.code, ended.signal)
         own = own_kills(live.cgroups, killed=killed) if live.cgroups else None
         if own is not None:
@@ -436,7 +441,9 @@ class LocalBackend:
         else:
             out_of = None
             if not live.is_stopped:
-                out_of = own.explain() if own is not None else self._by_host(ended.peak_memory) if killed else None
+                out_of = (
+                    own.explain() if own is not None else self._by_host(ended.used.peak_memory) if killed else None
+                )
             self._failures.put(live.key, ended, is_stopped=live.is_stopped, out_of=out_of)
 
     def _by_host(self, peak: int) -> OutOfMemory | None:

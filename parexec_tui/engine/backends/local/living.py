@@ -6,6 +6,7 @@ import trio
 from msgspec import Struct
 
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.used import Used
 from parexec_tui.engine.backends.backend import Identity
 from parexec_tui.engine.backends.local import cgroup, process
 from parexec_tui.engine.backends.local.attempt_cgroups import Folders
@@ -28,8 +29,8 @@ class Live(Struct, gc=False):
     frozen: bool = False
     is_stopped: bool = False
     """True: it was asked to end, so a status of 0 is no proof of success."""
-    peak_memory: int = 0
-    """The most bytes that all its processes were seen to use at once, by this engine."""
+    seen: Used = Used()
+    """What all its processes were seen to use, by this engine."""
     exit: Exit | None = None
     """Known once its shell has ended."""
     cgroups: Folders = ()

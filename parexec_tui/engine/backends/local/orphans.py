@@ -13,12 +13,16 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from parexec_tui.core.state.used import Used
 from parexec_tui.engine.backends.local.cookie import signs_of
+from parexec_tui.engine.backends.local.watch import used_by
 from parexec_tui.engine.passing import tried_again
 
 _PR_SET_CHILD_SUBREAPER = 36
 
 _PAGE = 4096
+
+_NOTHING = Used()
 
 
 class Orphans:
@@ -31,6 +35,8 @@ class Orphans:
         """{orphan: mark of its attempt}; 0 if it carries no sign."""
         self._suspects: dict[int, set[int]] = {}
         """{orphan without a sign: marks of the attempts that it may be of}"""
+        self._used: dict[int, Used] = {}
+        """{mark: what those used that came from its attempt and have ended}"""
         self._others: set[int] = set()
         """Children of ours that are none of our business: somebody else waits for them."""
         self._fd = -1
@@ -57,11 +63,13 @@ class Orphans:
         """Tell the orphans of an attempt from those of others. Its shell is a child that somebody else waits for."""
         self._attempts[shell] = mark
 
-    def forget(self, shell: int) -> None:
-        """The attempt of this shell is over, and it left nothing."""
+    def forget(self, shell: int) -> Used:
+        """The attempt of this shell is over, and it left nothing. Returns what those used that came from it: its
+        shell did not wait for them."""
         mark = self._attempts.pop(shell, 0)
         for suspects in self._suspects.values():
             suspects.discard(mark)
+        return self._used.pop(mark, _NOTHING)
 
     def spare(self, pid: int) -> None:
         """This child is no orphan: somebody else waits for it."""
@@ -75,11 +83,19 @@ class Orphans:
         known, self._owners = self._owners, {}
         self._others.intersection_update(pids)
         for pid in pids:
-            if pid in self._others or pid in self._attempts or _has_ended(pid):
+            if pid in self._others or pid in self._attempts:
                 continue
             owner = known.get(pid)
-            self._owners[pid] = self._owner(pid) if owner is None else owner
+            session = _session(pid) if owner is None else 0  # of one that has ended, nothing else tells whose it was
+            if (used := _wait_for(pid)) is None:
+                self._owners[pid] = self._owner(pid) if owner is None else owner
+            elif mark := owner or self._attempts.get(session) or self._only():
+                self._used[mark] = self._used.get(mark, _NOTHING).then(used)
         self._suspects = {pid: suspects for pid, suspects in self._suspects.items() if pid in self._owners}
+
+    def _only(self) -> int:
+        """The mark of the attempt that lives, if no other does; else 0."""
+        return next(iter(self._attempts.values())) if len(self._attempts) == 1 else 0
 
     def _owner(self, pid: int) -> int:
         """The mark of the attempt that an orphan is of."""
@@ -144,12 +160,13 @@ def _become_subreaper(yes: bool) -> bool:
         return False
 
 
-def _has_ended(pid: int) -> bool:
-    """Wait for an orphan if it has ended. True if it is gone."""
+def _wait_for(pid: int) -> Used | None:
+    """Wait for an orphan if it has ended, and tell what it used; None if it lives."""
     try:
-        return os.waitpid(pid, os.WNOHANG)[0] != 0
+        gone, _, usage = os.wait4(pid, os.WNOHANG)
     except ChildProcessError:
-        return True
+        return _NOTHING
+    return used_by(usage) if gone else None
 
 
 def _session(pid: int) -> int:

@@ -19,6 +19,9 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _STAT = 4096
 """Bytes that are enough for /proc/PID/stat."""
 
+_READ_BYTES, _WRITE_BYTES = 9, 11
+"""The places of these values in /proc/PID/io."""
+
 
 class ProcessStat(Struct, frozen=True, gc=False):
     """What one scan found of a process. Its pid and birth together name it: a pid alone may be used again."""
@@ -47,6 +50,10 @@ class Processes(Protocol):
     def cookie(self, pid: int) -> str | None:
         """The value of COOKIE in its environment; None if it has none, or we may not read it."""
 
+    def disk(self, pid: int) -> tuple[int, int]:
+        """Bytes that it had storage read and write so far, with those that it has waited for; zeros if that is not
+        known."""
+
 
 def open_processes() -> Processes:
     """The best way to scan them that this system has."""
@@ -72,6 +79,13 @@ class ProcFolder:
 
     def cookie(self, pid: int) -> str | None:
         return cookie_in(pid, self._root)
+
+    def disk(self, pid: int) -> tuple[int, int]:
+        try:
+            field = _read(f"{self._root}/{pid}/io").split()
+        except OSError:  # it has ended, has changed its user, or the kernel was built without
+            return 0, 0
+        return int(field[_READ_BYTES]), int(field[_WRITE_BYTES])
 
 
 def _read(path: str) -> bytes:
@@ -113,6 +127,9 @@ class PsutilProcesses:
 
     def cookie(self, pid: int) -> str | None:
         return cookie_in(pid)
+
+    def disk(self, pid: int) -> tuple[int, int]:  # noqa: ARG002
+        return 0, 0
 
 
 def _stat_by_psutil(process: psutil.Process, now: float) -> ProcessStat:

@@ -146,10 +146,9 @@ def report_of(key: ProcessKey, ended: Exit, folder: SessionFolder) -> Ended:
         code,
         sig,
         problem,
-        ended.cpu_seconds,
-        ended.peak_memory,
         step=key.step,
         stopped_for=stopped_for,
+        **ended.used.fields(),
     )
 
 

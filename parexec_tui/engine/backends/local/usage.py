@@ -2,12 +2,13 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire.protocol import Usage
 from parexec_tui.engine.backends.backend import ProgressWanted, UsageReading
 from parexec_tui.engine.backends.local.processes import Processes, ProcessStat
@@ -42,6 +43,10 @@ class _Tree(Struct, gc=False):
     """CPU seconds of all that live, and of those that they have waited for."""
     own: dict[tuple[int, float], float]
     """{(pid, birth): CPU seconds of the process itself}"""
+    disk: tuple[int, int]
+    """Bytes read and written by all that live, and by those that they have waited for."""
+    so_far: Used
+    """At least so much was used until then."""
 
 
 class _Log(Struct, gc=False):
@@ -77,7 +82,7 @@ class UsageMeter:
         found = []
         for attempt, family in zip(attempts, families, strict=True):
             key = attempt.key
-            tree = self._trees[key] = _tree(family, now)
+            tree = self._trees[key] = self._tree(family, trees.get(key), now)
             log = self._logs[key] = _look_at_log(attempt.log, logs.get(key), wall, now)
             found.append(
                 Usage(
@@ -90,6 +95,9 @@ class UsageMeter:
                     silence=round(now - log.grew, 1) if log is not None else None,
                     log_size=log.size if log is not None else 0,
                     progress=self._progress.look(key, LocalOutput(Path(attempt.log)), log.size) if log else None,
+                    cpu_seconds=round(tree.so_far.cpu_seconds, 2),
+                    disk_read=tree.so_far.disk_read,
+                    disk_written=tree.so_far.disk_written,
                 )
             )
         return found
@@ -109,6 +117,18 @@ class UsageMeter:
                 family.append(each)
         return families
 
+    def _tree(self, family: Sequence[ProcessStat], before: _Tree | None, now: float) -> _Tree:
+        own = {(each.pid, each.birth): each.cpu for each in family}
+        used = sum(each.cpu + each.reaped for each in family)
+        reads, writes = zip(*(self._processes.disk(each.pid) for each in family), strict=True) if family else ((), ())
+        disk = sum(reads), sum(writes)
+        if before is None:
+            return _Tree(now, used, own, disk, Used(used, disk_read=disk[0], disk_written=disk[1]))
+        # As with CPU time, but without what the processes used themselves: it is not told.
+        more = (max(0, bytes_ - earlier) for bytes_, earlier in zip(disk, before.disk, strict=True))
+        spent = Used(_cpu_since(before, used, own), 0, 0, *more)
+        return _Tree(now, used, own, disk, before.so_far.then(spent))
+
     def _cookie(self, process: ProcessStat, known: dict[tuple[int, float], str | None]) -> str | None:
         who = process.pid, process.birth
         cookie = known[who] if who in known else self._processes.cookie(process.pid)
@@ -117,19 +137,17 @@ class UsageMeter:
         return cookie
 
 
-def _tree(family: Sequence[ProcessStat], now: float) -> _Tree:
-    own = {(each.pid, each.birth): each.cpu for each in family}
-    return _Tree(now, sum(each.cpu + each.reaped for each in family), own)
-
-
 def _cpus(tree: _Tree, before: _Tree | None, family: Sequence[ProcessStat]) -> float:
     """How many CPUs it kept busy since it was looked at before; the first time, since it began."""
     if before is None:
         return tree.used / max([_TICK, *(each.age for each in family)])
+    return (tree.so_far.cpu_seconds - before.so_far.cpu_seconds) / (tree.at - before.at)
+
+
+def _cpu_since(before: _Tree, used: float, own: Mapping[tuple[int, float], float]) -> float:
     # The CPU time of a child is added to the process that waits for it. If that is not one of ours, the time is lost
     # and the sum shrinks; then at least what each of the others used is counted.
-    used = sum(max(0.0, cpu - before.own.get(who, cpu)) for who, cpu in tree.own.items())
-    return max(used, tree.used - before.used) / (tree.at - before.at)
+    return max(sum(max(0.0, cpu - before.own.get(who, cpu)) for who, cpu in own.items()), used - before.used)
 
 
 def _look_at_log(file: str, before: _Log | None, wall: float, now: float) -> _Log | None:

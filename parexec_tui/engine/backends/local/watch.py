@@ -21,6 +21,7 @@ import trio
 from msgspec import Struct
 
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.used import Used
 from parexec_tui.engine import descriptors
 from parexec_tui.engine.passing import tried_again
 
@@ -36,8 +37,8 @@ class Exit(Struct, frozen=True, gc=False):
     pid: int
     code: int | None = None
     signal: int | None = None
-    cpu_seconds: float = 0.0
-    peak_memory: int = 0
+    used: Used = Used()
+    """By itself, and by those that it waited for."""
 
 
 class Watch(Protocol[Name]):
@@ -224,8 +225,17 @@ def _exit(pid: int, status: int, usage: resource.struct_rusage) -> Exit:
         pid,
         code if code >= 0 else None,
         -code if code < 0 else None,
+        used_by(usage),
+    )
+
+
+def used_by(usage: resource.struct_rusage) -> Used:
+    """What the kernel tells of a process that we waited for, with those that it waited for itself."""
+    return Used(
         usage.ru_utime + usage.ru_stime,
         _peak_memory(usage),
+        disk_read=usage.ru_inblock * _BLOCK,
+        disk_written=usage.ru_oublock * _BLOCK,
     )
 
 
@@ -240,3 +250,6 @@ def _peak_memory(usage: resource.struct_rusage) -> int:
 
 
 _RSS_UNIT = 1 if os.uname().sysname == "Darwin" else 1024
+
+_BLOCK = 512 if os.uname().sysname == "Linux" else 0
+"""Bytes; elsewhere it is not said how large a block is."""

@@ -309,6 +309,30 @@ async def test_cpu_time_and_memory_are_told(tmp_path: Path) -> None:
         assert used < ended.peak_memory < used + (300 << 20)
 
 
+WRITES = "dd if=/dev/zero of=big bs=1M count=6 conv=fsync 2>/dev/null"
+
+needs_storage = pytest.mark.skipif(sys.platform != "linux", reason="Linux only")
+
+
+@needs_storage
+@pytest.mark.trio
+async def test_what_is_written_is_told_of_a_child(tmp_path: Path) -> None:
+    async with attempts(tmp_path) as t:
+        small = (await t.run("true")).disk_written
+        assert small < 1 << 20
+        assert 6 << 20 <= (await t.run(f"sh -c '{WRITES}'; true")).disk_written - small < 9 << 20
+
+
+@needs_storage
+@pytest.mark.trio
+@pytest.mark.parametrize("leave", ["", "setsid "])
+async def test_what_an_orphan_used_is_told_though_its_attempt_never_waited_for_it(tmp_path: Path, leave: str) -> None:
+    async with attempts(tmp_path) as t:
+        run = f"({leave}sh -c '{WRITES}; touch done' &); until test -e done; do sleep 0.01; done; sleep 0.1"
+        ended = await t.run(run)
+        assert ended.disk_written >= 6 << 20
+
+
 @pytest.mark.trio
 async def test_our_own_memory_is_not_taken_for_that_of_a_ticket(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Usage
 from parexec_tui.engine.backends.local.cookie import COOKIE
@@ -55,6 +56,7 @@ class Host:
         age: float = 10.0,
         name: str = "sh",
         state: str = "S",
+        disk: tuple[int, int] | None = None,
     ) -> None:
         """There is such a process, or it has changed."""
         folder = self.proc / str(pid)
@@ -64,6 +66,11 @@ class Host:
         (folder / "stat").write_text(
             f"{pid} ({name}) {state} 1 {session} {session} 0 -1 0 0 0 0 0 {times} 20 0 1 0 {birth} 9999 {pages} 0 0\n"
         )
+        if disk is not None:
+            (folder / "io").write_text(
+                f"rchar: 1\nwchar: 2\nsyscr: 3\nsyscw: 4\nread_bytes: {disk[0]}\nwrite_bytes: {disk[1]}\n"
+                "cancelled_write_bytes: 5\n"
+            )
         (folder / "environ").write_text(f"A=1\0{COOKIE}={cookie}\0Z=2\0" if cookie else "A=1\0")
 
     def loses(self, pid: int) -> None:
@@ -220,6 +227,35 @@ def test_it_is_not_told_to_use_more_than_there_is(host: Host, monkeypatch: pytes
     assert cpu(host, 1) == 2
 
 
+# -- in total --------------------------------------------------------------------------------------------------
+
+
+def totals(host: Host) -> tuple[float, int, int]:
+    found = host.measure()["A"]
+    return found.cpu_seconds, found.disk_read, found.disk_written
+
+
+def test_what_they_used_so_far_with_those_that_ended(host: Host) -> None:
+    host.has(100, 100, own=1, disk=(10, 100))
+    host.has(101, 100, own=2, disk=(20, 200))
+    host.has(102, 100)  # of another user: what it reads is not told
+    assert totals(host) == (3, 30, 300)
+    host.loses(101)
+    host.has(100, 100, own=1, reaped=3, disk=(50, 350))  # it waited for one that had used a little more by then
+    assert totals(host) == (4, 50, 350)
+
+
+def test_what_somebody_else_waited_for_is_kept_as_it_was_seen(host: Host) -> None:
+    host.has(100, 100, own=1, disk=(10, 100))
+    host.has(101, 101, own=50, cookie="s@1/A.1", disk=(2000, 9000))
+    assert totals(host) == (51, 2010, 9100)
+    host.loses(101)
+    host.has(100, 100, own=2, disk=(15, 100))
+    assert totals(host) == (52, 2010, 9100), "what was lost may be more than what came since"
+    host.has(100, 100, own=4, disk=(45, 130))
+    assert totals(host) == (54, 2040, 9130)
+
+
 # -- its log ---------------------------------------------------------------------------------------------------
 
 
@@ -296,18 +332,22 @@ async def test_who_computes_is_busy_and_who_writes_is_not_silent(tmp_path: Path,
             await t.end_of(number)
 
 
+def usage_of(memory: int, processes: int, cpu_seconds: float = 0.0, disk_read: int = 0) -> Usage:
+    return Usage("T", 1, 0.0, memory, processes, None, 0, cpu_seconds=cpu_seconds, disk_read=disk_read)
+
+
 @pytest.mark.trio
 async def test_the_most_that_was_seen_is_told_at_the_end(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
         number = t.begin("until test -e go; do sleep 0.01; done")
         await t.identity_of(number)
-        for memory in (5 * MIB, 900 * MIB, 7 * MIB):
-            t.backend.note_memory(key(number), memory)
-        t.backend.note_memory(key(number + 1), 999 * MIB)
+        for memory, processes in ((5 * MIB, 3), (900 * MIB, 7), (7 * MIB, 2)):
+            t.backend.note_usage(key(number), usage_of(memory, processes, cpu_seconds=70.0, disk_read=5 * MIB))
+        t.backend.note_usage(key(number + 1), usage_of(999 * MIB, 99))
         t.file("go").touch()
         ended = await t.end_of(number)
         assert isinstance(ended, rq.ProcessEnded)
-        assert ended.peak_memory == 900 * MIB
+        assert ended.used == Used(70.0, 900 * MIB, 7, 5 * MIB, ended.disk_written)
 
 
 @pytest.mark.trio
@@ -315,7 +355,7 @@ async def test_what_its_largest_process_used_is_told_if_it_was_never_seen(tmp_pa
     async with attempts(tmp_path) as t:
         used = more_than_ours()
         number = t.begin(f"{PYTHON} -c 'b\"x\" * {used}'")
-        t.backend.note_memory(key(number), 1)
+        t.backend.note_usage(key(number), usage_of(1, 1))
         ended = await t.end_of(number)
         assert isinstance(ended, rq.ProcessEnded)
         assert ended.peak_memory > used
