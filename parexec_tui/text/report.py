@@ -401,7 +401,7 @@ def _ticket_line(ticket: TicketReport, width: int, me: str, *, ascii_only: bool)
     allowed = "allowed" if ticket.allowed else ""
     without = f"without {', '.join(ticket.without)}" if ticket.without else ""
     told = ("; ".join(ticket.why) or reason, allowed, without, ticket.log_cut)
-    parts += [printable("; ".join(filter(None, told))), ", ".join(used_parts(ticket.used or Used()))]
+    parts += [", ".join(used_parts(ticket.used or Used())), printable("; ".join(filter(None, told)))]
     return "  ".join(filter(None, parts)).rstrip()
 
 

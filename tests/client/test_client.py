@@ -249,6 +249,8 @@ def test_who_wishes_is_sent_samples_and_the_peak_of_the_whole_tree_is_remembered
     with Client.connect(id_, samples=True) as client:
         seen = client.follow(0)
         held = next(each for each in seen if holds_both(each))
+        with Client.connect(id_) as other:
+            assert [(each.ticket, each.step) for each in other.status().usage] == [("A", "run")]
         (tmp_path / "go").touch()
         numbers(seen)
     assert engine.wait() == 0
@@ -261,6 +263,9 @@ def test_who_wishes_is_sent_samples_and_the_peak_of_the_whole_tree_is_remembered
     with Registry.open(paths.registry_file(), read_only=True) as registry:
         (fact,) = registry.attempts(id_)
     assert fact.peak_memory == ended.peak_memory >= usage.memory
+    assert fact.peak_processes == ended.peak_processes >= usage.processes
+    assert (fact.cpu_seconds, fact.disk_written) == (ended.cpu_seconds, ended.disk_written)
+    assert ended.disk_written >= usage.disk_written > 0, "its exit record"
 
 
 # -- the client that never gives up ----------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from msgspec import structs
 from parexec_tui.core.plan.checks import RunningCheck
 from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.plan.services import Service
+from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Question, StatusReport
@@ -134,6 +135,19 @@ def test_status_tells_what_a_service_used() -> None:
     session.act(rq.Retry(tickets=("A",)))
     session.dispatch()
     assert status(session).services[0].peak_memory == 0, "of its newest start"
+
+
+def test_show_tells_what_an_attempt_used_once_it_is_over() -> None:
+    session = Session("A:\nB:\nC:")
+    session.dispatch()
+    used = Used(1.5, 52 << 20, 19, 7 << 20)
+    session.tell(rq.ProcessEnded("A", 1, 0, **used.fields()))
+    session.tell(rq.ProcessEnded("B", 1, 1, cpu_seconds=0.01, peak_processes=3, disk_written=4096))
+    report = session_report(session.state)
+    assert [ticket.used for ticket in report.tickets] == [used, Used(0.01, 0, 3, 0, 4096), None]
+    lines = list(report_lines(report, ascii_only=True))
+    assert lines[-3].endswith("on agent-1  52MiB, 1.5s of cpu, 19 processes, 7MiB read")
+    assert lines[-2].endswith("on agent-2  exit 1"), "that is usual"
 
 
 def test_why_of_named_tickets_or_of_all_that_wait() -> None:

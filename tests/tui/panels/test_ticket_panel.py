@@ -177,6 +177,21 @@ def test_attempts_are_told_the_newest_first_and_of_the_past_only_those_there_wer
     assert shown.said("log")[0].endswith("/mirror.2.log")
 
 
+def test_what_an_attempt_used_is_told_as_far_as_there_is_room() -> None:
+    session = Session("A:")
+    session.dispatch()
+    mib = 1 << 20
+    report = rq.ProcessEnded("A", 1, 1, None, "", 1.5, 52 * mib, peak_processes=19, disk_written=7 * mib)
+    session.tell(report)
+    (whole,) = show(session, "A", width=120).said("attempts")
+    assert whole.endswith("on agent-1, 52MiB, 1.5s of cpu, 19 processes, 7MiB written  exit 1")
+    for width in (111, 100):
+        (part,) = show(session, "A", width=width).said("attempts")
+        assert part.endswith("on agent-1, 52MiB, 1.5s of cpu, 19 processes  exit 1"), width
+    (least,) = show(session, "A", width=90).said("attempts")
+    assert least.endswith("on agent-1, 52MiB, 1.5s of cpu  exit 1")
+
+
 @pytest.mark.parametrize("fields", ["", "on_fail=rollback rollback=undo"])
 def test_an_attempt_has_not_succeeded_before_it_is_approved_and_never_if_it_is_sent_back(fields: str) -> None:
     def attempts() -> list[str]:
