@@ -101,7 +101,7 @@ def refused(*arguments: str) -> str:
     before = status()
     answer = parexec(*arguments)
     assert (answer.code, answer.out) == (1, ""), answer.err
-    assert {**status(), "eta": before["eta"]} == before, "only time goes on"
+    assert {**status(), "eta": before["eta"], "usage": before["usage"]} == before, "only time goes on"
     return answer.err
 
 
