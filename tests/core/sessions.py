@@ -741,15 +741,18 @@ def _check_counts(state: SessionState) -> None:
     live = {ticket.id for ticket in tickets if ticket.status in LIVE}
     assert state.live.keys() == live
     assert set(state.warned) == {id_ for id_, ticket in state.live.items() if ticket.live_attempt.failed_checks}
-    assert set(state.unapproved) == {ticket.id for ticket in tickets if _is_unapproved(ticket)}
+    assert set(state.unapproved) == {ticket.id for ticket in tickets if _is_unapproved(state, ticket)}
     assert set(state.asking) == {ticket.id for ticket in tickets if ticket.asking}
     for ticket in state.asking.values():
         assert (ticket.status, ticket.missing, ticket.is_asked) == (Status.waiting, 0, False)
     assert state.serialised == sum(ticket.serialised for ticket in tickets)
 
 
-def _is_unapproved(ticket: TicketState) -> bool:
+def _is_unapproved(state: SessionState, ticket: TicketState) -> bool:
     if ticket.status is Status.waiting and ticket.spec.approve == "before":
+        others = [each for each in state.tickets.values() if not each.spec.finally_ and each.status not in TERMINAL]
+        if ticket.spec.finally_ and others and not state.ends_with_last:
+            return False
         return not ticket.missing and not ticket.approved and ticket.is_asked
     return ticket.status is Status.approval
 

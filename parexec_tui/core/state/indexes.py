@@ -73,12 +73,26 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
 def _note_end(state: SessionState, ticket: TicketState, from_: Status, at: float) -> None:
     """Let the dispatcher check again what waited for the end of this ticket because one of them runs at the end."""
     if not ticket.spec.finally_:
+        if (ticket.status in TERMINAL) is not (from_ in TERMINAL):
+            note_early(state)
         if ticket.status in TERMINAL and not state.before_last():
             for each in state.last.values():
                 if each.missing == 0 and each.status is Status.waiting:
                     mark_ready(state, each, at)
     elif from_ in LIVE and ticket.status not in LIVE and state.dirty is not None:
         state.dirty.everything = True
+
+
+def note_early(state: SessionState) -> None:
+    """Update for which of the tickets that run at the end it is too early to be approved of."""
+    asked = [ticket for ticket in state.last.values() if ticket.spec.approve == "before"]
+    if not asked:
+        return
+    early = state.is_early_for_last()
+    for ticket in asked:
+        if ticket.is_early is not early:
+            ticket.is_early = early
+            note_approval(state, ticket)
 
 
 def stop_asking(state: SessionState, ticket: TicketState) -> None:

@@ -165,6 +165,8 @@ class SessionState:
         self.tickets = {id_: self.new_ticket(id_, spec, order) for order, (id_, spec) in enumerate(whole.items())}
         self.services = {name: ServiceState(name, spec) for name, spec in plan.services.items()}
         dependencies = graph.build(whole, self.gates.numbers)
+        self.draining: ev.SessionDraining | None = None
+        self.stopping: ev.SessionStopping | None = None
         self.derive(dependencies, graph.groups(dependencies))
         self.live: dict[str, TicketState] = {}
         self.asking: dict[str, TicketState] = {}
@@ -211,8 +213,6 @@ class SessionState:
         self.now = 0.0
         """The time of the newest event."""
         self.held: ev.SessionHeld | None = None
-        self.draining: ev.SessionDraining | None = None
-        self.stopping: ev.SessionStopping | None = None
         self.left: ev.EngineLeft | None = None
         self.interrupted: ev.SessionInterrupted | None = None
         """Set while no engine can be kept alive for the session."""
@@ -317,6 +317,9 @@ class SessionState:
         for ticket in failed:
             self.failed_alike.setdefault(ticket.failed_with, {})[ticket.id] = ticket
         self.held_back = {ticket.id: ticket for ticket in tickets.values() if ticket.is_held_back}
+        early = bool(self.last) and self.is_early_for_last()
+        for ticket in tickets.values():
+            ticket.is_early = early and ticket.spec.finally_ and ticket.spec.approve == "before"
         self.unapproved = {ticket.id: ticket for ticket in tickets.values() if ticket.awaits_approval}
         self.ready = {
             ticket.id: ticket
@@ -443,6 +446,10 @@ class SessionState:
             at_work = (*self.live.values(), *self.asking.values())
             return sum(not ticket.spec.finally_ for ticket in at_work)
         return self.unfinished - sum(ticket.status not in TERMINAL for ticket in self.last.values())
+
+    def is_early_for_last(self) -> bool:
+        """Whether it is too early to ask people about the tickets that run at the end."""
+        return not self.ends_with_last and self.before_last() > 0
 
     def is_ended_by_stop(self, ticket: TicketState) -> bool:
         """Whether the stop of the session, if it stops, is about what this ticket does now."""

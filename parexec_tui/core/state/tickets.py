@@ -53,6 +53,7 @@ class TicketState:
         "held_at",
         "id",
         "is_asked",
+        "is_early",
         "is_gates",
         "is_stalled",
         "lost",
@@ -107,6 +108,8 @@ class TicketState:
         """What a person said when they retried it, approved of it or sent it back last."""
         self.approved = False
         """Whether a person approved of its start, if its plan wants that. It holds until the ticket is run again."""
+        self.is_early = False
+        """True: it runs at the end, and the others are not over, so nobody is asked yet to approve of its start."""
         self.approval_asked = False
         """Whether people were told that it waits for approval before it starts."""
         self.undo_point: UndoPoint | None = None
@@ -212,6 +215,11 @@ class TicketState:
     @property
     def awaits_approval(self) -> bool:
         """Whether it goes on as soon as a person approves: it could start but for that, or its attempt is over."""
+        return self.can_be_approved and not (self.is_early and self.status is Status.waiting)
+
+    @property
+    def can_be_approved(self) -> bool:
+        """The same, or it runs at the end and has only to wait for the others: earlier versions asked already then."""
         if self.status is Status.waiting:
             return self.spec.approve == "before" and not (self.approved or self.missing) and self.is_asked
         return self.status is Status.approval

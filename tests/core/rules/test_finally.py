@@ -8,7 +8,7 @@ from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.text.event_lines import lines
-from tests.core.sessions import Session, plan
+from tests.core.sessions import Session, dump, plan, replay
 
 END = "finally=true"
 
@@ -230,3 +230,26 @@ def test_what_was_done_already_at_the_end_is_asked_again() -> None:
     found.succeed("A")
     found.dispatch()
     assert (list(found.state.asking), found["E"].attempts) == (["E"], 0)
+
+
+def test_its_approval_is_asked_for_when_all_others_are_over() -> None:
+    found = session(f"E: {END} approve=before\nA:\nB: A")
+    assert found.state.unapproved == {}
+    refused = found.ask(rq.Approve(tickets=("E",)))
+    assert isinstance(refused, rq.Refusal)
+    assert refused.remedy == "it does once all others are over: it runs at the end"
+    found.succeed("A")
+    found.dispatch()
+    found.succeed("B")
+    found.dispatch()
+    assert [event.ticket for event in found.journal if isinstance(event, ev.ApprovalAsked)] == ["E"]
+    assert list(found.state.unapproved) == ["E"]
+    found.act(rq.Retry(tickets=("B",)))
+    assert found.state.unapproved == {}, "B runs again first"
+
+
+def test_its_approval_is_asked_for_while_the_session_drains() -> None:
+    found = session(f"E: {END} approve=before\nA:\nB: A")
+    found.act(rq.Drain())
+    assert list(found.state.unapproved) == ["E"]
+    assert dump(replay(found.plan, found.journal)) == dump(found.state)

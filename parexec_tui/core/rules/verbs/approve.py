@@ -124,6 +124,10 @@ def _not_asked(ticket: TicketState) -> Refusal:
         return Refusal(f"{ticket.id} is approved already", f"cancel {ticket.id}, or undo the approval")
     if ticket.status in TERMINAL:
         return Refusal(reason, f"retry {ticket.id}")
+    if ticket.is_early:
+        return Refusal(
+            f"{reason}, it does not wait for approval", "it does once all others are over: it runs at the end"
+        )
     if ticket.spec.approve == "before":
         return Refusal(f"{reason}, it does not wait for approval", "it does once all that it needs has succeeded")
     return Refusal(f"{reason}, it does not wait for approval", "it does once it has run")

@@ -7,7 +7,7 @@ from msgspec import structs
 from parexec_tui.core.plan.claims import ClaimKey, Holdings
 from parexec_tui.core.plan.model import Host
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.indexes import check_again, check_types_again, mark_ready, note_approval
+from parexec_tui.core.state.indexes import check_again, check_types_again, mark_ready, note_approval, note_early
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.transitions import IllegalEventError
@@ -45,6 +45,7 @@ def on_monitoring_started(state: SessionState, event: ev.MonitoringStarted) -> N
     state.boot, state.monitored = event.boot, event
     state.engine_pid = event.pid
     state.left = state.interrupted = state.draining = state.stopping = None
+    note_early(state)
 
 
 def _correct_clocks(state: SessionState, event: ev.MonitoringStarted) -> None:
@@ -128,16 +129,19 @@ def on_session_released(state: SessionState, event: ev.SessionReleased) -> None:
 
 def on_drain_ended(state: SessionState, event: ev.DrainEnded) -> None:  # noqa: ARG001
     state.draining = None
+    note_early(state)
     for ticket in state.last.values():
         check_again(state, ticket)
 
 
 def on_session_draining(state: SessionState, event: ev.SessionDraining) -> None:
     state.draining = event
+    note_early(state)
 
 
 def on_session_stopping(state: SessionState, event: ev.SessionStopping) -> None:
     state.stopping = event
+    note_early(state)
 
 
 def on_durations_learned(state: SessionState, event: ev.DurationsLearned) -> None:

@@ -96,7 +96,7 @@ def on_finally_again(state: SessionState, event: ev.FinallyAgain) -> None:
 
 def on_approval_asked(state: SessionState, event: ev.ApprovalAsked) -> None:
     ticket = named_ticket(state, event)
-    if ticket.status is not Status.waiting or not ticket.awaits_approval or ticket.approval_asked:
+    if ticket.status is not Status.waiting or not ticket.can_be_approved or ticket.approval_asked:
         raise IllegalEventError(f"{event!r}: it does not wait for that, or people know it")
     ticket.approval_asked = True
 
@@ -130,7 +130,7 @@ def on_ticket_rejected(state: SessionState, event: ev.TicketRejected) -> None:
 
 def _unapproved(state: SessionState, event: ev.TicketApproved | ev.TicketRejected) -> TicketState:
     ticket = named_ticket(state, event)
-    if not ticket.awaits_approval:
+    if not ticket.can_be_approved:
         raise IllegalEventError(f"{event!r}: {ticket.id} does not wait for approval")
     return ticket
 
