@@ -176,7 +176,7 @@ class AttemptKeeper:
             else:
                 self._set_timeout(ticket)
 
-    def snapshot_taken(self, event: ev.SnapshotTaken) -> None:
+    def prepared(self, event: ev.SnapshotTaken | ev.WorktreeMade) -> None:
         """The command of an attempt starts now, and with it its time."""
         if (ticket := self._state.live.get(event.ticket)) is not None and ticket.attempts == event.attempt:
             self._set_timeout(ticket)

@@ -532,8 +532,8 @@ class Coordinator:
                 case ev.StepStarted() | ev.RollbackStarted() | ev.MergeStarted():
                     key = ProcessKey(event.ticket, event.attempt, event.step)
                     self._attempts.start(self.state.tickets[event.ticket], key)
-                case ev.SnapshotTaken():
-                    self._attempts.snapshot_taken(event)
+                case ev.SnapshotTaken() | ev.WorktreeMade():
+                    self._attempts.prepared(event)
                 case ev.SnapshotDropped():
                     self._backend.drop_snapshot(ProcessKey(event.ticket, event.attempt))
                 case ev.AttemptEnded(then=Status.succeeded) | ev.TicketApproved():

@@ -72,6 +72,20 @@ async def test_its_user_starts_when_it_answers(tmp_path: Path, autojump_clock: M
     assert starts(run) == [0]
 
 
+async def test_what_it_prints_is_found_behind_what_its_max_log_left_out(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with serving(tmp_path, service(ready="log:listening"), user()) as run:
+        run.backend.printed["+db"] = b"loading" + b"." * 93
+        await trio.sleep(5)
+        run.backend.gaps["+db"] = (100, 300)
+        run.backend.printed["+db"] += b"." * 200 + b"\nlistening on 5432\n"
+        await run.until(lambda: db(run).status is ServiceStatus.ready, "it is ready")
+        await run.until(lambda: "A" in run.backend.running, "its user runs")
+        run.backend.end("A")
+    assert run.outcome == "finished"
+
+
 async def test_it_has_so_long_to_get_ready_and_no_longer(tmp_path: Path, autojump_clock: MockClock) -> None:
     plan = service(ready="tcp:5432", ready_timeout="30s", restart="never", grace="4s")
     async with serving(tmp_path, plan, user()) as run:

@@ -170,13 +170,21 @@ def next_resolve(started: int) -> str:
 def time_left(state: SessionState, ticket: TicketState, now: float) -> float | None:
     """Seconds that the step that the current attempt is at may still run, less than 0 if it ran longer.
 
-    None: as long as it takes, or its snapshot is still being made, which is not the time of the command.
+    None: as long as it takes, or its worktree or its snapshot is still being made, which is not the time of the
+    command.
     """
     timeout, attempt = step_timeout(state, ticket), ticket.live_attempt
-    prepares = ticket.spec.snapshot and attempt.step == RUN and attempt.pid is None
-    if timeout is None or (prepares and state.snapshot_of(ticket) is None):
+    if timeout is None or (attempt.step == RUN and attempt.pid is None and _is_preparing(state, ticket)):
         return None
     return timeout - attempt.step_worked(now)
+
+
+def _is_preparing(state: SessionState, ticket: TicketState) -> bool:
+    """Whether something is still being made without which the command of a ticket does not start."""
+    if ticket.spec.snapshot and state.snapshot_of(ticket) is None:
+        return True
+    made = state.worktrees.get(ticket.id)
+    return works_apart(state, ticket) and (made is None or made.made.attempt != ticket.attempts)
 
 
 _is_rollback = re.compile(rf"{ROLLBACK}(?:-[0-9]+)?").fullmatch

@@ -219,7 +219,7 @@ class TicketState:
 
     @property
     def can_be_approved(self) -> bool:
-        """The same, or it runs at the end and has only to wait for the others: earlier versions asked already then."""
+        """The same, or it runs at the end and only waits for the others: earlier versions asked already then."""
         if self.status is Status.waiting:
             return self.spec.approve == "before" and not (self.approved or self.missing) and self.is_asked
         return self.status is Status.approval

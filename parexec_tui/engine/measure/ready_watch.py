@@ -102,6 +102,9 @@ class _Printed:
                 new = await backend.read_output(key, self._offset, MOST_READ)
             except FileNotFoundError:
                 return False
+            if not new and (after := await backend.past_gap(key, self._offset)) != self._offset:
+                self._offset, self._rest = after, b""  # what is not kept cannot be searched
+                continue
             self._offset += len(new)
             text = self._rest + new
             self._rest = text[text.rfind(b"\n") + 1 :][-LONGEST_LINE:]

@@ -7,6 +7,7 @@ from parexec_tui.core.rules.attention import Subject, needs, relieved
 from parexec_tui.core.rules.verbs.approve import approve_all
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.steps import time_left
 from parexec_tui.core.wire import requests as rq
 from tests.core.sessions import Session, plan, replay
 from tests.core.sessions import dump as dumped
@@ -42,6 +43,19 @@ def committed(begun: Session, id_: str) -> None:
     begun.succeed(id_)
     assert at(begun, id_) == "commit"
     tried(begun, id_)
+
+
+def test_the_time_of_a_command_begins_once_its_worktree_is_made() -> None:
+    begun = session("T: timeout=5s")
+    begun.wait(100.0)
+    assert time_left(begun.state, begun["T"], begun.now) is None
+    made(begun, "T")
+    begun.wait(2.0)
+    assert time_left(begun.state, begun["T"], begun.now) == 3.0
+    begun.fail("T")
+    begun.act(rq.Retry(tickets=("T",)))
+    begun.dispatch()
+    assert time_left(begun.state, begun["T"], begun.now) is None, "the next attempt has another worktree"
 
 
 def test_it_is_committed_looked_at_by_its_gates_and_merged_before_it_has_succeeded() -> None:

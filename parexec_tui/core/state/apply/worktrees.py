@@ -3,6 +3,7 @@
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.attempts import Attempt
 from parexec_tui.core.state.indexes import move
+from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.step_history import begin_step, note_command
@@ -15,6 +16,9 @@ def on_worktree_made(state: SessionState, event: ev.WorktreeMade) -> None:
         raise IllegalEventError(f"{event!r}: there is no such attempt, or a newer one")
     _not_kept(state, state.worktrees.pop(event.ticket, None))
     state.worktrees[event.ticket] = WorktreeState(event)
+    ticket = state.live.get(event.ticket)
+    if ticket is not None and ticket.live_attempt.step == RUN and ticket.live_attempt.pid is None:
+        ticket.live_attempt.step_began = ticket.live_attempt.worked(event.at)  # the command starts now
 
 
 def _of(state: SessionState, event: ev.WorkCommitted | ev.WorkConflicted | ev.WorkMerged) -> WorktreeState:
