@@ -117,6 +117,22 @@ def groups(graph: Graph) -> list[list[str]]:
     group that it needs. Where the numbers of tickets say so, there are groups without tickets. Raises CycleError if
     there is no such order.
     """
+    levels, left = _levels(graph)
+    if left:
+        raise CycleError
+    if graph.last:
+        levels = _last_after(graph, levels)
+    return _numbered(graph, levels) if graph.numbers else levels
+
+
+def most_groups(graph: Graph) -> int:
+    """How many groups there are at most once needs of which cycles are made are taken away."""
+    levels, left = _levels(graph)
+    return len(levels) + left
+
+
+def _levels(graph: Graph) -> tuple[list[list[str]], int]:
+    """Dependency levels of the tickets that are neither in a cycle nor behind one, and how many others there are."""
     order = {id_: place for place, id_ in enumerate(graph.needs)}
     missing = {id_: len(needs) for id_, needs in graph.needs.items()}
     levels = []
@@ -130,11 +146,7 @@ def groups(graph: Graph) -> list[list[str]]:
                 if not missing[dependent]:
                     (level if is_gate_ticket(dependent) else after).append(dependent)
         level = sorted(after, key=order.__getitem__)
-    if sum(map(len, levels)) < len(missing):
-        raise CycleError
-    if graph.last:
-        levels = _last_after(graph, levels)
-    return _numbered(graph, levels) if graph.numbers else levels
+    return levels, len(missing) - sum(map(len, levels))
 
 
 def _numbered(graph: Graph, levels: list[list[str]]) -> list[list[str]]:

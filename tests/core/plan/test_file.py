@@ -462,8 +462,12 @@ checks = [{ run = "" }, { run = "x", every = "0s", then = "explode" }, { grows =
 def test_a_group_that_there_is_not_is_told_beside_what_is_wrong_elsewhere() -> None:
     found = problems("[hooks]\non_idle = 3\n[groups.7]\ngates = ['true']" + TICKET)
     assert [line.split(": ", 2)[1] for line in found] == ["hooks.on_idle", "groups.7"]
-    found = problems("[groups.7]\ngates = ['true']" + TICKET + "needs = ['B']")
+    more = "needs = ['B']\n[tickets.C]\nrun = 'true'\n"
+    found = problems("[groups.2]\ngates = ['true']" + TICKET + more)
     assert [line.split(": ", 2)[1] for line in found] == ["tickets.A.needs[0]"], "which decides about groups"
+    found = problems("[groups.3]\ngates = ['true']" + TICKET + more)
+    assert [line.split(": ", 2)[1] for line in found] == ["groups.3", "tickets.A.needs[0]"]
+    assert "(the plan has 2 at most)" in found[0]
 
 
 def test_demands_are_held_against_the_host() -> None:

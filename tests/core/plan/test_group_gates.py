@@ -92,3 +92,10 @@ def test_the_graph_grows_with_the_tickets_and_not_with_their_pairs(width: int) -
     whole = with_gates(found.tickets, found.groups, found.settings.gates)
     edges = sum(map(len, graph.build(whole).needs.values()))
     assert edges == width + 2 * width + width + (2 * width + 2)  # needs, to the gates, past @1, to @plan
+
+
+def test_a_need_that_names_gates_is_answered_with_what_to_write() -> None:
+    named = "[group.x]\ngates = ['true']\n" + TICKETS + "[tickets.d]\nrun = 'true'\n"
+    assert "there is no ticket '@x' (need a: what needs it waits for the gates" in _only(named + "needs = ['@x']\n")
+    assert "(need a ticket of the group: what" in _only(named + "after = ['@1']\n")
+    assert "(only what has `finally = true` runs after" in _only(named + "needs = ['@plan?']\n")

@@ -8,6 +8,9 @@ Path = tuple[str | int, ...]
 """Keys from the top of the file; a number is the place in a list, from 0."""
 
 
+UNKNOWN_KEY = "unknown key"
+
+
 class Fault(NamedTuple):
     path: Path
     message: str

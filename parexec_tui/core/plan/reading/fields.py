@@ -3,7 +3,7 @@
 A plan without mistakes never comes here: `msgspec` reads it at once.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from functools import cache, lru_cache
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct, inspect
 
 from parexec_tui.core.plan.model import AgentType, Amounts, PlanSettings, Resources, Ticket
-from parexec_tui.core.plan.reading.faults import Fault, Hints, Path
+from parexec_tui.core.plan.reading.faults import UNKNOWN_KEY, Fault, Hints, Path
 from parexec_tui.core.plan.reading.foreign import hint_for_plan_key, hint_for_ticket_key
 from parexec_tui.core.plan.units import Duration, Factor, Size, shown
 
@@ -35,35 +35,23 @@ def decode(type_: type, value: object) -> object:
     raise NotImplementedError(f"the plan file has no values of type {type_!r}")
 
 
-def read_fields(model: type[Struct], table: object, path: Path) -> tuple[dict[str, Any], list[Fault]]:
-    """The keys of a table that are right, as written, and what is wrong with the others."""
-    if not isinstance(table, dict):
-        return {}, [Fault(path, f"expected a table, got {kind(table)}")]
-    good: dict[str, Any] = {}
-    faults: list[Fault] = []
-    types = _types(model)
-    for key, value in table.items():
-        if key in types:
-            found = list(_faults(types[key], value, (*path, key)))
-        else:
-            found = [Fault((*path, key), "unknown key", _hint_for_unknown(model, key, value, path))]
-        faults += found
-        if not found:
-            good[key] = value
-        elif isinstance(value, dict) and all(len(fault.path) == len(path) + 2 for fault in found):
-            wrong = {fault.path[-1] for fault in found}
-            good[key] = {name: item for name, item in value.items() if name not in wrong}
-        elif key in types and isinstance(value, list) and (items := _good_items(types[key], value)) is not None:
-            good[key] = items
-    return good, faults
+def read_fields(
+    model: type[Struct], table: object, path: Path, left_out: set[Path] | None = None
+) -> tuple[dict[str, Any], list[Fault]]:
+    """The keys of a table that are right, as written, and what is wrong with the others.
+
+    Of a list or a table in which something is wrong, the rest is kept: what else is wrong there is told at once.
+    `left_out` gets the places in lists whose items are not kept, so that those after them count one less.
+    """
+    reading = _Reading(set() if left_out is None else left_out)
+    return reading.fields(model, table, path), reading.faults
 
 
 def read_resources(table: object, path: Path) -> tuple[dict[str, Any], list[Fault]]:
     """The resources that are right, as written, and what is wrong with the others."""
-    faults = list(_faults(inspect.CustomType(Resources), table, path))
-    wrong = {fault.path[-1] for fault in faults}
-    good = {key: value for key, value in table.items() if key not in wrong} if isinstance(table, dict) else {}
-    return good, faults
+    reading = _Reading(set())
+    good = reading.right_of(inspect.CustomType(Resources), table, path)
+    return (good if isinstance(good, dict) else {}), reading.faults
 
 
 def kind(value: object) -> str:
@@ -115,50 +103,83 @@ def _hint_for_unknown(model: type[Struct], key: str, value: object, path: Path) 
     return ""
 
 
-def _faults(type_: inspect.Type, value: object, path: Path) -> Iterator[Fault]:
-    match type_:
-        case inspect.Metadata():
-            yield from _faults(type_.type, value, path)
-        case inspect.UnionType():
-            if value is not None:
-                yield from _faults(_member(type_, value), value, path)
-        case inspect.StructType(cls) if isinstance(value, dict):
-            _, found = read_fields(cls, value, path)
-            yield from found
-        case inspect.VarTupleType() if isinstance(value, list) and len(value) >= (type_.min_length or 0):
-            for index, item in enumerate(value):
-                yield from _faults(type_.item_type, item, (*path, index))
-        case inspect.DictType() if isinstance(value, dict):
-            for key, item in value.items():
-                yield from _faults(type_.value_type, item, (*path, key))
-        case inspect.CustomType(cls) if cls in (Amounts, Resources) and isinstance(value, dict):
-            for key, item in value.items():
-                yield from _decode_fault(cls, {key: item}, (*path, key))
-        case inspect.CustomType(cls):
-            yield from _decode_fault(cls, value, path)
-        case _:
-            if not _fits(type_, value):
-                yield Fault(path, *_complaint(type_, value))
+_NOTHING: Any = object()
+"""Stands for what is right of a value that is wrong as a whole."""
 
 
-def _good_items(type_: inspect.Type, value: list[Any]) -> list[Any] | None:
-    """A list of tables with what is right of each; None if something else is in it that is wrong."""
-    while isinstance(type_, inspect.Metadata | inspect.UnionType):
-        type_ = type_.type if isinstance(type_, inspect.Metadata) else _member(type_, value)
-    if not isinstance(type_, inspect.VarTupleType) or len(value) < (type_.min_length or 0):
-        return None
-    items: list[Any] = []
-    for item in value:
-        of_item = type_.item_type
-        if isinstance(of_item, inspect.UnionType):
-            of_item = _member(of_item, item)
-        if isinstance(of_item, inspect.StructType) and isinstance(item, dict):
-            items.append(read_fields(of_item.cls, item, ())[0])
-        elif any(True for _ in _faults(of_item, item, ())):
-            return None
-        else:
-            items.append(item)
-    return items
+class _Reading:
+    """Finds what is right of values, and notes all that is wrong in them."""
+
+    def __init__(self, left_out: set[Path]) -> None:
+        self.faults: list[Fault] = []
+        self._left_out = left_out
+
+    def fields(self, model: type[Struct], table: object, path: Path) -> dict[str, Any]:
+        """The keys of a table that are right."""
+        if not isinstance(table, dict):
+            self.faults.append(Fault(path, f"expected a table, got {kind(table)}"))
+            return {}
+        types = _types(model)
+        good: dict[str, Any] = {}
+        for key, value in table.items():
+            if key not in types:
+                hint = _hint_for_unknown(model, key, value, path)
+                self.faults.append(Fault((*path, key), UNKNOWN_KEY, hint))
+            elif (right := self.right_of(types[key], value, (*path, key))) is not _NOTHING:
+                good[key] = right
+        return good
+
+    def right_of(self, type_: inspect.Type, value: Any, path: Path) -> Any:
+        """What is right of a value that is meant to be of this type; `_NOTHING` if it is wrong as a whole."""
+        match type_:
+            case inspect.Metadata():
+                return self.right_of(type_.type, value, path)
+            case inspect.UnionType(types):
+                if value is None and any(isinstance(each, inspect.NoneType) for each in types):
+                    return None
+                return self.right_of(_member(type_, value), value, path)
+            case inspect.StructType(cls) if isinstance(value, dict):
+                return self.fields(cls, value, path)
+            case inspect.VarTupleType() if isinstance(value, list) and len(value) >= (type_.min_length or 0):
+                items = self._items(type_.item_type, value, path)
+                return items if len(items) >= (type_.min_length or 0) else _NOTHING
+            case inspect.DictType() if isinstance(value, dict):
+                read = {key: self.right_of(type_.value_type, item, (*path, key)) for key, item in value.items()}
+                return {key: item for key, item in read.items() if item is not _NOTHING}
+            case inspect.CustomType(cls) if cls in (Amounts, Resources) and isinstance(value, dict):
+                return {
+                    key: item
+                    for key, item in value.items()
+                    if self._is_right(_decode_fault(cls, {key: item}, (*path, key)))
+                }
+            case inspect.CustomType(cls):
+                return value if self._is_right(_decode_fault(cls, value, path)) else _NOTHING
+            case _:
+                fault = None if _fits(type_, value) else Fault(path, *_complaint(type_, value))
+                return value if self._is_right(fault) else _NOTHING
+
+    def _items(self, type_: inspect.Type, values: list[Any], path: Path) -> list[Any]:
+        """What is right of each item. A table that is wrong as a whole is an empty one."""
+        items: list[Any] = []
+        for index, value in enumerate(values):
+            item = self.right_of(type_, value, (*path, index))
+            if item is not _NOTHING:
+                items.append(item)
+            elif _may_be_table(type_):
+                items.append({})
+            else:
+                self._left_out.add((*path, index))
+        return items
+
+    def _is_right(self, fault: Fault | None) -> bool:
+        if fault is not None:
+            self.faults.append(fault)
+        return fault is None
+
+
+def _may_be_table(type_: inspect.Type) -> bool:
+    types = type_.types if isinstance(type_, inspect.UnionType) else (type_,)
+    return any(isinstance(each, inspect.StructType) for each in types)
 
 
 def _member(type_: inspect.UnionType, value: object) -> inspect.Type:
@@ -176,11 +197,12 @@ _OF_KIND: dict[type, type[inspect.Type]] = {
 }
 
 
-def _decode_fault(type_: type, value: object, path: Path) -> Iterator[Fault]:
+def _decode_fault(type_: type, value: object, path: Path) -> Fault | None:
     try:
         decode(type_, value)
     except ValueError as error:
-        yield Fault(path, str(error))
+        return Fault(path, str(error))
+    return None
 
 
 def _fits(type_: inspect.Type, value: object) -> bool:

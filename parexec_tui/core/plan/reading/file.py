@@ -6,6 +6,7 @@ everything that is wrong; and only if something is wrong are the positions of it
 
 import json
 import posixpath
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
@@ -16,7 +17,8 @@ from msgspec import Struct, structs
 from parexec_tui.core.plan.gates import Group
 from parexec_tui.core.plan.model import AgentType, Hooks, Host, Plan, PlanDocument, PlanSettings, Resources, Ticket
 from parexec_tui.core.plan.pressure import Pressure
-from parexec_tui.core.plan.reading.faults import Fault, Hints, Path
+from parexec_tui.core.plan.reading.empty_groups import groups_without_tickets
+from parexec_tui.core.plan.reading.faults import UNKNOWN_KEY, Fault, Hints, Path
 from parexec_tui.core.plan.reading.fields import (
     convert,
     decode,
@@ -27,7 +29,8 @@ from parexec_tui.core.plan.reading.fields import (
 )
 from parexec_tui.core.plan.reading.positions import Format, repeated_keys
 from parexec_tui.core.plan.reading.problems import Problem, located
-from parexec_tui.core.plan.reading.rules import Draft, broken_rules, groups_without_tickets
+from parexec_tui.core.plan.reading.rules import Draft, broken_rules
+from parexec_tui.core.plan.reading.unread import by_table
 from parexec_tui.core.plan.services import Service
 
 _MERGED_BY_KEY = ("env", "uses", "limits")
@@ -53,7 +56,7 @@ def read_plan(text: str, *, source: str, folder: str, format: Format, host: Host
     text = text.removeprefix("\ufeff")
     document = _parse(text, source, format)
     draft, faults = _draft(document, folder)
-    faults += broken_rules(draft, host)
+    faults += _as_written(draft, broken_rules(draft, host))
     faults += groups_without_tickets(draft, faults)
     if faults:
         raise PlanErrors(located(faults, text, source, format))
@@ -106,7 +109,7 @@ def read_fragment(
         services=plan.services,
         workdir=plan.workdir,
     )
-    faults += broken_rules(joined, host)
+    faults += _as_written(draft, broken_rules(joined, host))
     if faults:
         raise PlanErrors(located(faults, text, source, format))
     return draft.tickets
@@ -219,10 +222,11 @@ def _lower_first(message: str) -> str:
 
 def _draft(document: dict[str, Any], folder: str) -> tuple[Draft, list[Fault]]:
     faults: list[Fault] = []
+    left_out: set[Path] = set()
     try:
         parts = _read_at_once(document)
     except msgspec.ValidationError:
-        parts, faults = _read_by_key(document)
+        parts, faults = _read_by_key(document, left_out)
     draft = Draft(
         written=document,
         settings=parts.plan,
@@ -235,10 +239,27 @@ def _draft(document: dict[str, Any], folder: str) -> tuple[Draft, list[Fault]]:
         pressure=parts.pressure,
         tickets=parts.tickets,
         workdir=posixpath.normpath(posixpath.join(folder, parts.plan.workdir)),
-        doubtful=frozenset(fault.path[:2] for fault in faults),
+        unread=by_table(faults),
         wrong=frozenset(fault.path for fault in faults),
+        left_out=frozenset(left_out),
     )
     return draft, faults
+
+
+def _as_written(draft: Draft, faults: list[Fault]) -> list[Fault]:
+    """The faults of a draft with the places in lists that they have in the document."""
+    gaps: dict[Path, list[int]] = {}
+    for *path, index in sorted(draft.left_out, key=lambda place: place[-1]):
+        before = gaps.setdefault(tuple(path), [])
+        before.append(int(index) - len(before))  # the place in the draft from which on one more is missing
+    return [fault._replace(path=_with_gaps(fault.path, gaps)) for fault in faults] if gaps else faults
+
+
+def _with_gaps(path: Path, gaps: dict[Path, list[int]]) -> Path:
+    found: Path = ()
+    for part in path:
+        found += (part + bisect_right(gaps.get(found, ()), part) if isinstance(part, int) else part,)
+    return found
 
 
 def _read_at_once(document: dict[str, Any]) -> PlanDocument:
@@ -283,40 +304,34 @@ def _as_list(gates: object) -> list[Any]:
     return [gates] if isinstance(gates, dict) else gates if isinstance(gates, list) else []
 
 
-def _read_by_key(document: dict[str, Any]) -> tuple[PlanDocument, list[Fault]]:
+def _read_by_key(document: dict[str, Any], left_out: set[Path]) -> tuple[PlanDocument, list[Fault]]:
     """What is right of a document, and all that is wrong in its tables."""
     faults = list(_top_level_faults(document))
-    plan, found = read_fields(PlanSettings, document.get("plan", {}), ("plan",))
-    faults += found
-    defaults, found = read_fields(Ticket, document.get("defaults", {}), ("defaults",))
-    faults += found
+
+    def table(model: type[Struct], key: str) -> dict[str, Any]:
+        good, found = read_fields(model, document.get(key, {}), (key,), left_out)
+        faults.extend(found)
+        return good
+
+    def tables(model: type[Struct], key: str) -> dict[str, Any]:
+        good, found = _read_tables(model, document.get(key, {}), (key,), left_out)
+        faults.extend(found)
+        return good
+
+    defaults, tickets = table(Ticket, "defaults"), tables(Ticket, "tickets")
     resources, found = read_resources(document.get("resources", {}), ("resources",))
     faults += found
-    agents, found = _read_tables(AgentType, document.get("agents", {}), ("agents",))
-    faults += found
-    groups, found = _read_tables(Group, document.get("groups", {}), ("groups",))
-    faults += found
-    group, found = _read_tables(Group, document.get("group", {}), ("group",))
-    faults += found
-    services, found = _read_tables(Service, document.get("services", {}), ("services",))
-    faults += found
-    hooks, found = read_fields(Hooks, document.get("hooks", {}), ("hooks",))
-    faults += found
-    pressure, found = read_fields(Pressure, document.get("pressure", {}), ("pressure",))
-    faults += found
-    tickets, found = _read_tables(Ticket, document.get("tickets", {}), ("tickets",))
-    faults += found
     parts = PlanDocument(
-        plan=convert(PlanSettings, plan),
+        plan=convert(PlanSettings, table(PlanSettings, "plan")),
         defaults=convert(Ticket, defaults),
         resources=Resources.parse(resources),
-        agents={name: convert(AgentType, table) for name, table in agents.items()},
-        groups={name: convert(Group, table) for name, table in groups.items()},
-        group={name: convert(Group, table) for name, table in group.items()},
-        services={name: convert(Service, table) for name, table in services.items()},
-        hooks=convert(Hooks, hooks),
-        pressure=convert(Pressure, pressure),
-        tickets={id_: convert(Ticket, table) for id_, table in _merged(defaults, tickets).items()},
+        agents={name: convert(AgentType, each) for name, each in tables(AgentType, "agents").items()},
+        groups={name: convert(Group, each) for name, each in tables(Group, "groups").items()},
+        group={name: convert(Group, each) for name, each in tables(Group, "group").items()},
+        services={name: convert(Service, each) for name, each in tables(Service, "services").items()},
+        hooks=convert(Hooks, table(Hooks, "hooks")),
+        pressure=convert(Pressure, table(Pressure, "pressure")),
+        tickets={id_: convert(Ticket, each) for id_, each in _merged(defaults, tickets).items()},
     )
     return parts, faults
 
@@ -337,7 +352,7 @@ def _top_level_faults(document: dict[str, Any]) -> Iterator[Fault]:
     hints = Hints(tables)
     unknown = [key for key in document if key not in (*tables, "$schema")]
     for key in unknown:
-        yield Fault((key,), "unknown key", hint_for_misplaced(key) or hints.of(key))
+        yield Fault((key,), UNKNOWN_KEY, hint_for_misplaced(key) or hints.of(key))
     if not isinstance(document.get("$schema", ""), str):
         yield Fault(("$schema",), f"expected a string, got {kind(document['$schema'])}")
     # A person who wrote [ticket.A] is told about that key, and not also that there are no tickets.
@@ -345,13 +360,15 @@ def _top_level_faults(document: dict[str, Any]) -> Iterator[Fault]:
         yield Fault(("tickets",), "the plan has no tickets", "write one, for instance [tickets.first]")
 
 
-def _read_tables(model: type[Struct], tables: object, path: Path) -> tuple[dict[str, Any], list[Fault]]:
+def _read_tables(
+    model: type[Struct], tables: object, path: Path, left_out: set[Path]
+) -> tuple[dict[str, Any], list[Fault]]:
     """What is right in each of some named tables, and what is wrong in all of them."""
     if not isinstance(tables, dict):
         return {}, [Fault(path, f"expected a table of tables, got {kind(tables)}")]
     good: dict[str, Any] = {}
     faults: list[Fault] = []
     for name, table in tables.items():
-        good[name], found = read_fields(model, table, (*path, name))
+        good[name], found = read_fields(model, table, (*path, name), left_out)
         faults += found
     return good, faults

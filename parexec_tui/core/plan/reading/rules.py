@@ -5,7 +5,7 @@ A plan may have 100,000 tickets and usually has no mistake, so a rule first asks
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any
 
@@ -23,6 +23,7 @@ from parexec_tui.core.plan.gates import (
     as_gate,
     described,
     gates_of_group,
+    group_of,
     is_gate_ticket,
     is_number,
 )
@@ -47,6 +48,7 @@ from parexec_tui.core.plan.patterns import parse_pattern
 from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.progress import OFF, progress_regex
 from parexec_tui.core.plan.reading.faults import Fault, Hints, Path, listed
+from parexec_tui.core.plan.reading.unread import may_be
 from parexec_tui.core.plan.reading.worktrees import worktrees_can_be_made
 from parexec_tui.core.plan.requirements import Requires, parse_command
 from parexec_tui.core.plan.resources import unit_variable
@@ -85,11 +87,14 @@ class Draft(Struct, frozen=True, kw_only=True):
     services: dict[str, Service] = {}
     hooks: Hooks = Hooks()
     pressure: Pressure = Pressure()
-    doubtful: frozenset[Path] = frozenset()
-    """The tables, such as `("agents", "builder")`, in which something is wrong: nothing is concluded from them."""
+    unread: Mapping[Path, Sequence[Fault]] = {}
+    """What could not be read, by table: `("agents", "builder")`, `("defaults",)`."""
 
     wrong: frozenset[Path] = frozenset()
     """Where something could not be read: that is as if it were not written."""
+
+    left_out: frozenset[Path] = frozenset()
+    """Those of them that are items of lists; in the draft, the items after them have moved up."""
 
     def specs(self) -> Iterator[tuple[str | None, Ticket]]:
         """All tickets by id, after the defaults, whose id is None."""
@@ -109,9 +114,10 @@ class Draft(Struct, frozen=True, kw_only=True):
         """Whether these keys of a table are as they are written."""
         return path not in self.wrong and not any((*path, key) in self.wrong for key in keys)
 
-    def is_doubtful(self, *tables: str) -> bool:
-        """Whether something is wrong in one of these top-level tables."""
-        return any(path[0] in tables for path in self.doubtful)
+    def may_say(self, table: Path, *keys: str) -> bool:
+        """Whether a table may be meant to say something else of these keys: one could not be read, or an unknown key
+        may be one of them. Then nothing is concluded from what it says."""
+        return any(may_be(fault, keys) for fault in (*self.unread.get(table, ()), *self.unread.get(table[:1], ())))
 
 
 Rule = Callable[[Draft], Iterator[Fault]]
@@ -182,7 +188,9 @@ def _needs_are_known(draft: Draft) -> Iterator[Fault]:
             if need == id_:
                 yield Fault(path, "a ticket cannot need itself")
             elif need not in known:
-                yield Fault(path, f"there is no ticket {shown(need)}", hints.of(need))
+                yield Fault(
+                    path, f"there is no ticket {shown(need)}", _instead_of_gates(draft, need) or hints.of(need)
+                )
             elif need in before:
                 yield Fault(path, f"{shown(need)} is named twice")
             before.add(need)
@@ -193,11 +201,24 @@ def _needs_are_known(draft: Draft) -> Iterator[Fault]:
             elif need_of(need) in known and need not in known:
                 yield Fault(path, "`after` waits for any end", f"write {shown(need_of(need))}, without the `?`")
             elif need not in known:
-                yield Fault(path, f"there is no ticket {shown(need)}", hints.of(need))
+                yield Fault(
+                    path, f"there is no ticket {shown(need)}", _instead_of_gates(draft, need) or hints.of(need)
+                )
             elif need in ticket.after[:index]:
                 yield Fault(path, f"{shown(need)} is named twice")
             elif need in before:
                 yield Fault(path, f"{shown(need)} is in `needs` too, which waits for more", "leave it out of one")
+
+
+def _instead_of_gates(draft: Draft, need: str) -> str:
+    """What to write instead of a need that names gates; nothing if it names none."""
+    if not is_gate_ticket(need):
+        return ""
+    if need == PLAN_GATES:
+        return "only what has `finally = true` runs after the gates of the plan"
+    ids = (id_ for id_, ticket in draft.tickets.items() if ticket.group == group_of(need))
+    of = next(ids, "a ticket of the group")
+    return f"need {of}: what needs it waits for the gates of its group as well"
 
 
 def _ends_are_apart(draft: Draft) -> Iterator[Fault]:
@@ -248,45 +269,6 @@ def _groups_are_known(draft: Draft) -> Iterator[Fault]:
 _is_group_number = re.compile(r"[1-9][0-9]*").fullmatch
 
 
-_SHAPING = frozenset(("needs", "after", "group", "finally"))
-
-
-def groups_without_tickets(draft: Draft, faults: Iterable[Fault]) -> Iterator[Fault]:
-    """The groups of a draft that have gates and no tickets. Nothing is said of those where that may follow from what
-    else is wrong (`faults`)."""
-    if not draft.groups:
-        return
-    places = {fault.path for fault in faults}
-    wrong_keys = {_key_of_ticket(draft, place) for place in places}
-    if "group" in wrong_keys:
-        return
-    used = {ticket.group for ticket in draft.tickets.values()}
-    for name in draft.groups:
-        if not is_number(name) and name not in used and not places & {("group", name), ("groups", name)}:
-            yield Fault(("group", name), "no ticket is in this group", f"write `group = {shown(name)}` in some")
-    if wrong_keys & _SHAPING or any(place[:1] in (("group",), ("groups",)) and len(place) <= 3 for place in places):
-        return
-    levels = graph.groups(graph.build(with_named_gates(draft.tickets, draft.groups)))
-    count = sum(not draft.tickets[level[0]].finally_ for level in levels)
-    for name in filter(is_number, draft.groups):
-        if int(name) > len(levels):
-            yield Fault(("groups", name), f"there is no group {name}", f"the plan has {count}: parexec validate")
-        elif int(name) > count:
-            hint = "write gates in these tickets"
-            yield Fault(("groups", name), f"the tickets of group {name} run at the end, after all gates", hint)
-
-
-def _key_of_ticket(draft: Draft, place: Path) -> str:
-    """The key of a ticket that is wrong; of one that cannot be read at all, its group."""
-    match place:
-        case ("tickets", _, str(key), *_) | ("defaults", str(key), *_):
-            return key
-        case ("tickets", *_) if place in draft.wrong:
-            return "group"
-        case _:
-            return ""
-
-
 def _gates_do_not_wait_for_themselves(draft: Draft) -> Iterator[Fault]:
     """A ticket may not need one of a group and be needed by another one of it."""
     if not any(ticket.group for ticket in draft.tickets.values()):
@@ -295,7 +277,7 @@ def _gates_do_not_wait_for_themselves(draft: Draft) -> Iterator[Fault]:
     for cycle in graph.cycles(graph.build(whole)):
         gates = [id_ for id_ in cycle if is_gate_ticket(id_)]
         if not gates:
-            return  # the tickets alone have a cycle, which is told
+            continue  # the tickets alone have a cycle, which is told
         at = cycle.index(gates[0])
         before, after = cycle[at - 1], cycle[(at + 1) % len(cycle)]
         yield Fault(
@@ -344,6 +326,9 @@ def _agents_have_room(draft: Draft) -> Iterator[Fault]:
             yield Fault(("agents", name, "min"), f"min = {agent.min} is more than max = {agent.max}")
 
 
+_WHO_RUNS_IT = ("agent", "requires", "run", "prompt")
+
+
 def _somebody_can_run_it(draft: Draft) -> Iterator[Fault]:
     answers: dict[tuple[object, ...], list[Fault]] = {}
     hints = Hints(draft.agents)
@@ -355,7 +340,7 @@ def _somebody_can_run_it(draft: Draft) -> Iterator[Fault]:
         for path, message, hint in answers[asked]:
             if path:
                 yield Fault(draft.place(id_, str(path[0]), *path[1:]), message, hint)
-            elif id_ is not None and ("tickets", id_) not in draft.doubtful:
+            elif id_ is not None and not draft.may_say(("tickets", id_), *_WHO_RUNS_IT):
                 yield Fault(("tickets", id_), message, hint)
 
 
@@ -365,8 +350,10 @@ def _why_nobody(draft: Draft, ticket: Ticket, hints: Hints, *, is_default: bool)
     if ticket.agent is not None and ticket.agent not in agents:
         hint = hints.of(ticket.agent) or f"there is {listed(f'`{name}`' for name in agents)}"
         yield Fault(("agent",), f"there is no agent type {shown(ticket.agent)}", hint)
-    elif not draft.is_doubtful("agents", "defaults") and not eligible_types(agents, ticket):
+    elif not draft.may_say(("defaults",), *_WHO_RUNS_IT) and not eligible_types(agents, ticket):
         candidates = {name: agents[name] for name in agents if ticket.agent in (None, name)}
+        if any(draft.may_say(("agents", name), "can", "command", "shell") for name in candidates):
+            return
         able = {name: agent for name, agent in candidates.items() if has_capabilities(agent, ticket)}
         if not able:
             yield from _who_can_what(draft, ticket, candidates)
@@ -513,7 +500,6 @@ def _checks_can_be_made(draft: Draft) -> Iterator[Fault]:
             yield Fault(
                 draft.place(id_, "checks"), f"{len(ticket.checks)} checks are too many", f"at most {MOST_CHECKS}"
             )
-            continue
         for index, check in enumerate(ticket.checks):
             path = draft.place(id_, "checks", index)
             is_whole = draft.is_read(path, "run", "grows", "forbid", "max_memory")
@@ -525,11 +511,11 @@ def _checks_can_be_made(draft: Draft) -> Iterator[Fault]:
                 yield Fault(path, "a check looks at one thing", hint)
             elif is_whole and check.timeout is not None and not check.run:
                 yield Fault((*path, "timeout"), "only a command can take long", "leave it out, or write `run`")
-            elif "\0" in check.run:
+            if "\0" in check.run:
                 yield Fault((*path, "run"), _NUL)
-            elif check.pause < SHORTEST:
+            if check.pause < SHORTEST:
                 yield Fault((*path, "every"), "that is too often", f"at least {SHORTEST:g} seconds apart")
-            elif not check.forbid.strip("*") and check.forbid:
+            if not check.forbid.strip("*") and check.forbid:
                 yield Fault((*path, "forbid"), "that is in every line", "write what must not be printed")
             elif "\n" in check.forbid or "\0" in check.forbid or "\0" in check.grows:
                 yield Fault(path, "a NUL or a new line is never found in a line, nor in the name of a file")
@@ -543,8 +529,10 @@ def _checks_can_be_made(draft: Draft) -> Iterator[Fault]:
 def _faults_of_gate(draft: Draft, gate: Gate, path: Path) -> Iterator[Fault]:
     if gate.any and (gate.run or gate.timeout is not None or gate.cwd is not None or gate.retries):
         yield Fault(path, "a gate has either `any` or a command", "put the command and its settings into `any`")
-    elif len(gate.any) > MAX_ALTERNATIVES:
-        yield Fault(path, f"{len(gate.any)} gates to choose from are too many", f"at most {MAX_ALTERNATIVES}")
+    if len(gate.any) > MAX_ALTERNATIVES:
+        yield Fault(
+            (*path, "any"), f"{len(gate.any)} gates to choose from are too many", f"at most {MAX_ALTERNATIVES}"
+        )
     for index, check in enumerate(gate.alternatives):
         place = (*path, "any", index) if gate.any else path
         if not check.run.strip() and draft.is_read(place, "run") and draft.is_read(path, "any"):
