@@ -272,7 +272,7 @@ async def _drive(
             return coordinator.loss
         with trio.move_on_after(_LAST_LOOK):
             await logs.look()
-        await up_to_date.finish()
+        await up_to_date.finish(sink.notice)
         await backend.finish()
         if outcome != "finished":
             coordinator.leave(outcome)

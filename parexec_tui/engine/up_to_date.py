@@ -10,6 +10,7 @@ import trio
 
 from parexec_tui.core.plan.identity import identity_of
 from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
@@ -19,12 +20,17 @@ from parexec_tui.engine.backends.backend import Backend, Freshness, FreshnessWan
 from parexec_tui.engine.threads import in_thread
 from parexec_tui.paths import session_folder
 from parexec_tui.registry.errors import RegistryError
-from parexec_tui.registry.fingerprints import Renewed, TakenFingerprint
+from parexec_tui.registry.fingerprints import TOO_BIG, Renewed, TakenFingerprint
 from parexec_tui.registry.registry import Registry
 
 FINISH_WITHIN = 30.0
 """Seconds that the last fingerprints may take at the end of an engine. What is not known then, is run again."""
 
+SAID_AFTER = 1.0
+"""Seconds after which people are told what an engine still waits for at its end."""
+
+_NAMED = 5
+"""Tickets that are named then."""
 
 LOOK_LASTS = 1.0
 """Seconds for which a look at files counts for other tickets while nothing runs: people change files as well."""
@@ -51,6 +57,7 @@ class UpToDate:
         self._report = report
         self._to_check: list[tuple[ProcessKey, Ticket, tuple[str, ...]]] = []
         self._to_take: list[tuple[ProcessKey, Success]] = []
+        self._being_taken: list[tuple[ProcessKey, Success]] = []
         self._has_changed = True
         self._looked_at = -math.inf
         self._is_checking = False
@@ -147,6 +154,7 @@ class UpToDate:
         try:
             while self._to_take:
                 wanted, self._to_take = self._to_take, []
+                self._being_taken = wanted
                 with suppress(OSError, RegistryError):  # they are run again
                     found = await self._backend.fingerprints(tuple(wanted))
                     taken = [
@@ -158,10 +166,26 @@ class UpToDate:
             self._is_taking = False
             self._all_taken.set()
 
-    async def finish(self) -> None:
-        """Wait until all is remembered."""
-        with trio.move_on_after(FINISH_WITHIN):
+    async def finish(self, notice: Callable[[str], None]) -> None:
+        """Wait until all is remembered, or that takes too long. `notice`: is told if there is to be waited."""
+        with trio.move_on_after(SAID_AFTER):
             await self._all_taken.wait()
+            return
+        notice(f"the files of {self._untaken()} are still being read for up_to_date, for at most {FINISH_WITHIN:g}s")
+        with trio.move_on_after(FINISH_WITHIN - SAID_AFTER):
+            await self._all_taken.wait()
+            return
+        notice(
+            f"the files of {self._untaken()} are too big to be read in {FINISH_WITHIN:g}s: they count as changed next time"
+        )
+        left = (*self._being_taken, *self._to_take)
+        with suppress(RegistryError):
+            too_big = [TakenFingerprint(key.ticket, key.attempt, TOO_BIG) for key, _ in left]
+            await in_thread(_put, self._file, self._session, too_big)
+
+    def _untaken(self) -> str:
+        """The tickets whose files are being read, or will be, in words."""
+        return listed([key.ticket for key, _ in (*self._being_taken, *self._to_take)], limit=_NAMED)
 
 
 def owed_fingerprints(registry: Registry, state: SessionState) -> list[TicketState]:

@@ -26,6 +26,8 @@ _ALL: Final = """
 """
 UNTAKEN: Final = b"?"
 """Stands for the fingerprint of a success after which nobody looked at the files."""
+TOO_BIG: Final = b"!"
+"""Is remembered in the place of a fingerprint of a success whose files take too long to read."""
 TAKEN_BACK: Final = b"-"
 """Stands for that of a ticket whose last attempt was taken back by a person."""
 _AT_ONCE: Final = 500
@@ -83,7 +85,7 @@ def untaken(db: Database, number: int) -> dict[str, int]:
 
 def read(db: Database, source: str, tickets: Sequence[str]) -> Mapping[str, bytes]:
     """What is known of these tickets. Empty: an attempt began, and has not succeeded as far as is known; or UNTAKEN,
-    TAKEN_BACK."""
+    TOO_BIG, TAKEN_BACK."""
     found: dict[str, object] = {}
     for start in range(0, len(tickets), _AT_ONCE):
         some = tickets[start : start + _AT_ONCE]

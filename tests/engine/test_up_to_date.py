@@ -243,7 +243,24 @@ def shown(folder: Path) -> str:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize(("spoil", "again"), [("", []), ("app", ["app"]), ("src/b", ["app", "b"])])
+def test_files_that_take_too_long_to_read_are_said_to_be_too_big(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(4 << 30)
+    run(tmp_path, LARGE + 'approve = "after"\n')
+    subprocess.run([*PAREXEC, "approve", "T"], cwd=tmp_path, check=True, capture_output=True)
+    monkeypatch.setattr(up_to_date, "FINISH_WITHIN", 0.2)
+    monkeypatch.setattr(up_to_date, "SAID_AFTER", 0.1)
+    _, heard = resume()
+    assert heard.notices[-2:] == [
+        "the files of T are still being read for up_to_date, for at most 0.2s",
+        "the files of T are too big to be read in 0.2s: they count as changed next time",
+    ]
+    assert "T  its files are too big" in shown(tmp_path)
+
+
+@pytest.mark.parametrize(("spoil", "again"), [("", []), ("app", ["app"])])
 def test_what_is_approved_while_no_engine_runs_is_up_to_date_as_it_was_then(
     tmp_path: Path, spoil: str, again: list[str]
 ) -> None:

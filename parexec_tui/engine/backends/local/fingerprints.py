@@ -22,7 +22,7 @@ from parexec_tui.core.plan.patterns import parse_pattern
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.engine.backends.backend import Freshness, FreshnessWanted, Success
 from parexec_tui.engine.backends.local.files import Sign, files_of
-from parexec_tui.registry.fingerprints import TAKEN_BACK, UNTAKEN
+from parexec_tui.registry.fingerprints import TAKEN_BACK, TOO_BIG, UNTAKEN
 
 MAX_FILES = 100_000
 """Files of one ticket; of one with more, nothing is remembered, so it is run each time."""
@@ -42,6 +42,7 @@ _WITHOUT = {
     None: NEVER,
     b"": UNSUCCESSFUL,
     UNTAKEN: "nobody looked at its files after its last success",
+    TOO_BIG: "its files are too big: they could not be read in the time there is after a success",
     TAKEN_BACK: "what its last attempt did was taken back",
 }
 """Why a ticket is run of which no fingerprint is known."""
