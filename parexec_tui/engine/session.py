@@ -41,7 +41,7 @@ from parexec_tui.engine.measure.port_watch import PortWatch
 from parexec_tui.engine.measure.pressure_watch import PressureWatch
 from parexec_tui.engine.measure.progress import progress_wanted
 from parexec_tui.engine.measure.ready_watch import ReadyWatch
-from parexec_tui.engine.measure.sampling import SampleLoop, SampleTap
+from parexec_tui.engine.measure.sampling import SampleFeed, SampleLoop, SampleTap
 from parexec_tui.engine.owed_hooks import owed_of
 from parexec_tui.engine.pool import Pool, WorktreePlaces
 from parexec_tui.engine.serve.hooks import HookRunner
@@ -263,7 +263,7 @@ async def _drive(
             coordinator.state, lambda: samples.used, coordinator.submit_reports, disks=lambda: disks.latest
         )
         await nursery.start(pressure.run)
-        nursery.start_soon(_keep_curve, session, disks, coordinator.state)
+        nursery.start_soon(_keep_curve, session, disks, coordinator.state, server.samples)
         with trio.move_on_after(_HISTORY_WAIT):
             await was_read.wait()
         outcome = await coordinator.run()
@@ -347,8 +347,13 @@ async def _remember(coordinator: Coordinator, session: str, file: Path, was_read
     was_read.set()
 
 
-async def _keep_curve(session: str, disks: DiskWatch, state: SessionState) -> None:
-    keeper = CurveKeeper(session_folder(session).curve, lambda: disks.latest, lambda: state.finished_at is not None)
+async def _keep_curve(session: str, disks: DiskWatch, state: SessionState, feed: SampleFeed) -> None:
+    keeper = CurveKeeper(
+        session_folder(session).curve,
+        lambda: disks.latest,
+        lambda: state.finished_at is not None,
+        tell=feed.note_host,
+    )
     await keeper.run()
 
 

@@ -1,6 +1,7 @@
 """Both clients, against real engines: `parexec run` in a process of its own."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from parexec_tui.registry.registry import Registry
 from parexec_tui.text.dashboard import dashboard
 from tests.engine import engines
 from tests.engine.engines import PYTHON, WITHIN, Engine, happened, journal, session, until
+from tests.engine.measure.test_gpus import BIG, SEEN, Driver
 
 BUSY = """
 [plan]
@@ -266,6 +268,19 @@ def test_who_wishes_is_sent_samples_and_the_peak_of_the_whole_tree_is_remembered
     assert fact.peak_processes == ended.peak_processes >= usage.processes
     assert (fact.cpu_seconds, fact.disk_written) == (ended.cpu_seconds, ended.disk_written)
     assert ended.disk_written >= usage.disk_written > 0, "its exit record"
+
+
+def test_who_is_sent_samples_learns_how_busy_gpus_are_and_status_tells_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    Driver(tmp_path).says(BIG)
+    _, id_ = start(tmp_path, SLOW)
+    with Client.connect(id_, samples=True) as client:
+        sampled = next(each for each in client.follow(0) if isinstance(each, Sampled))
+        assert sampled.host.gpus == (SEEN,)
+        with Client.connect(id_) as other:
+            assert other.status().gpus == [SEEN]
 
 
 # -- the client that never gives up ----------------------------------------------------------------------------

@@ -361,6 +361,7 @@ ADDED_TO_STATUS = {
     "pressure",
     "steps",
     "usage",
+    "gpus",
 }
 """Facts that a client of then does not know, and ignores."""
 

@@ -3,8 +3,10 @@
 from itertools import pairwise
 from pathlib import Path
 
-from parexec_tui.core.wire.protocol import DiskSample, HostSample
-from parexec_tui.outputs.curve import keep_sample, kept_samples
+from msgspec import structs
+
+from parexec_tui.core.wire.protocol import DiskSample, GpuSample, HostSample
+from parexec_tui.outputs.curve import MOST, keep_sample, kept_samples
 
 
 def sample(at: float) -> HostSample:
@@ -34,6 +36,22 @@ def test_what_is_kept_is_read_again_without_the_single_cpus(tmp_path: Path) -> N
         out.write('{"at": 1')  # the engine died while it wrote
     (found,) = kept_samples(file)
     assert (found.at, found.cpu, found.per_cpu, found.disks) == (10, 0.5, (), (DiskSample("disk", "/", 1, 2),))
+
+
+def test_a_week_is_kept_in_a_megabyte_whatever_the_host_has(tmp_path: Path) -> None:
+    file = tmp_path / "host.jsonl"
+    gpus = tuple(GpuSample(index, "NVIDIA H100 80GB HBM3", 0.87, 64 << 30, 80 << 30) for index in range(8))
+    large = structs.replace(sample(0), gpus=gpus)
+    largest, week = 0, 7 * 24 * 3600
+    for at in range(0, week, 60):
+        keep_sample(file, structs.replace(large, at=float(at)))
+        largest = max(largest, file.stat().st_size)
+    assert MOST / 2 < largest <= MOST
+    found = kept_samples(file)
+    assert (found[0].at, found[-1].at) == (0, week - 60)
+    assert [gpu.busy for gpu in found[-1].gpus] == [0.87] * 8
+    for earlier, later in pairwise(found):
+        assert later.at - earlier.at <= max(60, (week - earlier.at) / 30), "what is long ago is known more coarsely"
 
 
 def test_it_stays_small_covers_all_of_the_session_and_keeps_the_newest(tmp_path: Path) -> None:

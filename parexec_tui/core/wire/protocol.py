@@ -158,6 +158,20 @@ class DiskSample(Struct, frozen=True):
     """Bytes."""
 
 
+class GpuSample(Struct, frozen=True):
+    """One GPU of the host. What it does not tell is None."""
+
+    index: int
+    """As the driver counts, in the order of the PCI bus."""
+    name: str
+    """Of its model."""
+    busy: float | None
+    """Share of the last second or so in which something ran on it, 0 to 1."""
+    memory_used: int | None
+    """Bytes."""
+    memory_total: int | None
+
+
 class HostSample(Struct, frozen=True):
     """How busy the host is. Rates and shares are of the time since the sample before."""
 
@@ -188,6 +202,8 @@ class HostSample(Struct, frozen=True):
     of_cgroup: tuple[str, ...] = ()
     """Which of `cpu` and `memory` are those of the engine's cgroup, because it may use less than the host has.
     Tickets are admitted by them. `per_cpu` is always of the host."""
+    gpus: tuple[GpuSample, ...] = ()
+    """Those that can be measured (`parexec-tui[gpu]`)."""
 
 
 class Progress(Struct, frozen=True, omit_defaults=True):
@@ -463,6 +479,8 @@ class StatusReport(Struct, frozen=True):
     while more than 1,000 tickets are left: `parexec bottlenecks` has all."""
     pressure: list[PressureFact] = []
     """What the host is pressed for."""
+    gpus: list[GpuSample] = []
+    """As they were measured last, at most some ten seconds ago."""
     usage: list[Usage] = []
     """What the live attempts use, as it was measured last: every two seconds, or less often if many run. None
     without an engine."""

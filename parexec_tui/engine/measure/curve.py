@@ -6,7 +6,7 @@ from pathlib import Path
 
 import trio
 
-from parexec_tui.core.wire.protocol import DiskSample
+from parexec_tui.core.wire.protocol import DiskSample, HostSample
 from parexec_tui.engine.measure.host_meter import HostMeter
 from parexec_tui.engine.measure.sampling import Collector
 from parexec_tui.engine.threads import in_thread
@@ -27,11 +27,14 @@ class CurveKeeper:
         disks: Callable[[], Sequence[DiskSample]],
         is_over: Callable[[], bool],
         collector: Collector | None = None,
+        *,
+        tell: Callable[[HostSample], None] = lambda _: None,
     ) -> None:
-        """`is_over`: nothing is kept while it says so."""
+        """`is_over`: nothing is kept while it says so. `tell` gets each sample that is kept."""
         self._file = file
         self._disks = disks
         self._is_over = is_over
+        self._tell = tell
         self._collector = collector or Collector(HostMeter())
         self._limit = trio.CapacityLimiter(1)
 
@@ -43,7 +46,9 @@ class CurveKeeper:
             if self._is_over():
                 continue
             with trio.move_on_after(_GIVE_UP), suppress(OSError):
-                await in_thread(self._keep, may_hang=True, limiter=self._limit)
+                self._tell(await in_thread(self._keep, may_hang=True, limiter=self._limit))
 
-    def _keep(self) -> None:
-        keep_sample(self._file, self._collector.measure(self._disks()).host)
+    def _keep(self) -> HostSample:
+        sample = self._collector.measure(self._disks()).host
+        keep_sample(self._file, sample)
+        return sample

@@ -15,6 +15,7 @@ from msgspec import Struct, structs
 
 from parexec_tui.core.wire.protocol import DiskSample, HostSample
 from parexec_tui.engine.measure.cgroup import Cgroup
+from parexec_tui.engine.measure.gpus import Gpus
 
 _PROC = "/proc"
 
@@ -78,6 +79,7 @@ class HostMeter:
         self._count = count
         self._cgroup = cgroup or Cgroup.own()
         self._proc = Path(proc)
+        self._gpus = Gpus()
         self._before: tuple[float, Counters] | None = None
         """What was counted before, and when."""
         self.engine_cpu = 0.0
@@ -118,6 +120,7 @@ class HostMeter:
             net_in=per_second(counted.net_in, before.net_in),
             net_out=per_second(counted.net_out, before.net_out),
             pressure=self._pressure(),
+            gpus=self._gpus.measure(now),
         )
         return self._within_cgroup(sample, _rate(counted.cgroup, before.cgroup, now - then))
 

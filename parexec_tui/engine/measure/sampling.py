@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from parexec_tui.client.framing import encode
 from parexec_tui.core.state.process_key import is_check
-from parexec_tui.core.wire.protocol import DiskSample, HostSample, Sampled, Usage
+from parexec_tui.core.wire.protocol import DiskSample, GpuSample, HostSample, Sampled, Usage
 from parexec_tui.engine.backends.backend import Backend, ProgressWanted, UsageReading
 from parexec_tui.engine.measure.disk_watch import DiskWatch
 from parexec_tui.engine.measure.host_meter import HostMeter
@@ -29,6 +29,9 @@ BUDGET = 0.0045
 
 _GIVE_UP = 5.0
 """Seconds that a measurement may take before it is given up. The next one waits until its thread is back."""
+
+_FRESH = 60.0
+"""Seconds for which a sample of the host tells how it is now."""
 
 BASELINE = 0.25
 """Seconds between the first count and the one that is sent: a rate needs two."""
@@ -58,6 +61,7 @@ class SampleFeed:
         """Empty: there is none that is fresh."""
         self.usages: tuple[Usage, ...] = ()
         """What the live attempts used at the last look, whether or not somebody subscribes."""
+        self._host: HostSample | None = None
         self.subscribers: set[Subscriber] = set()
         self._lacked = trio.Event()
 
@@ -81,6 +85,15 @@ class SampleFeed:
             self.line = line
         for subscriber in self.subscribers:
             subscriber.wake()
+
+    def note_host(self, sample: HostSample) -> None:
+        """How the host is, whoever measured it."""
+        self._host = sample
+
+    def gpus(self, now: float) -> tuple[GpuSample, ...]:
+        """Those of the newest sample, unless that is old. `now`: seconds since the epoch."""
+        host = self._host
+        return host.gpus if host is not None and now - host.at <= _FRESH else ()
 
     async def wait_lacked(self) -> None:
         """Wait until somebody subscribes, and there is no sample."""
@@ -207,6 +220,7 @@ class SampleLoop:
             self.used[key] = self.used.get(key, 0) + each.memory
 
     def _publish(self, measured: Measurement) -> None:
+        self._feed.note_host(measured.host)
         sampled = Sampled(
             host=measured.host,
             attempts=self._feed.usages,

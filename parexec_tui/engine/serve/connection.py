@@ -1,6 +1,7 @@
 """One client of the engine: a task reads what it says, another sends what it is told."""
 
 import os
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -199,8 +200,12 @@ class Connection:
                 if isinstance(found, protocol.StatusReport):
                     if hub.with_progress is not None:
                         found = await hub.with_progress(found)
-                    usage = [*hub.samples.usages]
-                    found = msgspec.structs.replace(found, viewers=[*hub.viewers.values()], usage=usage)
+                    found = msgspec.structs.replace(
+                        found,
+                        viewers=[*hub.viewers.values()],
+                        gpus=[*hub.samples.gpus(time.time())],
+                        usage=[*hub.samples.usages],
+                    )
                 return Answer(id=message.id, facts=found)
             case protocol.Request(dry_run=True):
                 request = self._signed(message.request)

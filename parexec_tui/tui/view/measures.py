@@ -12,7 +12,7 @@ from parexec_tui.core.plan.claims import ClaimKey, format_amount
 from parexec_tui.core.plan.model import HOST_RESOURCES
 from parexec_tui.core.plan.units import format_count
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.wire.protocol import DiskSample, HostSample
+from parexec_tui.core.wire.protocol import DiskSample, GpuSample, HostSample
 from parexec_tui.tui.view.facts import short_count, short_size
 from parexec_tui.tui.view.waiting import Waiting
 
@@ -95,6 +95,8 @@ def pressure_gauges(state: SessionState) -> Iterator[Gauge]:
 
 def busy_gauges(sample: HostSample) -> Iterator[Gauge]:
     """The other measures of the host: how busy it is, and what waits for it."""
+    for gpu in sample.gpus:
+        yield from _gpu(gpu)
     yield Gauge("disk i/o", _rates("r", sample.disk_read, "w", sample.disk_write), read=_io)
     yield Gauge("network", _rates("i", sample.net_in, "o", sample.net_out), read=_net)
     for kind, waited in sample.pressure.items():
@@ -107,6 +109,22 @@ def busy_gauges(sample: HostSample) -> Iterator[Gauge]:
     if sample.swap_total:
         text = f"{short_size(sample.swap_used)}/{short_size(sample.swap_total)}"
         yield Gauge("swap", text, _share(sample.swap_used, sample.swap_total), read=_swap, top=1.0)
+
+
+def _gpu(gpu: GpuSample) -> Iterator[Gauge]:
+    def read(share: Callable[[GpuSample], float | None]) -> ReadSample:
+        return lambda of: next((share(each) for each in of.gpus if each.index == gpu.index), None)
+
+    label = f"gpu {gpu.index}"
+    if gpu.busy is not None:
+        yield Gauge(label, f"{gpu.busy:.0%}", gpu.busy, read=read(lambda of: of.busy), top=1.0)
+    if (memory := _gpu_memory(gpu)) is not None:
+        text = f"{short_size(gpu.memory_used or 0)}/{short_size(gpu.memory_total or 0)}"
+        yield Gauge(f"{label} mem", text, memory, read=read(_gpu_memory), top=1.0)
+
+
+def _gpu_memory(gpu: GpuSample) -> float | None:
+    return None if gpu.memory_used is None or not gpu.memory_total else _share(gpu.memory_used, gpu.memory_total)
 
 
 def _pressure(kind: str) -> ReadSample:

@@ -7,7 +7,7 @@ from rich.style import Style
 from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.core.wire.protocol import DiskSample, HostSample, Sampled
+from parexec_tui.core.wire.protocol import DiskSample, GpuSample, HostSample, Sampled
 from parexec_tui.tui.panels.gauges import GaugesPanel
 from parexec_tui.tui.view.facts import idle_reason
 from parexec_tui.tui.view.measures import busy_gauges, curve, merged
@@ -306,6 +306,31 @@ def test_the_past_shows_the_host_as_it_was_then() -> None:
     past.wait(-60)
     past.apply(ev.SessionReleased(at=past.now))
     assert told(shown).startswith("cpu          25%")
+
+
+GPUS = (GpuSample(0, "H100", 0.87, 12 * GIB, 80 * GIB), GpuSample(1, "MIG", None, None, None))
+
+
+def test_each_gpu_has_a_gauge_for_what_it_tells_and_the_past_shows_it_too() -> None:
+    session = busy_session()
+    shown = view(session)
+    assert shown.samples.latest is not None
+    shown.samples.take(Sampled(replace(shown.samples.latest, gpus=GPUS), (), 0.0))
+    found = [line for line in lines(panel_of(GaugesPanel, shown, 60, 30)) if line.startswith(" gpu ")]
+    assert [line[:24].rstrip() for line in found] == [
+        " gpu          2 of 2",
+        " gpu 0        87%",
+        " gpu 0 mem    12G/80G",
+    ]
+    past = Session(busy_session().plan)
+    past.wait(1000)
+    past.dispatch()
+    shown.past = past.state
+    kept = replace(sample(past.now - 30), gpus=(replace(GPUS[0], busy=0.25),))
+    shown.samples.kept = (kept,)
+    (gauge,) = (each for each in busy_gauges(kept) if each.label == "gpu 0")
+    assert (gauge.text, gauge.share, gauge.read and gauge.read(kept)) == ("25%", 0.25, 0.25)
+    assert any(line.startswith(" gpu 0        25%") for line in lines(panel_of(GaugesPanel, shown, 60, 30)))
 
 
 # --- Curves ---
