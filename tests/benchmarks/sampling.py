@@ -2,9 +2,9 @@
 
 Fills the host up to so many processes, of which 50 are the sessions of attempts and 50 left theirs, and takes
 samples, turn by turn with `psutil.process_iter` for the same numbers. The times are CPU seconds of the thread.
-Prints what a sample costs, the pause that follows from it, and the share of a CPU that samples and the look at the
-host every second then use, and beside it the ratio to psutil; exits 1 if the share is more than we promise, or a
-sample no cheaper than with psutil.
+Prints what a sample costs, the pause that follows from it, and the share of a CPU that samples, the look at the host
+every second and the curve of the host then use, and beside it the ratio to psutil; exits 1 if the share is more than
+we promise, or a sample no cheaper than with psutil.
 """
 
 import argparse
@@ -25,9 +25,11 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.engine.backends.local.cookie import COOKIE
 from parexec_tui.engine.backends.local.processes import open_processes
 from parexec_tui.engine.backends.local.usage import LiveProcess, UsageMeter
+from parexec_tui.engine.measure import curve
 from parexec_tui.engine.measure.host_meter import HostMeter
 from parexec_tui.engine.measure.pressure_watch import EVERY, PressureWatch
 from parexec_tui.engine.measure.sampling import MIN_INTERVAL, Collector, next_interval
+from parexec_tui.outputs.curve import keep_sample
 
 ATTEMPTS = 50
 PROMISED = 0.005
@@ -79,7 +81,7 @@ def main() -> None:
             collector.warm_up()
             first = meter.read(attempts)
             assert all(usage.processes == 2 for usage in first.usages)
-            costs, ratios, looks = [], [], []
+            costs, ratios, looks, keeps = [], [], [], []
             watch = PressureWatch(SessionState(_PLAN), dict, lambda _: None)
             for _ in range(options.rounds):
                 costs.append(meter.read(attempts).cost + collector.measure(()).cost)
@@ -87,6 +89,9 @@ def main() -> None:
                 began = time.thread_time()
                 watch.look()
                 looks.append(time.thread_time() - began)
+                began = time.thread_time()
+                keep_sample(Path(folder, "curve"), collector.measure(()).host)
+                keeps.append(time.thread_time() - began)
             count = len(psutil.pids())
         finally:
             for each in started:
@@ -97,10 +102,12 @@ def main() -> None:
     for _ in range(8):
         pause = next_interval(pause, statistics.median(costs))
     share = statistics.median(costs) / pause + statistics.median(looks) / EVERY
+    share += statistics.median(keeps) / curve.EVERY
     ratio = statistics.median(ratios)
     print(f"{count} processes, {ATTEMPTS} attempts: {statistics.median(costs) * 1e3:.1f} ms a sample", end="")
     print(f" (the first {first.cost * 1e3:.1f} ms, the worst {max(costs) * 1e3:.1f} ms)")
     print(f"a look at the host: {statistics.median(looks) * 1e6:.0f} us, every {EVERY:g} s")
+    print(f"a sample for the curve: {statistics.median(keeps) * 1e6:.0f} us, every {curve.EVERY:g} s")
     print(f"share of a CPU, with a sample every {pause:g} s: {share:.2%}, promised {PROMISED:.1%}")
     print(f"ratio to psutil.process_iter: {ratio:.2f}")
     sys.exit(share > PROMISED or ratio >= 1)

@@ -24,8 +24,9 @@ from parexec_tui.engine.threads import Given, T, in_thread
 MIN_INTERVAL, MAX_INTERVAL = 2.0, 30.0
 """Seconds between two samples."""
 
-BUDGET = 0.0045
-"""Share of a CPU that sampling may use: with the look at the host (`pressure_watch`), half a hundredth in all."""
+BUDGET = 0.0043
+"""Share of a CPU that sampling may use: with the look at the host (`pressure_watch`) and its curve (`curve`), half a
+hundredth in all."""
 
 _GIVE_UP = 5.0
 """Seconds that a measurement may take before it is given up. The next one waits until its thread is back."""
