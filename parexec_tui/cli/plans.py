@@ -55,7 +55,7 @@ class ChosenPlan:
         """The plan. Exits if this machine has not what it requires. `only_looks`: see `preflight.unmet`."""
         if problems := _missing_here(self._file._replace(plan=self.plan), only_looks=only_looks):
             refuse_file(problems, "not met on this machine: nothing was started", "requirement")
-        if self._choice is not None and self._choice.gates_left_out:
+        if not only_looks and self._choice is not None and self._choice.gates_left_out:
             from parexec_tui.text.words import printable
 
             for line in self._choice.without_gates():

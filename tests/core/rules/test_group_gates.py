@@ -348,3 +348,13 @@ def test_tickets_can_be_added_though_a_group_is_not_whole() -> None:
     session = Session(choose(whole, Selection(("c",))).plan)
     session.act(rq.Amend(added={"N": Ticket(run="true", needs=("c",))}, by="ann"))
     assert session.state.groups == [["a"], ["c"], ["N"]]
+
+
+def test_a_barrier_does_not_wait_for_a_group_without_tickets() -> None:
+    whole = plan("a:\nb: a\nc: b\nd: c", barrier=True)
+    session = Session(choose(whole, Selection(only=("b", "d"))).plan)
+    assert session.state.groups == [[], ["b"], [], ["d"]]
+    assert session.dispatch() == ["b"]
+    assert session.why("d") == ["group 2 comes first: 1 left"]
+    session.succeed("b")
+    assert session.dispatch() == ["d"]

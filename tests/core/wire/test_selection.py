@@ -137,6 +137,14 @@ def test_a_session_remembers_its_selection_and_one_without_is_written_as_before(
     assert choose(chosen, chosen.selection).plan.tickets == chosen.tickets
 
 
+def test_a_session_of_an_earlier_version_keeps_the_numbers_that_it_gave() -> None:
+    chosen = choose(SITE, Selection(start=("build",))).plan
+    assert SessionState(chosen).groups == [[], ["build"], ["test"], ["deploy"]]
+    earlier = structs.replace(chosen, selection=Selection(start=("build",), of=6))
+    assert b"numbers" not in codec.encode(earlier)
+    assert SessionState(codec.decode_plan(codec.encode(earlier))).groups == [["build"], ["test"], ["deploy"]]
+
+
 IDS = [f"t{number}" for number in range(8)]
 WORDS = st.lists(st.sampled_from(IDS), max_size=2).map(tuple)
 
