@@ -171,6 +171,15 @@ def test_one_mistake_is_told_and_nothing_that_follows_from_it(mistake: Mistake) 
     assert found == wrong
 
 
+def test_gates_of_a_ticket_are_told_where_they_stand_though_those_of_the_defaults_come_first() -> None:
+    document = {
+        "defaults": {"gates": ["true", ""]},
+        "tickets": {"a": {**RUN, "gates": ["true", ""]}, "b": {**RUN, "gates": {"run": " "}}, "c": RUN},
+    }
+    found = [line.split(": ")[1] for line in problems(json.dumps(document), format="json")]
+    assert found == ["defaults.gates[1]", "tickets.a.gates[1]", "tickets.b.gates"]
+
+
 def test_a_group_without_tickets_is_told_unless_one_may_be_meant_to_be_in_it() -> None:
     nobody: Mistake = (("group", "nobody"), {}, "")
     is_near = (("tickets", "t1", "group"), "gg", "")

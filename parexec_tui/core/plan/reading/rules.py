@@ -478,7 +478,9 @@ def _patterns_are_valid(draft: Draft) -> Iterator[Fault]:
 
 def _gates_can_be_run(draft: Draft) -> Iterator[Fault]:
     written: list[tuple[Path, Gates]] = [
-        (draft.place(id_, "gates"), ticket.gates) for id_, ticket in draft.specs() if ticket.gates
+        (path := draft.place(id_, "gates"), _own_gates(draft, path, ticket.gates))
+        for id_, ticket in draft.specs()
+        if ticket.gates
     ]
     written += [(("agents", name, "gates"), agent.gates) for name, agent in draft.agents.items() if agent.gates]
     written += [
@@ -492,6 +494,16 @@ def _gates_can_be_run(draft: Draft) -> Iterator[Fault]:
             continue
         for index, gate in enumerate(gates):
             yield from _faults_of_gate(draft, as_gate(gate), (*path, index))
+
+
+def _own_gates(draft: Draft, path: Path, gates: Gates) -> Gates:
+    """The gates of a ticket without those of `[defaults]`, which come first."""
+    inherited = draft.defaults.gates
+    if path[0] == "defaults" or not inherited or isinstance(gates, Gate):
+        return gates
+    own = gates[1 if isinstance(inherited, Gate) else len(inherited) :]
+    is_table = isinstance(draft.written["tickets"][path[1]]["gates"], dict)
+    return as_gate(own[0]) if is_table and own else own
 
 
 def _checks_can_be_made(draft: Draft) -> Iterator[Fault]:
