@@ -176,7 +176,8 @@ class UpToDate:
             await self._all_taken.wait()
             return
         notice(
-            f"the files of {self._untaken()} are too big to be read in {FINISH_WITHIN:g}s: they count as changed next time"
+            f"the files of {self._untaken()} are too big to be read in {FINISH_WITHIN:g}s: "
+            "they count as changed next time"
         )
         left = (*self._being_taken, *self._to_take)
         with suppress(RegistryError):
