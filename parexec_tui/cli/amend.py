@@ -85,7 +85,7 @@ def reload(context: VerbContext, plan: Path | None, rerun: bool) -> None:
     Shows what is added, changed and dropped, and what cannot be: what runs, and what has succeeded, stays as it is.
     What failed runs again if it is changed. Then it is asked; without a terminal that needs --yes. With errors in the
     file nothing happens (exit code 2). Tickets are taken over, and gates of groups and of the plan; agent types,
-    resources and settings are for the next session.
+    resources, services and settings are for the next session, and so are new tickets that use a new one of these.
 
     If no engine runs the session (it is finished, say), its plan is changed all the same, and `parexec resume` goes
     on with it.

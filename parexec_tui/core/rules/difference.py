@@ -1,6 +1,6 @@
 """How a plan file differs from the plan of a session as it is now, and what would take the difference over."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from msgspec import Struct, structs
@@ -41,6 +41,8 @@ class Difference(Struct, frozen=True, kw_only=True):
     """Changed tickets that are over and would run again with their changes."""
     too_late: dict[str, str]
     """ticket: why it is left as it is, although it is changed or dropped."""
+    left_out: dict[str, str]
+    """new ticket: why it is not taken over."""
     done: tuple[str, ...]
     """Those of them that have succeeded: they could run again with their changes."""
     keys: dict[str, tuple[str, ...]]
@@ -58,7 +60,7 @@ class Difference(Struct, frozen=True, kw_only=True):
     @property
     def has_tickets(self) -> bool:
         """Whether any ticket differs, also if that cannot be taken over."""
-        return not self.is_empty or bool(self.too_late)
+        return not self.is_empty or bool(self.too_late or self.left_out)
 
     @property
     def request(self) -> Amend:
@@ -85,6 +87,8 @@ class Difference(Struct, frozen=True, kw_only=True):
         for id_, number in self.numbers.items():
             if not (id_ in self.added or id_ in self.changed or id_ in self.dropped):
                 yield f"~ {id_}  is in {f'group {number}' if number else 'another group'}"
+        for id_, why in self.left_out.items():
+            yield f"! {id_}  is left out: {why}"
         for id_, why in self.too_late.items():
             yield f"! {id_}  stays as it is: {why}"
         for table in self.elsewhere:
@@ -116,15 +120,20 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False) -> Differen
             too_late[id_] = f"{what} in the file, but it has run and waits for approval"
         elif id_ in changed and state.tickets[id_].status is Status.waived:
             too_late[id_] = "changed in the file, but somebody waived it"
+    unable = _unable(now, plan, [id_ for id_ in plan.tickets if id_ in changed or id_ not in now.tickets])
+    for id_ in changed:
+        if id_ in unable:
+            too_late.setdefault(id_, f"changed in the file, but {unable[id_]}")
     keep = {need for id_ in too_late for need in now.tickets[id_].waits}
     for id_ in dropped:
         if id_ in keep and id_ not in too_late:
             too_late[id_] = "dropped in the file, but needed by what stays"
     taken = {id_: spec for id_, spec in changed.items() if id_ not in too_late}
-    added = {id_: spec for id_, spec in plan.tickets.items() if id_ not in now.tickets}
+    added = {id_: spec for id_, spec in plan.tickets.items() if id_ not in now.tickets and id_ not in unable}
     stays = {id_: spec for id_, spec in now.tickets.items() if id_ not in dropped or id_ in too_late}
     gates = _differing_gates(state, plan)
-    numbers = _differing_numbers(state, plan)
+    left_out = {id_: why for id_, why in unable.items() if id_ not in now.tickets}
+    numbers = {id_: new for id_, new in _differing_numbers(state, plan).items() if id_ not in left_out}
     late_gates = _late_gates(state, gates, numbers, {**stays, **taken, **added}, rerun=rerun)
     done += tuple(id_ for id_, why in late_gates.items() if why == _DONE)
     too_late |= late_gates
@@ -139,10 +148,38 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False) -> Differen
         rerun=again,
         again=(*again, *(id_ for id_ in gates if id_ in state.tickets and state.tickets[id_].status in HAVE_RUN)),
         too_late=too_late,
+        left_out=left_out,
         done=done,
         keys={id_: tuple(_differing(now.tickets[id_], spec)) for id_, spec in changed.items()},
         elsewhere=tuple(_differing_tables(plan, now)),
     )
+
+
+def _unable(now: Plan, plan: Plan, ids: Sequence[str]) -> dict[str, str]:
+    """Which of these tickets of the file cannot run in the session, and why: they use what only the file has, or wait
+    for such a ticket."""
+    found: dict[str, str] = {}
+    for id_ in ids:
+        spec = plan.tickets[id_]
+        named = (
+            ("service", spec.uses_service, plan.services, now.services),
+            ("agent type", (spec.agent,) if spec.agent is not None else (), plan.agents, now.agents),
+            ("resource", spec.uses or (), plan.resources, now.resources),
+        )
+        for kind, names, new, old in named:
+            if name := next((name for name in names if name in new and name not in old), ""):
+                found.setdefault(id_, f"it uses the new {kind} {name}, which is for the next session")
+    waiting: dict[str, list[str]] = {}
+    for id_ in ids:
+        for need in plan.tickets[id_].waits:
+            waiting.setdefault(need, []).append(id_)
+    queue = list(found)
+    for need in queue:
+        for id_ in waiting.get(need, ()):
+            if id_ not in found and need not in now.tickets:
+                found[id_] = f"it waits for {need}, which is left out"
+                queue.append(id_)
+    return found
 
 
 def _differing_gates(state: SessionState, plan: Plan) -> dict[str, Gates]:
