@@ -54,8 +54,8 @@ class BannerContext(NamedTuple):
     """The present, to say how long something has been so; None: that is not said."""
     me: str = ""
     """How the requests of the reader are signed."""
-    limit: str = ""
-    """The limit of which more would save much, in words."""
+    bottleneck: str = ""
+    """What one would have more of to save much, in words."""
 
 
 NO_CONTEXT = BannerContext()
@@ -91,8 +91,8 @@ def pieces(state: SessionState, context: BannerContext = NO_CONTEXT) -> Iterator
         yield from pauses
     yield from _bottleneck(state, context)
     yield from _full(state, context)
-    if context.limit:
-        yield Piece(printable(context.limit), "dim")
+    if context.bottleneck:
+        yield Piece(printable(context.bottleneck), "dim")
     for action in context.recent_actions:
         if not any(_says(pause, action) for pause in pauses):
             yield Piece(printable(action), "dim")

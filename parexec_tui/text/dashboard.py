@@ -53,7 +53,7 @@ def dashboard(report: StatusReport, *, now: float | None = None, me: str = "", w
         *_beside(report, most.beside),
         *(f"pressed  {each.resource}: {'; '.join(filter(None, (each.text, each.done)))}" for each in report.pressure),
         *_waits(shown, now, me),
-        *(f"limit    {text}" for text in report.bottlenecks[: most.bottlenecks]),
+        *(f"narrow   {text}" for text in report.bottlenecks[: most.bottlenecks]),
     ]
     holds = [hold for hold in report.holds if not any(_is_about(found.root, hold) for found in shown)]
     lines += _holds(holds, me, min(most.holds + 1, most.lines - len(lines) - 2 * _LEAST))

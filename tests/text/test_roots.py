@@ -129,7 +129,7 @@ def test_status_gives_the_reason_why_there_is_no_eta_as_the_header_does() -> Non
 def test_status_says_what_more_of_something_would_save() -> None:
     session = Session(plan("A: estimate=60s\nB: estimate=60s\nC: estimate=60s", parallel=2))
     session.dispatch()
-    said = "limit    1 ticket waits for a slot (2 at once): one more would start 1 now and save about 1m"
+    said = "narrow   1 ticket waits for a slot (2 at once): one more would start 1 now and save about 1m"
     assert said[:80] in [line[:80] for line in dashboard(status_report(session.state, session.now), whole=True)]
     session.ask(rq.Hold())
     assert status_report(session.state, session.now).bottlenecks == []

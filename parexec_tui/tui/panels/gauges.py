@@ -143,12 +143,17 @@ class GaugesPanel(Panel):
     def _all(self) -> Sequence[Gauge | str]:
         """All lines: the remark, the gauges, and the CPUs."""
         note = self.note()
-        return [*([note] if note else ()), *self._limits(), *self.gauges, *([_CORES] if len(self.cores) > 1 else ())]
+        return [
+            *([note] if note else ()),
+            *self._bottlenecks(),
+            *self.gauges,
+            *([_CORES] if len(self.cores) > 1 else ()),
+        ]
 
-    def _limits(self) -> Iterator[str]:
+    def _bottlenecks(self) -> Iterator[str]:
         """What more of something would save, in lines that fit."""
         if not self.view.looks_back:
-            for text in self.view.limits.lines:
+            for text in self.view.bottlenecks.lines:
                 yield from wrap(printable(text), max(_LABEL + _TEXT, self.body_width - 2), subsequent_indent="  ")
 
     def body_line(self, y: int, width: int) -> Strip:

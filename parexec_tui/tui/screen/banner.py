@@ -66,7 +66,7 @@ class Banner(Widget):
 
     def changed(self, change: Change) -> None:
         if change & Change.state and self.view.live is not None:
-            self.view.limits.update(self.view.live, self.view.now)
+            self.view.bottlenecks.update(self.view.live, self.view.now)
         if change & (Change.state | Change.clock | Change.appearance):
             self._update()
         if self._pieces and change & (Change.state | Change.clock | Change.selection | Change.appearance):
@@ -113,7 +113,7 @@ class Banner(Widget):
             recent_actions=view.recent_actions.shown(view.clock()),
             now=view.now,
             me=view.me,
-            limit=view.limits.worst,
+            bottleneck=view.bottlenecks.worst,
         )
 
     # -- what it says ----------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ _IS_MUCH = 0.1
 """One more has to save so many seconds, and such a part of what is left, to be said to who did not ask."""
 
 
-class Limits:
+class Bottlenecks:
     """The bottlenecks as of the last look, in words, worst first."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
