@@ -29,8 +29,7 @@ class Bottlenecks:
         self._of: SessionState | None = None
         self._look_at = 0.0
         self.lines: tuple[str, ...] = ()
-        self.worst = ""
-        """The worst one, if more of it would save much; else empty."""
+        """Those of which more would save much."""
 
     def update(self, state: SessionState, now: float) -> bool:
         """Look again if it is time to; whether something else is said now. `now`: in seconds since the epoch."""
@@ -42,10 +41,15 @@ class Bottlenecks:
         began = time.perf_counter()
         found, course = live_bottlenecks(state, now)
         self._look_at = at + max(_EVERY, _SHARE * (time.perf_counter() - began))
-        before = self.lines, self.worst
-        self.lines = tuple(map(bottleneck_text, found))
-        self.worst = self.lines[0] if course is not None and found and _is_much(found[0], course) else ""
-        return before != (self.lines, self.worst)
+        before = self.lines
+        much = (each for each in found if course is not None and _is_much(each, course))
+        self.lines = tuple(map(bottleneck_text, much))
+        return before != self.lines
+
+    @property
+    def worst(self) -> str:
+        """The worst one; empty if there is none."""
+        return self.lines[0] if self.lines else ""
 
 
 def _is_much(found: Bottleneck, course: Course) -> bool:
