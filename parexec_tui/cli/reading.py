@@ -141,6 +141,12 @@ def _replay(registry: "Registry", session: str) -> "Replay":
     return past
 
 
+def _from_one(_context: click.Context, _option: click.Parameter, number: int | None) -> int | None:
+    if number is not None and number < 1:
+        raise click.BadParameter(f"attempts are counted from 1, so there is no attempt {number}")
+    return number
+
+
 @click.command()
 @click.argument("tickets", metavar="[TICKET]...", nargs=-1, shell_complete=complete.tickets)
 @click.option("--all", "of_all", is_flag=True, help="The lines of all tickets, each with the name of its ticket.")
@@ -154,7 +160,7 @@ def _replay(registry: "Registry", session: str) -> "Replay":
     help="Tickets as in the plan (default), or by the start of their attempts.",
 )
 @_session_option
-@click.option("-a", "--attempt", type=click.IntRange(min=1), help="Which attempt; default: the latest.")
+@click.option("-a", "--attempt", type=int, callback=_from_one, help="Which attempt; default: the latest.")
 @click.option(
     "--step", metavar="STEP", help="run, or a gate such as gate-2; default: the gate that failed, else run."
 )

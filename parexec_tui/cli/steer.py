@@ -455,17 +455,19 @@ def approve(context: VerbContext, tickets: tuple[str, ...], note: str) -> None:
     f"--theirs and --by.\n{_SELECTORS}\n{_ASKS}"
 )
 @_tickets_argument(complete.unapproved)
-@click.option("--ours", "side", flag_value="ours", help="What is merged already wins.")
-@click.option("--theirs", "side", flag_value="theirs", help="What the ticket did wins.")
+@click.option("--ours", is_flag=True, help="What is merged already wins.")
+@click.option("--theirs", is_flag=True, help="What the ticket did wins.")
 @click.option("--by", "run", metavar="COMMAND", default="", help="Run this where it worked; git marks the conflict.")
 @verb
-def merge(context: VerbContext, tickets: tuple[str, ...], side: str | None, run: str) -> None:
+def merge(context: VerbContext, tickets: tuple[str, ...], ours: bool, theirs: bool, run: str) -> None:
     from parexec_tui.core.wire.requests import Merge
 
-    if bool(side) == bool(run):
-        raise click.UsageError("say what is to be done about the conflict: --ours, --theirs, or --by COMMAND")
+    given = sum(map(bool, (ours, theirs, run)))
+    if given != 1:
+        what = "say what is to be done about the conflict" if not given else "these exclude each other, give one"
+        raise click.UsageError(f"{what}: --ours, --theirs, or --by COMMAND")
     chosen = context.tickets(tickets)
-    asked = Merge(tickets=chosen, side="ours" if side == "ours" else "theirs" if side else "", run=run)
+    asked = Merge(tickets=chosen, side="ours" if ours else "theirs" if theirs else "", run=run)
     context.ask(asked, confirm=_is_wide(tickets, len(chosen)))
 
 

@@ -30,7 +30,7 @@ from parexec_tui.core.wire import codec
 from parexec_tui.core.wire.protocol import Progress, Sampled
 from parexec_tui.outputs.output import Output
 from parexec_tui.text.event_lines import brief_lines, lines
-from parexec_tui.text.report import attempt_output, failure_groups, last_lines
+from parexec_tui.text.report import attempt_output, failure_groups, last_lines, log_place
 from parexec_tui.text.streams import OutputError, abandon
 from parexec_tui.text.words import (
     Line,
@@ -328,11 +328,11 @@ class Headless:
         yield from self._output(state, ticket, "log")
 
     def _output(self, state: SessionState, ticket: TicketState, name: str) -> Iterator[Text]:
-        if ticket.attempts:
+        if (place := log_place(state, ticket)) is not None:
             output = attempt_output(state, ticket)
             if not self._is_in_sight(ticket.id, ticket.attempts):
                 yield from self._excerpt(output, "  ")
-            yield Text(f"  {name}: {output.name}", style="dim")
+            yield Text(f"  {name}: {place}", style="dim")
 
     def _is_in_sight(self, ticket: str, attempt: int) -> bool:
         """Whether the last lines of the attempt were written so recently that they need not be repeated."""

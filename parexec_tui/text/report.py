@@ -18,7 +18,7 @@ from parexec_tui.core.state.people import on_agent
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import ENDED_BADLY, PENDING, TABLE, TERMINAL, AgentStatus, Status
+from parexec_tui.core.state.status import ENDED_BADLY, PENDING, TABLE, TERMINAL, AgentStatus, End, Status
 from parexec_tui.core.state.steps import first_step, step_text
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.state.used import Used
@@ -169,6 +169,21 @@ def attempt_output(
     """The output of a step of an attempt; default: of the latest attempt, and of its step that tells most."""
     number = attempt or ticket.attempts
     return output_of(state.session, ProcessKey(ticket.id, number, step or told_step(ticket, number)))
+
+
+def log_place(state: SessionState, ticket: TicketState) -> str | None:
+    """Where a person finds its last output; None if there is none: no attempt, or one that could not begin."""
+    if not ticket.attempts:
+        return None
+    output = attempt_output(state, ticket)
+    if ticket.end is End.could_not_start:
+        try:
+            output.grew()
+        except FileNotFoundError:
+            return None
+        except OSError:
+            pass  # it may be there
+    return output.name
 
 
 def told_step(ticket: TicketState, attempt: int) -> str:
@@ -330,7 +345,7 @@ def _ticket(state: SessionState, ticket: TicketState, me: str) -> TicketReport:
         attempt=ticket.attempts,
         started=attempt.started if attempt is not None else None,
         ended=ticket.ended,
-        log=attempt_output(state, ticket).name if ticket.attempts else None,
+        log=log_place(state, ticket),
         why=_why(state, ticket, me),
         held=ticket.held,
         because=ticket.because,

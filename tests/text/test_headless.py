@@ -341,6 +341,22 @@ def test_tickets_that_failed_alike_are_told_together(own_state_home: Path) -> No
     assert failed == ["failed 4", "A and 2 more failed exit 1: foo:1: no module", "D failed exit 1: disk full"]
 
 
+def test_of_an_attempt_that_could_not_begin_no_log_is_named(own_state_home: Path) -> None:
+    session = Session("A:\nB:")
+    session.dispatch()
+    for id_ in ("A", "B"):
+        why = f"required file {id_} does not exist"
+        session.tell(rq.ProcessEnded(id_, 1, problem=why, ticket_at_fault=True))
+    session.close()
+    log = Path(attempt_output(session.state, session["B"]).name)
+    log.parent.mkdir(parents=True)
+    log.write_text("", encoding="utf-8")
+    text = told(session, "quiet")
+    assert "A does not exist\n\n" in text
+    assert f"B does not exist\n  log: {log}\n" in text
+    assert [each.log for each in session_report(session.state).tickets] == [None, str(log)]
+
+
 def test_the_summary_repeats_what_was_written_more_than_a_screen_before(own_state_home: Path) -> None:
     session = Session(plan("A:\n" + "\n".join(f"T{number}:" for number in range(30)), parallel=31))
     session.dispatch()
