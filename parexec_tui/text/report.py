@@ -359,7 +359,7 @@ def _ticket(state: SessionState, ticket: TicketState, me: str) -> TicketReport:
         error_line=ticket.error_line,
         allowed=ticket.is_allowed,
         units=dict(attempt.units) if attempt is not None else {},
-        without=tuple(need.id for need in state.needs_done_without(ticket)),
+        without=state.needs_done_without(ticket),
         note=ticket.note,
         at_end=ticket.spec.finally_,
         snapshot=SnapshotFact(kept.attempt, kept.files, kept.size) if (kept := state.snapshot_of(ticket)) else None,

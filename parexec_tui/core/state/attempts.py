@@ -86,9 +86,17 @@ class Attempt:
         "stop_since",
         "units",
         "used",
+        "without",
     )  # fmt: skip
 
-    def __init__(self, number: int, agent: str, started: float, units: Mapping[str, Units] = _NO_UNITS) -> None:
+    def __init__(
+        self,
+        number: int,
+        agent: str,
+        started: float,
+        units: Mapping[str, Units] = _NO_UNITS,
+        without: tuple[str, ...] = (),
+    ) -> None:
         self.number = number
         """Counted from 1."""
         self.agent = agent
@@ -96,6 +104,8 @@ class Attempt:
         self.started = started
         self.units = units
         """{resource: the units of it that it has or had}"""
+        self.without = without
+        """The needs that may fail, and had ended without success when it started."""
         self.step = RUN
         """The step that it is at, or at which it ended."""
         self.step_began = 0.0

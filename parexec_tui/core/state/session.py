@@ -505,14 +505,16 @@ class SessionState:
         needs = [self.tickets[id_] for id_, wait in waits if wait is _SUCCESS]
         return [need for need in needs if need.status in UNSUCCESSFUL]
 
-    def needs_done_without(self, ticket: TicketState) -> list[TicketState]:
+    def needs_done_without(self, ticket: TicketState) -> tuple[str, ...]:
         """The needs that may fail, and that had ended without success when the ticket started, or would now."""
+        if ticket.attempt is not None and ticket.status is not Status.waiting:
+            return ticket.attempt.without
+        return self.needs_unmet(ticket)
+
+    def needs_unmet(self, ticket: TicketState) -> tuple[str, ...]:
+        """The needs that may fail, and have now ended without success."""
         waits = self.graph.needs[ticket.id].items()
-        needs = [self.tickets[id_] for id_, wait in waits if wait is Wait.end]
-        started = (
-            ticket.attempt.started if ticket.attempt is not None and ticket.status is not Status.waiting else inf
-        )
-        return [need for need in needs if need.status in UNSUCCESSFUL and (need.ended or 0.0) <= started]
+        return tuple(id_ for id_, wait in waits if wait is Wait.end and self.tickets[id_].status in UNSUCCESSFUL)
 
     def rank(self, ticket: TicketState) -> Rank:
         """The place of a ready ticket in the order of dispatch; lower goes first.

@@ -43,7 +43,7 @@ def on_attempt_started(state: SessionState, event: ev.AttemptStarted) -> None:
     if agent is not None:
         agent.ticket = ticket.id
         refresh_agent(state, agent)
-    ticket.attempt = Attempt(event.attempt, event.agent, event.at, units)
+    ticket.attempt = Attempt(event.attempt, event.agent, event.at, units, state.needs_unmet(ticket))
     ticket.attempts = event.attempt
     if ticket.first_started is None:
         ticket.first_started = event.at
