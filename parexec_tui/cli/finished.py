@@ -26,10 +26,10 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import About, Answer, Question
 from parexec_tui.engine.backends.boot import boot_id
 from parexec_tui.engine.backends.local.snapshots import changed_since
-from parexec_tui.engine.serve.questions import answer as answer_question
 from parexec_tui.paths import registry_file
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
+from parexec_tui.text.questions import answer as answer_question
 
 
 class FinishedSession:

@@ -15,6 +15,7 @@ from parexec_tui.cli.asking import (
     VerbContext,
     as_json_option,
     connect,
+    connect_or_do_without,
     connect_to,
     connected_with,
     is_plain,
@@ -135,13 +136,15 @@ def why(tickets: tuple[str, ...], session: str | None, as_json: bool) -> None:
 
     What they wait for in the end is said once, with the command that ends it, above all that wait for it; then all
     that keeps each of them. With --json, what a ticket waits for in the end is the last of its reasons.
+
+    Without an engine, as it was when its engine left.
     """
     import time
 
     from parexec_tui.client.sockets import own_signature
     from parexec_tui.text.waits import last_reasons, why_lines
 
-    with report_errors(), connect(session) as client:
+    with report_errors(), connect_or_do_without(session) as client:
         context = VerbContext(client, as_json=as_json)
         chosen = context.tickets(tickets) if tickets else ()
         reasons: dict[str, list[str]] = client.question("why", chosen, me="" if as_json else own_signature())

@@ -22,15 +22,15 @@ from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.core.wire.protocol import About, Answer, Names
-from parexec_tui.core.wire.selectors import SelectorError, select
+from parexec_tui.core.wire.protocol import About, Answer, Question, Roots
 from parexec_tui.engine.journal import Journal
 from parexec_tui.engine.owed_hooks import owe
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.errors import SessionOwned
-from parexec_tui.registry.lock import SessionLock, has_guardian
+from parexec_tui.registry.lock import SessionLock, has_guardian, note_engine
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
+from parexec_tui.text.questions import answer
 
 _WITHOUT_ENGINE = rq.Amend | rq.Edit | rq.Approve | rq.Reject | rq.Cancel | rq.Waive
 
@@ -62,19 +62,20 @@ class LeftSession:
                 raise Refused(f"events after number {past.last} cannot be read: {past.fault}", "resume it first")
             return self._answer(past.state, registry, request, dry_run=dry_run)
 
-    def question(self, about: About, tickets: Sequence[str] = (), *, words: Sequence[str] = ()) -> Any:  # noqa: ARG002
-        """Which tickets words select, from the registry; what else is asked, only an engine answers.
-
-        Raises Refused, RegistryError.
-        """
-        if about != "select":
-            raise Refused(f"no engine runs {self.session}", f"resume {self.session}")
+    def question(self, about: About, tickets: Sequence[str] = (), *, words: Sequence[str] = (), me: str = "") -> Any:
+        """The facts as plain JSON values, from the registry; see `Question`. Raises Refused, RegistryError."""
         with Registry.open(registry_file(), read_only=True) as registry:
             state = replay(registry, self.session).state
-        try:
-            return msgspec.to_builtins(Names(tickets=tuple(select(state, words))))
-        except SelectorError as error:
-            raise Refused(str(error)) from None
+        note_engine(state)
+        asked = Question(id=0, about=about, tickets=tuple(tickets), words=tuple(words), me=me)
+        found = answer(state, asked, max(time.time(), state.now))
+        if isinstance(found, rq.Refusal):
+            raise Refused(found.reason, found.remedy)
+        return msgspec.to_builtins(found)
+
+    def roots(self, tickets: Sequence[str] = ()) -> Roots:
+        """What these tickets, or all that wait, wait for in the end. Raises RegistryError."""
+        return msgspec.convert(self.question("roots", tickets), Roots)
 
     def __enter__(self) -> Self:
         return self

@@ -13,9 +13,9 @@ from parexec_tui.engine.coordinator import Coordinator
 from parexec_tui.engine.measure.progress import with_progress
 from parexec_tui.engine.serve.connection import Connection
 from parexec_tui.engine.serve.hub import Hub
-from parexec_tui.engine.serve.questions import answer
 from parexec_tui.engine.serve.sockets import open_socket
 from parexec_tui.paths import note_socket, session_folder, socket_files
+from parexec_tui.text.questions import answer
 
 _LOOK_AFTER_SOCKET = 2.0
 """Seconds between two checks that the socket is still there: logout removes the runtime folder of a user."""

@@ -1,5 +1,6 @@
 """Tickets that wait for approval, with real engines: who leaves, what is remembered, and what a kill -9 changes."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -73,6 +74,17 @@ def test_what_waits_for_approval_is_cancelled_or_waived_without_an_engine(tmp_pa
     ask(tmp_path, "waive", "publish")
     Engine("resume", cwd=tmp_path).wait()
     assert len(happened(ev.SessionFinished)) == 1
+
+
+def test_why_answers_without_an_engine(tmp_path: Path) -> None:
+    assert start(tmp_path, PLAN).wait() == 1
+    said = subprocess.check_output([*PAREXEC, "why"], cwd=tmp_path, text=True)
+    assert said.startswith("draft has run, and waits for your approval")
+    assert re.search(r"^  publish +needs draft \(approval\)$", said, re.MULTILINE)
+    assert "no engine runs the session" in said
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        ask(tmp_path, "why", "ghost")
+    assert "there is no ticket ghost" in refused.value.stderr
 
 
 def test_all_that_waits_for_approval_is_approved_by_its_status_without_an_engine(tmp_path: Path) -> None:
