@@ -613,7 +613,9 @@ def lenient(state: SessionState, ticket: TicketState) -> list[str]:
 
 def _gates_past(state: SessionState, ticket: TicketState, needs: list[str]) -> list[str]:
     """The gates of groups with one of these tickets, of which the ticket is none."""
-    gates = [] if ticket.is_gates else [each for each in state.tickets.values() if each.is_gates]
+    if ticket.is_gates or not needs:  # of a large plan, each ticket would look at all
+        return []
+    gates = [each for each in state.tickets.values() if each.is_gates]
     of = {gate.id: {need.rstrip("?") for need in gate.spec.needs} for gate in gates if gate.id != PLAN_GATES}
     return [gate for gate, group in of.items() if ticket.id not in group and not group.isdisjoint(needs)]
 
