@@ -84,6 +84,10 @@ class SessionFolder(Struct, frozen=True):
         """What the patterns of a ticket's outputs matched before an attempt began."""
         return self.attempts / f"{stem_of(ProcessKey(ticket, attempt))}.outputs"
 
+    def begun(self, ticket: str, attempt: int) -> Path:
+        """A file that was written right before the command of an attempt began: its time is that of the disk."""
+        return self.attempts / f"{stem_of(ProcessKey(ticket, attempt))}.begun"
+
     def reads_before(self, ticket: str, attempt: int) -> Path:
         """What the patterns of what a ticket reads matched before an attempt began."""
         return self.attempts / f"{stem_of(ProcessKey(ticket, attempt))}.reads"

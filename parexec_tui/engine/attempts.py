@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import (
+    CLAIMS,
     COMMIT,
     MERGE,
     OUTPUTS,
@@ -27,6 +28,7 @@ from parexec_tui.engine.identifying import Identifying
 from parexec_tui.engine.pool import Pool
 from parexec_tui.engine.timers import Timers
 from parexec_tui.engine.worktrees import WorktreeKeeper
+from parexec_tui.engine.writers import Writers
 
 
 def present_key(ticket: TicketState) -> ProcessKey:
@@ -69,6 +71,7 @@ class AttemptKeeper:
         self._worktrees = worktrees
         self._now = now
         self._report = report
+        self._writers = Writers(state, now)
         self._put_off: dict[ProcessKey, _PutOff] = {}
         """Gates and rollbacks that are started when the host has enough of what it was short of, or when their
         tickets are thawed."""
@@ -123,6 +126,8 @@ class AttemptKeeper:
             self._backend.restore(present_key(ticket))
         elif ticket.live_attempt.step in (OUTPUTS, OUTPUTS_AGAIN):
             self._backend.check_outputs(present_key(ticket), self._pool.root(ticket), ticket.spec.outputs)
+        elif ticket.live_attempt.step == CLAIMS:
+            self._backend.check_claims(present_key(ticket), self._writers.wanted(ticket))
         elif ticket.live_attempt.step in (COMMIT, MERGE):
             self._worktrees.act(ticket)
 
@@ -157,6 +162,10 @@ class AttemptKeeper:
         kept = self._state.file_snapshots.get(event.ticket)
         if kept is not None and kept.attempt == event.attempt and event.end is not End.rolled_back:
             self._backend.note_left(ProcessKey(event.ticket, event.attempt))
+
+    def note_end(self, event: ev.AttemptEnded) -> None:
+        """Note that an attempt is over, for those that ran beside it."""
+        self._writers.note_end(event)
 
     def leave_tmp(self, event: ev.AttemptEnded) -> None:
         """Remove what was temporary of an attempt, if it had a folder for that; keep it if the attempt failed."""

@@ -523,6 +523,7 @@ class Coordinator:
             if self.state.worktrees and isinstance(event, ev.AttemptEnded | ev.WorktreeDropped):
                 self._worktrees.tidy(event)
             if isinstance(event, ev.AttemptEnded):
+                self._attempts.note_end(event)
                 self._attempts.leave_tmp(event)
             match event:
                 case ev.QuestionAsked():

@@ -16,7 +16,7 @@ from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.model import SHELL, SHELL_OF_OLD, AgentType, Ticket
 from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.plan.resources import Units, is_port, unit_variable
-from parexec_tui.core.state.isolation import branch_of, target_of, works_apart
+from parexec_tui.core.state.isolation import branch_of, target_of, unclaimed_rule, works_apart
 from parexec_tui.core.state.process_key import READY, RUN, STOP, ProcessKey
 from parexec_tui.core.state.raised import limits_now
 from parexec_tui.core.state.services import ServiceState
@@ -130,6 +130,7 @@ class Pool:
             agent_type.link,
             agent_type.update_checkout,
             ticket.spec.outputs,
+            ticket.spec.all_writes if unclaimed_rule(self._state, ticket) != "off" else None,
         )
 
     def _launch(self, ticket: TicketState) -> Launch:
@@ -150,6 +151,8 @@ class Pool:
         requires = Requirements.of(self._state.plan.settings, agent_type, spec)
         reads = spec.reads if spec.is_asked_by_files else ()
         ports = {name: given for name, given in units.items() if is_port(name)}
+        if unclaimed_rule(self._state, ticket) != "off" and not works_apart(self._state, ticket):
+            launch = structs.replace(launch, notes_begin=True)
         if not (spec.outputs or reads or spec.snapshot or requires or ports):
             return launch
         root = self._state.plan.workdir

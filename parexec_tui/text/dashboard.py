@@ -51,6 +51,7 @@ def dashboard(report: StatusReport, *, now: float | None = None, me: str = "", w
         *_head(report),
         *_viewers(report.viewers),
         *_beside(report, most.beside),
+        *_unclaimed(report, most.beside),
         *(f"pressed  {each.resource}: {'; '.join(filter(None, (each.text, each.done)))}" for each in report.pressure),
         *_waits(shown, now, me),
         *(f"narrow   {text}" for text in report.bottlenecks[: most.bottlenecks]),
@@ -104,6 +105,15 @@ def _beside(report: StatusReport, most: int) -> Iterator[str]:
         yield f"beside   {each.session}: {each.conflict}"
     if (more := len(report.beside) - most) > 0:
         yield f"beside   {more} more living sessions that claim the same"
+
+
+def _unclaimed(report: StatusReport, most: int) -> Iterator[str]:
+    """What tickets wrote outside their claims: of the newest ones."""
+    told = list(report.unclaimed.items())
+    for id_, found in told[-most:]:
+        yield f"claims   {id_}: {found.text(id_)}"
+    if (more := len(told) - most) > 0:
+        yield f"claims   and {more} more: parexec show"
 
 
 def _shown_roots(roots: Sequence[WaitedFor], most: int) -> Sequence[WaitedFor]:

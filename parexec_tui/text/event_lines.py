@@ -217,6 +217,8 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             leaver = f"its check {event.check}" if event.check else "it"
             text = f"ended {what} that {leaver} left behind: {', '.join(event.commands)}{more}"
             yield Line(at, "strays", event.ticket, text, "warn")
+        case ev.WroteUnclaimed():
+            yield Line(at, "unclaimed", event.ticket, printable(event.found.text(event.ticket)), "warn")
         case ev.LogCut():
             yield Line(at, "log cut", event.ticket, log_cut(event.left_out, event.limit, event.problem), "warn")
         case ev.AgentQuarantined():

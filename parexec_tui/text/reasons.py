@@ -31,6 +31,8 @@ def _reasons(state: SessionState, name: str, now: float, me: str) -> Iterator[st
         return
     ticket = state.tickets[name]
     yield from (blocker.text for blocker in why(state, ticket, me))
+    if (told := state.unclaimed.get(name)) is not None:
+        yield told.found.text(name)
     if ticket.status is Status.failed and cannot_retry_one(state, name) is None:
         uses = (each for each in ticket.spec.uses_service if state.services[each].status is ServiceStatus.failed)
         starts = [f"service {each}" for each in uses]

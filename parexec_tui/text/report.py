@@ -6,6 +6,7 @@ from itertools import chain, islice
 
 from msgspec import Struct, field
 
+from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.plan.units import format_count, format_duration, format_size
 from parexec_tui.core.rules.attention import needs
 from parexec_tui.core.schedule.blockers import why
@@ -63,6 +64,9 @@ _MAX_FAILURES = 100
 
 _MAX_ROOTS = 20
 
+_MAX_UNCLAIMED = 20
+"""Tickets that wrote outside their claims and are in a status report."""
+
 _MAX_STEPS = 100
 """Tickets whose steps are in a status report, for the same reason."""
 
@@ -104,6 +108,8 @@ class TicketReport(Struct, frozen=True, omit_defaults=True):
     """How long its last attempt ran, without the time it was frozen; null while it runs."""
     log_cut: str = ""
     """What was left out of its log, if that is longer than `max_log`."""
+    unclaimed: Unclaimed | None = None
+    """What its newest attempt wrote outside its claims."""
     error_line: str = ""
     """Of a failure: the line of its output that says what went wrong."""
     allowed: bool = False
@@ -299,6 +305,10 @@ def status_report(state: SessionState, now: float) -> StatusReport:
         pressure=list(map(pressure_fact, state.ladders.values())),
         steps={id_: step_reports(state, id_) for id_ in islice(_with_steps(state), _MAX_STEPS)},
         bottlenecks=[bottleneck_text(each) for each in live_bottlenecks(state, now)[0]],
+        unclaimed={
+            id_: told.found
+            for id_, told in islice(state.unclaimed.items(), max(0, len(state.unclaimed) - _MAX_UNCLAIMED), None)
+        },
     )
 
 
@@ -356,6 +366,7 @@ def _ticket(state: SessionState, ticket: TicketState, me: str) -> TicketReport:
         log_cut=log_cut(cut.left_out, cut.limit, cut.problem)
         if cut is not None and cut.attempt == ticket.attempts
         else "",
+        unclaimed=told.found if (told := state.unclaimed.get(ticket.id)) is not None else None,
         error_line=ticket.error_line,
         allowed=ticket.is_allowed,
         units=dict(attempt.units) if attempt is not None else {},
@@ -415,7 +426,8 @@ def _ticket_line(ticket: TicketReport, width: int, me: str, *, ascii_only: bool)
     )
     allowed = "allowed" if ticket.allowed else ""
     without = f"without {', '.join(ticket.without)}" if ticket.without else ""
-    told = ("; ".join(ticket.why) or reason, allowed, without, ticket.log_cut)
+    unclaimed = ticket.unclaimed.text(ticket.id, besides=ticket.reason) if ticket.unclaimed is not None else ""
+    told = ("; ".join(ticket.why) or reason, allowed, without, unclaimed, ticket.log_cut)
     parts += [", ".join(used_parts(ticket.used or Used())), printable("; ".join(filter(None, told)))]
     return "  ".join(filter(None, parts)).rstrip()
 

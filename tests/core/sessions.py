@@ -25,6 +25,7 @@ from parexec_tui.core.plan.model import AgentType, Plan, PlanSettings, Resources
 from parexec_tui.core.plan.patterns import overlap
 from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.plan.services import Service
+from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.rules.decide import decide, refusal
 from parexec_tui.core.rules.grant import grant
 from parexec_tui.core.rules.narrow import narrow
@@ -38,7 +39,16 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.attempts import Attempt, QuestionClock
-from parexec_tui.core.state.process_key import IF_DONE, LAST_LOOK, OUTPUTS, OUTPUTS_AGAIN, RESTORE, RUN, UP_TO_DATE
+from parexec_tui.core.state.process_key import (
+    CLAIMS,
+    IF_DONE,
+    LAST_LOOK,
+    OUTPUTS,
+    OUTPUTS_AGAIN,
+    RESTORE,
+    RUN,
+    UP_TO_DATE,
+)
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, UNSUCCESSFUL, End, ServiceStatus, Status
@@ -53,7 +63,7 @@ WORKDIR = "/work/plan"
 OPENED_AT = 1000.0
 MEMORY = 2**33
 
-_LISTS = ("after", "if_done", "reads", "writes", "locks", "requires", "gates", "outputs", "uses_service")
+_LISTS = ("after", "if_done", "reads", "writes", "locks", "requires", "gates", "outputs", "uses_service", "retry_on")
 
 
 # --- Plans ---
@@ -265,6 +275,9 @@ class Session:
         if step in (OUTPUTS, OUTPUTS_AGAIN):
             self.wrote(id_, *(() if code == 0 else ("output missing: out",)))
             return
+        if step == CLAIMS:
+            self.found_unclaimed(id_, *(() if code == 0 else ("src/db.py",)))
+            return
         self.tell(rq.ProcessEnded(id_, attempt, code=code, signal=signal, problem=problem, step=step))
 
     def answer(self, id_: str, *, done: bool = False) -> list[ev.AnyEvent]:
@@ -285,6 +298,11 @@ class Session:
         """The outputs of a ticket were looked at, and these things are wrong with them."""
         attempt, step = self._at(id_)
         self.tell(rq.OutputsChecked(id_, attempt, problems, step=step))
+
+    def found_unclaimed(self, id_: str, *files: str, **more: Any) -> None:
+        """It was looked for what a ticket wrote, and these files it does not claim."""
+        attempt, step = self._at(id_)
+        self.tell(rq.ClaimsChecked(id_, attempt, Unclaimed(files, len(files), **more), step=step))
 
     def restored(self, id_: str, *problems: str) -> None:
         """The files of a ticket were restored, but for these problems."""
@@ -319,6 +337,9 @@ class Session:
         if step in (OUTPUTS, OUTPUTS_AGAIN):  # no process can be lost there
             self.wrote(id_)
             return
+        if step == CLAIMS:
+            self.found_unclaimed(id_)
+            return
         self.tell(rq.ProcessLost(id_, attempt, reason="no trace of it", began=began, step=step))
 
     def time_out(self, id_: str) -> None:
@@ -327,7 +348,7 @@ class Session:
 
     def spawned(self, id_: str, pid: int = 4242) -> None:
         attempt, step = self._at(id_)
-        if step in (LAST_LOOK, OUTPUTS, OUTPUTS_AGAIN):
+        if step in (LAST_LOOK, OUTPUTS, OUTPUTS_AGAIN, CLAIMS):
             return
         self.tell(rq.ProcessStarted(id_, attempt, pid=pid, birth=1.5, step=step))
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 import trio
 
 from parexec_tui.core.plan.resources import Units
+from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
@@ -24,6 +25,7 @@ from parexec_tui.engine.backends.backend import (
     Success,
     UsageReading,
     Worktree,
+    WritesWanted,
 )
 
 Name = tuple[str, int]
@@ -58,6 +60,10 @@ class FakeBackend:
         """Tickets whose files say that they are done already."""
         self.unrestored: dict[str, list[str]] = {}
         """{ticket: what is wrong with its files when they were restored}"""
+        self.unclaimed: dict[str, Unclaimed] = {}
+        """{ticket: what it writes that it does not claim}"""
+        self.writes_wanted: list[WritesWanted] = []
+        """What it was asked about that."""
         self.preparing: set[str] = set()
         """Tickets whose processes do not exist yet: something is prepared for them."""
         self.dropped: list[Name] = []
@@ -158,6 +164,12 @@ class FakeBackend:
     def check_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> None:  # noqa: ARG002
         problems = tuple(self.missing.get(key.ticket, ()))
         self.report(rq.OutputsChecked(key.ticket, key.attempt, problems, step=key.step))
+
+    def check_claims(self, key: ProcessKey, wanted: WritesWanted) -> None:
+        self.writes_wanted.append(wanted)
+        self.report(
+            rq.ClaimsChecked(key.ticket, key.attempt, self.unclaimed.get(key.ticket, Unclaimed()), step=key.step)
+        )
 
     def check_done(self, key: ProcessKey, root: str, paths: Sequence[str]) -> None:  # noqa: ARG002
         self.report(rq.DoneChecked(key.ticket, key.attempt, key.ticket in self.done, step=key.step))

@@ -353,6 +353,7 @@ ADDED_TO_STATUS = {
     "viewers",
     "ready",
     "bottlenecks",
+    "unclaimed",
     "held",
     "selected",
     "of",

@@ -66,6 +66,8 @@ class Priority(Enum):
 _RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 
 OnSilence = Literal["warn", "retry", "stop"]
+OnUnclaimed = Literal["off", "warn", "enforce"]
+"""When a command wrote what its ticket does not claim: it is not looked for, a person is told, the ticket fails."""
 
 Words = Annotated[tuple[str, ...], Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
@@ -181,6 +183,13 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             "be missing. They are claimed as `writes` are."
         ),
     ] = ()
+    claims: Annotated[
+        OnUnclaimed | None,
+        Meta(
+            description="When its command wrote files that neither `writes` nor `outputs` covers: off: nobody looks; "
+            "warn: you are told; enforce: it fails. Absent: as its agent type says."
+        ),
+    ] = None
     gates: Annotated[
         Gates,
         Meta(
@@ -290,7 +299,7 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         Meta(
             min_length=1,
             description="The failures that are tried again: exit codes, `signal 9`, and the words failed, timed out, "
-            "out of memory, could not start, lost, outputs, gate, check, service and signal; absent: all.",
+            "out of memory, could not start, lost, outputs, claims, gate, check, service and signal; absent: all.",
         ),
     ] = ()
     retry_uses: Annotated[
@@ -428,6 +437,13 @@ class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     gates: Annotated[
         Gates, Meta(description="Gates of every ticket that an agent of this type runs, before the ticket's own.")
     ] = ()
+    claims: Annotated[
+        OnUnclaimed | None,
+        Meta(
+            description="When a ticket without `claims` wrote files that it does not claim: off, warn or enforce. "
+            "Absent: warn with worktrees, else off."
+        ),
+    ] = None
     nice: Annotated[
         int, Meta(ge=-20, le=19, description="Niceness: higher leaves more CPU to others. The same as in `limits`.")
     ] = 0
@@ -496,6 +512,18 @@ class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     def whole_command(self) -> tuple[str, ...]:
         """Program and arguments, with placeholders."""
         return self.command or (*(self.shell or SHELL_OF_OLD), "{run}")
+
+
+def on_unclaimed(agent_type: AgentType, spec: Ticket) -> OnUnclaimed:
+    """What is done when an attempt of a ticket on such an agent wrote what the ticket does not claim.
+
+    Off also where nothing can be held against it: a ticket that says nothing of what it writes is left alone, unless
+    that is to be enforced.
+    """
+    if spec.claims is None and agent_type.claims is None and agent_type.isolation == "none":
+        return "off"
+    rule = spec.claims or agent_type.claims or "warn"
+    return rule if rule != "warn" or spec.writes or spec.outputs else "off"
 
 
 def limits_of(agent_type: AgentType, spec: Ticket) -> Limits | None:

@@ -53,10 +53,10 @@ def shown_retries(retries: int | Budgets) -> str:
 
 FAILED, TIMED_OUT, COULD_NOT_START, LOST = "failed", "timed out", "could not start", "lost"
 OUT_OF_MEMORY = "out of memory"
-OUTPUTS, GATE, CHECK, SERVICE, SIGNAL = "outputs", "gate", "check", "service", "signal"
+OUTPUTS, CLAIMS, GATE, CHECK, SERVICE, SIGNAL = "outputs", "claims", "gate", "check", "service", "signal"
 
 FAILURE_WORDS: Final = (
-    FAILED, TIMED_OUT, OUT_OF_MEMORY, COULD_NOT_START, LOST, OUTPUTS, GATE, CHECK, SERVICE, SIGNAL
+    FAILED, TIMED_OUT, OUT_OF_MEMORY, COULD_NOT_START, LOST, OUTPUTS, CLAIMS, GATE, CHECK, SERVICE, SIGNAL
 )  # fmt: skip
 """The words that `retry_on` knows, beside exit codes and `signal N`."""
 

@@ -57,6 +57,7 @@ class Attempt:
         "check_strays",
         "clock_error",
         "code",
+        "command_ended",
         "end",
         "ended",
         "error_line",
@@ -110,6 +111,8 @@ class Attempt:
         """The step that it is at, or at which it ended."""
         self.step_began = 0.0
         """What it had worked when that step began, in seconds."""
+        self.command_ended: float | None = None
+        """When its command was over, if it went on to another step."""
         self.failed_tries = 0
         """How often the command of the gate that it is at has failed."""
         self.failed_checks: dict[str, str] = {}

@@ -1,5 +1,6 @@
 """Which tickets work apart from the workdir, and what waits to be merged of that."""
 
+from parexec_tui.core.plan.model import OnUnclaimed, on_unclaimed
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
@@ -12,6 +13,14 @@ def works_apart(state: SessionState, ticket: TicketState) -> bool:
     if not state.has_worktrees or attempt is None or not attempt.agent:
         return False
     return state.plan.agents[state.agents[attempt.agent].type].isolation == "worktree"
+
+
+def unclaimed_rule(state: SessionState, ticket: TicketState) -> OnUnclaimed:
+    """What is done if the newest attempt of a ticket wrote what the ticket does not claim; off: nobody looks."""
+    attempt = ticket.attempt
+    if attempt is None or not attempt.agent:
+        return "off"
+    return on_unclaimed(state.plan.agents[state.agents[attempt.agent].type], ticket.spec)
 
 
 def branch_of(state: SessionState, ticket: str) -> str:

@@ -13,6 +13,9 @@ OUTPUTS = "outputs"
 OUTPUTS_AGAIN = "outputs-2"
 """The same once more after the last gate: a gate may have removed them. No process runs in it."""
 
+CLAIMS = "claims"
+"""The step that looks for what the command wrote and its ticket does not claim. No process runs in it."""
+
 LAST_LOOK = "last-look"
 """The step that looks for forbidden words in what the command printed since the checks looked last. No process runs
 in it."""
@@ -46,7 +49,7 @@ RESOLVE = "resolve"
 CONDITIONS = (IF_DONE, SKIP_IF, UP_TO_DATE)
 """The steps before the first attempt, without the number of a second time."""
 
-WITHOUT_PROCESS = frozenset((LAST_LOOK, OUTPUTS, OUTPUTS_AGAIN, RESTORE, COMMIT, MERGE))
+WITHOUT_PROCESS = frozenset((LAST_LOOK, OUTPUTS, OUTPUTS_AGAIN, CLAIMS, RESTORE, COMMIT, MERGE))
 """The steps in which no process runs."""
 
 READY = "ready"

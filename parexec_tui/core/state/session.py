@@ -220,6 +220,8 @@ class SessionState:
         """What a viewer sees, see `note_engine_lost`; no event says it, and an engine leaves it None."""
         self.cut_logs: dict[str, ev.LogCut] = {}
         """{ticket: what was last said about the newest of its logs that is longer than `max_log`}"""
+        self.unclaimed: dict[str, ev.WroteUnclaimed] = {}
+        """{ticket: what its newest attempt wrote outside its claims, if it did}"""
         self.file_snapshots: dict[str, ev.SnapshotTaken] = {}
         """{ticket: the snapshot of its files that is kept}, the oldest first"""
         self.snapshots_size = 0

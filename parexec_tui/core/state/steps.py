@@ -10,8 +10,9 @@ from typing import NamedTuple
 from parexec_tui.core.plan.gates import Gate, GateCommand, listed
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.attempts import Attempt
-from parexec_tui.core.state.isolation import works_apart
+from parexec_tui.core.state.isolation import unclaimed_rule, works_apart
 from parexec_tui.core.state.process_key import (
+    CLAIMS,
     COMMIT,
     LAST_LOOK,
     MERGE,
@@ -82,6 +83,8 @@ def step_text(state: SessionState, ticket: TicketState) -> str:
         return "looking for its outputs"
     if step == OUTPUTS_AGAIN:
         return "looking whether its outputs are still there"
+    if step == CLAIMS:
+        return "looking for what it wrote"
     if step == RESTORE:
         return "restoring its files"
     if step == COMMIT:
@@ -243,7 +246,14 @@ def after_last_look(state: SessionState, ticket: TicketState) -> str | None:
 
 def after_outputs(state: SessionState, ticket: TicketState) -> str | None:
     """The step after the look for the outputs; None: then it has succeeded."""
-    return COMMIT if works_apart(state, ticket) else first_gate(state, ticket)
+    if works_apart(state, ticket):
+        return COMMIT  # which finds out what was written, too
+    return CLAIMS if unclaimed_rule(state, ticket) != "off" else after_claims(state, ticket)
+
+
+def after_claims(state: SessionState, ticket: TicketState) -> str | None:
+    """The step after the look for what was written unclaimed; None: then it has succeeded."""
+    return first_gate(state, ticket)
 
 
 def first_gate(state: SessionState, ticket: TicketState) -> str | None:

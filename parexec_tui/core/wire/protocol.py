@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Raw, Struct
 
+from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.root import WaitedFor
 from parexec_tui.core.state.process_key import RUN
@@ -477,6 +478,9 @@ class StatusReport(Struct, frozen=True):
     bottlenecks: list[str] = []
     """The limits that hold the session up, worst first, and what one more of each would save. At most 3, and none
     while more than 1,000 tickets are left: `parexec bottlenecks` has all."""
+    unclaimed: dict[str, Unclaimed] = {}
+    """What tickets wrote outside their claims, see `claims` of the plan. At most 20 tickets; `parexec show --json`
+    has all."""
     pressure: list[PressureFact] = []
     """What the host is pressed for."""
     gpus: list[GpuSample] = []

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from parexec_tui.core.plan.gates import Gates
 from parexec_tui.core.plan.model import FailurePolicy, Priority, Ticket
+from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.state.used import Used
@@ -353,6 +354,12 @@ class OutputsChecked(Report, frozen=True, gc=False, tag="outputs"):
     """What is wrong, in words; empty if nothing is."""
 
 
+class ClaimsChecked(Report, frozen=True, gc=False, tag="claims"):
+    """What the command of the attempt wrote that its ticket does not claim."""
+
+    found: Unclaimed
+
+
 class DoneChecked(Report, frozen=True, gc=False, tag="done"):
     """Whether all the files are there by which a ticket is done already."""
 
@@ -451,6 +458,8 @@ class WorkTried(Report, frozen=True, gc=False, tag="work"):
     """Why neither could be done, in words."""
     checkout: str | None = None
     """Of a merge: why the checkout was not updated; empty: it was; None: it was not to be."""
+    unclaimed: Unclaimed | None = None
+    """Of a commit: what is in it that the ticket does not claim, if that was looked for and there is any."""
 
 
 class CheckMade(Report, frozen=True, gc=False, tag="check"):
@@ -584,6 +593,7 @@ AnyReport = (
     | ProcessEnded
     | ProcessLost
     | OutputsChecked
+    | ClaimsChecked
     | DoneChecked
     | FreshnessChecked
     | SnapshotMade

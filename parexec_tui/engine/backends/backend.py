@@ -22,6 +22,7 @@ from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.model import Plan, Ticket
 from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.plan.resources import Units
+from parexec_tui.core.plan.unclaimed import Writer
 from parexec_tui.core.state.events import MergeSide
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
@@ -61,6 +62,8 @@ class Worktree(Struct, frozen=True, gc=False):
     update_checkout: bool = False
     outputs: tuple[str, ...] = ()
     """What the ticket has to write, as in Ticket."""
+    writes: tuple[str, ...] | None = None
+    """Patterns of all that the ticket claims to write; None: nobody wants to know what else it wrote."""
 
 
 class Task(Struct, frozen=True, gc=False, tag_field="task"):
@@ -129,6 +132,8 @@ class Launch(Struct, frozen=True, gc=False):
     for `fingerprints`."""
     root: str = ""
     """Absolute: where patterns start, and paths that are required."""
+    notes_begin: bool = False
+    """Whether it is noted when the process began, by the clock of the disk, for `check_claims`."""
     snapshot: tuple[str, ...] = ()
     """Patterns of the files that are kept before the process begins, for `restore`; seen from `root`. If they cannot
     be kept, there is no process."""
@@ -151,6 +156,25 @@ class Launch(Struct, frozen=True, gc=False):
     requires: Requirements | None = None
     """What must be there. It is looked for right before the process is started; if it is not so, there is none, and
     `ProcessEnded` says that the ticket is at fault."""
+
+
+class WritesWanted(Struct, frozen=True):
+    """A command that is over, of which it is asked what it wrote that its ticket does not claim."""
+
+    root: str
+    """Absolute: where patterns start. What is beneath is looked at."""
+    folders: tuple[str, ...]
+    """Absolute: what else is looked at, with all beneath."""
+    writes: tuple[str, ...]
+    """Patterns of all that the ticket claims to write."""
+    started: float
+    """When the attempt was started."""
+    ended: float
+    """When its command was over."""
+    now: float
+    """All of these by the clock of the engine."""
+    others: tuple[Writer, ...] = ()
+    """Who else may have written there at that time."""
 
 
 class FreshnessWanted(Struct, frozen=True):
@@ -280,6 +304,13 @@ class Backend(Protocol):
 
         The key is that of the step that is told about it. `root`: absolute, where patterns start. What was there
         before was noted when the command started.
+        """
+
+    def check_claims(self, key: ProcessKey, wanted: WritesWanted) -> None:
+        """Find out what a command wrote that its ticket does not claim, and report `ClaimsChecked`.
+
+        The key is that of the step that is told about it; `stop` of it ends the look. It is a look at a bounded
+        number of files: if there are more, the report says so.
         """
 
     def check_done(self, key: ProcessKey, root: str, paths: Sequence[str]) -> None:

@@ -45,7 +45,7 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
     "What it does": ("title", "run", "prompt", "cwd", "env"),
     "When it starts": ("needs", "after", "group", "priority", "approve", "finally"),
     "Who runs it": ("agent", "requires", "requires_commands", "requires_files", "requires_env"),
-    "Files, claims and services": ("reads", "writes", "locks", "uses", "limits", "uses_service"),
+    "Files, claims and services": ("reads", "writes", "claims", "locks", "uses", "limits", "uses_service"),
     "When it is done already": ("if_done", "skip_if", "up_to_date"),
     "When it has succeeded": ("expect_codes", "outputs", "gates", "checks"),
     "When it fails": (

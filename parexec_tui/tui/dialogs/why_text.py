@@ -20,7 +20,7 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.outputs.output import Output
 from parexec_tui.text.report import attempt_output, last_lines
 from parexec_tui.text.roots import cause_text, ending_of, fate_of_live, root_text, waited_for_text
-from parexec_tui.text.words import clock, held_text, short_duration, why_ended
+from parexec_tui.text.words import clock, held_text, printable, short_duration, why_ended
 from parexec_tui.tui.input.key_names import short_name
 from parexec_tui.tui.input.keymap import Action, Keymap
 from parexec_tui.tui.view.facts import (
@@ -165,6 +165,8 @@ class _Why:
             case Status.succeeded:
                 yield f"it has succeeded, in {self._took(ticket)} {on_agent(ticket.agent)}{self._ago(ticket.ended)}"
                 yield f"{self._key('retry')} runs it again, {self._key('retry-form')} with what depends on it"
+        if (told := self.state.unclaimed.get(ticket.id)) is not None:
+            yield printable(told.found.text(ticket.id, besides=ticket.reason))
 
     # -- what waits ------------------------------------------------------------------------------------------
 

@@ -191,6 +191,10 @@ class TicketPanel(TextPanel):
             yield PanelLine("attempts" if number == 0 else "", pieces)
         if ticket.attempts:
             yield PanelLine("log", [(attempt_output(state, ticket).name, self.style("link"))])
+        if (told := state.unclaimed.get(ticket.id)) is not None:
+            yield PanelLine("unclaimed", [(printable(told.found.text(ticket.id)), self.style("warn"))])
+            rest = (*told.found.files[1:], *told.found.shared[1:])
+            yield from (PanelLine("", [(printable(file), self.style("warn"))]) for file in rest)
         if (cut := state.cut_logs.get(ticket.id)) is not None and cut.attempt == ticket.attempts:
             yield PanelLine("", [(log_cut(cut.left_out, cut.limit, cut.problem), self.style("warn"))])
 

@@ -669,7 +669,7 @@ def test_what_counts_as_success_and_what_is_tried_again_is_read() -> None:
         (
             "retry_on = ['always']",
             "retry_on[0]: 'always' is no failure (an exit code, `signal 9`, or one of failed, timed out,"
-            " out of memory, could not start, lost, outputs, gate, check, service and signal)",
+            " out of memory, could not start, lost, outputs, claims, gate, check, service and signal)",
         ),
         ("retry_on = [0]", "retry_on[0]: exit code 0 counts as success (leave it out here, or in `expect_codes`)"),
         ("retries = { lost = -1 }", "retries.lost: expected a whole number from 0 to 1000000, got -1"),

@@ -90,6 +90,7 @@ def tickets(draw: st.DrawFn, number: int, last: tuple[int, ...] = ()) -> Ticket:
         reads=draw(some(*_PATHS)),
         writes=writes,
         outputs=draw(st.sampled_from(((), (), ("out",)))),
+        claims=draw(st.sampled_from((None, None, None, "enforce"))),
         if_done=if_done,
         skip_if=skip_if,
         up_to_date=draw(st.sampled_from((False, False, True))),

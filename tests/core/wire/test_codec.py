@@ -12,6 +12,7 @@ import pytest
 
 from parexec_tui.core.plan.gates import Gate
 from parexec_tui.core.plan.model import AgentType, Amounts, Priority, Ticket
+from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state import undo
@@ -380,6 +381,9 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         peak_processes=12,
         disk_read=1,
         disk_written=2,
+    ),
+    ev.WroteUnclaimed(
+        at=9.0, ticket="T1", attempt=2, found=Unclaimed(("src/db.py",), 4, ("x",), 1, ("T2",), 1, "more than 9 files")
     ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""

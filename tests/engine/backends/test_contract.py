@@ -15,11 +15,19 @@ from msgspec import structs
 
 from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.requirements import Requirements
+from parexec_tui.core.plan.unclaimed import Writer
 from parexec_tui.core.plan.units import Size
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Progress
-from parexec_tui.engine.backends.backend import FreshnessWanted, Identity, Launch, ProgressWanted, Success
+from parexec_tui.engine.backends.backend import (
+    FreshnessWanted,
+    Identity,
+    Launch,
+    ProgressWanted,
+    Success,
+    WritesWanted,
+)
 from parexec_tui.engine.backends.boot import boot_id
 from tests.engine.backends.worlds import Engine, World, key
 from tests.engine.engines import PYTHON, WITHIN, exists
@@ -624,6 +632,24 @@ async def test_without_what_is_required_nothing_is_started(world: World) -> None
         launch = structs.replace(world.launch("touch ran", VARIABLE="x"), requires=wanted, root=str(world.work))
         engine.backend.start(key(2), launch)
         assert await engine.ended(key(2)) == (0, None)
+
+
+async def test_what_was_written_and_is_not_claimed_is_told_also_to_the_next_engine(world: World) -> None:
+    (world.work / "old").write_text("before")
+    await trio.sleep(0.02)  # a tick of the clock of the disk
+    async with world.engine(dies=True) as engine:
+        run = "echo x > out; echo x > db; echo x > $(printf 'a\\377b')"
+        engine.backend.start(key(), structs.replace(world.launch(run), notes_begin=True))
+        assert await engine.ended(key()) == (0, None)
+    await trio.sleep(0.02)
+    (world.work / "later").write_text("by a person")
+    async with world.engine() as engine:
+        far = 1e6  # the clock of the engine is no use
+        wanted = WritesWanted(str(world.work), (), ("out",), far, far + 1, far + 2)
+        found = await engine.unclaimed_of(wanted)
+        assert (sorted(found.files), found.count, found.unseen) == (["a\\udcffb", "db"], 2, "")
+        found = await engine.unclaimed_of(structs.replace(wanted, others=(Writer("A", far, None, ("db",)),)))
+        assert (found.count, found.shared, found.others) == (0, ("a\\udcffb",), ("A",))
 
 
 async def test_what_was_there_before_is_known_to_the_next_engine(world: World) -> None:

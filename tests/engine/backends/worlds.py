@@ -7,9 +7,10 @@ from pathlib import Path
 
 import trio
 
-from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.plan.unclaimed import Unclaimed
+from parexec_tui.core.state.process_key import CLAIMS, ProcessKey
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.engine.backends.backend import Backend, Ended, Launch
+from parexec_tui.engine.backends.backend import Backend, Ended, Launch, WritesWanted
 from parexec_tui.engine.backends.boot import boot_id
 from parexec_tui.engine.backends.local.backend import LocalBackend
 from parexec_tui.engine.backends.local.orphans import Orphans
@@ -79,6 +80,7 @@ class Engine:
         self.backend = backend
         self.ends: dict[ProcessKey, Ended] = {}
         self.missing: dict[ProcessKey, tuple[str, ...]] = {}
+        self.unclaimed: dict[ProcessKey, Unclaimed] = {}
         self.done: dict[ProcessKey, bool] = {}
         """What was reported of outputs."""
         self.snapshots: dict[ProcessKey, rq.SnapshotMade] = {}
@@ -98,6 +100,8 @@ class Engine:
                     self.identities[report.key] = report
                 elif isinstance(report, rq.OutputsChecked):
                     self.missing[report.key] = report.problems
+                elif isinstance(report, rq.ClaimsChecked):
+                    self.unclaimed[report.key] = report.found
                 elif isinstance(report, rq.DoneChecked):
                     self.done[report.key] = report.done
                 elif isinstance(report, rq.SnapshotMade):
@@ -142,6 +146,15 @@ class Engine:
             while at not in self.missing:
                 await self._news.wait()
         return self.missing[at]
+
+    async def unclaimed_of(self, wanted: WritesWanted) -> Unclaimed:
+        """What an attempt wrote that it does not claim."""
+        at = key(1, CLAIMS)
+        self.backend.check_claims(at, wanted)
+        with trio.fail_after(WITHIN):
+            while at not in self.unclaimed:
+                await self._news.wait()
+        return self.unclaimed.pop(at)
 
     async def is_done(self, *paths: str, at: ProcessKey) -> bool:
         """Whether all that a ticket would make is there."""

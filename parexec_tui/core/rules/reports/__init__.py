@@ -8,6 +8,7 @@ from typing import Any
 
 from parexec_tui.core.rules.reports.already_done import on_done_checked, on_freshness_checked
 from parexec_tui.core.rules.reports.checks import on_check_made
+from parexec_tui.core.rules.reports.claims import on_claims_checked
 from parexec_tui.core.rules.reports.host import (
     on_disk_measured,
     on_history_read,
@@ -65,6 +66,7 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.ProcessEnded: on_process_ended,
     rq.ProcessLost: on_process_lost,
     rq.OutputsChecked: on_outputs_checked,
+    rq.ClaimsChecked: on_claims_checked,
     rq.DoneChecked: on_done_checked,
     rq.FreshnessChecked: on_freshness_checked,
     rq.SnapshotMade: snapshot_made,

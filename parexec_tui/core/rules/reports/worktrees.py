@@ -1,6 +1,7 @@
 """What an attempt did in its worktree is committed, tried, merged; or it conflicts with what was merged meanwhile."""
 
 from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.rules.reports.claims import breaks_rule, wrote_unclaimed
 from parexec_tui.core.rules.reports.ends import attempt_ended, exit_text, passed, reported, step_ended
 from parexec_tui.core.rules.reports.failures import failed
 from parexec_tui.core.rules.reports.stops import ended_on_purpose
@@ -48,6 +49,16 @@ def on_work_tried(state: SessionState, report: rq.WorkTried, now: float) -> list
         return ended_on_purpose(state, ticket, report, now)
     if report.problem:
         return failed(state, ticket, report, End.failed, report.problem, now)
+    if report.unclaimed is None:
+        return _tried(state, ticket, report, now)
+    told = wrote_unclaimed(state, ticket, report.unclaimed, now)
+    if breaks_rule(state, ticket, report.unclaimed):
+        return [*told, *failed(state, ticket, report, End.failed, report.unclaimed.outside, now)]
+    return [*told, *_tried(state, ticket, report, now)]
+
+
+def _tried(state: SessionState, ticket: TicketState, report: rq.WorkTried, now: float) -> list[ev.AnyEvent]:
+    """What follows from a commit, or from a merge that was not to be, if nothing else is wrong."""
     if report.conflict is not None:
         return _conflicted(state, ticket, report, report.conflict, now)
     if report.work is None:

@@ -33,6 +33,7 @@ from parexec_tui.core.state.apply.attempts import (
     on_step_ended,
     on_step_started,
     on_strays_ended,
+    on_wrote_unclaimed,
 )
 from parexec_tui.core.state.apply.pressure import (
     on_memory_measured,
@@ -199,6 +200,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.ServiceEnded: on_service_ended,
     ev.ServiceRenewed: on_service_renewed,
     ev.StraysEnded: on_strays_ended,
+    ev.WroteUnclaimed: on_wrote_unclaimed,
     ev.LogCut: on_log_cut,
     ev.BackoffEnded: on_backoff_ended,
     ev.TicketHeld: on_ticket_held,

@@ -15,6 +15,7 @@ from parexec_tui.core.state.indexes import (
     thaw,
 )
 from parexec_tui.core.state.isolation import works_apart
+from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.raised import raise_memory
 from parexec_tui.core.state.reservation import count_start
 from parexec_tui.core.state.session import SessionState
@@ -50,6 +51,8 @@ def on_attempt_started(state: SessionState, event: ev.AttemptStarted) -> None:
     ticket.ended, ticket.end, ticket.reason, ticket.undo_point = None, None, "", None
     ticket.conflict_at = None
     ticket.is_asked = True
+    if state.unclaimed:
+        state.unclaimed.pop(ticket.id, None)
     begin_attempt(state, ticket)
     move(state, ticket, Status.running, event.at)
     count_start(state, ticket, event.at)
@@ -76,6 +79,8 @@ def on_step_ended(state: SessionState, event: ev.StepEnded) -> None:
     attempt = _attempt_at(state, event)
     end_step(state, state.live[event.ticket], event)
     attempt.failed_tries += not event.passed
+    if event.step == RUN:
+        attempt.command_ended = event.at if event.ended is None else event.ended
     if event.ended is not None:
         attempt.clock_error += event.at - event.ended  # nothing of it ran since
     if is_rollback(event.step):
@@ -250,6 +255,12 @@ def on_strays_ended(state: SessionState, event: ev.StraysEnded) -> None:
         raise IllegalEventError(f"{event!r}: there was no such attempt")
     if event.check and ticket.attempt is not None and event.attempt == ticket.attempts:
         ticket.attempt.check_strays = (*ticket.attempt.check_strays, event.check)
+
+
+def on_wrote_unclaimed(state: SessionState, event: ev.WroteUnclaimed) -> None:
+    if event.attempt != named_ticket(state, event).attempts:
+        raise IllegalEventError(f"{event!r}: there is no such attempt, or a newer one")
+    state.unclaimed[event.ticket] = event
 
 
 def on_log_cut(state: SessionState, event: ev.LogCut) -> None:

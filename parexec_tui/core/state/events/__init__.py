@@ -31,6 +31,7 @@ from parexec_tui.core.state.events.attempts import (
     StepEnded,
     StepStarted,
     StraysEnded,
+    WroteUnclaimed,
 )
 from parexec_tui.core.state.events.event import Event as Event
 from parexec_tui.core.state.events.pressure import (
@@ -197,6 +198,7 @@ AnyEvent = (
     | ServiceEnded
     | ServiceRenewed
     | StraysEnded
+    | WroteUnclaimed
     | LogCut
     | BackoffEnded
     | TicketHeld

@@ -1,5 +1,6 @@
 """What happened to attempts, step by step."""
 
+from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.state.events.event import Event
 from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.status import End, Status, StopReason
@@ -170,6 +171,14 @@ class StraysEnded(Event, frozen=True, tag="strays_ended"):
     """How many there were."""
     check: str = ""
     """The check that left them behind, if it was not the ticket. Of a check it is said once in an attempt."""
+
+
+class WroteUnclaimed(Event, frozen=True, tag="wrote_unclaimed"):
+    """The command of an attempt wrote what its ticket does not claim, or not all could be looked at."""
+
+    ticket: str
+    attempt: int
+    found: Unclaimed
 
 
 class LogCut(Event, frozen=True, tag="log_cut"):

@@ -27,6 +27,7 @@ from parexec_tui.engine.backends.backend import (
     Success,
     UsageReading,
     Worktree,
+    WritesWanted,
 )
 from parexec_tui.engine.backends.local import cgroup, process
 from parexec_tui.engine.backends.local.adoption import Adoption
@@ -136,7 +137,7 @@ class LocalBackend:
             start.spawn = structs.replace(start.spawn, cgroups=chosen)
         self._starting[key] = start
         looks = launch.own_tmp or launch.outputs or launch.reads or launch.snapshot or launch.ports or launch.ready
-        if looks or launch.requires is not None or launch.worktree is not None:
+        if looks or launch.notes_begin or launch.requires is not None or launch.worktree is not None:
             if launch.worktree is not None:
                 self.workspace.open_worktrees()
             self._preparing.add(key)
@@ -232,6 +233,7 @@ class LocalBackend:
             return
         live = self._live.get(key)
         if live is None:
+            self.workspace.stop_look(key)
             return
         if noting is not None:
             note_stop(self._folder.record(key), noting)
@@ -259,6 +261,9 @@ class LocalBackend:
 
     def check_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> None:
         self.workspace.check_outputs(key, root, outputs)
+
+    def check_claims(self, key: ProcessKey, wanted: WritesWanted) -> None:
+        self.workspace.check_claims(key, wanted)
 
     def check_done(self, key: ProcessKey, root: str, paths: Sequence[str]) -> None:
         self.workspace.check_done(key, root, paths)

@@ -4,13 +4,15 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING
 
 import trio
 
+from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.engine.backends.backend import Freshness, FreshnessWanted, Launch, Success
+from parexec_tui.engine.backends.backend import Freshness, FreshnessWanted, Launch, Success, WritesWanted
 from parexec_tui.engine.backends.local import fingerprints as fingerprints_of
 from parexec_tui.engine.backends.local.files import newest_of
 from parexec_tui.engine.backends.local.fingerprints import Walks, note_reads
@@ -22,7 +24,7 @@ from parexec_tui.engine.backends.local.starter import Start
 from parexec_tui.engine.backends.local.temporary import Temporary
 from parexec_tui.engine.passing import is_want
 from parexec_tui.engine.threads import in_thread
-from parexec_tui.paths import SessionFolder
+from parexec_tui.paths import SessionFolder, state_home
 
 if TYPE_CHECKING:
     from parexec_tui.engine.backends.local.worktrees.tending import Worktrees
@@ -32,6 +34,9 @@ _AGAIN = 1.0
 
 _CHECKS = 4
 """Tickets whose files are looked at at once."""
+
+_WALKERS = 2
+"""Workdirs that are walked through at once, for what commands wrote."""
 
 _DONE_WITHIN = 30.0
 """Seconds that an engine waits at its end until snapshots are deleted, and it is noted what attempts left."""
@@ -59,6 +64,9 @@ class Workspace:
         self._checks = trio.CapacityLimiter(_CHECKS)
         self._restores = trio.CapacityLimiter(_CHECKS)
         self._one_look = trio.CapacityLimiter(1)
+        self._walkers = trio.CapacityLimiter(_WALKERS)
+        self._writes_looks: dict[ProcessKey, Event] = {}
+        """What ends the looks at what commands wrote."""
         self._under_way: Counter[ProcessKey] = Counter()
         """How much is being done with the snapshot of an attempt that the end of the engine waits for."""
         self._is_done = trio.Event()
@@ -94,6 +102,8 @@ class Workspace:
             note_reads(self._folder.reads_before(key.ticket, key.attempt), launch.root, launch.reads)
         if launch.outputs:
             note_outputs(self._folder.outputs_before(key.ticket, key.attempt), launch.root, launch.outputs)
+        if launch.notes_begin:  # the last of all: what was written before is not of this attempt
+            self._folder.begun(key.ticket, key.attempt).write_text("begun\n", encoding="ascii")
 
     def check_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> None:
         self._nursery.start_soon(self._check_outputs, key, root, outputs)
@@ -106,6 +116,43 @@ class Workspace:
         """What is wrong with what an attempt should have written, in words."""
         before = self._folder.outputs_before(key.ticket, key.attempt)
         return await in_thread(missing_outputs, before, root, outputs, may_hang=True, limiter=self._checks)
+
+    def check_claims(self, key: ProcessKey, wanted: WritesWanted) -> None:
+        self._nursery.start_soon(self._check_claims, key, wanted)
+
+    async def _check_claims(self, key: ProcessKey, wanted: WritesWanted) -> None:
+        self._report(rq.ClaimsChecked(key.ticket, key.attempt, await self.unclaimed(key, wanted), step=key.step))
+
+    async def unclaimed(self, key: ProcessKey, wanted: WritesWanted) -> Unclaimed:
+        """What a command wrote that its ticket does not claim."""
+        from parexec_tui.engine.backends.local.writes import Span, unclaimed_writes
+
+        stopped = self._writes_looks[key] = Event()
+        besides = (str(state_home()), str(self._folder.path))
+        span = Span.of(wanted, self._folder, key)
+        try:
+            while True:
+                try:
+                    return await in_thread(
+                        unclaimed_writes,
+                        wanted,
+                        span,
+                        besides,
+                        lambda: not stopped.is_set(),
+                        may_hang=True,
+                        limiter=self._walkers,
+                    )
+                except OSError as error:
+                    if not is_want(error) or stopped.is_set():
+                        return Unclaimed(unseen=str(error))
+                await trio.sleep(_AGAIN)
+        finally:
+            del self._writes_looks[key]
+
+    def stop_look(self, key: ProcessKey) -> None:
+        """Let the look at what a command wrote end soon, if there is one for this key."""
+        if (stopped := self._writes_looks.get(key)) is not None:
+            stopped.set()
 
     def check_done(self, key: ProcessKey, root: str, paths: Sequence[str]) -> None:
         self._to_look_for.append((key, root, paths))

@@ -14,7 +14,8 @@ from trio.abc import ReceiveStream, SendStream
 
 from parexec_tui.client.framing import Lines
 from parexec_tui.core.plan.resources import Units
-from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.plan.unclaimed import Unclaimed
+from parexec_tui.core.state.process_key import CLAIMS, ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import (
@@ -32,6 +33,7 @@ from parexec_tui.engine.backends.backend import (
     Success,
     UsageReading,
     Worktree,
+    WritesWanted,
 )
 from parexec_tui.engine.backends.pipe import wire
 from parexec_tui.paths import SessionFolder
@@ -65,6 +67,7 @@ _snapshot: msgspec.json.Decoder[rq.SnapshotMade | None] = msgspec.json.Decoder(r
 _tended: msgspec.json.Decoder[rq.WorktreeMade | rq.WorkTried | rq.WorktreeSized | None] = msgspec.json.Decoder(
     rq.WorktreeMade | rq.WorkTried | rq.WorktreeSized | None
 )
+_unclaimed = msgspec.json.Decoder(Unclaimed)
 _foreseen = msgspec.json.Decoder(tuple[rq.Foreseen, ...])
 _nothing = msgspec.json.Decoder(None)
 
@@ -144,6 +147,8 @@ class PipeBackend:
         if (charge := self._charges.get(key)) is not None:
             charge.grace = grace if charge.grace is None else min(grace, charge.grace)
             self._send(wire.Stop(key, grace, noting))
+        elif key.step == CLAIMS:
+            self._send(wire.Stop(key, grace, noting))
 
     def freeze(self, key: ProcessKey) -> None:
         if (charge := self._charges.get(key)) is not None:
@@ -164,6 +169,16 @@ class PipeBackend:
         except OSError as error:
             problems = [f"the outputs cannot be looked at: {error}"]
         self._report(rq.OutputsChecked(ask.key.ticket, ask.key.attempt, tuple(problems), step=ask.key.step))
+
+    def check_claims(self, key: ProcessKey, wanted: WritesWanted) -> None:
+        self._nursery.start_soon(self._check_claims, key, wanted)
+
+    async def _check_claims(self, key: ProcessKey, wanted: WritesWanted) -> None:
+        try:
+            found = await self._ask(wire.FindUnclaimed(key=key, wanted=wanted), _unclaimed)
+        except OSError as error:
+            found = Unclaimed(unseen=str(error))
+        self._report(rq.ClaimsChecked(key.ticket, key.attempt, found, step=key.step))
 
     def check_done(self, key: ProcessKey, root: str, paths: Sequence[str]) -> None:
         self._nursery.start_soon(self._check_done, key, wire.AreFilled(root=root, paths=tuple(paths)))

@@ -121,6 +121,8 @@ class _Runner:
                 return await self._backend.cut_log(key, limit)
             case wire.MissingOutputs(key=key, root=root, outputs=outputs):
                 return await self._backend.workspace.missing_outputs(key, root, outputs)
+            case wire.FindUnclaimed(key=key, wanted=writes):
+                return await self._backend.workspace.unclaimed(key, writes)
             case wire.AreFilled(root=root, paths=paths):
                 return await self._backend.workspace.are_filled(root, paths)
             case wire.TakenPorts(ports=ports):

@@ -29,6 +29,7 @@ from parexec_tui.engine.backends.backend import (
     ProgressWanted,
     Success,
     Worktree,
+    WritesWanted,
 )
 
 VERSION = 1
@@ -137,6 +138,11 @@ class MissingOutputs(Ask, frozen=True, tag="missing_outputs"):
     outputs: tuple[str, ...]
 
 
+class FindUnclaimed(Ask, frozen=True, tag="find_unclaimed"):
+    key: ProcessKey
+    wanted: WritesWanted
+
+
 class AreFilled(Ask, frozen=True, tag="are_filled"):
     root: str
     paths: tuple[str, ...]
@@ -213,6 +219,7 @@ AnyAsk = (
     | ReadLogSizes
     | CutLog
     | MissingOutputs
+    | FindUnclaimed
     | AreFilled
     | TakenPorts
     | LookFresh

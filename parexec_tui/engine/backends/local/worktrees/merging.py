@@ -3,10 +3,13 @@
 Each of these may be cut short anywhere and asked for again: a commit that was made is found, and so is a merge.
 """
 
+import posixpath
 from collections.abc import Sequence
 from typing import Final
 
+from parexec_tui.core.plan.blame import Blame
 from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.wire.requests import Conflict, Work
 from parexec_tui.engine.backends.backend import TRAILER, Worktree
 from parexec_tui.engine.backends.local.worktrees.git import Git, GitError, repository_lock, top_of
@@ -35,6 +38,23 @@ def commit(wanted: Worktree, side: str, *, is_gated: bool) -> Work | Conflict:
     if isinstance(tried, Work) and is_gated and tried.merged:
         place.git.run("checkout", "--quiet", "--force", "--detach", tried.merged)
     return tried
+
+
+def unclaimed(wanted: Worktree, done: Work | Conflict) -> Unclaimed | None:
+    """What is in a commit that its ticket does not claim; None: nothing, or nobody wants to know."""
+    if wanted.writes is None:
+        return None
+    place, workdir = Place(wanted), wanted.workdir
+    blame = Blame(workdir, wanted.writes, 0.0, 0.0)
+    try:
+        # Three dots: if the ticket merged the target into its branch, what others wrote is not its own.
+        changed = place.git.run("diff", "--name-only", "--no-renames", "-z", f"{done.onto}...{done.commit}")
+        prefix = place.prefix or "."
+    except GitError as error:
+        return Unclaimed(unseen=str(error))
+    for name in filter(None, changed.split("\0")):
+        blame.add(posixpath.normpath(posixpath.join(workdir, posixpath.relpath(name, prefix))))
+    return blame.found() or None
 
 
 def _commit_left(place: Place) -> str:

@@ -129,9 +129,10 @@ def _found(key: ProcessKey, task: FindWorktree) -> rq.WorktreeMade | None:
 
 def _committed(key: ProcessKey, task: CommitWork) -> rq.WorkTried:
     found = merging.commit(task.worktree, task.side, is_gated=task.is_gated)
+    unclaimed = merging.unclaimed(task.worktree, found)
     if isinstance(found, rq.Conflict):
-        return rq.WorkTried(key.ticket, key.attempt, conflict=found, step=key.step)
-    return rq.WorkTried(key.ticket, key.attempt, found, step=key.step)
+        return rq.WorkTried(key.ticket, key.attempt, conflict=found, unclaimed=unclaimed, step=key.step)
+    return rq.WorkTried(key.ticket, key.attempt, found, unclaimed=unclaimed, step=key.step)
 
 
 def _merged(key: ProcessKey, task: MergeWork) -> rq.WorkTried:

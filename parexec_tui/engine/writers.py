@@ -1,0 +1,82 @@
+"""Who may have written what was found in the workdir: all that ran beside an attempt."""
+
+import posixpath
+from collections.abc import Callable, Iterator
+
+from parexec_tui.core.plan.unclaimed import TICK, Writer
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.isolation import works_apart
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.engine.backends.backend import WritesWanted
+
+
+class Writers:
+    """Remembers who ran when, from the first question on."""
+
+    def __init__(self, state: SessionState, now: Callable[[], float]) -> None:
+        self._state = state
+        self._now = now
+        self._ended: dict[str, float] | None = None
+        """{ticket: when its newest attempt ended}, in that order; None: nobody has asked yet."""
+
+    def note_end(self, event: ev.AttemptEnded) -> None:
+        """An attempt is over: it may have written beside one that still runs."""
+        if self._ended is not None:
+            self._ended.pop(event.ticket, None)
+            self._ended[event.ticket] = event.at
+
+    def wanted(self, ticket: TicketState) -> WritesWanted:
+        """What the backend is asked about the command of an attempt that is over."""
+        attempt, plan = ticket.live_attempt, self._state.plan
+        started = attempt.started
+        ended = started if attempt.command_ended is None else attempt.command_ended
+        cwd = ticket.spec.cwd or plan.agents[self._state.agents[attempt.agent].type].cwd or "."
+        folder = posixpath.normpath(posixpath.join(plan.workdir, cwd))
+        is_inside = f"{folder}/".startswith(f"{plan.workdir.rstrip('/')}/")
+        folders = () if is_inside else (folder,)
+        others = tuple(other for other in self._others(ticket) if other.ran(started - TICK, ended))
+        return WritesWanted(plan.workdir, folders, ticket.spec.all_writes, started, ended, self._now(), others)
+
+    def _others(self, ticket: TicketState) -> Iterator[Writer]:
+        state = self._state
+        for id_, ended in self._past().items():
+            other = state.tickets.get(id_)
+            if other is not None and other is not ticket and not other.is_live and self._is_in_workdir(other):
+                yield _writer(other, ended)
+        for other in state.live.values():
+            if other is not ticket and self._is_in_workdir(other):
+                yield _writer(other, None)
+        for service in state.services.values():
+            if service.number:
+                yield Writer(f"service {service.name}", service.started, None if service.is_alive else service.ended)
+        for neighbour in state.neighbours:
+            yield Writer(f"session {neighbour.session}", 0.0)
+
+    def _past(self) -> dict[str, float]:
+        """The attempts that are over and ran beside one that lives; others are forgotten."""
+        state = self._state
+        if self._ended is None:
+            over = [
+                (ticket.attempt.ended, ticket.id) for ticket in state.tickets.values() if ticket.attempt is not None
+            ]
+            self._ended = {id_: ended for ended, id_ in sorted((at, id_) for at, id_ in over if at is not None)}
+        first = min((ticket.live_attempt.started for ticket in state.live.values()), default=0.0) - TICK
+        for id_, ended in list(self._ended.items()):
+            if ended >= first:
+                break
+            del self._ended[id_]
+        return self._ended
+
+    def _is_in_workdir(self, ticket: TicketState) -> bool:
+        """Whether an attempt may change the workdir, itself or by being merged."""
+        if not works_apart(self._state, ticket):
+            return True
+        assert ticket.attempt is not None
+        return self._state.plan.agents[self._state.agents[ticket.attempt.agent].type].update_checkout
+
+
+def _writer(ticket: TicketState, ended: float | None) -> Writer:
+    """A ticket that ran, from its first attempt on: what it was between two of them is not asked."""
+    assert ticket.first_started is not None
+    return Writer(ticket.id, ticket.first_started, ended, ticket.spec.all_writes)
