@@ -68,6 +68,33 @@ def test_an_old_file_brought_up_to_date_is_like_a_new_one(v1: Path, tmp_path: Pa
     assert tables(v1) == tables(tmp_path / "new.db")
 
 
+PUT_BY_FORMAT_3 = """
+    INSERT OR REPLACE INTO attempts
+        (session, ticket, attempt, agent, started, ended, "end", code, signal, reason, log,
+         peak_memory, cpu_seconds)
+    VALUES (2, ?, 1, 'a-1', 5.0, 6.0, 'succeeded', 0, NULL, '', 'T2.1.log', 1024, 0.5)
+"""
+
+
+def test_an_engine_of_format_3_that_still_writes_is_read(v1: Path) -> None:
+    old = sqlite3.connect(v1, isolation_level=None)
+    for step in migrations.MIGRATIONS[1:3]:
+        for statement in step:
+            old.execute(statement)
+    old.execute("PRAGMA user_version = 3")
+    old.execute(PUT_BY_FORMAT_3, ("T8",))
+    with Registry.open(v1) as registry:
+        old.execute(PUT_BY_FORMAT_3, ("T9",))
+        session = registry.sessions()[0].session
+        found = {each.ticket: each for each in registry.attempts(session)}
+        for ticket in ("T8", "T9"):
+            assert (found[ticket].peak_memory, found[ticket].disk_read) == (1024, None)
+        new = AttemptFact("T9", 2, "a-1", 7.0, 8.0, peak_processes=3, disk_read=4096, disk_written=8192)
+        registry.append(session, [], attempts=[new])
+        assert registry.attempts(session, "T9")[-1] == new
+    old.close()
+
+
 @pytest.mark.parametrize("read_only", [False, True])
 def test_a_file_of_a_newer_parexec_is_left_alone(v1: Path, read_only: bool) -> None:
     db = sqlite3.connect(v1)

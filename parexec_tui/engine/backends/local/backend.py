@@ -331,6 +331,8 @@ class LocalBackend:
         return [*self._starting, *self._live, *self._failures.keys]
 
     async def usage(self, progress: Sequence[ProgressWanted] | None = ()) -> UsageReading:
+        if self._orphans is not None:
+            self._orphans.look()  # whose they are can be told only while they live
         processes = self.live_processes()
         self._other_kills.note(trio.current_time())
         reading = await in_thread(self._usage.read, processes, progress, may_hang=True, limiter=self._one_reading)

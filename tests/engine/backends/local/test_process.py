@@ -333,6 +333,25 @@ async def test_what_an_orphan_used_is_told_though_its_attempt_never_waited_for_i
         assert ended.disk_written >= 6 << 20
 
 
+@needs_storage
+@pytest.mark.trio
+async def test_whose_an_orphan_was_is_known_among_several_if_it_was_looked_at(tmp_path: Path) -> None:
+    async with attempts(tmp_path) as t:
+        other = t.begin("until test -e over; do sleep 0.01; done")
+        late = f"touch left; until test -e go; do sleep 0.01; done; {WRITES}; touch done"
+        number = t.begin(f"(setsid sh -c '{late}' &); until test -e done; do sleep 0.01; done; sleep 0.1")
+        await soon(t.file("left").exists, "there is an orphan")
+        await t.identity_of(number)
+        await t.backend.usage()
+        t.file("go").touch()
+        ended = await t.end_of(number)
+        t.file("over").touch()
+        beside = await t.end_of(other)
+        assert isinstance(ended, rq.ProcessEnded)
+        assert isinstance(beside, rq.ProcessEnded)
+        assert ended.disk_written >= 6 << 20 > beside.disk_written
+
+
 @pytest.mark.trio
 async def test_our_own_memory_is_not_taken_for_that_of_a_ticket(tmp_path: Path) -> None:
     async with attempts(tmp_path) as t:
