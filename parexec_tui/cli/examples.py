@@ -105,6 +105,7 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec scale builder +2", "two more agents of this type"),
         ("parexec scale builder -1", "one fewer"),
         ("parexec scale --parallel 8", "at most eight tickets at once"),
+        ("parexec scale --parallel auto", "as many at once as finish most"),
     ),
     "wait": (
         ("parexec wait && deploy", "go on once the session of this directory has succeeded"),

@@ -163,7 +163,7 @@ def doctor(plan_file: Path | None, as_json: bool, repair: bool, dry_run: bool) -
     host = monitor.host()
     parallel = plan_of(plan_file, host).settings.parallel if plan_file else None
     found = []
-    for finding in examine(host, parallel or max(1, int(host.cpus))):
+    for finding in examine(host, parallel if isinstance(parallel, int) else max(1, int(host.cpus))):
         found.append(finding)
         if not as_json:
             click.echo(f"{'fine' if finding.fine else 'LOOK'}  {finding.check}: {finding.text}")

@@ -30,7 +30,7 @@ from parexec_tui.text.streams import OutputError
 
 if TYPE_CHECKING:
     from parexec_tui.client.mirror import Mirror
-    from parexec_tui.core.plan.model import Selection
+    from parexec_tui.core.plan.model import Parallel, Selection
     from parexec_tui.core.state.session import SessionState
     from parexec_tui.engine.session import Result
     from parexec_tui.engine.sinks import EventSink
@@ -75,6 +75,22 @@ _fail_fast = click.option(
 _approves = click.option(
     "-y", "--yes", "approves", is_flag=True, help="Approve whatever waits for approval; with --headless."
 )
+
+
+class _Parallel(click.ParamType):  # type: ignore[type-arg]  # generic for the checker only
+    """How many tickets may run at once, or `auto`."""
+
+    name = "number or auto"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> "Parallel":
+        from parexec_tui.core.plan.model import MAX_COUNT
+
+        text = str(value)
+        if text == "auto":
+            return "auto"
+        if not text.isdecimal() or not 1 <= int(text) <= MAX_COUNT:
+            self.fail(f"{text!r} is not a number of tickets: write 1 to {MAX_COUNT:,}, or auto", param, ctx)
+        return int(text)
 
 
 def _engine_options(command: Callable[P, R]) -> Callable[P, R]:
@@ -127,6 +143,13 @@ def _report_owner(session: str) -> Iterator[None]:
 @_approves
 @neighbour_options
 @click.option("--hold", is_flag=True, help="Begin held: nothing is started until `parexec release`.")
+@click.option(
+    "-p",
+    "--parallel",
+    metavar="N|auto",
+    type=_Parallel(),
+    help="How many tickets may run at once, whatever the plan says; auto: the engine finds out how many finish most.",
+)
 @_output_options
 @screen_options
 @_report_start_errors()
@@ -141,6 +164,7 @@ def run(
     detach: bool,
     scope: bool,
     hold: bool,
+    parallel: "Parallel | None",
     wait: bool,
     beside: bool,
     style: Any,
@@ -160,6 +184,8 @@ def run(
     ctrl-c twice   stop: end what runs; `parexec resume` goes on later
     ctrl-c thrice  kill what is left
     """
+    from msgspec import structs
+
     from parexec_tui.engine.measure import monitor
 
     wish = wish_of(wait=wait, beside=beside)
@@ -170,7 +196,7 @@ def run(
     if _is_foreground(style, headless, detach, scope, approves=approves):
         from parexec_tui.engine.session import run_plan
 
-        plan = ChosenPlan(plan_file, host, wanted).check()
+        plan = structs.replace(ChosenPlan(plan_file, host, wanted).check(), own_parallel=parallel)
 
         def execute(*, beside: bool) -> NoReturn:
             options: Any = {"hold": hold, "fail_fast": fail_fast, "approves": approves, "beside": beside}
@@ -180,7 +206,7 @@ def run(
     from parexec_tui.engine.lifecycle.launch import start_detached
 
     with Screen(screen_options, wanted=not detach and style is None) as screen:
-        plan = ChosenPlan(plan_file, host, wanted).check()
+        plan = structs.replace(ChosenPlan(plan_file, host, wanted).check(), own_parallel=parallel)
         options: Any = {"hold": hold, "fail_fast": fail_fast, "scope": scope, "force": force}
         start = partial(start_detached, plan, meanwhile=screen.show, warn=warn, **options)
         session = start_if_alone(start, wish, again=again, as_json=as_json)

@@ -521,14 +521,19 @@ def _count(text: str) -> dict[str, Any]:
 
     count = read_count(text)
     if count is None:
-        raise click.UsageError(f"{text!r} is not a number of agents or tickets: write 4, +1, -1, or plan")
+        raise click.UsageError(f"{text!r} is not a number of agents or tickets: write 4, +1, -1, plan or auto")
     return count._asdict()
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # -1 is a number here
 @click.argument("type_", metavar="[TYPE]", required=False, shell_complete=complete.types)
 @click.argument("number", metavar="[N|+N|-N|plan]", required=False)
-@click.option("-p", "--parallel", metavar="N|+N|-N", help="Change how many tickets may run at once.")
+@click.option(
+    "-p",
+    "--parallel",
+    metavar="N|+N|-N|auto",
+    help="Change how many tickets may run at once; auto: the engine finds out how many finish most.",
+)
 @verb
 def scale(context: VerbContext, type_: str | None, number: str | None, parallel: str | None) -> None:
     """Change how many agents of TYPE there may be, by a number or to one; `plan`: as many as the plan says.
@@ -541,7 +546,7 @@ def scale(context: VerbContext, type_: str | None, number: str | None, parallel:
         if type_ is not None:
             raise click.UsageError("--parallel is about the session: leave the agent type out, or do one at a time")
         if parallel == "plan":
-            raise click.UsageError("--parallel wants a number: 4, +1 or -1")
+            raise click.UsageError("--parallel wants a number or auto: 4, +1 or -1")
         context.ask(Scale(**_count(parallel)))
         return
     if type_ is None or number is None:

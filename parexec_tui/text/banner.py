@@ -243,7 +243,8 @@ def _full(state: SessionState, context: BannerContext) -> Iterator[Piece]:
     starts = (ticket.live_attempt.started for ticket in state.live.values())
     if (since := context.now - max(*idle, *starts)) >= _LONG:
         text = f"as many run as may at once: {blocker.text}, for {short_duration(since)}"
-        yield Piece(f"{text}; {len(state.ready)} ready, :parallel +1 lets one more start", "dim")
+        more = ", :parallel +1 lets one more start" if state.tuning is None else ""
+        yield Piece(f"{text}; {len(state.ready)} ready{more}", "dim")
 
 
 def _is_pause(found: WaitedFor) -> bool:

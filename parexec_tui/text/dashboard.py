@@ -80,6 +80,8 @@ def _head(report: StatusReport) -> Iterator[str]:
         yield f"eta      {format_duration(report.eta.p50)}, nine times in ten within {late}"
     elif report.no_eta:
         yield f"eta      -: {report.no_eta}"
+    if report.tuning is not None:
+        yield f"auto     {report.tuning.parallel} at once{f': {report.tuning.text}' if report.tuning.text else ''}"
 
 
 def _counts(report: StatusReport) -> Iterator[tuple[str, int]]:

@@ -14,6 +14,7 @@ from parexec_tui.core.state.process_key import COMMIT, MERGE
 from parexec_tui.core.state.status import SATISFIED, TERMINAL, End, Status
 from parexec_tui.core.state.steps import gate_text, takes_back
 from parexec_tui.text.pressure import eased_text, step_text
+from parexec_tui.text.tuning import tuned_text
 from parexec_tui.text.words import Line, log_cut, printable, selection_text, why_ended
 from parexec_tui.text.worktree_lines import worktree_lines
 
@@ -128,7 +129,7 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
                 at,
                 "opened",
                 event.session,
-                f"{event.plan}: {_how_many(event)}, {event.parallel} at once",
+                f"{event.plan}: {_how_many(event)}, {event.parallel} at once{' to begin with' if event.auto else ''}",
             )
         case ev.TicketsQueued():
             sizes = ", ".join(map(str, event.groups[:8])) + (", ..." if len(event.groups) > 8 else "")
@@ -254,6 +255,8 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             yield Line(at, "pressed", event.resource, f"{step_text(event)}: {event.text}", "warn")
         case ev.PressureEased():
             yield Line(at, "eased", event.resource, f"{eased_text(event)}: {event.text}")
+        case ev.ParallelTuned():
+            yield Line(at, "tuned", "session", tuned_text(event))
         case ev.UnitsSetAside(resource=resource, units=units):
             if units:
                 yield Line(at, "aside", "host", f"other programs have {resource} {', '.join(units)}", "warn")
@@ -395,12 +398,9 @@ def _changes(event: _Change, me: str) -> Iterator[Line]:
             limit = "as many as run at once" if event.most is None else f"at most {event.most}"
             yield Line(at, "scaled", event.type, f"{limit} {_by(event.by, me)}".strip())
         case ev.ParallelChanged():
-            yield Line(
-                at,
-                "scaled",
-                "session",
-                f"{format_count(event.parallel, 'ticket')} at once {_by(event.by, me)}".strip(),
-            )
+            at_once = format_count(event.parallel, "ticket")
+            how = "as many tickets as finish most" if event.auto else at_once
+            yield Line(at, "scaled", "session", f"{how} at once {_by(event.by, me)}".strip())
         case ev.FailurePolicyChanged():
             yield Line(at, "on failure", "session", f"{POLICIES[event.policy]} {_by(event.by, me)}".strip())
         case ev.PlanAmended():

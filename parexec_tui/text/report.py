@@ -39,6 +39,7 @@ from parexec_tui.text.pressure import pressure_fact
 from parexec_tui.text.roots import cause_text
 from parexec_tui.text.services import fact_text
 from parexec_tui.text.steps import step_line, step_reports
+from parexec_tui.text.tuning import tuning_fact
 from parexec_tui.text.words import (
     clock,
     day_and_clock,
@@ -303,6 +304,7 @@ def status_report(state: SessionState, now: float) -> StatusReport:
         ready=waits.ready,
         held=waits.held,
         pressure=list(map(pressure_fact, state.ladders.values())),
+        tuning=tuning_fact(state) if state.finished_at is None else None,
         steps={id_: step_reports(state, id_) for id_ in islice(_with_steps(state), _MAX_STEPS)},
         bottlenecks=[bottleneck_text(each) for each in live_bottlenecks(state, now)[0]],
         unclaimed={

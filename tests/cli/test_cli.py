@@ -333,6 +333,18 @@ def test_fail_fast_ends_what_runs_and_says_why_of_the_rest(here: Path) -> None:
     assert "2 of 3 succeeded, 1 failed" in calm.out
 
 
+def test_who_starts_it_may_say_how_many_run_at_once(here: Path) -> None:
+    plan = write(here, "[plan]\nparallel = 9\n[tickets.A]\nrun = 'true'\n")
+    assert "1 ticket, 3 at once" in parexec("run", plan, "--headless", "-p", "3").out
+    found = parexec("run", plan, "--headless", "--parallel", "auto")
+    assert re.search(r"1 ticket, \d+ at once to begin with", found.out)
+    assert parexec("reload", "--dry-run").err.count("differs") == 0, "the plan file does not differ for that"
+    for wrong in ("0", "many", "-1"):
+        refused = parexec("run", plan, "--headless", "-p", wrong)
+        assert refused.code == 2
+        assert "write 1 to 1,000,000, or auto" in refused.err
+
+
 def test_resume_may_fail_fast_and_a_detached_engine_too(here: Path) -> None:
     plan = write(here, FAILS_FAST)
     session = parexec("run", plan, "--detach", "--hold").out.strip()

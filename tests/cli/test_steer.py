@@ -542,6 +542,13 @@ def test_scale_takes_numbers_with_a_sign(engine: Engine) -> None:
     assert engines.state_of().parallel == 2
     done("sc", "-p", "7")
     assert engines.state_of().parallel == 7
+    done("scale", "--parallel", "auto")
+    assert engines.state_of().tuning is not None
+    assert json.loads(done("status", "--json").out)["tuning"]["parallel"] == 7
+    assert "auto     7 at once" in done("status").out
+    done("undo")
+    assert engines.state_of().tuning is None
+    assert "agents there are" in parexec("scale", "mill", "auto").err
     for usage in ("mill", "mill many", "mill -x", "-p 1 mill 2", "-p plan"):
         assert parexec("scale", *usage.split()).code == 2, usage
 
@@ -695,6 +702,7 @@ def test_a_dry_run_changes_nothing_and_tells_what_would(engine: Engine) -> None:
         (("priority", "last", "high"), "new priority: last"),
         (("stop",), "the session ends, and can be resumed"),
         (("scale", "mill", "+1"), "agents of type mill: at most 4"),
+        (("scale", "-p", "auto"), "tickets at once: as the engine finds best"),
         (("on-failure", "stop"), "when a ticket fails: end what runs, and leave"),
         (("edit", "last", "retries=2"), "changed: last"),
     ):

@@ -21,7 +21,7 @@ import msgspec
 
 from parexec_tui.core.plan.claims import ClaimKey, Claims
 from parexec_tui.core.plan.gates import PLAN_GATES, Gates, Group
-from parexec_tui.core.plan.model import AgentType, Plan, PlanSettings, Resources, Ticket
+from parexec_tui.core.plan.model import AgentType, Parallel, Plan, PlanSettings, Resources, Ticket
 from parexec_tui.core.plan.patterns import overlap
 from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.plan.services import Service
@@ -54,6 +54,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, UNSUCCESSFUL, End, ServiceStatus, Status
 from parexec_tui.core.state.steps import takes_back
 from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.state.tuning import Tuning
 from parexec_tui.core.state.worktrees import WorktreeState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
@@ -75,7 +76,7 @@ def plan(
     agents: Mapping[str, AgentType] | None = None,
     resources: Mapping[str, float | Units] | None = None,
     services: Mapping[str, Service] | None = None,
-    parallel: int = 4,
+    parallel: Parallel | None = 4,
     groups: Mapping[str, Gates] | None = None,
     **settings: Any,
 ) -> Plan:
@@ -118,9 +119,10 @@ def _number(text: str) -> int | float:
 class Session:
     """A plan that is executed by hand: the test is the engine, the processes and the clock."""
 
-    def __init__(self, plan: Plan | str, *, checks: bool = True, is_open: bool = True) -> None:
+    def __init__(self, plan: Plan | str, *, checks: bool = True, is_open: bool = True, cpus: float = 8) -> None:
         self.plan = plan if isinstance(plan, Plan) else _plan(plan)
         self.checks = checks
+        self.cpus = cpus
         self.now = OPENED_AT
         self.journal: list[ev.AnyEvent] = []
         self.dumps: list[object] = []
@@ -135,7 +137,7 @@ class Session:
             opening(
                 self.state,
                 session="s1",
-                cpus=8,
+                cpus=self.cpus,
                 memory=MEMORY,
                 pid=100,
                 boot="boot",
@@ -412,6 +414,7 @@ def dump(state: SessionState) -> object:
         "frozen": list(state.frozen),
         "reservation": deepcopy(state.reservation),
         "rollback": deepcopy(state.rollback),
+        "tuning": state.tuning and _of_tuning(state.tuning),
         "held_tickets": list(state.held_tickets),
         "failed": list(state.failed),
         "allowed": list(state.allowed),
@@ -434,6 +437,7 @@ _of_ticket = attrgetter(*(name for name in TicketState.__slots__ if name not in 
 _of_clock = attrgetter(*QuestionClock.__slots__)
 _of_attempt = attrgetter(*Attempt.__slots__)
 _of_worktree = attrgetter(*WorktreeState.__slots__)
+_of_tuning = attrgetter(*Tuning.__slots__)
 _agent_values = attrgetter(*AgentState.__slots__)
 _of_service = attrgetter(*(name for name in ServiceState.__slots__ if name != "left"))
 

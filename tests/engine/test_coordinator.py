@@ -1,6 +1,7 @@
 """The coordinator's loop, with no process in it and a clock that jumps: what it does, in which order, and when."""
 
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ from parexec_tui.engine.pool import IDLE_TIMEOUT, Pool, WorktreePlaces
 from parexec_tui.engine.timers import Clock
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError
 from parexec_tui.registry.registry import Registry
+from tests.core.sessions import dump
 from tests.engine.fakes import FakeBackend
 
 pytestmark = pytest.mark.trio
@@ -112,6 +114,7 @@ class Run:
 
     async def drive(self) -> None:
         self.outcome = await self.coordinator.run()
+        self.journal_at_the_end = self.journal()
         self.registry.close()
 
     async def until(self, condition: Callable[[], object], what: str) -> None:
@@ -199,6 +202,26 @@ async def test_events_carry_the_clock_of_the_engine(tmp_path: Path, autojump_clo
     (end,) = run.ends("A")
     assert end.at == pytest.approx(WALL + 2.5)
     assert end.seconds == pytest.approx(2.5)
+
+
+async def test_more_run_at_once_when_the_machine_says_that_it_has_room(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    names = [f"T{number}" for number in range(300)]
+    plan = '[plan]\nparallel = "auto"\n' + "".join(f'[tickets.{name}]\nrun = "a"\n' for name in names)
+    idle = rq.HostMeasured(2**40, 2**40, activity=rq.Activity(0.1))
+    async with running(tmp_path, plan, lasting(1.5, *names)) as run:
+        while run.state.unfinished:
+            run.coordinator.submit_reports([idle])
+            await trio.sleep(0.5)
+    tuned = [event.parallel for event in run.told if isinstance(event, ev.ParallelTuned)]
+    assert tuned[:5] == [8, 16, 32, 64, 128]
+    ends = [end.at for end in run.told if isinstance(end, ev.AttemptEnded)]
+    assert max(Counter(ends).values()) > 32, "as many do run"
+    again = SessionState(run.plan)
+    for event in run.journal_at_the_end:
+        apply(again, event)
+    assert dump(again) == dump(run.state)
 
 
 async def test_retries_wait_for_their_delay(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -363,6 +363,7 @@ ADDED_TO_STATUS = {
     "steps",
     "usage",
     "gpus",
+    "tuning",
 }
 """Facts that a client of then does not know, and ignores."""
 

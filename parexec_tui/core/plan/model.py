@@ -72,6 +72,7 @@ OnUnclaimed = Literal["off", "warn", "enforce"]
 Words = Annotated[tuple[str, ...], Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 CountFromOne = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
+Parallel = CountFromOne | Literal["auto"]
 ExitCode = Annotated[int, Meta(ge=0, le=MAX_CODE)]
 
 
@@ -554,7 +555,11 @@ class PlanSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     name: Annotated[str, Meta(description="What the plan is called; absent: the name of its file.")] = ""
     parallel: Annotated[
-        CountFromOne | None, Meta(description="Most tickets at once; absent: the number of CPUs of the host.")
+        Parallel | None,
+        Meta(
+            description="Most tickets at once; auto: as many as finish most work per time, which the engine finds "
+            "out; absent: the number of CPUs of the host."
+        ),
     ] = None
     on_failure: Annotated[
         FailurePolicy,
@@ -755,6 +760,13 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Where the plan came from, as a path for messages."""
     selection: Selection = Selection()
     """If that says anything: what the tickets were chosen by; the plan file has others."""
+    own_parallel: Parallel | None = None
+    """What the person who started the session said of it: for what the plan says."""
+
+    @property
+    def parallel(self) -> Parallel | None:
+        """How many tickets run at once; None: nobody says it."""
+        return self.settings.parallel if self.own_parallel is None else self.own_parallel
 
     @property
     def limits_of_pressure(self) -> Pressure:

@@ -222,7 +222,8 @@ def _of_limits(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps:
                 is_planned = most == state.plan.agents[event.type].max
                 found.append(undo.SetLimit(type=event.type, most=None if is_planned else most))
             case ev.ParallelChanged():
-                found.append(undo.SetLimit(most=state.parallel))
+                is_auto = state.tuning is not None
+                found.append(undo.SetLimit(most=None if is_auto else state.parallel, auto=is_auto))
             case ev.FailurePolicyChanged():
                 found.append(undo.SetFailurePolicy(policy=state.on_failure))
             case _:

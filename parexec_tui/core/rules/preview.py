@@ -305,7 +305,11 @@ def _session(events: Sequence[ev.AnyEvent]) -> Iterator[str]:
                 most = "as many as tickets at once" if event.most is None else f"at most {event.most}"
                 yield f"agents of type {event.type}: {most}"
             case ev.ParallelChanged():
-                yield f"tickets at once: {event.parallel}"
+                yield (
+                    "tickets at once: as the engine finds best"
+                    if event.auto
+                    else f"tickets at once: {event.parallel}"
+                )
             case ev.FailurePolicyChanged():
                 yield f"when a ticket fails: {POLICIES[event.policy]}"
             case _:

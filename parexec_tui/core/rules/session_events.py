@@ -6,6 +6,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Flag, ServiceStatus, Status
 from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.state.tuning import max_parallel
 
 
 def opening(
@@ -24,7 +25,9 @@ def opening(
 ) -> list[ev.AnyEvent]:
     """The first five milestones: parsed, pool initialised, queued by group, agents deployed, monitored."""
     plan = state.plan
-    parallel = plan.settings.parallel or max(1, int(cpus))
+    parallel = plan.parallel if isinstance(plan.parallel, int) else max(1, int(cpus))
+    if plan.parallel == "auto":
+        parallel = min(parallel, max_parallel(state.agent_limits.values(), cpus))
     limits = {type_: agent.max or parallel for type_, agent in plan.agents.items()}
     first = [
         (f"{type_}-{number}", type_)
@@ -43,6 +46,7 @@ def opening(
             by=by,
             selected=plan.selection.words,
             of=plan.selection.of,
+            auto=plan.parallel == "auto",
         ),
         ev.PoolInitialised(at=now, types={type_: (agent.min, limits[type_]) for type_, agent in plan.agents.items()}),
         ev.TicketsQueued(at=now, groups=tuple(filter(None, map(len, state.groups)))),

@@ -96,6 +96,8 @@ def _retry(asked: rq.Retry) -> str:
 
 
 def _scale(asked: rq.Scale) -> str:
+    if asked.auto:
+        return "as many tickets at once as the engine finds best"
     s = "" if asked.most is not None and abs(asked.most) == 1 else "s"
     what = f"ticket{s} at once" if asked.type is None else f"agent{s} of type {asked.type}"
     if asked.most is None:

@@ -267,8 +267,15 @@ def parallel_blocker(state: SessionState) -> Blocker | None:
             at_most = f"at most {state.slots} while pressed for {pressed}, else {state.parallel}"
             return Blocker("parallel", f"{len(state.live)} running{frozen}; {at_most}")
         how = f"at once{frozen}" if frozen else "running"
-        return Blocker("parallel", f"{len(state.live)} of {state.slots} {how}")
+        return Blocker("parallel", f"{len(state.live)} of {state.slots} {how}{_tuned(state)}")
     return None
+
+
+def _tuned(state: SessionState) -> str:
+    """That the engine finds out how many run at once, and why these are so many."""
+    if state.tuning is None:
+        return ""
+    return f"; auto holds {state.parallel}{f': {state.tuning.text}' if state.tuning.text else ''}"
 
 
 def why(state: SessionState, ticket: TicketState, me: str = "") -> list[Blocker]:

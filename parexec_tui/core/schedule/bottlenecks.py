@@ -119,7 +119,8 @@ def _waits(state: SessionState) -> Iterator[Limit]:
         blocker = next(blockers_but_agents(state, ticket), None)
         if blocker is None:
             if parallel_blocker(state) is not None:
-                yield Limit("parallel")
+                if state.tuning is None:  # else the engine sees to that
+                    yield Limit("parallel")
             elif pick_agent(state, ticket) is None:
                 yield Limit("agents", ticket.types[0])
         elif isinstance(blocker.key, AmountKey):
@@ -145,7 +146,8 @@ def _wanted(state: SessionState, forecast: Forecast, now: float) -> tuple[Counte
 
 
 def _limits_of(state: SessionState, ticket: TicketState) -> Iterator[Limit]:
-    yield Limit("parallel")
+    if state.tuning is None:
+        yield Limit("parallel")
     if len(ticket.types) == 1 and state.agent_limits[ticket.types[0]] is not None:
         yield Limit("agents", ticket.types[0])
     for lock in ticket.claims.locks:

@@ -37,6 +37,7 @@ from parexec_tui.core.state.status import (
 )
 from parexec_tui.core.state.step_record import StepRecord
 from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.state.tuning import Tuning
 from parexec_tui.core.state.worktrees import WorktreeState, has_worktrees
 
 DEFAULT_ESTIMATE: Final = 60.0
@@ -152,6 +153,8 @@ class SessionState:
         """demand: the agent types that meet it"""
         self.dirty: DirtySet | None = None
         """Set by the dispatcher; a viewer leaves it None."""
+        self.tuning: Tuning | None = None
+        """What the engine knows of how many should run at once; None: the plan or a person says how many."""
         self.serialised = 0
         self.learned: dict[str, float] = {}
         """ticket: the seconds it took in earlier sessions"""
@@ -204,7 +207,7 @@ class SessionState:
         self.host: Host | None = None
         self.reservation: Reservation | None = None
         self.session = ""
-        self.parallel = plan.settings.parallel or 1
+        self.parallel = plan.parallel if isinstance(plan.parallel, int) else 1
         self.on_failure = plan.settings.on_failure
         """What happens when a ticket has failed for good."""
         self.opened_at = 0.0
@@ -347,6 +350,8 @@ class SessionState:
         durations = {
             id_: known[id_] if id_ in known else self.assumed(ticket) for id_, ticket in self.tickets.items()
         }
+        if self.tuning is not None:
+            self.tuning.forget_pace()
         for id_, remaining in graph.remaining_paths(self.graph, self.groups, durations).items():
             self.tickets[id_].remaining = remaining
 

@@ -101,8 +101,10 @@ class SetLimit(UndoStep, frozen=True, tag="scale"):
     """Let there be as many agents of a type as before; with no type, as many tickets at once."""
 
     most: int | None
-    """None: as many agents as the plan says."""
+    """None: as many agents as the plan says; as many tickets as the engine finds best."""
     type: str | None = None
+    auto: bool = False
+    """True: let the engine find it out by itself again."""
 
 
 class SetFailurePolicy(UndoStep, frozen=True, tag="on_failure"):

@@ -423,6 +423,18 @@ class PressureFact(Struct, frozen=True):
     """Those that were frozen or stopped for it, the newest last."""
 
 
+class TuningFact(Struct, frozen=True):
+    """How many tickets run at once, as the engine finds best."""
+
+    parallel: int
+    cause: str
+    """start, more, no gain, memory, cpu or full: see `parallel` in the documentation of the plan file."""
+    text: str
+    """Why, in words with the figures; empty at the start."""
+    since: float | None = None
+    """Seconds since the epoch; null: nothing has started yet."""
+
+
 class StatusReport(Struct, frozen=True):
     """The facts of the question `status`, and what `parexec status --json` prints."""
 
@@ -488,3 +500,5 @@ class StatusReport(Struct, frozen=True):
     usage: list[Usage] = []
     """What the live attempts use, as it was measured last: every two seconds, or less often if many run. None
     without an engine."""
+    tuning: TuningFact | None = None
+    """None: the plan or a person says how many tickets run at once."""

@@ -179,6 +179,8 @@ class Scale(Request, frozen=True, tag="scale"):
     type: str | None = None
     relative: bool = False
     """True: `most` is added to what holds now."""
+    auto: bool = False
+    """True: the engine finds out by itself how many tickets run at once; `most` and `type` are None."""
 
 
 class SetFailurePolicy(Request, frozen=True, tag="on_failure"):
@@ -566,6 +568,19 @@ class HistoryRead(Struct, frozen=True, gc=False):
     """{ticket: bytes}, as in PeaksLearned"""
 
 
+class Activity(Struct, frozen=True, gc=False):
+    """How busy the host was a moment ago, within the limits of the engine's cgroup."""
+
+    cpu: float
+    """Share of its CPUs in the last second."""
+    cpu_wait: float | None = None
+    """Share of the last seconds in which somebody waited for a CPU (PSI); None: the kernel does not tell."""
+    runnable: float | None = None
+    """Processes per CPU that ran, or could, on average of the last seconds; None: the same."""
+    memory_wait: float | None = None
+    """Share of the last seconds in which somebody waited for memory (PSI); None: the same."""
+
+
 class HostMeasured(Struct, frozen=True, gc=False):
     """What the host has now. It is told every second or so; what has not changed much leads to no event."""
 
@@ -580,6 +595,8 @@ class HostMeasured(Struct, frozen=True, gc=False):
     """Share of the last 10 seconds in which somebody waited for a disk (PSI); None: the kernel does not tell."""
     load: float | None = None
     """The load of the last minute."""
+    activity: Activity | None = None
+    """None: it is of no interest, or not known yet."""
 
 
 class IdleElapsed(Struct, frozen=True, gc=False):

@@ -45,7 +45,7 @@ def counters() -> Counters:
     disk_read, disk_write = _disk_bytes()
     net = [each for name, each in psutil.net_io_counters(pernic=True, nowrap=False).items() if name not in _LOOPBACK]
     return Counters(
-        tuple(map(_busy_of_all, psutil.cpu_times(percpu=True))),
+        tuple(map(busy_of_all, psutil.cpu_times(percpu=True))),
         disk_read,
         disk_write,
         sum(each.bytes_recv for each in net),
@@ -63,7 +63,7 @@ def _disk_bytes() -> tuple[int, int]:
     return 0, 0
 
 
-def _busy_of_all(times: tuple[float, ...]) -> tuple[float, float]:
+def busy_of_all(times: tuple[float, ...]) -> tuple[float, float]:
     """(busy, all) seconds. Time spent waiting for a disk is not busy; `user` already contains the time of guests."""
     named = times._asdict()  # type: ignore[attr-defined]
     whole = sum(times) - named.get("guest", 0.0) - named.get("guest_nice", 0.0)

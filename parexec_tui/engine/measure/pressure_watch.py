@@ -15,12 +15,13 @@ from msgspec import structs
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import DiskSample
+from parexec_tui.engine.measure.activity import ActivityMeter
 from parexec_tui.engine.measure.cgroup import Cgroup
 from parexec_tui.engine.measure.host_meter import load_average, stall
 from parexec_tui.engine.threads import in_thread
 
-EVERY = 1.0
-"""Seconds between two looks."""
+EVERY, WHILE_TUNING = 1.0, 0.5
+"""Seconds between two looks; and where the engine finds out how many tickets should run at once."""
 
 _GIVE_UP = 5.0
 """Seconds that a look may take before it is given up."""
@@ -47,6 +48,7 @@ class PressureWatch:
         self._cgroup = cgroup or Cgroup.own()
         self._disks = disks
         self._proc = proc
+        self._activity: ActivityMeter | None = None
         self._limit = trio.CapacityLimiter(1)
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -57,7 +59,7 @@ class PressureWatch:
                 self._submit([structs.replace(found, used=self._used_by_live())])
             task_status.started()
             task_status = trio.TASK_STATUS_IGNORED
-            await trio.sleep(EVERY)
+            await trio.sleep(EVERY if self._state.tuning is None else WHILE_TUNING)
 
     def look(self) -> rq.HostMeasured:
         """What the host has now, without what attempts use of it. Raises OSError."""
@@ -68,7 +70,16 @@ class PressureWatch:
             disk_free=min((each.free for each in self._disks()), default=None),
             io=stall(self._proc, "io"),
             load=load_average()[0],
+            activity=self._look_at_activity(),
         )
+
+    def _look_at_activity(self) -> rq.Activity | None:
+        if self._state.tuning is None:
+            self._activity = None
+            return None
+        if self._activity is None:
+            self._activity = ActivityMeter(self._proc, self._cgroup)
+        return self._activity.look()
 
     def memory(self) -> tuple[int, int]:
         """(bytes that are available, bytes in all), of the host or of the cgroup, whichever has less. Raises

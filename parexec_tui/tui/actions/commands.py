@@ -155,15 +155,15 @@ def _scale(context: ActionContext, argument: str) -> AnyRequest:
 
 def _parallel(_: ActionContext, argument: str) -> AnyRequest:
     count = _count(argument.strip())
-    if count.most is None:
-        raise CommandError("say a number: 4, +1 or -1")
+    if count.most is None and not count.auto:
+        raise CommandError("say a number or auto: 4, +1 or -1")
     return rq.Scale(**count._asdict())
 
 
 def _count(text: str) -> TypedCount:
     count = read_count(text)
     if count is None:
-        raise CommandError(f"{text or 'nothing'} is not a number: write 4, +1, -1 or plan")
+        raise CommandError(f"{text or 'nothing'} is not a number: write 4, +1, -1, plan or auto")
     return count
 
 
@@ -294,7 +294,7 @@ def _made() -> Iterator[Command]:
         _scale,
         lambda context, words: _first(state_of(context).available, words),
     )
-    yield Command("parallel", "N", "how many tickets run at once: 4, +1, -1", _parallel, lambda _, __: ())
+    yield Command("parallel", "N", "how many tickets run at once: 4, +1, -1, auto", _parallel, lambda _, __: ())
     yield Command(
         "on-failure",
         "POLICY",

@@ -335,7 +335,7 @@ class _Why:
                 return "it goes on when enough is available, or when nothing else runs"
             case "reservation":
                 return f"it goes on when {blocker.holder} has started; with a short estimate it may pass that one"
-            case "parallel" if "more" in self.offers:
+            case "parallel" if "more" in self.offers or self.state.tuning is not None:
                 return "it goes on when one of them is done"
             case "parallel":
                 return f"{self._key('more', Targets(), 'run one more')} lets one ticket more run at once"

@@ -173,6 +173,8 @@ class Header(Widget):
 
     def _alerts(self, state: SessionState) -> Iterator[Words]:
         """The alerts, the rarest one last: it stands at the edge of the screen, where it is found most easily."""
+        if state.tuning is not None and state.finished_at is None:
+            yield Words(f"auto {state.parallel}", f"auto {state.parallel}", "dim")
         if count := len(state.held_types):
             yield Words(f" {format_count(count, 'type')} held ", f"{count} held", "hold")
         if (quarantined := len(state.quarantined)) and state.finished_at is None:

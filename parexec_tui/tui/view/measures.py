@@ -177,7 +177,8 @@ def slots(state: SessionState, waiting: Waiting) -> Gauge:
     """How many tickets have an attempt, and how many may: what is frozen or is being stopped keeps its place."""
     running, limit = len(state.live), state.slots
     holds = _waits(waiting.ready) if running >= limit else ""
-    return Gauge("at once", f"{running} of {limit}", _share(running, limit), holds=holds)
+    auto = "auto " if state.tuning is not None else ""
+    return Gauge("at once", f"{running} of {auto}{limit}", _share(running, limit), holds=holds)
 
 
 def resource_gauges(state: SessionState, waiting: Waiting) -> Iterator[Gauge]:

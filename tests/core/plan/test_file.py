@@ -134,6 +134,10 @@ def test_a_full_plan_is_read() -> None:
     )
 
 
+def test_parallel_may_be_found_out() -> None:
+    assert read("[plan]\nparallel = 'auto'" + TICKET).settings.parallel == "auto"
+
+
 def test_a_ticket_takes_from_the_defaults_what_it_does_not_say() -> None:
     ticket = read(FULL).tickets["SYS-001"]
 
@@ -248,10 +252,13 @@ NO_TICKETS = "p:1:1: tickets: the plan has no tickets (write one, for instance [
         ]),
         ("[plan]\nbarrier = 1\nparallel = 0\non_failure = 'Hold'" + TICKET + "priority = 'hihg'\nretries = 1.5", [
             "p:2:1: plan.barrier: expected true or false, got 1",
-            "p:3:1: plan.parallel: expected a whole number from 1 to 1000000, got 0",
+            "p:3:1: plan.parallel: expected a whole number from 1 to 1000000, got 0 (or write 'auto')",
             "p:4:1: plan.on_failure: expected one of continue, hold, stop, got 'Hold' (did you mean `hold`?)",
             "p:7:1: tickets.A.priority: expected one of critical, high, medium, low, got 'hihg' (did you mean `high`?)",
             "p:8:1: tickets.A.retries: expected a whole number from 0 to 1000000, got 1.5",
+        ]),
+        ("[plan]\nparallel = 'atuo'" + TICKET, [
+            "p:2:1: plan.parallel: expected one of auto, got 'atuo' (did you mean `auto`?)",
         ]),
         ("[agents.a]\nnice = 20\ncommand = []" + TICKET, [
             "p:2:1: agents.a.nice: expected a whole number from -20 to 19, got 20",

@@ -78,7 +78,7 @@ def test_closing_counts_how_it_all_ended() -> None:
 
 
 def test_without_a_number_as_many_run_in_parallel_as_there_are_cpus() -> None:
-    session = Session(plan("A:", parallel=None))  # type: ignore[arg-type]
+    session = Session(plan("A:", parallel=None))
     assert session.state.parallel == 8
 
 

@@ -385,6 +385,10 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.WroteUnclaimed(
         at=9.0, ticket="T1", attempt=2, found=Unclaimed(("src/db.py",), 4, ("x",), 1, ("T2",), 1, "more than 9 files")
     ),
+    ev.SessionOpened(at=1.5, session="s1", plan="docs", tickets=3, parallel=2, cpus=2.0, memory=2**35, auto=True),
+    ev.ParallelTuned(at=9.0, parallel=8, cause="no gain", text="16 did 3.0 tickets/min", retry_at=39.0),
+    ev.ParallelChanged(at=9.5, parallel=8, by="ann", auto=True),
+    ev.OperatorActed(at=9.5, by="ann", verb="scale", text="more", inverse=(undo.SetLimit(most=None, auto=True),)),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

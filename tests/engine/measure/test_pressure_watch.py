@@ -1,5 +1,6 @@
 """What the host has is told to the rules every second, and what of it counts: also below cgroups of version 1."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from trio.testing import MockClock
 
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import DiskSample
+from parexec_tui.engine.measure.activity import ActivityMeter
 from parexec_tui.engine.measure.cgroup import Cgroup
 from parexec_tui.engine.measure.pressure_watch import PressureWatch
 from tests.core.sessions import Session, plan
@@ -73,3 +75,64 @@ async def test_the_host_is_told_every_second_with_what_the_live_attempts_use(
     free = PressureWatch(session.state, dict, submit, Cgroup(tmp_path / "none"))
     available, total = free.memory()
     assert 0 < available <= total == psutil.virtual_memory().total
+
+
+def test_how_busy_it_was_is_counted_within_the_limits_of_the_cgroup(tmp_path: Path) -> None:
+    now = [10.0]
+    proc = write(tmp_path / "proc", loadavg="0.50 0.40 0.30 4/200 999")
+    group = write(tmp_path / "group", cpu__max="50000 100000", cpu__stat="usage_usec 3000000")
+
+    def pressed(cpu: int, memory: int) -> None:
+        for name, total in (("cpu", cpu), ("memory", memory)):
+            text = f"some avg10=0.00 avg60=0.00 avg300=0.00 total={total}\nfull avg10=0.00 total=7"
+            write(proc / "pressure", **{name: text})
+
+    pressed(1_000_000, 0)
+    meter = ActivityMeter(proc, Cgroup(group), lambda: now[0])
+    assert meter.look() is None, "a share needs two looks"
+    now[0] = 12.0
+    write(group, cpu__stat="usage_usec 3900000")
+    pressed(2_500_000, 500_000)
+    found = meter.look()
+    assert found is not None
+    assert found.cpu >= 0.9, "0.9 of the second that it may use"
+    assert (found.cpu_wait, found.memory_wait) == (0.75, 0.25)
+    assert found.runnable == pytest.approx(4 / len(os.sched_getaffinity(0)), abs=0.01)
+
+
+def test_the_last_second_counts_for_cpu_and_the_last_three_for_what_is_waited_for(tmp_path: Path) -> None:
+    now = [0.0]
+    proc = tmp_path / "proc"
+    meter = ActivityMeter(proc, Cgroup(tmp_path / "none"), lambda: now[0])
+    for second in range(8):
+        now[0] = float(second)
+        busy = min(second, 4) * 1_000_000
+        write(proc / "pressure", cpu=f"some avg10=0.00 total={busy}")
+        found = meter.look()
+    assert found is not None
+    assert found.cpu_wait == 0.0
+    assert found.memory_wait is None, "the kernel does not tell"
+    assert found.runnable is None
+
+
+@pytest.mark.trio
+async def test_how_busy_it_is_is_looked_at_only_for_who_wants_to_know(
+    autojump_clock: MockClock, tmp_path: Path, threads: object
+) -> None:
+    session = Session(plan("A:\nB:"))
+    session.dispatch()
+    told: list[rq.AnyReport] = []
+    watch = PressureWatch(session.state, dict, told.extend, Cgroup(tmp_path / "none"))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(watch.run)
+        await trio.sleep(2.5)
+        assert len(told) == 3
+        assert not any(isinstance(each, rq.HostMeasured) and each.activity for each in told)
+        session.act(rq.Scale(most=None, auto=True, by="ann"))
+        await trio.sleep(3)
+        session.act(rq.Scale(most=2, by="ann"))
+        await trio.sleep(2)
+        nursery.cancel_scope.cancel()
+    seen = [isinstance(each, rq.HostMeasured) and each.activity is not None for each in told]
+    assert sum(seen) >= 4, "every half second, from the second look on"
+    assert not seen[-1]

@@ -153,6 +153,14 @@ def test_holds_and_alerts_are_there_at_any_width(width: int) -> None:
     assert re.search(r" \| 1( held)? .* (1 quarantined|! 1)$", said)
 
 
+def test_how_many_run_at_once_is_said_if_the_engine_finds_that_out() -> None:
+    session = Session(plan("A:\nB:", parallel="auto"))
+    session.dispatch()
+    assert " auto 8 " in words(view_of(session))
+    session.act(rq.Scale(most=8, by="ann"))
+    assert "auto" not in words(view_of(session))
+
+
 def test_that_all_is_well_gives_way_first() -> None:
     view = view_of(release())
     assert lines(view, 200)[1].endswith("connected")

@@ -137,7 +137,11 @@ class _Reading:
             case inspect.UnionType(types):
                 if value is None and any(isinstance(each, inspect.NoneType) for each in types):
                     return None
-                return self.right_of(_member(type_, value), value, path)
+                known = len(self.faults)
+                right = self.right_of(_member(type_, value), value, path)
+                if words := _other_words(type_, value):
+                    self.faults[known:] = [fault._replace(hint=fault.hint or words) for fault in self.faults[known:]]
+                return right
             case inspect.StructType(cls) if isinstance(value, dict):
                 return self.fields(cls, value, path)
             case inspect.VarTupleType() if isinstance(value, list) and len(value) >= (type_.min_length or 0):
@@ -189,10 +193,18 @@ def _member(type_: inspect.UnionType, value: object) -> inspect.Type:
     return next((each for each in members if wanted is not None and isinstance(each, wanted)), members[0])
 
 
-_OF_KIND: dict[type, type[inspect.Type]] = {
+def _other_words(type_: inspect.UnionType, value: object) -> str:
+    """Which words may stand where a number is expected."""
+    if isinstance(_member(type_, value), inspect.LiteralType):
+        return ""
+    words = [word for each in type_.types for word in _choices(each)]
+    return f"or write {', '.join(map(shown, words))}" if words else ""
+
+
+_OF_KIND: dict[type, Any] = {
     dict: inspect.StructType,
     list: inspect.VarTupleType,
-    str: inspect.StrType,
+    str: inspect.StrType | inspect.LiteralType,
     int: inspect.IntType,
 }
 

@@ -125,13 +125,14 @@ class TypedCount(NamedTuple):
 
     most: int | None
     relative: bool = False
+    auto: bool = False
 
 
 _COUNT = re.compile(r"[+-]?[0-9]{1,9}").fullmatch
 
 
 def read_count(text: str) -> TypedCount | None:
-    """Read `4`, `+1`, `-1`, or `plan` for what the plan says; None if it is none of these."""
-    if text == "plan":
-        return TypedCount(None)
+    """Read `4`, `+1`, `-1`, `plan` for what the plan says, or `auto`; None if it is none of these."""
+    if text in ("plan", "auto"):
+        return TypedCount(None, auto=text == "auto")
     return TypedCount(int(text), relative=text[0] in "+-") if _COUNT(text) else None

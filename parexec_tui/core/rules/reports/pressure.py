@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from parexec_tui.core.plan.pressure import PRESSED, RUNGS, Pressed, Reading, Rung
+from parexec_tui.core.rules.reports.tuning import tune
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.admission import measured, memory_need, needs_memory
 from parexec_tui.core.state.memory import Memory
@@ -38,7 +39,7 @@ def on_host_measured(state: SessionState, report: rq.HostMeasured, now: float) -
         events.append(
             ev.MemoryMeasured(at=now, available=report.memory_available, total=report.memory_total, used=used)
         )
-    return [*events, *_step(state, report, memory, now)]
+    return [*events, *_step(state, report, memory, now), *tune(state, report, memory, now)]
 
 
 def _is_worth_telling(state: SessionState, before: Memory, after: Memory) -> bool:

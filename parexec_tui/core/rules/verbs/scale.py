@@ -14,6 +14,10 @@ def scale(state: SessionState, asked: rq.Scale, now: float) -> Decision:
     """With fewer agents of a type, idle ones stop first. With fewer tickets at once nothing stops."""
     if asked.type is None:
         return _scale_session(state, asked, now)
+    if asked.auto:
+        return Refusal(
+            "the engine finds out how many tickets run at once, not how many agents there are", "name a number"
+        )
     if refusal := refuse_unknown(state, types=(asked.type,)):
         return refusal
     limit = asked.most if asked.most is not None else state.plan.agents[asked.type].max
@@ -41,11 +45,15 @@ def _surplus(state: SessionState, type_: str, limit: int) -> list[AgentState]:
 
 
 def _scale_session(state: SessionState, asked: rq.Scale, now: float) -> Decision:
+    if asked.auto:
+        if state.tuning is not None:
+            return []
+        return [ev.ParallelChanged(at=now, parallel=state.parallel, by=asked.by, auto=True)]
     if asked.most is None:
         return Refusal("how many tickets shall run at once is not said", "name a number")
     parallel = asked.most + (state.parallel if asked.relative else 0)
     if not 1 <= parallel <= MAX_COUNT:
         return Refusal(f"1 to {MAX_COUNT:,} tickets may run at once, not {parallel}", "hold, to start nothing new")
-    if parallel == state.parallel:
+    if parallel == state.parallel and state.tuning is None:
         return []
     return [ev.ParallelChanged(at=now, parallel=parallel, by=asked.by)]

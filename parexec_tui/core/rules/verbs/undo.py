@@ -154,7 +154,7 @@ def _take(
             return hold(state, rq.Hold(tickets=tickets, agents=agents, types=types, by=step.by), now)
         case stored.DrainAgain(agents=agents, reason=reason):
             return drain(state, rq.Drain(agents=agents, reason=reason, by=by), now)
-        case stored.SetLimit(most=most, type=type_):
-            return scale(state, rq.Scale(most=most, type=type_, by=by), now)
+        case stored.SetLimit(most=most, type=type_, auto=auto):
+            return scale(state, rq.Scale(most=most, type=type_, auto=auto, by=by), now)
         case stored.SetFailurePolicy(policy=policy):
             return change_policy(state, policy, now, by=by)

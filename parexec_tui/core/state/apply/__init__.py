@@ -70,7 +70,6 @@ from parexec_tui.core.state.apply.session import (
     on_monitoring_started,
     on_neighbours_seen,
     on_operator_acted,
-    on_parallel_changed,
     on_session_draining,
     on_session_finished,
     on_session_held,
@@ -96,6 +95,7 @@ from parexec_tui.core.state.apply.tickets import (
     on_ticket_unrunnable,
     on_ticket_waived,
 )
+from parexec_tui.core.state.apply.tuning import on_parallel_changed, on_parallel_tuned
 from parexec_tui.core.state.apply.waiting import (
     on_conflict_found,
     on_question_answered,
@@ -221,6 +221,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.AgentTypeReleased: on_agent_type_released,
     ev.TypeScaled: on_type_scaled,
     ev.ParallelChanged: on_parallel_changed,
+    ev.ParallelTuned: on_parallel_tuned,
     ev.FailurePolicyChanged: on_failure_policy_changed,
     ev.OperatorActed: on_operator_acted,
 }

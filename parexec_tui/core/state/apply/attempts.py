@@ -57,6 +57,8 @@ def on_attempt_started(state: SessionState, event: ev.AttemptStarted) -> None:
     move(state, ticket, Status.running, event.at)
     count_start(state, ticket, event.at)
     count_memory_of_start(state, ticket)
+    if state.tuning is not None:
+        state.tuning.count_start(event.at)
 
 
 def on_attempt_spawned(state: SessionState, event: ev.AttemptSpawned) -> None:
@@ -194,6 +196,9 @@ def on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
         state.foreseen = {pair: known for pair, known in state.foreseen.items() if ticket.id not in pair}
     _leave_agent(state, ticket, attempt, event)
     count_memory_of_end(state, ticket)
+    if state.tuning is not None:
+        work = 0.0 if ticket.is_gates or event.ended_before else state.assumed(ticket) / state.usual_estimate
+        state.tuning.count_end(attempt, work, succeeded=event.end is End.succeeded)
     if state.ladders and state.dirty is not None:
         state.dirty.host = True  # what does not start beside others may start alone
     if event.then is not Status.approval:

@@ -7,10 +7,11 @@ from msgspec import structs
 from parexec_tui.core.plan.claims import ClaimKey, Holdings
 from parexec_tui.core.plan.model import Host
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.indexes import check_again, check_types_again, mark_ready, note_approval, note_early
+from parexec_tui.core.state.indexes import check_again, mark_ready, note_approval, note_early
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.transitions import IllegalEventError
+from parexec_tui.core.state.tuning import Tuning
 
 MAX_ACTIONS: Final = 100
 """Actions of persons that are kept, to be undone."""
@@ -22,6 +23,7 @@ def on_session_opened(state: SessionState, event: ev.SessionOpened) -> None:
     state.session = event.session
     state.opened_at = event.at
     state.parallel = event.parallel
+    state.tuning = Tuning(event.at) if event.auto else None
     state.host = Host(event.cpus, event.memory)
     resources = state.plan.resources
     state.holdings = Holdings({"cpu": event.cpus, "memory": event.memory, **resources.amounts}, resources.units)
@@ -149,11 +151,6 @@ def on_durations_learned(state: SessionState, event: ev.DurationsLearned) -> Non
     state.find_paths()
     if state.dirty is not None:
         state.dirty.everything = True
-
-
-def on_parallel_changed(state: SessionState, event: ev.ParallelChanged) -> None:
-    state.parallel = event.parallel
-    check_types_again(state, *state.available)
 
 
 def on_failure_policy_changed(state: SessionState, event: ev.FailurePolicyChanged) -> None:

@@ -102,6 +102,8 @@ from parexec_tui.core.state.events.tickets import (
     TicketUnrunnable,
     TicketWaived,
 )
+from parexec_tui.core.state.events.tuning import ParallelTuned
+from parexec_tui.core.state.events.tuning import TuningCause as TuningCause
 from parexec_tui.core.state.events.waiting import (
     ConflictFound,
     QuestionAnswered,
@@ -219,6 +221,7 @@ AnyEvent = (
     | AgentTypeReleased
     | TypeScaled
     | ParallelChanged
+    | ParallelTuned
     | FailurePolicyChanged
     | OperatorActed
 )

@@ -26,6 +26,8 @@ class SessionOpened(Event, frozen=True, tag="session_opened"):
     """By what the tickets were chosen, if not all of the plan: as on the command line."""
     of: int = 0
     """Then how many tickets the plan has."""
+    auto: bool = False
+    """True: the engine finds out by itself how many run at once; it begins with `parallel`."""
 
 
 class PoolInitialised(Event, frozen=True, tag="pool_initialised"):
@@ -224,6 +226,8 @@ class ParallelChanged(Event, frozen=True, tag="parallel_changed"):
 
     parallel: int
     by: str = ""
+    auto: bool = False
+    """True: the engine finds it out by itself from now on."""
 
 
 class FailurePolicyChanged(Event, frozen=True, tag="failure_policy_changed"):

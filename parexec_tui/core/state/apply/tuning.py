@@ -1,0 +1,39 @@
+"""How many tickets run at once changes, where the engine finds that out by itself."""
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.indexes import check_types_again
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.transitions import IllegalEventError
+from parexec_tui.core.state.tuning import Level, Pace, Tuning
+
+
+def on_parallel_changed(state: SessionState, event: ev.ParallelChanged) -> None:
+    state.parallel = event.parallel
+    state.tuning = Tuning(event.at) if event.auto else None
+    check_types_again(state, *state.available)
+
+
+def on_parallel_tuned(state: SessionState, event: ev.ParallelTuned) -> None:
+    tuning, before = state.tuning, state.parallel
+    if tuning is None:
+        raise IllegalEventError(f"{event!r}: a person said how many run at once")
+    tuning.cause, tuning.text, tuning.told_at = event.cause, event.text, event.at
+    tuning.retry_at = event.retry_at or tuning.retry_at
+    if event.parallel == before:
+        return
+    if event.parallel > before:
+        if tuning.pace.ended:
+            tuning.before = Level(before, tuning.pace)
+        tuning.pace = Pace()
+        if tuning.ceiling is not None and before >= tuning.ceiling:
+            tuning.ceiling = None  # it was not too many this time
+    else:
+        back = tuning.before
+        is_known = event.cause == "no gain" and back is not None and back.parallel == event.parallel
+        tuning.pace = back.pace if is_known and back is not None else Pace()
+        tuning.before = None
+        tuning.ceiling = before
+        tuning.failures += 1
+    tuning.since = event.at
+    state.parallel = event.parallel
+    check_types_again(state, *state.available)

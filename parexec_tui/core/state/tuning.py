@@ -1,0 +1,133 @@
+"""What the engine knows of how many tickets should run at once, where it finds that out: `parallel = "auto"`."""
+
+import math
+from collections.abc import Collection
+from typing import Final, NamedTuple
+
+from parexec_tui.core.state.attempts import Attempt
+from parexec_tui.core.state.events import TuningCause
+
+_REMEMBERED: Final = 20
+"""How many attempts that ended count in what a ticket is taken to use."""
+
+
+_MAX_PER_CPU, _LEAST_MAX = 32, 32
+"""The most per CPU that it goes up to, and the least that this comes to."""
+
+
+def max_parallel(agent_limits: Collection[int | None], cpus: float) -> int:
+    """The most that it goes up to: as many as agents may be, and so many for each CPU. `agent_limits`: of each type;
+    None: it has none."""
+    most = max(_LEAST_MAX, int(_MAX_PER_CPU * cpus))
+    limits = [limit for limit in agent_limits if limit is not None]
+    return max(1, min(most, sum(limits))) if len(limits) == len(agent_limits) else most
+
+
+class Pace(NamedTuple):
+    """How long attempts took that ran at one level: seconds for as much work as a usual ticket is."""
+
+    ended: int = 0
+    total: float = 0.0
+    logs: float = 0.0
+    squares: float = 0.0
+    """Sums of the logarithms, and of their squares: what slows all of them down is the same there for short and long
+    ones."""
+
+    def and_one(self, seconds: float) -> "Pace":
+        """With one more of them."""
+        log = math.log(seconds)
+        return Pace(self.ended + 1, self.total + seconds, self.logs + log, self.squares + log * log)
+
+    def rate(self, parallel: int) -> float:
+        """Usual tickets a second, if so many run at once."""
+        return parallel * self.ended / self.total if self.total > 0 else 0.0
+
+    def slower_than(self, other: "Pace") -> "Estimate":
+        """By which factor these took longer. Both must have some that ended."""
+        factor = math.exp(self.logs / self.ended - other.logs / other.ended)
+        return Estimate(factor, math.exp(math.sqrt(self._variance + other._variance)))
+
+    @property
+    def _variance(self) -> float:
+        """Of the mean of the logarithms."""
+        if self.ended < 2:
+            return math.inf
+        return max(0.0, self.squares / self.ended - (self.logs / self.ended) ** 2) / (self.ended - 1)
+
+
+class Estimate(NamedTuple):
+    """A factor, and the factor by which that may be off (one standard error)."""
+
+    factor: float
+    error: float
+
+
+class Level(NamedTuple):
+    """So many tickets at once, and how fast they were."""
+
+    parallel: int
+    pace: Pace
+
+
+class Tuning:
+    """What the engine has found out so far. It follows from the events alone."""
+
+    __slots__ = (
+        "before",
+        "cause",
+        "ceiling",
+        "cpus",
+        "ended",
+        "failures",
+        "memory",
+        "pace",
+        "retry_at",
+        "since",
+        "text",
+        "told_at",
+    )
+
+    def __init__(self, now: float) -> None:
+        self.since: float | None = None
+        """When as many as now began to be allowed; None: no ticket has started since it began."""
+        self.cause: TuningCause = "start"
+        self.text = ""
+        """Why they are so many, with the figures."""
+        self.told_at = now
+        self.pace = Pace()
+        """Of attempts that started since."""
+        self.before: Level | None = None
+        """What it was raised from, if it is known how fast that was."""
+        self.ceiling: int | None = None
+        """What was too many. None: nothing was yet, and it is raised fast."""
+        self.retry_at = 0.0
+        """Until when it is not raised again."""
+        self.failures = 0
+        """How often it was too many."""
+        self.ended = 0
+        """Attempts of which it is known what they used."""
+        self.memory = 0.0
+        """Bytes that each of them used at most, on average of the last ones."""
+        self.cpus = 0.0
+        """CPUs that each of them kept busy, the same."""
+
+    def count_start(self, now: float) -> None:
+        """A ticket starts."""
+        if self.since is None:
+            self.since = now
+
+    def count_end(self, attempt: Attempt, work: float, *, succeeded: bool) -> None:
+        """An attempt is over. `work`: how much it was, in usual tickets."""
+        ran = attempt.worked(attempt.started)
+        if self.since is None or not succeeded or work <= 0 or ran <= 0:
+            return
+        self.ended += 1
+        share = 1 / min(self.ended, _REMEMBERED)
+        self.memory += (attempt.used.peak_memory - self.memory) * share
+        self.cpus += (attempt.used.cpu_seconds / ran - self.cpus) * share
+        if attempt.started >= self.since:
+            self.pace = self.pace.and_one(ran / work)
+
+    def forget_pace(self) -> None:
+        """What a ticket should take is known anew: what was measured before cannot be compared with it."""
+        self.pace, self.before = Pace(), None
