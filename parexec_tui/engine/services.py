@@ -77,9 +77,10 @@ class ServiceKeeper:
             self._timers.set(service.retry_at, rq.BackoffElapsed(service.key.ticket))
         match service.status:
             case ServiceStatus.starting:  # nobody asked while there was no engine
+                self._ask(service)
                 self._set_timeout(service, ASKED_WITHIN)
             case ServiceStatus.stopping if service.spec.stop and not service.is_stop_over:
-                self._timers.set(self._now() + service.spec.grace, _timeout_of(service, STOP))
+                self._start_stop(service)
             case ServiceStatus.stopping:
                 self._backend.stop(service.key, service.spec.grace)
             case _:
@@ -95,10 +96,14 @@ class ServiceKeeper:
             return  # it was stopped while its start could not be remembered
         self._backend.start(service.key, self._pool.service(service))
         self._identifying.began(service.key)
+        self._ask(service)
+        self._set_timeout(service)
+
+    def _ask(self, service: ServiceState) -> None:
+        """Have the command run that asks whether it is ready, if it has one that does not run yet."""
         ready = parse_ready(service.spec.ready)
         if isinstance(ready, CommandReady):
             self._backend.start(service.step_key(READY), self._pool.ready(service, ready.run))
-        self._set_timeout(service)
 
     def _set_timeout(self, service: ServiceState, least: float = 0.0) -> None:
         if service.status is ServiceStatus.starting and not service.is_frozen:
@@ -108,11 +113,15 @@ class ServiceKeeper:
         self._backend.stop(service.step_key(READY), 0.0)
         if service.spec.stop and not service.is_stop_over:
             self._backend.thaw(service.key)  # what stands still cannot end
-            self._backend.start(service.step_key(STOP), self._pool.stop(service))
-            self._timers.set(self._now() + service.spec.grace, _timeout_of(service, STOP))
+            self._start_stop(service)
             return
         self._backend.stop(service.step_key(STOP), 0.0)
         self._backend.stop(service.key, 0.0 if at_once else service.spec.grace, noting)
+
+    def _start_stop(self, service: ServiceState) -> None:
+        """Have its `stop` run, if that does not run yet."""
+        self._backend.start(service.step_key(STOP), self._pool.stop(service))
+        self._timers.set(self._now() + service.spec.grace, _timeout_of(service, STOP))
 
 
 def _timeout_of(service: ServiceState, step: str) -> rq.TimeoutElapsed:

@@ -88,7 +88,12 @@ async def _recover_service(state: SessionState, service: ServiceState, backend: 
     reports: list[rq.AnyReport] = []
     asks = service.status is ServiceStatus.starting and isinstance(parse_ready(service.spec.ready), CommandReady)
     ends = service.status is ServiceStatus.stopping and service.spec.stop and not service.is_stop_over
-    for step in (*((READY,) if asks else ()), *((STOP,) if ends else ())):
+    steps = (*((READY,) if asks else ()), *((STOP,) if ends else ()))
+    recorded = await backend.recorded() if steps else ()
+    for step in steps:
+        key = service.step_key(step)
+        if key not in recorded and ProcessKey(id_in_names(key.ticket), key.attempt, key.step) not in recorded:
+            continue  # the engine before died before it started it: `ServiceKeeper` does
         found = await adopt_service(state, service, backend, step)
         if isinstance(found, rq.ProcessStarted):
             _go_on_with(service, found.key, backend)

@@ -13,8 +13,13 @@ import pytest
 
 import parexec_tui
 from parexec_tui.cli.exits import UNSUCCESSFUL
+from parexec_tui.core.rules.services import stop_of
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.status import End, ServiceStatus, Status
+from parexec_tui.engine.journal import Journal
+from parexec_tui.paths import registry_file
+from parexec_tui.registry.registry import Registry
 from tests.engine.engines import (
     Engine,
     exists,
@@ -23,6 +28,7 @@ from tests.engine.engines import (
     log_of,
     number_in,
     run,
+    session,
     stands_still,
     start,
     state_of,
@@ -407,6 +413,23 @@ def test_a_service_that_is_being_stopped_is_ended_by_the_next_engine(tmp_path: P
     assert not exists(number_in(tmp_path / "db.pid"))
     assert state_of().status == "finished"
     assert [event.by_signal for event in happened(ev.ServiceStopRequested)] == [False, True]
+
+
+def test_a_stop_that_an_engine_could_not_begin_is_begun_by_the_next_one(tmp_path: Path) -> None:
+    plan = service("kind", "until [ -e bye ]; do sleep 0.02; done; touch kind", stop="echo x >> stops; touch bye")
+    engine = start(tmp_path, plan + user("A", "touch runs; until [ -e go ]; do sleep 0.02; done", uses=("kind",)))
+    until((tmp_path / "runs").exists, "A runs")
+    engine.kill()
+    (tmp_path / "go").touch()
+    with Registry.open(registry_file()) as registry:  # what it would have remembered last
+        state = state_of()
+        asked = stop_of(state.services["kind"], "unused", state.now)
+        apply(state, asked)
+        Journal(registry, session()).append(state, [asked])
+    assert Engine("resume", cwd=tmp_path).wait() == 0
+    assert (tmp_path / "stops").read_text() == "x\n"
+    assert (tmp_path / "kind").exists()
+    assert [event.by_signal for event in happened(ev.ServiceStopRequested)] == [False]
 
 
 def test_one_that_is_frozen_is_ended_with_the_session(tmp_path: Path) -> None:
