@@ -636,6 +636,23 @@ def test_what_nobody_approves_of_is_taken_back(request_: Any, status: str, reaso
     assert found.status("T") == status, "its plan keeps what it did"
 
 
+def test_a_note_is_for_the_next_attempt_and_its_own_retries() -> None:
+    found = session("on_fail=rollback rollback=undo approve=after retries=1 retry_delay=1s")
+    found.succeed("T")
+    found.act(rq.Reject(tickets=("T",), by="ann", note="too slow"))
+    found.succeed("T")
+    found.dispatch()
+    found.fail("T")
+    found.succeed("T")
+    found.back_off("T")
+    found.dispatch()
+    assert (found["T"].attempts, found["T"].note) == (3, "too slow"), "it is tried again by itself"
+    found.succeed("T")
+    found.act(rq.Reject(tickets=("T",), by="ann"))
+    found.succeed("T")
+    assert (found.status("T"), found["T"].note) == ("waiting", "")
+
+
 # -- freezes, stops and failures meanwhile -------------------------------------------------------------------------
 
 

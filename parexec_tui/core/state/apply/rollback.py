@@ -81,7 +81,8 @@ def _live_again(state: SessionState, ticket: TicketState, event: ev.RollbackStar
     before = ticket.attempt
     ticket.attempt = Attempt(before.number, before.agent, event.at, units)
     ticket.attempt.rollbacks, ticket.attempt.step = before.rollbacks, event.step
-    ticket.undo_point, ticket.retry_at, ticket.note = None, None, event.note or ticket.note
+    ticket.undo_point, ticket.retry_at = None, None
+    ticket.note = event.note if ticket.status is Status.approval else event.note or ticket.note
     unskip(state, restored, event.at)
 
 
