@@ -71,7 +71,16 @@ def _tables(file: Path) -> dict[str, Any]:
 
 def unapproved(context: click.Context, parameter: click.Parameter, word: str) -> "list[CompletionItem]":
     """Ids of tickets that wait for approval; if none does, or nobody knows, of all tickets."""
-    waiting = () if ":" in word else _waiting_for_approval(context)
+    return _of_status(context, parameter, word, "approval")
+
+
+def in_conflict(context: click.Context, parameter: click.Parameter, word: str) -> "list[CompletionItem]":
+    """The same of those whose conflict a person has to decide on."""
+    return _of_status(context, parameter, word, "conflict")
+
+
+def _of_status(context: click.Context, parameter: click.Parameter, word: str, status: str) -> "list[CompletionItem]":
+    waiting = () if ":" in word else _with_status(context, status)
     if any(id_.startswith(word) for id_ in waiting):
         return _items(word, waiting, given=context.params.get("tickets"))
     return tickets(context, parameter, word)
@@ -190,7 +199,7 @@ def _ask(session: str, word: str) -> dict[str, list[str]]:
         return {}
 
 
-def _waiting_for_approval(context: click.Context) -> Iterable[str]:
+def _with_status(context: click.Context, status: str) -> Iterable[str]:
     try:
         from parexec_tui.client.blocking import Client
         from parexec_tui.client.sessions import is_living, resolve_current
@@ -199,7 +208,7 @@ def _waiting_for_approval(context: click.Context) -> Iterable[str]:
         if not is_living(session):
             return ()
         with Client.connect(session, timeout=_TIMEOUT, read_only=True) as client:
-            found: dict[str, list[str]] = client.question("select", words=["status:approval"])
+            found: dict[str, list[str]] = client.question("select", words=[f"status:{status}"])
         return found["tickets"]
     except Exception:
         return ()

@@ -455,13 +455,13 @@ def approve(context: VerbContext, tickets: tuple[str, ...], note: str) -> None:
 
 @click.command(
     help="Decide on the conflict of a ticket that waits for that, and merge what it did: give one of --ours, "
-    f"--theirs and --by.\n{_SELECTORS}\n{_ASKS}"
+    f"--theirs and --by. Without an engine it is remembered, and the next `resume` does it.\n{_SELECTORS}\n{_ASKS}"
 )
-@_tickets_argument(complete.unapproved)
+@_tickets_argument(complete.in_conflict)
 @click.option("--ours", is_flag=True, help="What is merged already wins.")
 @click.option("--theirs", is_flag=True, help="What the ticket did wins.")
 @click.option("--by", "run", metavar="COMMAND", default="", help="Run this where it worked; git marks the conflict.")
-@verb
+@verb_without_engine
 def merge(context: VerbContext, tickets: tuple[str, ...], ours: bool, theirs: bool, run: str) -> None:
     from parexec_tui.core.wire.requests import Merge
 

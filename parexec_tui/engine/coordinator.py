@@ -59,7 +59,11 @@ LEAVE_AFTER = 3.0
 how long it waits for processes that not even KILL ends, and how long other requests wait for their answer."""
 
 UNAPPROVED: Final = "waits for approval"
-Outcome = Literal["finished", "held", "waits for approval", "drained", "stopped", "blocked", "lost"]
+UNDECIDED: Final = "waits for a decision"
+"""The same, if all that is left to answer are conflicts."""
+Outcome = Literal[
+    "finished", "held", "waits for approval", "waits for a decision", "drained", "stopped", "blocked", "lost"
+]
 """Why the coordinator is done: all tickets are over, or what keeps the rest from running. lost: see `loss`."""
 
 APPROVED_BY: Final = "--yes"
@@ -595,7 +599,9 @@ class Coordinator:
             return "held"
         if self._goes_on_by_itself():
             return None
-        return UNAPPROVED if state.unapproved else "blocked"
+        if not state.unapproved:
+            return "blocked"
+        return UNDECIDED if all(ticket.is_in_conflict for ticket in state.unapproved.values()) else UNAPPROVED
 
     def _goes_on_by_itself(self) -> bool:
         """Whether something may start later though nothing runs now and nobody does anything."""

@@ -19,7 +19,7 @@ from parexec_tui.core.rules.attention import (
     ticket_need,
 )
 from parexec_tui.core.schedule.blockers import parallel_blocker
-from parexec_tui.core.schedule.root import Root, WaitedFor
+from parexec_tui.core.schedule.root import Root, RootKind, WaitedFor
 from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.schedule.roots import roots_of_all
 from parexec_tui.core.state.session import SessionState
@@ -81,6 +81,7 @@ def pieces(state: SessionState, context: BannerContext = NO_CONTEXT) -> Iterator
     pauses = tuple(_pauses(state, context))
     if stands_still:
         yield from pauses
+    yield from _conflicts(state, context)
     yield from _approvals(state, context)
     yield from _services(state)
     yield from _failures(state)
@@ -188,13 +189,22 @@ def _agents(state: SessionState) -> Iterator[Piece]:
 
 def _approvals(state: SessionState, context: BannerContext) -> Iterator[Piece]:
     """The ticket that waits for approval and that most others wait for."""
+    return _to_answer(state, context, "approval", "to approve")
+
+
+def _conflicts(state: SessionState, context: BannerContext) -> Iterator[Piece]:
+    """The ticket whose conflict a person has to decide on, and that most others wait for."""
+    return _to_answer(state, context, "conflict", "conflicts")
+
+
+def _to_answer(state: SessionState, context: BannerContext, kind: RootKind, what: str) -> Iterator[Piece]:
     if not state.unapproved or state.finished_at is not None:
         return
-    found = [each for each in roots(state) if each.root.kind == "approval" and _needs_somebody(state, each.root)]
+    found = [each for each in roots(state) if each.root.kind == kind and _needs_somebody(state, each.root)]
     if found:
         root = found[0].root
         text = waited_for_text(found[0], context.now, context.me)
-        yield Piece(_counted(text, len(found), "to approve"), "hold", _subject(root), ending_of(root))
+        yield Piece(_counted(text, len(found), what), "hold", _subject(root), ending_of(root))
 
 
 def _pauses(state: SessionState, context: BannerContext) -> Iterator[Piece]:

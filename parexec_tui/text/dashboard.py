@@ -125,7 +125,7 @@ def _shown_roots(roots: Sequence[WaitedFor], most: int) -> Sequence[WaitedFor]:
         found
         for found in roots
         if found.root.stays
-        and (found.count or found.root.kind in ("frozen", "approval"))
+        and (found.count or found.root.kind in ("frozen", "approval", "conflict"))
         and not (is_all_frozen and found.root.kind == "frozen")
     ]
     return stays[:most] or [found for found in roots if found.count][:1]

@@ -11,9 +11,10 @@ from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.people import by_whom, on_agent, who
 from parexec_tui.core.state.process_key import COMMIT, MERGE
-from parexec_tui.core.state.status import SATISFIED, TERMINAL, End, Status
+from parexec_tui.core.state.status import SATISFIED, TERMINAL, End, Flag, Status
 from parexec_tui.core.state.steps import gate_text, takes_back
 from parexec_tui.text.pressure import eased_text, step_text
+from parexec_tui.text.roots import merge_command
 from parexec_tui.text.tuning import tuned_text
 from parexec_tui.text.words import Line, log_cut, printable, selection_text, why_ended
 from parexec_tui.text.worktree_lines import worktree_lines
@@ -431,6 +432,9 @@ def _before_rollback(event: ev.RollbackStarted, me: str) -> str:
 def _ended(state: "SessionState", event: ev.AttemptEnded) -> Line:
     ticket = state.tickets[event.ticket]
     took = format_duration(event.seconds)
+    if event.then is Status.approval and ticket.is_in_conflict:
+        text = f"{event.reason}; you decide: {merge_command(event.ticket)}"
+        return Line(event.at, str(Flag.conflict), event.ticket, text, "warn")
     if event.then is Status.approval:
         text = f"on {event.agent} in {took}; it waits for your approval: parexec approve {event.ticket}"
         return Line(event.at, str(Status.approval), event.ticket, text, "warn")

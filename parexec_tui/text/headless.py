@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.text import Text
 
 from parexec_tui.core.plan.units import format_count, format_duration
+from parexec_tui.core.schedule.next_link import of_approval
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import FAILURES, Status
@@ -31,6 +32,7 @@ from parexec_tui.core.wire.protocol import Progress, Sampled
 from parexec_tui.outputs.output import Output
 from parexec_tui.text.event_lines import brief_lines, lines
 from parexec_tui.text.report import attempt_output, failure_groups, last_lines, log_place
+from parexec_tui.text.roots import merge_command, root_text
 from parexec_tui.text.streams import OutputError, abandon
 from parexec_tui.text.words import (
     Line,
@@ -285,13 +287,8 @@ class Headless:
         took = format_duration(state.now - state.opened_at)
         look = "bold green" if state.has_succeeded else "bold yellow"
         yield Text(f"{counted(state)}{_besides(state)} in {took}", style=look)
-        if outcome == "waits for approval":
-            ids = list(state.unapproved)
-            yield Text(f"waits for your approval: {and_others(ids)}; {state.unfinished} to go")
-            words = ids[0] if len(ids) == 1 else "TICKET..."
-            where = f"{words} -s {state.session}"
-            yield Text(f"approve: parexec approve {where}; or send back: parexec reject {where} -m WHY")
-            yield Text(f"then go on with: parexec resume {state.session}")
+        if outcome in ("waits for approval", "waits for a decision"):
+            yield from map(Text, _to_answer(state))
         elif outcome != "finished":
             why = f" because {printable(state.stopping.reason)}" if state.stopping and state.stopping.reason else ""
             yield Text(
@@ -355,12 +352,29 @@ def _look(ticket: TicketState) -> str:
     return "bold yellow" if ticket.is_allowed else "bold red"
 
 
+def _to_answer(state: SessionState) -> Iterator[str]:
+    """What waits for an answer of a person, and the commands for that."""
+    conflicts = [ticket for ticket in state.unapproved.values() if ticket.is_in_conflict]
+    for ticket in conflicts[:_MAX_FAILURES]:
+        yield printable(root_text(of_approval(ticket), None))
+    if more := len(conflicts[_MAX_FAILURES:]):
+        yield f"and {more} more in conflict"
+    if conflicts:
+        id_ = conflicts[0].id if len(conflicts) == 1 else "TICKET"
+        again = f"parexec reject {id_} -s {state.session} -m WHY"
+        yield f"decide: {merge_command(id_, state.session)}; or let it run again: {again}"
+    if ids := [ticket.id for ticket in state.unapproved.values() if not ticket.is_in_conflict]:
+        yield f"waits for your approval: {and_others(ids)}"
+        where = f"{ids[0] if len(ids) == 1 else 'TICKET...'} -s {state.session}"
+        yield f"approve: parexec approve {where}; or send back: parexec reject {where} -m WHY"
+    yield f"{state.unfinished} to go; then go on with: parexec resume {state.session}"
+
+
 _REASONS = {
     "held": "held",
     "drained": "drained",
     "stopped": "stopped",
     "blocked": "nothing left that can run",
-    "waits for approval": "waits for your approval",
 }
 
 

@@ -12,6 +12,16 @@ if TYPE_CHECKING:  # `parexec status` does without it
     from parexec_tui.core.state.session import SessionState
 
 
+_SIDES = "--ours|--theirs|--by CMD"
+"""How a person decides on a conflict."""
+
+
+def merge_command(ticket: str, session: str = "") -> str:
+    """The command that decides on the conflict of a ticket. `session`: to be named as well."""
+    where = ("-s", session) if session else ()
+    return f"{shlex.join(('parexec', 'merge', ticket, *where))} {_SIDES}"
+
+
 def root_text(root: Root, now: float | None, me: str = "") -> str:
     """A root as a sentence: `builder-1 is frozen with compile, by you, for 40s`.
 
@@ -24,7 +34,7 @@ def root_text(root: Root, now: float | None, me: str = "") -> str:
 def cause_text(root: Root, now: float | None, me: str = "") -> str:
     """The same of the ticket that it is about, for a line of that ticket: `held by you, for 40s`."""
     word = root.kind if root.kind in ("held", "frozen") else _standing(root)
-    if root.kind == "approval":
+    if root.kind in ("approval", "conflict"):
         word = word.removeprefix(f"{root.ticket} ")
     return printable(_with_cause(word, root, now, me).replace(", by ", " by ", 1))
 
@@ -62,7 +72,7 @@ def _with_cause(words: str, root: Root, now: float | None, me: str) -> str:
         words += f", for {short_duration(max(0.0, now - root.since))}"
     if now is not None and root.until is not None:
         words += f", in {short_duration(max(0.0, root.until - now))}"
-    if root.reason and root.kind not in ("host", "resource") and root.how != "silent":
+    if root.reason and root.kind not in ("host", "resource", "conflict") and root.how != "silent":
         words += f": {root.reason}"
     return words
 
@@ -94,6 +104,8 @@ class Ending(NamedTuple):
     """What both do: `thaws`."""
     name: str = ""
     """To which ticket, agent or agent type, or `an engine`; empty: to the session."""
+    options: str = ""
+    """What the command needs besides: a choice of its options."""
 
 
 def ending_of(root: Root) -> Ending | None:
@@ -117,6 +129,8 @@ def ending_of(root: Root) -> Ending | None:
             return Ending("retry", "retry", "retries", root.ticket)
         case "approval":
             return Ending("approve", "approve", "approves", root.ticket)
+        case "conflict":
+            return Ending("conflict", "merge", "shows both sides of", root.ticket, _SIDES)
         case "engine" if root.how != "silent":
             return Ending("take-over", "resume", "starts", "an engine")
         case _:
@@ -128,7 +142,7 @@ def command_of(root: Root, session: str = "") -> str:
     if (ending := ending_of(root)) is None:
         return ""
     name = session if root.kind == "engine" else ending.name
-    return shlex.join(("parexec", *filter(None, (ending.verb, name))))
+    return " ".join(filter(None, (shlex.join(("parexec", *filter(None, (ending.verb, name)))), ending.options)))
 
 
 def _service(root: Root) -> str:
@@ -160,6 +174,8 @@ def _standing(root: Root) -> str:
             return f"{root.ticket} waits for your approval before it starts"
         case "approval":
             return f"{root.ticket} has run, and waits for your approval"
+        case "conflict":
+            return f"{root.ticket} {root.reason or 'is in conflict'}; you decide"
         case "session" if root.how == "rolling back":
             return f"{root.reason} {'is' if root.reason.count(' ') == 0 else 'are'} rolled back first"
         case "session":

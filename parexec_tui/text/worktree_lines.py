@@ -22,14 +22,8 @@ def worktree_lines(event: AnyOfWork, by: str) -> Iterator[Line]:
     """The lines of an event. `by`: who asked for it, in words."""
     at, id_ = event.at, event.ticket
     match event:
-        case ev.WorkConflicted(then="requeue"):
-            pass  # its attempt ends for that, and says so
-        case ev.WorkConflicted(then="hold"):
-            yield Line(
-                at, "conflict", id_, f"you decide: parexec merge {id_} --ours, --theirs or --by COMMAND", "warn"
-            )
         case ev.WorkConflicted():
-            pass  # the step says it
+            pass  # its attempt ends for that and says so, or its step does
         case ev.ConflictForeseen():
             more = f" and {event.count - len(event.files)} more" if event.count > len(event.files) else ""
             yield Line(at, "conflict", id_, f"ahead, with {event.other} in {', '.join(event.files)}{more}", "warn")

@@ -228,10 +228,34 @@ def test_a_conflict_waits_for_a_person_whose_command_resolves_it(
 
     merge("cat $PAREXEC_CONFLICTS; false")
     assert "<<<<<<< HEAD\nB\n=======\nA\n>>>>>>>" in log_of("B.1.resolve")
-    assert ticket("B").reason == "`cat $PAREXEC_CONFLICTS; false`: exit 1; conflicts with A in file"
+    assert ticket("B").reason == "conflicts with A in file; `cat $PAREXEC_CONFLICTS; false`: exit 1"
+    merge("true")
+    assert ticket("B").reason == "conflicts with A in file; `true`: there still is a conflict in file"
     merge("sed -i '/^[<>=]/d' file")
     assert ticket("B").status is Status.succeeded
     assert engine.wait() == 0
     assert git(repository, "show", f"{merged_branch()}:file") == "B\nA\n2\n3"
     assert subjects(repository) == ["first", "A", "B"]
     assert checkout_of(repository) == before
+
+
+@pytest.mark.parametrize(("how", "file"), [(("--theirs",), "B\n2\n3"), (("--by", "echo both > file"), "both")])
+def test_a_conflict_is_decided_without_an_engine_and_the_next_one_does_it(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch, how: tuple[str, ...], file: str
+) -> None:
+    monkeypatch.setenv("GO", str(tmp_path / "go"))
+    engine = start(
+        tmp_path, CONFLICT.replace('isolation = "worktree"', 'isolation = "worktree"\non_conflict = "hold"')
+    )
+    engine.until(lambda: len(happened(ev.WorktreeMade)) == 2, "both work")
+    (tmp_path / "go").touch()
+    engine.until(lambda: happened(ev.WorkMerged, ticket="A"), "A is merged")
+    (tmp_path / "go.B").touch()
+    assert engine.wait() == 1
+    command = f"parexec merge B -s {session()} --ours|--theirs|--by CMD"
+    assert f"B conflicts with A in file; you decide\ndecide: {command}" in engine.text()
+    assert happened(ev.EngineLeft)[-1].reason == "waits for a decision"
+    done = subprocess.run((*PAREXEC, "merge", "B", *how), check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert Engine("resume", cwd=tmp_path).wait() == 0
+    assert git(repository, "show", f"{merged_branch()}:file") == file

@@ -17,6 +17,7 @@ from textual.strip import Strip
 
 from parexec_tui.client.mirror import Mirror
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.isolation import conflict_of
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire.requests import AnyRequest, ChangedSince, Refusal
@@ -228,6 +229,15 @@ class Harness:
         return self.lines()[-1]
 
 
+def _diff(state: SessionState, ticket: str, _: int) -> list[str]:
+    diff = [f"diff --git a/{ticket} b/{ticket}", "@@ -1 +1 @@", "-old", "+new"]
+    if (found := conflict_of(state, state.tickets[ticket])) is None:
+        return diff
+    sides = [f"ours: what is merged already ({', '.join(found.tickets)})", f"theirs: what {ticket} did", ""]
+    marked = ["<<<<<<< ours", "mine", "||||||| base", "old", "=======", "new", ">>>>>>> theirs", ""]
+    return [*sides, found.files[0], *marked, f"All that {ticket} changed:", *diff]
+
+
 @asynccontextmanager
 async def run_app(
     panel: str = "tickets",
@@ -266,7 +276,7 @@ async def run_app(
         remembers_panels=remembers_panels,
         take_over=take_over,
         changed_since=lambda _, __: changed or ChangedSince(),
-        diff=lambda _, ticket, __: [f"diff --git a/{ticket} b/{ticket}", "@@ -1 +1 @@", "-old", "+new"],
+        diff=_diff,
     )
 
     def feed(name: str, **listeners: Any) -> SessionFeed:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from msgspec import structs
 
-from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.plan.model import AgentType, Plan
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from tests.core.sessions import Session, plan
@@ -84,6 +84,24 @@ def disk() -> Session:
     return session
 
 
+def conflict() -> Session:
+    """Agents in worktrees: what one did conflicts with what is merged, and a person has to decide."""
+    lines = ["parser: estimate=60s", "lexer: estimate=60s", "printer: estimate=120s", "release: lexer printer"]
+    agents = {"coder": AgentType(min=3, isolation="worktree", on_conflict="hold")}
+    session = Session(plan("\n".join(lines), agents=agents))
+    session.dispatch()
+    for id_ in ("parser", "lexer", "printer"):
+        session.tell(rq.WorktreeMade(id_, 1, f"/w/{id_}", "base"))
+    session.wait(50)
+    session.succeed("parser", "lexer")
+    session.tell(rq.WorkTried("parser", 1, rq.Work("base", "one", "base", "one"), step="commit"))
+    session.tell(rq.WorkTried("parser", 1, rq.Work("base", "one", "base", "one"), step="merge"))
+    found = rq.Conflict("base", "two", "one", ("src/parse.py",), 1, ("parser",))
+    session.tell(rq.WorkTried("lexer", 1, conflict=found, step="commit"))
+    session.wait(20)
+    return session
+
+
 def many() -> Session:
     """Two thousand tickets, of which three have failed."""
     text = "\n".join(f"unit-{n:04}: {f'unit-{n - 8:04}' if n >= 8 else ''}" for n in range(2000))
@@ -110,6 +128,7 @@ QUESTIONS: dict[str, Callable[[], Session]] = {
     "held": held,
     "engine": _nightly,
     "disk": disk,
+    "conflict": conflict,
     "many": many,
 }
 
@@ -131,6 +150,12 @@ ANSWERS: dict[str, tuple[str, ...]] = {
         "b shows the gauges",
         "host short of disk  ",
         "4 running",
+    ),
+    "conflict": (
+        "1 conflict",
+        "lexer conflicts with parser in src/parse.py; you de",
+        "C shows",
+        "lexer          conflicts with parser in src/parse.py",
     ),
     "many": ("3 failed", "AssertionError: 3 != 4", "unit-0096", "unit-0038", "unit-0020", "4 running", "unit-0165"),
 }

@@ -174,6 +174,17 @@ async def test_a_dialog(dialog: str, size: tuple[int, int], snapshots: Snapshots
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+@pytest.mark.parametrize("key", ["w", "C"])
+async def test_a_dialog_about_a_conflict(key: str, size: tuple[int, int], snapshots: Snapshots) -> None:
+    async with run_app(played=QUESTIONS["conflict"](), ticket="lexer", size=size) as ui:
+        await ui.press(key)
+        if key == "C":
+            await ui.until(lambda: "theirs" in ui.text(), "git has answered")
+        snapshots.check(f"dialog-conflict-{key}-{size[0]}x{size[1]}", ui.text())
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
 async def test_the_summary_at_the_end(size: tuple[int, int], snapshots: Snapshots) -> None:
     session = release()
     async with picture(size=size, played=session) as ui:

@@ -21,7 +21,7 @@ NeedKind = Literal["ticket", "agent", "type", "service", "session", "host", "eng
 TAKES_FROM_TICKETS = ("freeze", "requeue")
 """Steps against a pressed host by which tickets that run suffer. Before them nobody is called."""
 
-_NOBODY_ASKED = ("blocked", "held", "waits for approval")
+_NOBODY_ASKED = ("blocked", "held", "waits for approval", "waits for a decision")
 """Reasons why an engine leaves a session although no person told it to."""
 
 
@@ -82,8 +82,8 @@ def ticket_need(ticket: TicketState, me: str = "") -> Need | None:
         return Need(subject, f"frozen{by_whom(freeze.by, me)}{why}", is_asked_for=bool(freeze.by or not why))
     if ticket.is_live and (failed := ticket.live_attempt.failed_checks):
         return Need(subject, "; ".join(f"check {name}: {found}" for name, found in failed.items()))
-    if ticket.status is Status.approval and ticket.attempt is not None and ticket.attempt.is_in_conflict:
-        return Need(subject, f"{ticket.reason}: decide which side wins, parexec merge {ticket.id}")
+    if ticket.is_in_conflict:
+        return Need(subject, f"{ticket.reason}; you decide: parexec merge {ticket.id}")
     if ticket.status is Status.approval:
         return Need(subject, "has run, and waits for your approval")
     if ticket.awaits_approval and ticket.held is None:

@@ -37,6 +37,7 @@ BlockerKind = Literal[
     "host",
     "held",
     "approval",
+    "conflict",
     "backoff",
     "barrier",
     "finally",
@@ -147,6 +148,9 @@ def blockers(state: SessionState, ticket: TicketState, me: str = "") -> Iterator
 
     The order is fixed: what concerns the ticket first, the machine and the pool last. `me` as for `why`.
     """
+    if ticket.is_in_conflict:
+        yield Blocker("conflict", ticket.reason, since=ticket.ended or 0.0)
+        return
     if ticket.status is Status.approval:
         yield Blocker("approval", "has run, and waits for approval", since=ticket.ended or 0.0)
         return

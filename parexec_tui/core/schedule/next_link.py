@@ -108,7 +108,9 @@ def of_live(ticket: TicketState) -> Root:
 
 
 def of_approval(ticket: TicketState) -> Root:
-    """What those that wait for a ticket wait for which waits for approval."""
+    """What those that wait for a ticket wait for which waits for approval, or for a decision on its conflict."""
+    if ticket.is_in_conflict:
+        return Root("conflict", ticket.id, reason=ticket.reason, since=ticket.ended or 0.0)
     if ticket.status is Status.approval:
         return Root("approval", ticket.id, how="after", since=ticket.ended or 0.0)
     return Root("approval", ticket.id, how="before", since=ticket.ready_at)

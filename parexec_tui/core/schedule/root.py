@@ -11,6 +11,7 @@ RootKind = Literal[
     "frozen",
     "held",
     "approval",
+    "conflict",
     "agent",
     "type",
     "no-agent",
@@ -25,7 +26,7 @@ RootKind = Literal[
 ]
 
 _STAYS: Final[frozenset[RootKind]] = frozenset(
-    ("engine", "session", "host", "frozen", "held", "approval", "agent", "type", "no-agent", "resource")
+    ("engine", "session", "host", "frozen", "held", "approval", "conflict", "agent", "type", "no-agent", "resource")
 )
 _OF_ALL: Final[frozenset[RootKind]] = frozenset(("engine", "session", "host"))
 
@@ -36,7 +37,7 @@ class Root(Struct, frozen=True):
     kind: str
     """A `RootKind`, or what a later version of the engine knows besides."""
     ticket: str = ""
-    """The ticket that is frozen, held, to be approved, running, stopping or in backoff."""
+    """The ticket that is frozen, held, to be approved, in conflict, running, stopping or in backoff."""
     agent: str = ""
     """The agent that has the ticket; for `agent`, the agent that takes no ticket."""
     name: str = ""

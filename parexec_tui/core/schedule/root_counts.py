@@ -119,7 +119,7 @@ def _count(state: SessionState, root: Root) -> WaitedFor:
     seeds = [] if roots_of_all(state) else list(_by_ready(state).get(root, ()))
     if root.kind == "busy":
         return WaitedFor(root, len(seeds), memo.has_all_ready)
-    if seeds or root.kind not in ("frozen", "held", "approval"):
+    if seeds or root.kind not in ("frozen", "held", "approval", "conflict"):
         most = max(_MIN_EDGES, _MAX_EDGES - memo.edges) if root.stays else _MAX_MOVING_EDGES
         count, is_all, followed = _dependents(state, root, seeds, most)
         memo.edges += followed

@@ -43,8 +43,7 @@ def target_of(state: SessionState, ticket: TicketState) -> str:
 def conflict_of(state: SessionState, ticket: TicketState) -> ev.WorkConflicted | None:
     """What a ticket conflicts with that waits for a person to decide on that."""
     found = state.worktrees.get(ticket.id)
-    is_held = found is not None and ticket.status is Status.approval and found.made.attempt == ticket.attempts
-    return found.conflict if found is not None and is_held else None
+    return found.conflict if found is not None and ticket.is_in_conflict else None
 
 
 def waits_for_merge(state: SessionState, ticket: TicketState) -> bool:

@@ -469,6 +469,9 @@ class SessionState:
             counts[status] = count
         counts[Flag.allowed] = len(self.allowed)
         counts[Status.failed] -= len(self.allowed)
+        if counts[Status.approval] and self.has_worktrees:
+            counts[Flag.conflict] = sum(ticket.is_in_conflict for ticket in self.unapproved.values())
+            counts[Status.approval] -= counts[Flag.conflict]
         counts[Flag.frozen] = len(self.frozen)
         for ticket in self.frozen.values():
             counts[ticket.status] -= 1

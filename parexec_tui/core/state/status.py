@@ -41,6 +41,9 @@ class Flag(StrEnum):
     """It waits, and a person holds it or its agent types."""
     frozen = "frozen"
     """Its attempt lives and stands still: see `Attempt.freeze`. A freeze does not change its status."""
+    conflict = "conflict"
+    """Its attempt is over, and what it did conflicts with what is merged: a person has to decide on that. Shown for
+    `approval`, and counted apart from it."""
     allowed = "allowed failure"
     """It failed, and `allow_failure` says that the session does not fail for that. Counted apart from `failed`."""
 
@@ -163,6 +166,10 @@ _ROWS: Final = (
         is_problem=True, predicate="waits for approval",
     ),
     StatusRow(
+        Flag.conflict, "÷", "d", 34, 24, "hold", "its work conflicts with what is merged: you decide",
+        is_problem=True, predicate="is in conflict",
+    ),
+    StatusRow(
         Status.rolling_back, "◄", "b", 20, 35, "warn", "what its attempt did is being taken back",
         is_live=True, is_problem=True, short="rolls back",
     ),
@@ -226,7 +233,11 @@ ENDED_BADLY: Final = UNSUCCESSFUL - {Status.skipped}
 """Unsuccessful by itself: a skipped ticket only follows from another one."""
 PENDING: Final = frozenset(Status) - LIVE - TERMINAL - {Status.approval}
 """No attempt exists, and one will start if nothing keeps it from that."""
-_COUNTED_APART: Final = {Status.running: (Flag.frozen,), Status.failed: (Flag.allowed,)}
+_COUNTED_APART: Final = {
+    Status.running: (Flag.frozen,),
+    Status.approval: (Flag.conflict,),
+    Status.failed: (Flag.allowed,),
+}
 COUNTED: Final[tuple[Status | Flag, ...]] = tuple(
     word for status in Status for word in (status, *_COUNTED_APART.get(status, ()))
 )

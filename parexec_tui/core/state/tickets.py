@@ -214,7 +214,8 @@ class TicketState:
 
     @property
     def awaits_approval(self) -> bool:
-        """Whether it goes on as soon as a person approves: it could start but for that, or its attempt is over."""
+        """Whether it goes on as soon as a person approves or decides on its conflict: it could start but for that, or
+        its attempt is over."""
         return self.can_be_approved and not (self.is_early and self.status is Status.waiting)
 
     @property
@@ -225,6 +226,11 @@ class TicketState:
         return self.status is Status.approval
 
     @property
+    def is_in_conflict(self) -> bool:
+        """Whether its attempt is over, and a person has to decide on a conflict of what it did."""
+        return self.status is Status.approval and self.attempt is not None and self.attempt.is_in_conflict
+
+    @property
     def should_be_stalled(self) -> bool:
         """What `is_stalled` has to be, as far as the ticket itself and the needs next to it tell."""
         if self.status in PENDING:
@@ -233,8 +239,11 @@ class TicketState:
 
     @property
     def shown_status(self) -> Status | Flag:
-        """The word for where it is: `frozen` while its attempt is frozen, else its status."""
-        return Flag.frozen if self.is_frozen else self.status
+        """The word for where it is: `frozen` while its attempt is frozen, `conflict` if a person has to decide on it,
+        else its status."""
+        if self.is_frozen:
+            return Flag.frozen
+        return Flag.conflict if self.is_in_conflict else self.status
 
     @property
     def stands(self) -> str:

@@ -140,13 +140,15 @@ def _has_flag(state: SessionState, ticket: TicketState, flag: Flag) -> bool:
             return is_held(state, ticket)
         case Flag.frozen:
             return ticket.is_frozen
+        case Flag.conflict:
+            return ticket.is_in_conflict
         case Flag.allowed:
             return ticket.is_allowed
 
 
 def _has_status(state: SessionState, ticket: TicketState, values: set[str]) -> bool:
     if Status.approval in values and ticket.awaits_approval:
-        return True
+        return not ticket.is_in_conflict or Flag.conflict in values
     if ticket.shown_status in values or any(flag in values and _has_flag(state, ticket, flag) for flag in Flag):
         return True
     return any(group in values and ticket.status in statuses for group, statuses in GROUPS.items())

@@ -30,6 +30,7 @@ from parexec_tui.core.wire.protocol import Usage
 from parexec_tui.core.wire.requests import (
     AnyReport,
     ChangedSince,
+    Conflict,
     Foreseen,
     ProcessEnded,
     ProcessLost,
@@ -83,6 +84,8 @@ class CommitWork(Task, frozen=True, gc=False, tag="commit"):
     """What is done about a conflict."""
     is_gated: bool
     """Whether gates look at the result: the worktree is made what the merge would be."""
+    shown: Conflict | None = None
+    """The conflict that a person decided on; if it is another one by now, that is reported."""
 
 
 class MergeWork(Task, frozen=True, gc=False, tag="merge"):

@@ -1,5 +1,5 @@
-"""A session that no engine runs: its plan can be changed, what it waits for approved, and what has yet to start
-cancelled or waived; the next engine goes on.
+"""A session that no engine runs: its plan can be changed, what it waits for approved or decided, and what
+has yet to start cancelled or waived; the next engine goes on.
 
 No trio here: the command line changes a plan without becoming an engine.
 """
@@ -32,7 +32,7 @@ from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
 from parexec_tui.text.questions import answer
 
-_WITHOUT_ENGINE = rq.Amend | rq.Edit | rq.Approve | rq.Reject | rq.Cancel | rq.Waive
+_WITHOUT_ENGINE = rq.Amend | rq.Edit | rq.Approve | rq.Merge | rq.Reject | rq.Cancel | rq.Waive
 
 
 class LeftSession:
@@ -44,8 +44,8 @@ class LeftSession:
         self.session = session
 
     def ask(self, request: rq.AnyRequest, *, dry_run: bool = False) -> Answer:
-        """Change the plan, approve, reject, cancel or waive; returns once that is remembered, with the events that it
-        led to (or would lead to).
+        """Change the plan, approve, merge, reject, cancel or waive; returns once that is remembered, with the events
+        that it led to (or would lead to).
 
         Raises Refused, also for what has to be ended or taken back; SessionOwned if an engine runs the session by
         now, RegistryError.

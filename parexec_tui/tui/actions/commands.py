@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from typing import Literal
 
 from parexec_tui.core.plan.model import TICKET_KEYS, Priority
 from parexec_tui.core.plan.reading.typed import TypedCount, read_count, read_value
@@ -123,10 +124,12 @@ def _answered(make: type[rq.Approve | rq.Reject]) -> Callable[[ActionContext, st
 
 
 def _merge(context: ActionContext, argument: str) -> AnyRequest:
+    argument, _, command = f" {argument} ".partition(" --by ")
     found, words = _options(argument.split(), _OF_MERGE)
-    if len(found) != 1:
-        raise CommandError("say which side wins: --ours (what is merged already) or --theirs (what the ticket did)")
-    return rq.Merge(tickets=_selected(context, words), side="ours" if "--ours" in found else "theirs")
+    if len(found) + bool(command.strip()) != 1:
+        raise CommandError("say which wins: --ours (what is merged) or --theirs (what it did); or --by COMMAND")
+    side: Literal["", "ours", "theirs"] = "" if not found else "ours" if "--ours" in found else "theirs"
+    return rq.Merge(tickets=_selected(context, words), side=side, run=command.strip())
 
 
 _OF_MERGE = ("--ours", "--theirs")
@@ -239,7 +242,9 @@ def _made() -> Iterator[Command]:
         ("reject", "what waits for approval runs again, or is cancelled", rq.Reject),
     ):
         yield Command(answer, f"{some} [note TEXT]", effect, _answered(make), _tickets)
-    yield Command("merge", f"--ours|--theirs {some}", "decide on the conflict of tickets", _merge, _tickets)
+    yield Command(
+        "merge", f"{some} --ours|--theirs|--by COMMAND", "decide on the conflict of tickets", _merge, _tickets
+    )
     yield Command(
         "retry", some, "run them again", _of_tickets(lambda ids: rq.Retry(tickets=ids)), _tickets, restarts=True
     )

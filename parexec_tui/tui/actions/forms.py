@@ -2,39 +2,47 @@
 
 from collections.abc import Sequence
 
+from parexec_tui.core.rules.verbs.merge import refused_merges
 from parexec_tui.core.rules.verbs.reassign import cannot_reassign
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import SATISFIED
-from parexec_tui.core.wire.requests import AnyRequest, Refusal
+from parexec_tui.core.wire.requests import AnyRequest, Merge, Refusal
 from parexec_tui.tui.actions import steering
+from parexec_tui.tui.actions.context import ActionContext
 from parexec_tui.tui.actions.perform import Ask, OpenForm
+from parexec_tui.tui.actions.tickets import MAX_DIFF
 from parexec_tui.tui.dialogs.dialog import Dialog
 from parexec_tui.tui.view.targets import Targets
-from parexec_tui.tui.view.view_state import ViewState
 
 
-def _retry_form(view: ViewState, tickets: Sequence[str]) -> Dialog[AnyRequest]:
+def _retry_form(context: ActionContext, tickets: Sequence[str]) -> Dialog[AnyRequest]:
     from parexec_tui.tui.dialogs.retry import RetryForm
 
-    return RetryForm(view, tickets)
+    return RetryForm(context.view, tickets)
 
 
-def _reassign_form(view: ViewState, tickets: Sequence[str]) -> Dialog[AnyRequest]:
+def _reassign_form(context: ActionContext, tickets: Sequence[str]) -> Dialog[AnyRequest]:
     from parexec_tui.tui.dialogs.reassign import ReassignDialog
 
-    return ReassignDialog(view, tickets)
+    return ReassignDialog(context.view, tickets)
 
 
-def _edit_form(view: ViewState, tickets: Sequence[str]) -> Dialog[AnyRequest]:
+def _edit_form(context: ActionContext, tickets: Sequence[str]) -> Dialog[AnyRequest]:
     from parexec_tui.tui.dialogs.edit import EditForm
 
-    return EditForm(view, tickets)
+    return EditForm(context.view, tickets)
 
 
-def _reject_form(view: ViewState, tickets: Sequence[str]) -> Dialog[AnyRequest]:
+def _reject_form(context: ActionContext, tickets: Sequence[str]) -> Dialog[AnyRequest]:
     from parexec_tui.tui.dialogs.reject import RejectForm
 
-    return RejectForm(view, tickets)
+    return RejectForm(context.view, tickets)
+
+
+def _conflict_form(context: ActionContext, tickets: Sequence[str]) -> Dialog[AnyRequest]:
+    from parexec_tui.tui.dialogs.conflict import ConflictDialog
+
+    return ConflictDialog(context.view, tickets[0], lambda: context.app.diff(context.state, tickets[0], MAX_DIFF))
 
 
 def cannot_reassign_any(state: SessionState, targets: Targets, _: float) -> Refusal | None:
@@ -60,7 +68,18 @@ def cannot_edit(state: SessionState, targets: Targets, _: float) -> Refusal | No
     return None
 
 
+def cannot_decide(state: SessionState, targets: Targets, _: float) -> Refusal | None:
+    """Why nobody can decide on a conflict of the tickets; None if it is one ticket that waits for that."""
+    if not targets.tickets:
+        return steering.NO_TICKET
+    if len(targets.tickets) > 1:
+        return Refusal("several tickets are marked", "one conflict at a time is shown: esc takes the marks away")
+    refused = next(refused_merges(state, Merge(tickets=targets.tickets[:1])), None)
+    return refused.refusal if refused is not None else None
+
+
 RETRY = OpenForm(_retry_form, Ask(steering.retry).refusal)
 REASSIGN = OpenForm(_reassign_form, cannot_reassign_any)
 REJECT = OpenForm(_reject_form, Ask(steering.reject).refusal)
+CONFLICT = OpenForm(_conflict_form, cannot_decide)
 EDIT = OpenForm(_edit_form, cannot_edit)

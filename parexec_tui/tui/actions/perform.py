@@ -12,7 +12,7 @@ from parexec_tui.tui.actions.context import ActionContext
 from parexec_tui.tui.dialogs.dialog import Dialog
 from parexec_tui.tui.input.keymap import SESSION, Action, Keymap
 from parexec_tui.tui.view.targets import Targets, in_plan_order
-from parexec_tui.tui.view.view_state import Change, ViewState
+from parexec_tui.tui.view.view_state import Change
 
 MAX_CHECKED = 20
 """The most targets that are checked to dim a key and to name it: each frame checks each key that it shows."""
@@ -54,7 +54,7 @@ class Ask(NamedTuple):
 class OpenForm(NamedTuple):
     """Opens a dialog about tickets that makes a request and shows what it would mean."""
 
-    form: Callable[[ViewState, Sequence[str]], Dialog[AnyRequest]]
+    form: Callable[[ActionContext, Sequence[str]], Dialog[AnyRequest]]
     refusal: Callable[[SessionState, Targets, float], Refusal | None]
     """Why the form would be of no use for these targets, if so."""
 
@@ -164,7 +164,7 @@ def _open_form(context: ActionContext, handler: OpenForm, targets: Targets) -> N
             send(context, request)  # the form has shown what it means
 
     if tickets := _tickets_of(context, targets):
-        context.open(handler.form(context.view, tickets), made)
+        context.open(handler.form(context, tickets), made)
 
 
 def _tickets_of(context: ActionContext, targets: Targets) -> tuple[str, ...]:

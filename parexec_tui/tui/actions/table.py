@@ -210,6 +210,10 @@ ACTIONS: tuple[TableAction, ...] = (
         "reject", ("V",), "reject…", "send back what waits for approval, with a note: it runs again, or is cancelled",
         STEERING, forms.REJECT, footer=83,
     ),
+    Action(
+        "conflict", ("C",), "conflict…", "both sides of its conflict with what is merged: you decide which wins",
+        STEERING, forms.CONFLICT, footer=83,
+    ),
     Action("edit", ("e",), "edit", "change a ticket that is not running", STEERING, forms.EDIT, footer=25),
     Action("raise", ("<",), "raise", "a priority class higher", STEERING, Ask(steering.raise_priority)),
     Action("lower", (">",), "lower", "a priority class lower", STEERING, Ask(steering.lower_priority)),

@@ -137,7 +137,7 @@ def why(context: ActionContext) -> None:
         context.open(WhyDialog(context.view, ticket.id, screen.keymap, act, screen.may))
 
 
-_MAX_DIFF = 5000
+MAX_DIFF = 5000
 """Lines of a diff that are shown."""
 
 
@@ -151,7 +151,7 @@ def diff(context: ActionContext) -> None:
     if ticket.id not in context.state.worktrees:
         context.say(f"{ticket.id} works in no worktree" if ticket.attempts else f"{ticket.id} has not run yet")
         return
-    context.open(DiffDialog(context.view, ticket.id, lambda: context.app.diff(context.state, ticket.id, _MAX_DIFF)))
+    context.open(DiffDialog(context.view, ticket.id, lambda: context.app.diff(context.state, ticket.id, MAX_DIFF)))
 
 
 def mark(context: ActionContext) -> None:

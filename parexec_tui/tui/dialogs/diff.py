@@ -10,7 +10,15 @@ from parexec_tui.tui.dialogs.dialog import CHROME, Dialog
 from parexec_tui.tui.view.view_state import ViewState
 from parexec_tui.tui.widgets.page import Page
 
-_STYLES = (("+++", "text"), ("---", "text"), ("+", "good"), ("-", "bad"), ("@@", "link"), ("diff ", "title"))
+_STYLES = (
+    ("+++", "text"), ("---", "text"), ("+", "good"), ("-", "bad"), ("@@", "link"), ("diff ", "title"),
+    ("<<<<<<< ", "warn"), ("||||||| ", "dim"), ("=======", "dim"), (">>>>>>> ", "warn"),
+)  # fmt: skip
+
+
+def style_of(line: str) -> str:
+    """The meaning of a line of a diff, or of a file with a conflict that git has marked."""
+    return next((style for start, style in _STYLES if line.startswith(start)), "text")
 
 
 class DiffDialog(Dialog[None]):
@@ -36,8 +44,7 @@ class DiffDialog(Dialog[None]):
         self._page.update(map(self._styled, await self._ask()))
 
     def _styled(self, line: str) -> Text:
-        name = next((style for start, style in _STYLES if line.startswith(start)), "text")
-        return Text(printable(line), self.view.palette[name])
+        return Text(printable(line), self.view.palette[style_of(line)])
 
     def take_key(self, name: str) -> bool:
         if name in ("enter", "d"):

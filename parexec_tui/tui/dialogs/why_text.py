@@ -19,7 +19,7 @@ from parexec_tui.core.state.steps import gate_step, step_text, step_timeout, tim
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.outputs.output import Output
 from parexec_tui.text.report import attempt_output, last_lines
-from parexec_tui.text.roots import cause_text, ending_of, fate_of_live, root_text, waited_for_text
+from parexec_tui.text.roots import cause_text, ending_of, fate_of_live, merge_command, root_text, waited_for_text
 from parexec_tui.text.words import clock, held_text, printable, short_duration, why_ended
 from parexec_tui.tui.input.key_names import short_name
 from parexec_tui.tui.input.keymap import Action, Keymap
@@ -133,6 +133,12 @@ class _Why:
                 yield from self._waits()
             case Status.running | Status.validating | Status.stopping | Status.rolling_back:
                 yield from self._lives()
+            case Status.approval if ticket.is_in_conflict:
+                yield f"what it did {ticket.reason}{self._ago(ticket.ended)}; it keeps its claims"
+                yield f"{self._key('conflict')} shows both sides: you decide which wins"
+                yield f"from a shell: {merge_command(ticket.id)}"
+                yield f"{self._key('reject')} sends it back: it runs again on what is merged by now, with a note"
+                yield self._output_key()
             case Status.approval:
                 yield f"it has run, and waits for your approval{self._ago(ticket.ended)}; it keeps its claims"
                 yield f"{self._end(Root('approval', ticket=ticket.id))}: it has succeeded"
@@ -235,7 +241,18 @@ class _Why:
                 return self._holder(blocker)
             case "agent":
                 return self._agents()
-            case "status" | "session" | "host" | "held" | "approval" | "backoff" | "asked" | "parallel" | "service":
+            case (
+                "status"
+                | "session"
+                | "host"
+                | "held"
+                | "approval"
+                | "conflict"
+                | "backoff"
+                | "asked"
+                | "parallel"
+                | "service"
+            ):
                 return iter(())
             case "barrier" | "finally" | "memory" | "pressure":
                 return iter(())
@@ -310,8 +327,8 @@ class _Why:
                 return "it goes on by itself once there is more room"
             case "held":
                 return self._end(Root("held", ticket=self.ticket.id))
-            case "approval":
-                return self._end(Root("approval", ticket=self.ticket.id))
+            case "approval" | "conflict":
+                return self._end(Root(blocker.kind, ticket=self.ticket.id))
             case "backoff":
                 return self._end(Root("backoff", ticket=self.ticket.id))
             case "service":

@@ -6,6 +6,7 @@ from msgspec import structs
 
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.schedule.blockers import Blocker, agents_left, unmet_needs, why
+from parexec_tui.core.schedule.next_link import of_approval
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.root_counts import waiting_for
 from parexec_tui.core.schedule.roots import root_of, roots_of_all
@@ -38,6 +39,8 @@ def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = ""
         return f"{cause.id} {cause.end if cause.status is Status.failed and cause.end else happened(cause.status)}"
     if ticket.status is Status.stopping:
         return f"{stop_text(ticket, now, me)}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
+    if ticket.is_in_conflict:
+        return cause_text(of_approval(ticket), None, me)
     if ticket.status is Status.approval:
         return "has run, and waits for your approval"
     if ticket.is_live:

@@ -1,14 +1,25 @@
 """Tickets that work in worktrees: their work is committed, tried, looked at by gates, and merged."""
 
+from collections import Counter
+
 import pytest
+from msgspec import structs
 
 from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.rules.attention import Subject, needs, relieved
 from parexec_tui.core.rules.verbs.approve import approve_all
+from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.isolation import conflict_of
+from parexec_tui.core.state.status import End, Flag, Status
 from parexec_tui.core.state.steps import time_left
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.selectors import select
+from parexec_tui.text.banner import pieces
+from parexec_tui.text.dashboard import dashboard
+from parexec_tui.text.event_lines import lines
+from parexec_tui.text.report import status_report
+from parexec_tui.text.roots import command_of, root_text
 from tests.core.sessions import Session, plan, replay
 from tests.core.sessions import dump as dumped
 
@@ -116,9 +127,9 @@ def test_a_conflict_may_wait_for_a_person_who_sends_it_back_or_decides() -> None
     made(begun, "T")
     begun.succeed("T")
     tried(begun, "T", None, conflict=CONFLICT)
-    assert begun.status("T") == "approval"
+    assert begun["T"].shown_status == "conflict"
     assert [need.reason for need in needs(begun.state)] == [
-        "conflicts with A in src/a.py: decide which side wins, parexec merge T"
+        "conflicts with A in src/a.py; you decide: parexec merge T"
     ]
     refused = begun.ask(rq.Approve(tickets=("T",)))
     assert isinstance(refused, rq.Refusal)
@@ -253,8 +264,8 @@ def test_a_command_resolves_a_conflict_and_if_it_fails_a_person_decides_again() 
     assert at(begun, "T") == "resolve-2", "an engine died before it could begin"
     begun.fail("T")
     assert (begun.status("T"), begun["T"].reason) == (
-        "approval",
-        "`false`: exit 1; conflicts with A in src/a.py",
+        "conflict",
+        "conflicts with A in src/a.py; `false`: exit 1",
     )
     begun.ask(rq.Merge(tickets=("T",), run="true"))
     assert at(begun, "T") == "resolve-3"
@@ -264,6 +275,58 @@ def test_a_command_resolves_a_conflict_and_if_it_fails_a_person_decides_again() 
     begun.succeed("T")
     tried(begun, "T")
     assert begun.status("T") == "succeeded"
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
+def test_a_conflict_is_no_approval_wherever_people_see_it() -> None:
+    begun = in_conflict("A:\nT:\nD: T\nU: approve=after")
+    committed(begun, "U")
+    state, said = begun.state, "conflicts with A in src/a.py"
+    assert begun.why("T") == [said]
+    assert (select(state, ["status:conflict"]), select(state, ["status:approval"])) == (["T"], ["U"])
+    counts = state.shown_counts()
+    assert (counts[Flag.conflict], counts[Status.approval]) == (1, 1)
+    assert counts == {**counts, **Counter(ticket.shown_status for ticket in state.tickets.values())}
+    command = "parexec merge T --ours|--theirs|--by CMD"
+    found = root_of(state, begun["D"])
+    assert found is not None
+    assert (root_text(found, None), command_of(found)) == (f"T {said}; you decide", command)
+    (ended,) = (event for event in begun.journal if isinstance(event, ev.AttemptEnded) and event.ticket == "T")
+    assert [line.text for line in lines(state, ended)] == [f"{said}; you decide: {command}"]
+    assert not any(list(lines(state, event)) for event in begun.journal if isinstance(event, ev.WorkConflicted))
+    assert [piece.text for piece in pieces(state)][:2] == [
+        f"T {said}; you decide; 1 waits for it",
+        "U has run, and waits for your approval",
+    ]
+    shown = "\n".join(dashboard(status_report(state, now=begun.now), now=begun.now, me="", whole=True))
+    assert f"waits    T {said}; you decide" in shown
+    assert "1 conflict" in shown
+
+
+@pytest.mark.parametrize("side", ["ours", "theirs"])
+def test_another_conflict_than_the_one_that_was_decided_is_asked_again(side: str) -> None:
+    begun = in_conflict()
+    begun.ask(rq.Merge(tickets=("T",), side=side))  # type: ignore[arg-type]
+    tried(begun, "T", None, conflict=structs.replace(CONFLICT, files=("src/a.py", "b"), count=2, tickets=("A", "B")))
+    assert begun["T"].is_in_conflict
+    assert begun["T"].reason == (
+        "conflicts with A and B in src/a.py and b; others merged since you decided, so you are asked again"
+    )
+    assert conflict_of(begun.state, begun["T"]).count == 2  # type: ignore[union-attr]
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
+def test_a_command_that_leaves_a_conflict_is_no_failure_of_the_ticket() -> None:
+    begun = in_conflict("A:\nT: retries=1\nD: T")
+    begun.ask(rq.Merge(tickets=("T",), run="true"))
+    begun.succeed("T")
+    tried(begun, "T", None, problem="there still is a conflict in src/a.py")
+    assert begun["T"].is_in_conflict
+    assert begun["T"].reason == "conflicts with A in src/a.py; `true`: there still is a conflict in src/a.py"
+    assert begun.status("D") == "waiting"
+    begun.ask(rq.Merge(tickets=("T",), side="ours"))
+    tried(begun, "T", None, problem="git: no room")
+    assert begun["T"].reason == "conflicts with A in src/a.py; git: no room"
     assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
 
 

@@ -4,6 +4,7 @@ from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.wire import requests as rq
 from tests.tui.actions.key_cases import KEY_CASES, key_case
 from tests.tui.harness import Harness
+from tests.tui.questions import conflict
 
 __all__ = ["KEY_CASES"]
 """Those of the other keys with them: that is all there are."""
@@ -105,6 +106,29 @@ async def _reject(ui: Harness, name: str) -> None:
     await ui.press(name)
     assert ui.dialog == ""
     assert "approval" in ui.said
+
+
+@key_case("conflict", played=conflict(), ticket="lexer")
+async def _conflict(ui: Harness, name: str) -> None:
+    await ui.select("printer")
+    await ui.press(name)
+    assert (ui.dialog, ui.said) == (
+        "",
+        "printer is running, no conflict of it waits for you (conflicts wait for you where `on_conflict` is hold)",
+    )
+    await ui.select("lexer")
+    await ui.press(name)
+    await ui.until(lambda: "theirs: what lexer did" in ui.text(), "git has answered")
+    await ui.press("c", *"fix it", "enter")
+    assert await ui.done() == rq.Merge(tickets=("lexer",), run="fix it")
+    ui.played.fail("lexer")
+    ui.feed.tell()
+    await ui.until(lambda: ui.status("lexer") == "conflict", "it is asked again")
+    await ui.press(name)
+    assert "`fix it`: exit 1" in ui.text()
+    await ui.press("t")
+    assert await ui.done(2) == rq.Merge(tickets=("lexer",), side="theirs")
+    assert ui.status("lexer") == "validating"
 
 
 @key_case("rollback", ticket="fetch-core")

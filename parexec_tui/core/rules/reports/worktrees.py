@@ -2,7 +2,7 @@
 
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.rules.reports.claims import breaks_rule, wrote_unclaimed
-from parexec_tui.core.rules.reports.ends import attempt_ended, exit_text, passed, reported, step_ended
+from parexec_tui.core.rules.reports.ends import StepReport, attempt_ended, exit_text, passed, reported, step_ended
 from parexec_tui.core.rules.reports.failures import failed
 from parexec_tui.core.rules.reports.stops import ended_on_purpose
 from parexec_tui.core.state import events as ev
@@ -47,6 +47,8 @@ def on_work_tried(state: SessionState, report: rq.WorkTried, now: float) -> list
         return [_merged(ticket, report, report.work, now), *passed(state, ticket, report, None, now)]
     if ticket.live_attempt.stop_reason is not None:
         return ended_on_purpose(state, ticket, report, now)
+    if report.problem and ticket.live_attempt.is_in_conflict:
+        return [_asked_again(state, ticket, report, report.problem, now)]
     if report.problem:
         return failed(state, ticket, report, End.failed, report.problem, now)
     if report.unclaimed is None:
@@ -108,6 +110,8 @@ def _conflicted(
         tried = step_ended(ticket, report, now, passed=False, reason=f"{told}: it has the higher class, and wins")
         return [event, tried, step_started(state, ticket, COMMIT, now)]
     if then == "hold":
+        if ticket.live_attempt.side:
+            told += "; others merged since you decided, so you are asked again"
         return [event, attempt_ended(ticket, report, End.succeeded, Status.approval, now, reason=told)]
     return [event, attempt_ended(ticket, report, End.stopped, Status.waiting, now, reason=told)]
 
@@ -159,10 +163,19 @@ def conflict_resolved(
     if isinstance(report, rq.ProcessLost) and not report.began:
         return [ev.StepStarted(at=now, ticket=ticket.id, attempt=attempt.number, step=next_resolve(attempt.resolves))]
     why = report.problem or exit_text(report) if isinstance(report, rq.ProcessEnded) else report.reason
-    found = state.worktrees[ticket.id].conflict
+    return [_asked_again(state, ticket, report, why, now)]
+
+
+def _asked_again(
+    state: SessionState, ticket: TicketState, report: StepReport, why: str, now: float
+) -> ev.AttemptEnded:
+    """What a person decided about a conflict came to nothing: that is no failure of the ticket, and they decide
+    again."""
+    attempt, found = ticket.live_attempt, state.worktrees[ticket.id].conflict
     told = conflict_text(target_of(state, ticket), found.files, found.count, found.tickets) if found else ""
-    reason = "; ".join(filter(None, (f"`{attempt.resolution}`: {why}", told)))
-    return [attempt_ended(ticket, report, End.stopped, Status.approval, now, reason=reason)]
+    said = f"`{attempt.resolution}`: {why}" if attempt.resolution else why
+    reason = "; ".join(filter(None, (told, said)))
+    return attempt_ended(ticket, report, End.stopped, Status.approval, now, reason=reason)
 
 
 def on_conflicts_foreseen(state: SessionState, report: rq.ConflictsForeseen, now: float) -> list[ev.AnyEvent]:

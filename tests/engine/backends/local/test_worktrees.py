@@ -16,7 +16,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Conflict, Foreseen, Work
 from parexec_tui.engine.backends.backend import Worktree
 from parexec_tui.engine.backends.local.worktrees import foreseeing, making, merging
-from parexec_tui.engine.backends.local.worktrees.diffs import diff_lines, diff_of
+from parexec_tui.engine.backends.local.worktrees.diffs import conflict_lines, diff_lines, diff_of
 from parexec_tui.engine.backends.local.worktrees.foreseeing import Foresight
 from parexec_tui.engine.backends.local.worktrees.git import Done, Git, GitError
 from parexec_tui.engine.backends.local.worktrees.looking import missing
@@ -142,6 +142,69 @@ def test_a_conflict_names_both_sides_and_either_may_win(repository: Path) -> Non
     done(merging.merge(d, done(merging.commit(d, "ours", is_gated=False)), is_gated=False))
     assert git(repository, "show", f"{TARGET}:file") == "C\n2\n3"
     assert git(repository, "show", f"{TARGET}:more") == "of D"
+
+
+def resolved(tree: Worktree, found: Conflict, text: str) -> Work | Conflict:
+    """What comes of a command that leaves this in the file of a conflict."""
+    there = Path(tree.path)
+    git(there, "checkout", "--quiet", "--force", "--detach", found.commit)
+    Git(tree.path).call("merge", "--quiet", "--no-commit", "--no-ff", found.onto)
+    (there / "file").write_text(text)
+    return merging.commit(tree, "by", is_gated=False)
+
+
+def test_only_the_conflict_that_was_shown_is_decided(repository: Path) -> None:
+    a, b, c, d = (worked(repository, name, f"{name}\n2\n3\n", "file") for name in ("A", "B", "C", "D"))
+    for tree in (b, d):
+        Path(tree.path, "more").write_text(tree.branch)
+    merged(a)
+    shown = merging.commit(b, "", is_gated=False)
+    assert isinstance(shown, Conflict)
+    merged(worked(repository, "E", "in nobody's way"))
+    assert isinstance(merging.commit(b, "theirs", is_gated=False, shown=shown), Work), "it still is the same one"
+    done(merging.merge(d, done(merging.commit(d, "theirs", is_gated=False)), is_gated=False))
+    found = merging.commit(b, "theirs", is_gated=False, shown=shown)
+    assert isinstance(found, Conflict)
+    assert (found.files, found.tickets) == (("file", "more"), ("D",)), "D has the better of A by now"
+    assert isinstance(resolved(b, shown, "all of it\n"), Conflict), "it resolved an older one"
+    found = merging.commit(c, "", is_gated=False)
+    assert isinstance(found, Conflict)
+    work = done(resolved(c, found, "all of it\n"))
+    merged(worked(repository, "F", "merged a moment before"))
+    done(merging.merge(c, work, is_gated=False))
+    assert git(repository, "show", f"{TARGET}:file") == "all of it", "the decision holds if others merged since"
+
+
+def test_marks_are_looked_for_in_the_files_in_conflict_alone(repository: Path) -> None:
+    about_git = "<<<<<<< a\n=======\n>>>>>>> b\n"
+    a, b = (worked(repository, name, f"{name}\n2\n3\n", "file") for name in ("A", "B"))
+    Path(a.path, "about-git").write_text(about_git)
+    merged(a)
+    found = merging.commit(b, "", is_gated=False)
+    assert isinstance(found, Conflict)
+    with pytest.raises(GitError, match=r"there still is a conflict in file$"):
+        resolved(b, found, f"{about_git}2\n3\n")
+    done(resolved(b, found, "both\n"))
+
+
+def test_both_sides_of_a_conflict_are_shown_with_what_they_were_made_from(repository: Path) -> None:
+    agents = {"agent": AgentType(isolation="worktree", on_conflict="hold")}
+    begun = Session(structs.replace(plan("A:\nT:", agents=agents), workdir=str(repository)))
+    begun.dispatch()
+    a, tree = worked(repository, "A", "A\n2\n3\n", "file"), worked(repository, "T", "T\n2\n3\n", "file")
+    begun.tell(rq.WorktreeMade("T", 1, tree.path, git(repository, "rev-parse", "HEAD")))
+    begun.succeed("T")
+    merged(a)
+    found = merging.commit(tree, "", is_gated=False)
+    assert isinstance(found, Conflict)
+    assert conflict_lines(begun.state, "T") == []
+    begun.tell(rq.WorkTried("T", 1, conflict=found, step="commit"))
+    shown = conflict_lines(begun.state, "T")
+    assert shown[:2] == ["ours: what is merged already (A)", "theirs: what T did"]
+    assert "CONFLICT (content): Merge conflict in file" in shown
+    at = shown.index("<<<<<<< ours")
+    assert shown[at:] == ["<<<<<<< ours", "A", "||||||| base", "1", "=======", "T", ">>>>>>> theirs", "2", "3"]
+    assert diff_lines(begun.state, "T", 100)[: len(shown)] == shown
 
 
 def test_of_a_file_that_one_side_deleted_either_may_win(repository: Path) -> None:

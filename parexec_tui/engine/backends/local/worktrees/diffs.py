@@ -5,6 +5,7 @@ from pathlib import Path
 from shutil import copy2
 
 from parexec_tui.core.plan.outputs import pattern_of
+from parexec_tui.core.state.isolation import conflict_of
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.worktrees import WorktreeState
 from parexec_tui.engine.backends.local.worktrees.git import Git, GitError
@@ -59,9 +60,72 @@ def _brought(state: SessionState, ticket: str) -> list[str]:
 def diff_lines(state: SessionState, ticket: str, limit: int) -> list[str]:
     """The first lines of a diff with a summary before it; or why there is none."""
     try:
+        both = conflict_lines(state, ticket)
+        both += ["", f"All that {ticket} changed:"] if both else []
         lines = diff_of(state, ticket, "--stat", "--patch").splitlines()
     except OSError as error:
         return [str(error)]
     if len(lines) > limit:
         lines = [*lines[:limit], f"... {len(lines) - limit} more lines: parexec diff {ticket}"]
-    return lines or ["it changed nothing"]
+    return [*both, *(lines or ["it changed nothing"])]
+
+
+_AROUND = 3
+"""Lines before and after a conflict that are shown."""
+
+_MARKS = ("<<<<<<<", ">>>>>>>")
+
+
+def conflict_lines(state: SessionState, ticket: str) -> list[str]:
+    """Both sides of a conflict that a person has to decide on, and what they were made from; empty if there is none.
+
+    Raises GitError.
+    """
+    found = conflict_of(state, state.tickets[ticket]) if ticket in state.tickets else None
+    if found is None:
+        return []
+    git = Git(state.plan.workdir)
+    words = (
+        "-c",
+        "merge.conflictStyle=diff3",
+        "-c",
+        "core.quotePath=false",
+        "merge-tree",
+        "--write-tree",
+        "--name-only",
+        "--messages",
+    )
+    tried = git.call(*words, found.onto, found.commit)
+    if tried.code != 1:
+        raise GitError(f"git merge-tree: {tried.err}")
+    listing, _, messages = tried.out.partition("\n\n")
+    tree, *files = listing.splitlines()
+    merged = f" ({', '.join(found.tickets)})" if found.tickets else ""
+    lines = [f"ours: what is merged already{merged}", f"theirs: what {ticket} did", ""]
+    lines += [line for line in messages.splitlines() if line.startswith("CONFLICT")]
+    for file in files:
+        shown = git.call("show", f"{tree}:{file}")
+        if hunks := _marked(shown.out.splitlines()):
+            lines += ["", file, *hunks]
+    named = ((found.onto, "ours"), (found.commit, "theirs"))
+    for commit, side in named:
+        lines = [line.replace(commit, side) for line in lines]
+    return lines
+
+
+def _marked(lines: list[str]) -> list[str]:
+    """The conflicts that git has marked in a file, with the lines around them."""
+    shown: set[int] = set()
+    begin = None
+    for number, line in enumerate(lines):
+        if line.startswith(_MARKS[0]):
+            begin = number
+        elif begin is not None and line.startswith(_MARKS[1]):
+            shown |= set(range(max(0, begin - _AROUND), min(len(lines), number + _AROUND + 1)))
+            begin = None
+    found: list[str] = []
+    for number in sorted(shown):
+        if found and number - 1 not in shown:
+            found.append("...")
+        found.append("||||||| base" if lines[number].startswith("||||||| ") else lines[number])
+    return found

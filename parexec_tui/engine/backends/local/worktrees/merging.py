@@ -25,16 +25,16 @@ _TRIES: Final = 50
 """How often a merge without gates is tried again when others merge at the same moment."""
 
 
-def commit(wanted: Worktree, side: str, *, is_gated: bool) -> Work | Conflict:
+def commit(wanted: Worktree, side: str, *, is_gated: bool, shown: Conflict | None = None) -> Work | Conflict:
     """Commit what the command of an attempt left, and put the result of its merge into the worktree for the gates.
 
-    `side`: what to do about a conflict, as in `Attempt.side`. Raises OSError.
+    `side`: what to do about a conflict, as in `Attempt.side`; `shown`: about this one, and no other. Raises OSError.
     """
     place = Place(wanted)
     place.check()
     clear_locks(place.git.git_dir())
     work = place.git.find(WORK) or _commit_left(place)
-    tried = _try_resolved(place, work) if side == "by" else _try(place, work, side)
+    tried = _try_resolved(place, work) if side == "by" else _try(place, work, side, shown)
     if isinstance(tried, Work) and is_gated and tried.merged:
         place.git.run("checkout", "--quiet", "--force", "--detach", tried.merged)
     return tried
@@ -73,7 +73,7 @@ def _commit_left(place: Place) -> str:
     return found
 
 
-def _try(place: Place, work: str, side: str = "") -> Work | Conflict:
+def _try(place: Place, work: str, side: str = "", shown: Conflict | None = None) -> Work | Conflict:
     """What the merge of a commit into the target would be. The commit of it is made, and no branch is moved."""
     git, base = place.repository, place.git.find(BASE)
     onto = git.find(place.target)
@@ -90,10 +90,17 @@ def _try(place: Place, work: str, side: str = "") -> Work | Conflict:
         raise GitError(f"git merge-tree: {tried.err}")
     tree, *files = (each for each in tried.out.split("\0") if each)
     if tried.code == 1:
-        if side not in ("ours", "theirs"):
-            return Conflict(base, work, onto, tuple(files[:_MAX_FILES]), len(files), _others(git, work, onto, files))
+        others = _others(git, work, onto, files)
+        found = Conflict(base, work, onto, tuple(files[:_MAX_FILES]), len(files), others)
+        if side not in ("ours", "theirs") or not _is_same(found, shown):
+            return found
         tree = _taken(place, work, onto, side)
     return Work(base, work, onto, git.commit_tree(tree, [onto, work], place.wanted.message))
+
+
+def _is_same(found: Conflict, shown: Conflict | None) -> bool:
+    """Whether a conflict is the one that was decided on, though others may have merged since."""
+    return shown is None or (found.files, found.count, found.tickets) == (shown.files, shown.count, shown.tickets)
 
 
 RESOLVED: Final = "refs/worktree/parexec/resolved"
@@ -109,17 +116,29 @@ def _try_resolved(place: Place, work: str) -> Work | Conflict:
         if not onto:
             raise GitError("the merge that was to be resolved is gone: the command must leave it, or commit it")
         git.run("add", "--all", "--", ":/")
-        marked = git.call("grep", "--cached", "--files-with-matches", "-E", "^(<{7}|>{7}) ", "--", ":/")
-        before = set(git.run("diff", "--name-only", work, onto).splitlines())
-        if left := [file for file in marked.out.splitlines() if file in before]:
-            raise GitError(f"there still is a conflict in {', '.join(left[:_NAMED])}")
+        if left := _marked(git, work, onto):
+            raise GitError(f"there still is a conflict in {listed(left, limit=_NAMED)}")
         place.forget_brought()
         made = git.commit_tree(git.run("write-tree"), [onto, work], place.wanted.message)
         git.set_ref(RESOLVED, made)
     onto = git.find(f"{made}^1")
     if git.find(place.target) == onto:
         return Work(git.find(BASE), work, onto, made)
-    return _try(place, made)
+    tried = _try(place, made)
+    if isinstance(tried, Conflict):
+        git.run("update-ref", "-d", RESOLVED)
+        return _try(place, work)
+    return tried
+
+
+def _marked(git: Git, work: str, onto: str) -> list[str]:
+    """The files of a conflict in which the index has the marks of git still."""
+    tried = git.call("merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", onto, work)
+    files = [f":(top,literal){each}" for each in tried.out.split("\0")[1:] if each]
+    if not files:
+        return []
+    words = ("grep", "--cached", "--files-with-matches", "--full-name", "-z", "-E", "^(<{7}|>{7}) ", "--", *files)
+    return [each for each in git.call(*words).out.split("\0") if each]
 
 
 def _others(git: Git, work: str, onto: str, files: Sequence[str]) -> tuple[str, ...]:
@@ -171,8 +190,10 @@ def merge(wanted: Worktree, done: Work, *, is_gated: bool) -> Work | Conflict | 
             if is_gated:
                 return None
             tried = _try(place, done.commit)
-            if isinstance(tried, Conflict):
-                return tried
+            if isinstance(tried, Conflict):  # it may have been one before, which is decided in what was merged
+                found, tried = tried, _try(place, done.merged)
+                if isinstance(tried, Conflict):
+                    return found
             done = tried
             continue
         return done

@@ -128,7 +128,7 @@ def _found(key: ProcessKey, task: FindWorktree) -> rq.WorktreeMade | None:
 
 
 def _committed(key: ProcessKey, task: CommitWork) -> rq.WorkTried:
-    found = merging.commit(task.worktree, task.side, is_gated=task.is_gated)
+    found = merging.commit(task.worktree, task.side, is_gated=task.is_gated, shown=task.shown)
     unclaimed = merging.unclaimed(task.worktree, found)
     if isinstance(found, rq.Conflict):
         return rq.WorkTried(key.ticket, key.attempt, conflict=found, unclaimed=unclaimed, step=key.step)
