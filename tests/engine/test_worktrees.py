@@ -170,6 +170,27 @@ def test_what_failed_stays_where_it_was_done_and_a_retry_begins_anew(
     assert not folder.exists()
 
 
+def test_what_is_to_be_copied_and_is_not_there_is_asked_of_one_agent_only(tmp_path: Path) -> None:
+    new_repository(tmp_path / "repository")
+    plan = """
+        [plan]
+        workdir = "repository"
+        [defaults]
+        retries = 2
+        [agents.coder]
+        isolation = "worktree"
+        copy = [".env"]
+        max = 2
+        [tickets.A]
+        run = "true"
+    """
+    assert run(tmp_path, plan)[0] == 1
+    [ended] = happened(ev.AttemptEnded, ticket="A")
+    assert ended.reason.endswith(
+        "/.env is to be in its worktree, and is not there: write `.env?` if it may be missing"
+    )
+
+
 def test_what_is_merged_reaches_a_clean_checkout_if_that_is_wanted(tmp_path: Path) -> None:
     repository = new_repository(tmp_path / "repository")
     plan = """

@@ -12,7 +12,7 @@ from parexec_tui.engine.backends.local.requirements import UnmetError
 from parexec_tui.engine.backends.local.shortage import short_of
 from parexec_tui.engine.backends.local.snapshot import SnapshotError
 from parexec_tui.engine.backends.local.starter import Start
-from parexec_tui.engine.backends.local.worktrees.git import GitError
+from parexec_tui.engine.backends.local.worktrees.git import GitError, UnfitError
 
 
 def why_not(start: Start) -> Ended:
@@ -28,7 +28,7 @@ def why_not(start: Start) -> Ended:
     with suppress(OSError):  # on a disk that takes nothing, it stays; the next attempt has another one
         Path(start.spawn.record).unlink(missing_ok=True)
     # A text that the system cannot take: too long, or with a NUL.
-    hopeless = isinstance(error, ValueError | UnmetError) or error.errno == errno.E2BIG
+    hopeless = isinstance(error, ValueError | UnmetError | UnfitError) or error.errno == errno.E2BIG
     return rq.ProcessEnded(
         key.ticket,
         key.attempt,

@@ -50,6 +50,10 @@ class GitError(OSError):
     """git refused, or is not there; in words."""
 
 
+class UnfitError(GitError):
+    """Something of the repository or its workdir is not as the plan says: no other agent fares better."""
+
+
 class Done(NamedTuple):
     code: int
     out: str

@@ -13,7 +13,7 @@ import psutil
 from parexec_tui.core.plan.outputs import parse_output, pattern_of
 from parexec_tui.engine.backends.backend import Worktree
 from parexec_tui.engine.backends.local.files import files_of
-from parexec_tui.engine.backends.local.worktrees.git import NOBODY, Git, GitError, repository_lock, top_of
+from parexec_tui.engine.backends.local.worktrees.git import NOBODY, Git, GitError, UnfitError, repository_lock, top_of
 
 BASE: Final = "refs/worktree/parexec/base"
 """The commit at which the present attempt began; there once the worktree is whole."""
@@ -139,7 +139,7 @@ def make(wanted: Worktree, attempt: int) -> str:
         base = _target(place)
         elsewhere = place.repository.checkouts().get(wanted.branch, wanted.path)
         if os.path.realpath(elsewhere) != os.path.realpath(wanted.path):
-            raise GitError(f"its branch {wanted.branch} is checked out in {elsewhere}: check out another one there")
+            raise UnfitError(f"its branch {wanted.branch} is checked out in {elsewhere}: check out another one there")
         if not place.exists:
             is_whole = False
             _add(place, base)
@@ -165,7 +165,7 @@ def _target(place: Place) -> str:
         return found
     base = place.repository.find(place.wanted.base)
     if not base:
-        raise GitError(f"the repository has no commit {place.wanted.base!r} to begin at")
+        raise UnfitError(f"the repository has no commit {place.wanted.base!r} to begin at")
     place.repository.set_ref(place.target, base, NOBODY, "parexec: begin")
     return place.repository.find(place.target)
 
@@ -206,7 +206,7 @@ def _bring(place: Place) -> None:
             if not source.exists():
                 if text.endswith("?"):
                     continue
-                raise GitError(
+                raise UnfitError(
                     f"{source} is to be in its worktree, and is not there: write `{text}?` if it may be missing"
                 )
             copy.parent.mkdir(parents=True, exist_ok=True)
