@@ -182,10 +182,12 @@ def used_parts(used: Used) -> list[str]:
         parts += [format_size(used.peak_memory), f"{format_duration(used.cpu_seconds)} of cpu"]
     if used.peak_processes > _FEW:
         parts.append(f"{used.peak_processes} processes")
-    for size, what in ((used.disk_read, "read"), (used.disk_written, "written")):
-        if size >= _MUCH:
-            parts.append(f"{format_size(size)} {what}")
-    return parts
+    return [*parts, *disk_parts(used.disk_read, used.disk_written)]
+
+
+def disk_parts(read: int, written: int) -> list[str]:
+    """What was read and written, in bytes, without what is small: `7MiB read`, `6MiB written`."""
+    return [f"{format_size(size)} {what}" for size, what in ((read, "read"), (written, "written")) if size >= _MUCH]
 
 
 _FEW, _MUCH = 3, 1 << 20

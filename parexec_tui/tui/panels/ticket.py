@@ -23,7 +23,16 @@ from parexec_tui.core.state.steps import step_text, time_left
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.report import attempt_output
 from parexec_tui.text.roots import waited_for_text
-from parexec_tui.text.words import clock, log_cut, printable, progress_text, short_duration, used_parts, why_ended
+from parexec_tui.text.words import (
+    clock,
+    disk_parts,
+    log_cut,
+    printable,
+    progress_text,
+    short_duration,
+    used_parts,
+    why_ended,
+)
 from parexec_tui.tui.drawing.line import fitted, wrapped
 from parexec_tui.tui.view.event_history import PastAttempt
 from parexec_tui.tui.view.facts import blocker_text, reason_of, root_beyond, shown_blockers
@@ -31,10 +40,10 @@ from parexec_tui.tui.view.view_state import Change
 from parexec_tui.tui.widgets.text_panel import PanelLine, TextPanel
 
 _MAX_RELATED = 50
+"""Dependents that are listed; the others are counted."""
 
 _ALWAYS = 2
 """Parts of what an attempt used that are said though its reason is cut for them."""
-"""Dependents that are listed; the others are counted."""
 
 _MAX_STEPS = 300
 """Tickets on the way to the end of the plan that are looked at."""
@@ -121,6 +130,7 @@ class TicketPanel(TextPanel):
         if (usage := self.view.usage(ticket)) is not None:
             processes = format_count(usage.processes, "process", "processes")
             parts.append(f"{usage.cpu:.1f} cpu, {format_size(usage.memory)}, {processes}")
+            parts += disk_parts(usage.disk_read, usage.disk_written)
         return ", ".join(parts)
 
     def _reasons(self, state: SessionState, ticket: TicketState, width: int) -> Iterator[PanelLine]:

@@ -83,6 +83,10 @@ def test_what_is_measured_now_is_not_said_of_the_past() -> None:
     shown.view.samples.take(structs.replace(sampled, attempts=(usage,)))
     shown.panel.changed(Change.clock)
     assert shown.said("attempt") == ["1, pid 7, 0.5 cpu, 1MiB, 1 process"]
+    usage = structs.replace(usage, disk_read=2**19, disk_written=7 * 2**20)
+    shown.view.samples.take(structs.replace(sampled, attempts=(usage,)))
+    shown.panel.changed(Change.clock)
+    assert shown.said("attempt") == ["1, pid 7, 0.5 cpu, 1MiB, 1 process, 7MiB written"]
     shown.view.past = replay(session.plan, session.journal)
     shown.panel.changed(Change.state)
     assert shown.said("attempt") == ["1, pid 7"]
