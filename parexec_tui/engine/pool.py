@@ -131,7 +131,16 @@ class Pool:
             agent_type.update_checkout,
             ticket.spec.outputs,
             ticket.spec.all_writes if unclaimed_rule(self._state, ticket) != "off" else None,
+            dict(self._needed(ticket)),
         )
+
+    def _needed(self, ticket: TicketState) -> Iterator[tuple[str, str]]:
+        """What was merged of the tickets that a ticket needs, where it is merged itself: commits, and of whom."""
+        target = target_of(self._state, ticket)
+        for need in ticket.spec.needs:
+            found = self._state.worktrees.get(need)
+            if found is not None and found.landed is not None and found.landed.commit and found.made.target == target:
+                yield found.landed.commit, need
 
     def _launch(self, ticket: TicketState) -> Launch:
         spec = ticket.spec

@@ -280,3 +280,29 @@ def test_a_conflict_is_decided_without_an_engine_and_the_next_one_does_it(
     assert done.returncode == 0, done.stderr
     assert Engine("resume", cwd=tmp_path).wait() == 0
     assert git(repository, "show", f"{merged_branch()}:file") == file
+
+
+def test_what_needs_what_the_target_has_lost_does_not_start(tmp_path: Path, repository: Path) -> None:
+    plan = """
+        [plan]
+        workdir = "repository"
+        [defaults]
+        retries = 3
+        [agents.coder]
+        isolation = "worktree"
+        target = "next"
+        [tickets.A]
+        run = "echo A > A"
+        [tickets.vandal]
+        after = ["A"]
+        run = "git branch --quiet --force next main"
+        [tickets.B]
+        needs = ["A"]
+        after = ["vandal"]
+        run = "cat A"
+    """
+    assert run(tmp_path, plan)[0] == 1
+    [landed] = happened(ev.WorkMerged, ticket="A")
+    lost = f"next has lost what A merged as {landed.commit[:10]}: merge that into it again, or retry A"
+    assert ticket("B").reason == lost
+    assert ticket("B").attempts == 1, "no other agent can do better"

@@ -65,6 +65,8 @@ class Worktree(Struct, frozen=True, gc=False):
     """What the ticket has to write, as in Ticket."""
     writes: tuple[str, ...] | None = None
     """Patterns of all that the ticket claims to write; None: nobody wants to know what else it wrote."""
+    needed: dict[str, str] = {}
+    """{commit: ticket}, of what was merged into the target, and what the ticket needs is in it."""
 
 
 class Task(Struct, frozen=True, gc=False, tag_field="task"):

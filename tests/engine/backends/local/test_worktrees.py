@@ -18,7 +18,7 @@ from parexec_tui.engine.backends.backend import Worktree
 from parexec_tui.engine.backends.local.worktrees import foreseeing, making, merging
 from parexec_tui.engine.backends.local.worktrees.diffs import conflict_lines, diff_lines, diff_of
 from parexec_tui.engine.backends.local.worktrees.foreseeing import Foresight
-from parexec_tui.engine.backends.local.worktrees.git import Done, Git, GitError
+from parexec_tui.engine.backends.local.worktrees.git import Done, Git, GitError, UnfitError
 from parexec_tui.engine.backends.local.worktrees.looking import missing
 from tests.core.sessions import Session, plan
 from tests.repositories import checkout_of, commit, git, new_repository
@@ -240,6 +240,30 @@ def test_ignored_files_are_copied_and_linked_and_never_committed(repository: Pat
     for path in (".env", "modules/m", "modules"):
         target = repository / path
         target.unlink() if target.is_file() else target.rmdir()
+
+
+def test_what_it_needs_must_be_in_the_target_still(repository: Path) -> None:
+    landed = merged(worked(repository, "A"))
+    needs = {landed.merged: "A"}
+    making.make(wanted(repository, "B", needed=needs), 1)
+    git(repository, "update-ref", f"refs/heads/{TARGET}", "main")
+    with pytest.raises(
+        UnfitError, match=f"{TARGET} has lost what A merged as {landed.merged[:10]}: merge that .*, or retry A"
+    ):
+        making.make(wanted(repository, "C", needed=needs), 1)
+
+
+def test_what_cannot_be_kept_for_another_attempt_is_named_with_where_it_is(repository: Path) -> None:
+    tree = worked(repository, "T")
+    git(Path(tree.path), "init", "--quiet", "sub")
+    (Path(tree.path) / "sub" / "x").write_text("")
+    commit(Path(tree.path) / "sub", "x")
+    with pytest.raises(UnfitError) as refused:
+        making.make(tree, 2)
+    assert str(refused.value) == (
+        f"what attempt 1 left in {tree.path} cannot be kept: sub is a git repository of its own, and what it has "
+        "would be lost: ignore it, or delete its .git"
+    )
 
 
 def test_what_is_to_be_copied_must_be_there(repository: Path) -> None:

@@ -134,9 +134,13 @@ def make(wanted: Worktree, attempt: int) -> str:
     is_whole = place.exists and bool(place.git.find(BASE))
     if is_whole:
         clear_locks(place.git.git_dir())
-        _keep_left(place, attempt - 1)
+        try:
+            _keep_left(place, attempt - 1)
+        except GitError as error:
+            raise UnfitError(f"what attempt {attempt - 1} left in {wanted.path} cannot be kept: {error}") from None
     with repository_lock(place.repository):
         base = _target(place)
+        _refuse_lost(place, base)
         elsewhere = place.repository.checkouts().get(wanted.branch, wanted.path)
         if os.path.realpath(elsewhere) != os.path.realpath(wanted.path):
             raise UnfitError(f"its branch {wanted.branch} is checked out in {elsewhere}: check out another one there")
@@ -168,6 +172,17 @@ def _target(place: Place) -> str:
         raise UnfitError(f"the repository has no commit {place.wanted.base!r} to begin at")
     place.repository.set_ref(place.target, base, NOBODY, "parexec: begin")
     return place.repository.find(place.target)
+
+
+def _refuse_lost(place: Place, base: str) -> None:
+    """Who may move the target may have taken out of it what was merged."""
+    needed = place.wanted.needed
+    if not needed or place.repository.call("rev-list", "--max-count=1", *needed, f"^{base}").out == "":
+        return
+    for commit, ticket in needed.items():
+        if not place.repository.is_ancestor(commit, base):
+            lost = f"{place.wanted.target} has lost what {ticket} merged as {commit[:10]}"
+            raise UnfitError(f"{lost}: merge that into it again, or retry {ticket}")
 
 
 def _add(place: Place, base: str) -> None:
