@@ -221,7 +221,7 @@ async def _drive(
         nursery.start_soon(_look_after_files, registry, footing, coordinator)
         if begin.recovers:
             with suppress(RegistryError):  # they are run again
-                up_to_date.catch_up(owed_fingerprints(registry, begin.state), begin.state.now)
+                up_to_date.catch_up(owed_fingerprints(registry, session, begin.state), begin.state.now)
             await _recover(begin, coordinator, backend, sink.notice)
             with suppress(RegistryError, OSError):  # no hook keeps a session from going on
                 hooks.tell_owed(owed_of(session_folder(session), begin.state, registry))

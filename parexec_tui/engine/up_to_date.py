@@ -189,10 +189,10 @@ class UpToDate:
         return listed([key.ticket for key, _ in (*self._being_taken, *self._to_take)], limit=_NAMED)
 
 
-def owed_fingerprints(registry: Registry, state: SessionState) -> list[TicketState]:
+def owed_fingerprints(registry: Registry, session: str, state: SessionState) -> list[TicketState]:
     """The tickets of a session that succeeded while no engine ran, or whose engine died before their files were
     looked at. Raises RegistryError."""
-    untaken = registry.untaken_fingerprints(state.session)
+    untaken = registry.untaken_fingerprints(session)
     tickets = ((state.tickets.get(id_), attempt) for id_, attempt in untaken.items())
     return [
         ticket

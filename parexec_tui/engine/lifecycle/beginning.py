@@ -102,7 +102,7 @@ def take_over(registry: Registry, session: str, options: EngineOptions, notice: 
     state = _replay(registry, session, notice)
     has_reason = options.awaits or (options.retry_failed and len(state.failed) > len(state.allowed))
     has_reason = has_reason or (options.resume and bool(to_repeat(state)))
-    has_reason = has_reason or owes(session_folder(session)) or bool(owed_fingerprints(registry, state))
+    has_reason = has_reason or owes(session_folder(session)) or bool(owed_fingerprints(registry, session, state))
     if state.finished_at is not None and not has_reason:
         return Beginning(state, over="finished")
     if state.left is not None and not options.resume:
