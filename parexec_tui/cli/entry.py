@@ -119,7 +119,7 @@ LAZY_COMMANDS = {
     "parexec_tui.cli.plans": ("validate", "doctor", "schema"),
     "parexec_tui.cli.reading": ("ls", "show", "log", "events"),
     "parexec_tui.cli.exporting": ("export",),
-    "parexec_tui.cli.insight": ("bottlenecks",),
+    "parexec_tui.cli.insight": ("bottlenecks", "claims"),
     "parexec_tui.cli.diffing": ("diff",),
     "parexec_tui.cli.touring": ("tour",),
     "parexec_tui.cli.steer": (

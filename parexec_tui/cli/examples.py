@@ -34,6 +34,10 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec log 'MOD-*' --order time", "all that these tickets printed, by the start of their attempts"),
     ),
     "events": (("parexec events -f --json", "what happens, as JSON lines, until the engine leaves"),),
+    "claims": (
+        ("parexec claims", "who holds what, who waits for it, and what was written unclaimed"),
+        ("parexec claims --json | jq '.unclaimed'", "the files that tickets wrote outside their claims"),
+    ),
     "bottlenecks": (
         ("parexec bottlenecks", "what holds the session up, and what more of it would save"),
         ("parexec bottlenecks --json | jq -r '.bottlenecks[0].text'", "the worst one, for scripts"),

@@ -1,11 +1,15 @@
-"""bottlenecks: what holds a session up, and what more of it would save."""
+"""What is so in a session: what holds it up, and who holds which claims."""
 
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import click
 
 from parexec_tui.cli.asking import as_json_option, report_errors, session_argument
+
+if TYPE_CHECKING:
+    from parexec_tui.core.state.session import SessionState
 
 
 @click.command()
@@ -23,22 +27,14 @@ def bottlenecks(session: str | None, as_json: bool) -> None:
 
     from msgspec import to_builtins
 
-    from parexec_tui.client.sessions import open_registry, resolve_past
     from parexec_tui.client.sockets import own_signature
     from parexec_tui.core.schedule.bottlenecks import bottlenecks as find
     from parexec_tui.core.schedule.critical_path import critical_path
     from parexec_tui.core.schedule.forecast import comes_to_an_end
-    from parexec_tui.registry.lock import note_engine
-    from parexec_tui.registry.replay import replay
     from parexec_tui.text.bottlenecks import bottleneck_lines, bottleneck_text
     from parexec_tui.text.words import printable
 
-    with open_registry() as registry:
-        past = replay(registry, resolve_past(registry, session).session)
-    if past.warning:
-        click.echo(f"parexec: {past.warning}", err=True)
-    state, now = past.state, time.time()
-    note_engine(state)
+    state, now = _now(session), time.time()
     found, course = find(state, now)
     path = critical_path(state)
     if as_json:
@@ -56,4 +52,45 @@ def bottlenecks(session: str | None, as_json: bool) -> None:
         click.echo(printable(line))
 
 
-COMMANDS: tuple[click.Command, ...] = (bottlenecks,)
+@click.command()
+@session_argument("the newest of this directory")
+@as_json_option
+@report_errors()
+def claims(session: str | None, as_json: bool) -> None:
+    """Say who holds which claims of SESSION (default: the newest of this directory), since when, and who waits.
+
+    Then who is expected to give back first what others wait for, and what tickets wrote outside their claims, as far
+    as the plan has `claims`.
+    """
+    from parexec_tui.text.claims import claims_lines, claims_report
+    from parexec_tui.text.words import printable
+
+    state, now = _now(session), time.time()
+    report = claims_report(state, now)
+    if as_json:
+        import json
+
+        from msgspec import to_builtins
+
+        json.dump(to_builtins(report), sys.stdout)
+        click.echo()
+        return
+    for line in claims_lines(report, now):
+        click.echo(printable(line))
+
+
+def _now(session: str | None) -> "SessionState":
+    """A session as it is now."""
+    from parexec_tui.client.sessions import open_registry, resolve_past
+    from parexec_tui.registry.lock import note_engine
+    from parexec_tui.registry.replay import replay
+
+    with open_registry() as registry:
+        past = replay(registry, resolve_past(registry, session).session)
+    if past.warning:
+        click.echo(f"parexec: {past.warning}", err=True)
+    note_engine(past.state)
+    return past.state
+
+
+COMMANDS: tuple[click.Command, ...] = (bottlenecks, claims)

@@ -115,7 +115,7 @@ def _unclaimed(report: StatusReport, most: int) -> Iterator[str]:
     for id_, found in told[-most:]:
         yield f"claims   {id_}: {found.text(id_)}"
     if (more := len(told) - most) > 0:
-        yield f"claims   and {more} more: parexec show"
+        yield f"claims   and {more} more: parexec claims"
 
 
 def _shown_roots(roots: Sequence[WaitedFor], most: int) -> Sequence[WaitedFor]:

@@ -41,6 +41,7 @@ USES = {
     "ls": "ls",
     "show": "show RUNS",
     "bottlenecks": "bottlenecks RUNS",
+    "claims": "claims RUNS",
     "log": "log first -s RUNS",
     "diff": "diff --help",
     "events": "events RUNS --json",

@@ -491,7 +491,7 @@ class StatusReport(Struct, frozen=True):
     """The limits that hold the session up, worst first, and what one more of each would save. At most 3, and none
     while more than 1,000 tickets are left: `parexec bottlenecks` has all."""
     unclaimed: dict[str, Unclaimed] = {}
-    """What tickets wrote outside their claims, see `claims` of the plan. At most 20 tickets; `parexec show --json`
+    """What tickets wrote outside their claims, see `claims` of the plan. At most 20 tickets; `parexec claims --json`
     has all."""
     pressure: list[PressureFact] = []
     """What the host is pressed for."""

@@ -327,5 +327,10 @@ NOT_INSIDE: Mapping[str, str] = {
 }
 """command of the command line: why it is none here, and what to do instead"""
 
-SAME_AS: Mapping[str, str] = {"ls": "sessions", "events": "panel events", "resume": "take-over"}
+SAME_AS: Mapping[str, str] = {
+    "ls": "sessions",
+    "events": "panel events",
+    "claims": "panel claims",
+    "resume": "take-over",
+}
 """command of the command line: what it is called here"""

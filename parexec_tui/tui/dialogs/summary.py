@@ -143,6 +143,9 @@ class Summary(Dialog[Choice]):
         yield line
         at_once = state.busy_for / seconds if seconds > 0 else 0.0
         yield self.styled(f"{format_duration(state.busy_for)} of work, {at_once:.1f} at once", "dim")
+        if state.unclaimed:
+            whom = listed(state.unclaimed, 3)
+            yield self.styled(f"wrote what they do not claim: {whom}; parexec claims names the files", "warn")
         yield self.styled(f"{state.retried} tried again, {state.serialised} had to wait for a claim", "dim")
 
     def _longest(self) -> Iterator[Text]:

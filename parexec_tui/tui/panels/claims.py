@@ -1,22 +1,26 @@
 """The table of claims: what is held, by which ticket and since when; and below each, the tickets that wait for it."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
-from parexec_tui.core.plan.claims import ClaimKey, Held, format_amount
+from parexec_tui.core.plan.claims import Held
+from parexec_tui.core.schedule.claim_waits import ClaimWait
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.cells import width_of
+from parexec_tui.text.claims import held_text, use_text, used_text, wanted_text
 from parexec_tui.text.words import printable, short_duration
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.drawing.sign import WAITS_FOR
 from parexec_tui.tui.view.view_state import Change, ViewState
-from parexec_tui.tui.view.waiting import ClaimWait
 from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
 _SINCE = 12
+_MAX_UNCLAIMED = 100
+"""Tickets that wrote outside their claims and have a row."""
+
 _TITLE = 12
 """Fewest cells for a title."""
 
@@ -26,9 +30,10 @@ class _ClaimRow(NamedTuple):
 
     what: str
     word: str = ""
-    """`holds` or `waits`; empty: the row has no ticket."""
+    """`holds`, `waits`, `wrote` or `in`; empty: the row has no ticket."""
     ticket: str = ""
     since: float = 0.0
+    """Since when it does; after `in`, when it is so."""
 
 
 class ClaimsPanel(RowsPanel):
@@ -61,8 +66,10 @@ class ClaimsPanel(RowsPanel):
         if state is None:
             return
         if change & (Change.state | Change.appearance):
-            self.check_again_in(self.view.waiting.update(state))
+            self.check_again_in(self.view.waiting.update(state, self.view.now))
         services = _services_now(state) if state.services else ()
+        if state.unclaimed:
+            services = (*services, len(state.unclaimed), next(reversed(state.unclaimed.values())))
         if state.foreseen:
             services = (*services, *state.foreseen.values())
         if self._version != self.view.waiting.version or services != self._services:
@@ -79,6 +86,9 @@ class ClaimsPanel(RowsPanel):
         gone = [Held(key, ()) for key in waits if key not in known]
         here = self._here
         self.rows = [row for each in (*held, *gone) for row in _rows(state, each, waits.get(each.key, ()))]
+        if (release := self.view.waiting.release) is not None:
+            self.rows.insert(0, _ClaimRow("given back next", "in", release.ticket, release.at))
+        self.rows += _rows_of_unclaimed(state)
         self.rows += [row for each in state.foreseen.values() for row in _rows_of_conflict(state, each)]
         self.rows += [row for service in state.services.values() for row in _rows_of(service)]
         if unchecked := self.view.waiting.unchecked:
@@ -132,12 +142,12 @@ class ClaimsPanel(RowsPanel):
             line.column(row.what, width, self.style("title"), gap=0)
             return
         what, ticket, title = self._columns(width)
-        is_held = row.word == "holds"
+        is_held = row.word in ("holds", "in")
         line.column(self._text(row), what, None if is_held else self.style("warn"))
         line.column(
             self.view.short_ticket(row.ticket, ticket), ticket, self.style("title") if index == self.cursor else None
         )
-        lasts = short_duration(max(0.0, self.view.now - row.since))
+        lasts = short_duration(max(0.0, (self.view.now - row.since) * (-1 if row.word == "in" else 1)))
         line.column(f"{row.word} {lasts}", _SINCE, self.style("dim" if is_held else "warn"))
         known = self.state.tickets.get(row.ticket)
         line.column(printable(known.spec.title) if known is not None else "", title, self.style("dim"))
@@ -151,18 +161,26 @@ def _rows(state: SessionState, held: Held, waits: Sequence[ClaimWait]) -> Iterat
     """The rows about one claim: those that hold it, then those that wait for it."""
     key = held.key
     if key.kind == "resource":
-        yield _ClaimRow(_used(state, key))
+        yield _ClaimRow(used_text(state, key.name))
     for ticket, since in held.holders:
         if key.kind == "resource":
-            what = f"  uses {_uses(state.tickets[ticket], key.name)}"
+            what = f"  uses {use_text(state.tickets[ticket], key.name)}"
         else:
-            what = f"{_HELD[key.kind]} {printable(key.name)}"
+            what = printable(held_text(key))
         yield _ClaimRow(what, "holds", ticket, since)
     for wait in waits:
-        kind, mine = wait.conflict.kind, wait.conflict.mine
-        if kind == "resource":
-            mine = mine.removeprefix(f"{key.name} = ")
-        yield _ClaimRow(f"{_WANTED[kind]} {printable(mine)}", "waits", wait.ticket.id, wait.ticket.ready_at)
+        yield _ClaimRow(printable(wanted_text(wait)), "waits", wait.ticket.id, wait.ticket.ready_at)
+
+
+def _rows_of_unclaimed(state: SessionState) -> Iterator[_ClaimRow]:
+    """The rows about what tickets wrote outside their claims, the newest first."""
+    if not state.unclaimed:
+        return
+    yield _ClaimRow("written unclaimed")
+    for told in islice(reversed(state.unclaimed.values()), _MAX_UNCLAIMED):
+        yield _ClaimRow(f"  {printable(told.found.text(told.ticket))}", "wrote", told.ticket, told.at)
+    if (more := len(state.unclaimed) - _MAX_UNCLAIMED) > 0:
+        yield _ClaimRow(f"  and {more} more tickets: parexec claims")
 
 
 def _rows_of_conflict(state: SessionState, foreseen: ev.ConflictForeseen) -> Iterator[_ClaimRow]:
@@ -195,22 +213,3 @@ def _rows_of(service: ServiceState) -> Iterator[_ClaimRow]:
     for ticket in service.left.values():
         if not ticket.is_live and not ticket.missing and not service.is_ready:
             yield _ClaimRow("to use it", "waits", ticket.id, ticket.ready_at)
-
-
-def _uses(ticket: TicketState, resource: str) -> str:
-    """How much of a resource a ticket has, or which units of it."""
-    units = ticket.attempt.units.get(resource, ()) if ticket.attempt is not None else ()
-    return ", ".join(units) if units else format_amount(resource, ticket.claims.uses[resource])
-
-
-_HELD = {"write": "writes", "read": "reads", "lock": "lock"}
-_WANTED = {"write": "to write", "read": "to read", "lock": "lock", "resource": "wants"}
-
-
-def _used(state: SessionState, key: ClaimKey) -> str:
-    """How much of a resource is in use: `gpu: 1 of 2 used`."""
-    capacity = state.holdings.capacity(key.name)
-    used = format_amount(key.name, capacity - state.holdings.free(key.name))
-    aside = state.holdings.aside(key.name)
-    others = f", {', '.join(aside)} by other programs" if aside else ""
-    return f"{key.name}: {used} of {format_amount(key.name, capacity)} used{others}"

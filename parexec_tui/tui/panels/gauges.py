@@ -59,7 +59,7 @@ class GaugesPanel(Panel):
         if state is None:
             return
         if change & (Change.state | Change.appearance):
-            self.check_again_in(self.view.waiting.update(state))
+            self.check_again_in(self.view.waiting.update(state, self.view.now))
         if (sample := self.sample) is not None and not self.view.looks_back:
             self.check_again_in(sample.at + STALE_AFTER + _MOMENT - self.view.clock())
         if change & self.watches:

@@ -5,30 +5,15 @@ This costs O(plan), so it is done at most once a second, and only while a panel 
 
 import time
 from collections.abc import Callable
-from itertools import islice
-from typing import NamedTuple
 
-from parexec_tui.core.plan.claims import EMPTY, ClaimKey, Conflict
+from parexec_tui.core.plan.claims import ClaimKey
+from parexec_tui.core.schedule.claim_waits import ClaimWait, Release, asks_for_claims, claim_waits, next_release
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
-from parexec_tui.core.state.tickets import TicketState
 
 UPDATE_EVERY = 1.0
 _SHARE = 300
 """An update is at most this often: in seconds, and in multiples of the time that the last one took."""
-
-MAX_ASKED = 500
-"""The most tickets whose reason is looked up; of more, only the number is shown."""
-
-_MAX_OF_ONE = 8
-"""Conflicts of one ticket that are kept."""
-
-
-class ClaimWait(NamedTuple):
-    """A ticket and one of the conflicts that keep it from its claims."""
-
-    ticket: TicketState
-    conflict: Conflict
 
 
 class Waiting:
@@ -46,27 +31,31 @@ class Waiting:
         """Ready tickets whose claims are held by others."""
         self.unchecked = 0
         """Ready tickets with claims beyond MAX_ASKED: what they wait for is not known."""
+        self.release: Release | None = None
+        """Who gives back next what others wait for, as far as anything tells."""
         self.ready = 0
         """Tickets that neither a need nor a hold keeps from running."""
         self.ready_for: dict[str, int] = {}
         """agent type: how many of them it could run"""
 
-    def update(self, state: SessionState) -> float:
-        """Update if it is time to. Returns the seconds until the next update; 0 after one."""
+    def update(self, state: SessionState, at: float | None = None) -> float:
+        """Update if it is time to. Returns the seconds until the next update; 0 after one.
+
+        `at`: the time that is shown, in seconds since the epoch; by default that of the newest event.
+        """
         now = self._clock()
         if state is self._of and (rest := self._update_at - now) > 0:
             return rest
         self._of = state
         self.version += 1
         began = time.perf_counter()
-        self._survey(state)
+        self._survey(state, state.now if at is None else at)
         self._update_at = now + max(UPDATE_EVERY, _SHARE * (time.perf_counter() - began))
         return 0.0
 
-    def _survey(self, state: SessionState) -> None:
-        self.by_key, self.ready_for = {}, {}
-        self.ready = self.blocked = self.unchecked = 0
-        asked = 0
+    def _survey(self, state: SessionState, now: float) -> None:
+        self.ready, self.ready_for = 0, {}
+        asking = []
         for ticket in state.tickets.values():
             if ticket.status is not Status.waiting or ticket.missing:
                 continue
@@ -74,14 +63,7 @@ class Waiting:
                 self.ready += 1
                 for type_ in ticket.types:
                     self.ready_for[type_] = self.ready_for.get(type_, 0) + 1
-            if ticket.claims is not EMPTY:
-                asked += 1
-                if asked <= MAX_ASKED:
-                    self._ask(state, ticket)
-        self.unchecked = max(0, asked - MAX_ASKED)
-
-    def _ask(self, state: SessionState, ticket: TicketState) -> None:
-        conflicts = list(islice(state.holdings.conflicts(ticket.claims), _MAX_OF_ONE))
-        self.blocked += bool(conflicts)
-        for conflict in conflicts:
-            self.by_key.setdefault(conflict.key, []).append(ClaimWait(ticket, conflict))
+            if asks_for_claims(ticket):
+                asking.append(ticket)
+        self.by_key, self.blocked, self.unchecked = claim_waits(state, asking)
+        self.release = next_release(state, self.by_key, now) if self.by_key else None

@@ -89,7 +89,7 @@ def played(file: Path, own_state_home: Path) -> Session:
 
 def test_every_command_of_the_command_line_is_in_the_palette_or_says_why_not() -> None:
     inside = {command.word for command in COMMANDS} | {action.name for action in ACTIONS}
-    inside |= {f"panel {name}" for name in ("tickets", "events")}
+    inside |= {f"panel {name}" for name in ("tickets", "events", "claims")}
     for names in LAZY_COMMANDS.values():
         for name in names:
             assert (SAME_AS.get(name, name) in inside) != (name in NOT_INSIDE), name

@@ -75,6 +75,19 @@ async def test_the_summary_of_a_session_without_failures_offers_nothing_to_retry
 
 
 @pytest.mark.asyncio
+async def test_the_summary_names_tickets_that_wrote_outside_their_claims() -> None:
+    session = Session("A: writes=out claims=warn")
+    session.dispatch()
+    session.succeed("A")
+    session.found_unclaimed("A", "src/db.py")
+    session.close()
+    async with run_app(played=session, size=(80, 24)) as ui:
+        show_summary(ui.app.actions)
+        await ui.hesitate()
+        assert "wrote what they do not claim: A; parexec claims names the files" in ui.text()
+
+
+@pytest.mark.asyncio
 async def test_to_go_through_the_failures_looks_at_few_tickets(monkeypatch: pytest.MonkeyPatch) -> None:
     session = finished("\n".join(f"T{n}:" for n in range(60)), *(f"T{n}" for n in range(30)))
     asked: set[str] = set()

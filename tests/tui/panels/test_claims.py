@@ -5,11 +5,12 @@ from textual.app import App, ComposeResult
 
 from parexec_tui.core.plan.claims import ClaimKey
 from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.schedule.claim_waits import MAX_ASKED
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.panels.claims import ClaimsPanel
 from parexec_tui.tui.view.view_state import Change
-from parexec_tui.tui.view.waiting import MAX_ASKED, Waiting
+from parexec_tui.tui.view.waiting import Waiting
 from tests.core.sessions import Session, plan
 from tests.tui.drawn import lines, panel_of, text, view_of
 
@@ -213,3 +214,33 @@ def test_a_coming_conflict_between_worktrees_names_both_tickets() -> None:
     drawn = text(panel(session, 60, 30))
     assert "conflict ahead in src/a.py" in drawn
     assert drawn.count("changes it") == 2
+
+
+def test_it_says_who_gives_back_first_what_others_wait_for() -> None:
+    session = running(
+        plan(
+            "A: locks=db estimate=3m\nB: uses=gpu:1 estimate=10m\nC: estimate=2m30s locks=web\nD: locks=db",
+            parallel=8,
+            resources={"gpu": 2},
+        )
+    )
+    shown = panel(session, 78)
+    assert lines(shown)[1] == "]given back next A      in 55s", "nobody waits for C"
+    session.ask(rq.Freeze(tickets=("A",)))
+    session.wait(2)
+    shown.changed(Change.state)
+    assert "given back next" not in text(shown)
+
+
+def test_what_was_written_unclaimed_leads_to_its_ticket_and_appears_at_once() -> None:
+    session = running(plan("A: locks=db writes=out claims=warn\nB: locks=web"))
+    shown = panel(session, 78)
+    session.succeed("A")
+    session.found_unclaimed("A", "src/db.py", "x")
+    session.wait(2)
+    shown.changed(Change.state)
+    drawn = text(shown)
+    assert " written unclaimed" in drawn
+    assert "   wrote outside its claim: src/db.py (and 1 more)        A      wrote 2s" in drawn
+    shown.move(2)
+    assert (shown.view.selected, shown.open()) == ("A", "ticket")
