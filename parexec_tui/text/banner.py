@@ -26,7 +26,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, happened
 from parexec_tui.text.pressure import pressed_text, pressure_fact
 from parexec_tui.text.roots import Ending, ending_of, fate_text, root_text, waited_for_text
-from parexec_tui.text.words import how_failed, printable, short_duration
+from parexec_tui.text.words import ahead_text, how_failed, printable, short_duration
 
 Tone = Literal["alert", "bad", "warn", "hold", "dim"]
 """How loud a piece is: the meaning whose style it has."""
@@ -90,6 +90,7 @@ def pieces(state: SessionState, context: BannerContext = NO_CONTEXT) -> Iterator
         yield from _agents(state)
     if not stands_still:
         yield from pauses
+    yield from _ahead(state)
     yield from _bottleneck(state, context)
     yield from _full(state, context)
     if context.bottleneck:
@@ -205,6 +206,14 @@ def _to_answer(state: SessionState, context: BannerContext, kind: RootKind, what
         root = found[0].root
         text = waited_for_text(found[0], context.now, context.me)
         yield Piece(_counted(text, len(found), what), "hold", _subject(root), ending_of(root))
+
+
+def _ahead(state: SessionState) -> Iterator[Piece]:
+    """The first of the coming conflicts between tickets that work."""
+    for each in state.foreseen.values():
+        text = f"{each.ticket}: {ahead_text(each.other, each.files, each.count)}"
+        yield Piece(_counted(text, len(state.foreseen), "conflicts ahead"), "warn", Subject("ticket", each.ticket))
+        return
 
 
 def _pauses(state: SessionState, context: BannerContext) -> Iterator[Piece]:

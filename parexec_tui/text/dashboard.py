@@ -13,7 +13,7 @@ from parexec_tui.core.state.status import ENDED_BADLY, UNSUCCESSFUL, Flag, failu
 from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, ServiceFact, StatusReport, Viewer
 from parexec_tui.text.roots import command_of, waited_for_text
 from parexec_tui.text.services import fact_text
-from parexec_tui.text.words import clock, day_and_clock, printable, progress_text, selection_text
+from parexec_tui.text.words import ahead_text, clock, day_and_clock, printable, progress_text, selection_text
 
 WIDTH, HEIGHT = 80, 24
 
@@ -52,6 +52,7 @@ def dashboard(report: StatusReport, *, now: float | None = None, me: str = "", w
         *_viewers(report.viewers),
         *_beside(report, most.beside),
         *_unclaimed(report, most.beside),
+        *_ahead(report, most.beside),
         *(f"pressed  {each.resource}: {'; '.join(filter(None, (each.text, each.done)))}" for each in report.pressure),
         *_waits(shown, now, me),
         *(f"narrow   {text}" for text in report.bottlenecks[: most.bottlenecks]),
@@ -116,6 +117,13 @@ def _unclaimed(report: StatusReport, most: int) -> Iterator[str]:
         yield f"claims   {id_}: {found.text(id_)}"
     if (more := len(told) - most) > 0:
         yield f"claims   and {more} more: parexec claims"
+
+
+def _ahead(report: StatusReport, most: int) -> Iterator[str]:
+    for each in report.conflicts_ahead[:most]:
+        yield f"ahead    {each.one}: {ahead_text(each.other, each.files, each.count)}"
+    if (more := len(report.conflicts_ahead) - most) > 0:
+        yield f"ahead    and {more} more conflicts"
 
 
 def _shown_roots(roots: Sequence[WaitedFor], most: int) -> Sequence[WaitedFor]:

@@ -10,10 +10,12 @@ from parexec_tui.core.schedule.next_link import of_service
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.root_counts import waiting_for
 from parexec_tui.core.schedule.roots import root_of
+from parexec_tui.core.state.isolation import conflicts_ahead
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ServiceStatus, Status
 from parexec_tui.core.wire.protocol import Roots
 from parexec_tui.text.services import service_text
+from parexec_tui.text.words import ahead_text
 
 
 def why_report(state: SessionState, names: Iterable[str], now: float, me: str = "") -> dict[str, tuple[str, ...]]:
@@ -31,6 +33,8 @@ def _reasons(state: SessionState, name: str, now: float, me: str) -> Iterator[st
         return
     ticket = state.tickets[name]
     yield from (blocker.text for blocker in why(state, ticket, me))
+    for other, foreseen in conflicts_ahead(state, name):
+        yield ahead_text(other, foreseen.files, foreseen.count)
     if (told := state.unclaimed.get(name)) is not None:
         yield told.found.text(name)
     if ticket.status is Status.failed and cannot_retry_one(state, name) is None:

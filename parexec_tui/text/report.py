@@ -32,6 +32,7 @@ from parexec_tui.core.wire.protocol import (
     StatusReport,
     StepReport,
 )
+from parexec_tui.core.wire.requests import Foreseen
 from parexec_tui.outputs.log_lines import final_state
 from parexec_tui.outputs.output import Output, output_of
 from parexec_tui.text.bottlenecks import bottleneck_text
@@ -307,6 +308,10 @@ def status_report(state: SessionState, now: float) -> StatusReport:
         tuning=tuning_fact(state) if state.finished_at is None else None,
         steps={id_: step_reports(state, id_) for id_ in islice(_with_steps(state), _MAX_STEPS)},
         bottlenecks=[bottleneck_text(each) for each in live_bottlenecks(state, now)[0]],
+        conflicts_ahead=[
+            Foreseen(each.ticket, each.other, each.files, each.count)
+            for each in islice(state.foreseen.values(), _MAX_UNCLAIMED)
+        ],
         unclaimed={
             id_: told.found
             for id_, told in islice(state.unclaimed.items(), max(0, len(state.unclaimed) - _MAX_UNCLAIMED), None)

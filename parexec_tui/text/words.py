@@ -116,6 +116,12 @@ or that cannot be seen.
 Tabs are not among them: see `printable`."""
 
 
+def ahead_text(other: str, files: Sequence[str], count: int) -> str:
+    """What of the work of a ticket will conflict with that of another one. `files`: the first of so many."""
+    more = f" and {format_count(count - len(files), 'more file')}" if count > len(files) else ""
+    return printable(f"conflict ahead with {other} in {', '.join(files)}{more}")
+
+
 def held_text(by: str | None, me: str = "") -> str:
     """What the hold of a ticket that is live means; empty if nobody holds it (None). `me` as for `by_whom`."""
     return "" if by is None else f"held{printable(by_whom(by, me))}: it is not tried again"

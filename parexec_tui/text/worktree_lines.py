@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.text.words import Line
+from parexec_tui.text.words import Line, ahead_text
 
 _SHORT = 10
 """Characters of a commit that are shown."""
@@ -25,8 +25,8 @@ def worktree_lines(event: AnyOfWork, by: str) -> Iterator[Line]:
         case ev.WorkConflicted():
             pass  # its attempt ends for that and says so, or its step does
         case ev.ConflictForeseen():
-            more = f" and {event.count - len(event.files)} more" if event.count > len(event.files) else ""
-            yield Line(at, "conflict", id_, f"ahead, with {event.other} in {', '.join(event.files)}{more}", "warn")
+            text = ahead_text(event.other, event.files, event.count).removeprefix("conflict ")
+            yield Line(at, "conflict", id_, text, "warn")
         case ev.ConflictAverted():
             yield Line(at, "conflict", id_, f"no more ahead with {event.other}")
         case ev.WorkMerged(commit=""):

@@ -840,7 +840,7 @@ gc_control paths trust text text.dashboard text.roots text.services text.streams
 core core.plan core.plan.checks core.plan.gates core.plan.limits core.plan.model core.plan.outputs
 core.plan.pressure core.plan.resources
 core.plan.retries core.plan.services
-core.plan.units
+core.plan.unclaimed core.plan.units
 core.plan.waits core.schedule core.schedule.eta core.schedule.root
 core.state core.state.people core.state.process_key core.state.status core.state.used
 core.wire core.wire.protocol core.wire.requests

@@ -354,6 +354,7 @@ ADDED_TO_STATUS = {
     "ready",
     "bottlenecks",
     "unclaimed",
+    "conflicts_ahead",
     "held",
     "selected",
     "of",

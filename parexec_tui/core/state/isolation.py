@@ -1,5 +1,7 @@
 """Which tickets work apart from the workdir, and what waits to be merged of that."""
 
+from collections.abc import Iterator
+
 from parexec_tui.core.plan.model import OnUnclaimed, on_unclaimed
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
@@ -44,6 +46,13 @@ def conflict_of(state: SessionState, ticket: TicketState) -> ev.WorkConflicted |
     """What a ticket conflicts with that waits for a person to decide on that."""
     found = state.worktrees.get(ticket.id)
     return found.conflict if found is not None and ticket.is_in_conflict else None
+
+
+def conflicts_ahead(state: SessionState, ticket: str) -> Iterator[tuple[str, ev.ConflictForeseen]]:
+    """What of the present work of a ticket will conflict, each with the other ticket."""
+    for pair, foreseen in state.foreseen.items():
+        if ticket in pair:
+            yield pair[pair[0] == ticket], foreseen
 
 
 def waits_for_merge(state: SessionState, ticket: TicketState) -> bool:

@@ -20,7 +20,7 @@ from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.root import WaitedFor
 from parexec_tui.core.state.process_key import RUN
-from parexec_tui.core.wire.requests import AnyRequest
+from parexec_tui.core.wire.requests import AnyRequest, Foreseen
 
 VERSION = 1
 """Rises when a message changes its meaning. It does not rise when a field is added: unknown fields are ignored."""
@@ -493,6 +493,8 @@ class StatusReport(Struct, frozen=True):
     unclaimed: dict[str, Unclaimed] = {}
     """What tickets wrote outside their claims, see `claims` of the plan. At most 20 tickets; `parexec claims --json`
     has all."""
+    conflicts_ahead: list[Foreseen] = []
+    """What tickets that work in worktrees did so far and will conflict, as far as is known. At most 20."""
     pressure: list[PressureFact] = []
     """What the host is pressed for."""
     gpus: list[GpuSample] = []

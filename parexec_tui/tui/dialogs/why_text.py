@@ -12,6 +12,7 @@ from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.root_counts import waiting_for
 from parexec_tui.core.schedule.roots import path_to_root, root_of, roots_of_all
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.isolation import conflicts_ahead
 from parexec_tui.core.state.people import on_agent
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, Status, happened, predicate
@@ -20,7 +21,7 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.outputs.output import Output
 from parexec_tui.text.report import attempt_output, last_lines
 from parexec_tui.text.roots import cause_text, ending_of, fate_of_live, merge_command, root_text, waited_for_text
-from parexec_tui.text.words import clock, held_text, printable, short_duration, why_ended
+from parexec_tui.text.words import ahead_text, clock, held_text, printable, short_duration, why_ended
 from parexec_tui.tui.input.key_names import short_name
 from parexec_tui.tui.input.keymap import Action, Keymap
 from parexec_tui.tui.view.facts import (
@@ -397,6 +398,8 @@ class _Why:
         yield f"   attempt {attempt.number}, since {clock(attempt.started)}{pid}"
         if step := step_text(self.state, ticket):
             yield f"   {step}"
+        for other, each in conflicts_ahead(self.state, ticket.id):
+            yield f"   {ahead_text(other, each.files, each.count)}"
         gate = gate_step(self.state, ticket)
         for what in filter(None, (gate.gate.run,) if gate is not None else (ticket.spec.run, ticket.spec.prompt)):
             yield from (f"   {line}" for line in what.strip().splitlines())

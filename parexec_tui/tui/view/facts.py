@@ -11,13 +11,14 @@ from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.root_counts import waiting_for
 from parexec_tui.core.schedule.roots import root_of, roots_of_all
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.isolation import conflicts_ahead
 from parexec_tui.core.state.people import as_read_by, by_whom
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, End, Status, happened
 from parexec_tui.core.state.steps import step_text
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.roots import cause_text, fate_of_live, happens_to, root_text, waits_text
-from parexec_tui.text.words import ago, held_text, printable, short_duration, why_ended
+from parexec_tui.text.words import ago, ahead_text, held_text, printable, short_duration, why_ended
 
 
 def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = "", *, is_brief: bool = False) -> str:
@@ -44,7 +45,8 @@ def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = ""
     if ticket.status is Status.approval:
         return "has run, and waits for your approval"
     if ticket.is_live:
-        return "; ".join(filter(None, (printable(step_text(state, ticket)), held_text(ticket.held, me))))
+        ahead = (ahead_text(other, each.files, each.count) for other, each in conflicts_ahead(state, ticket.id))
+        return "; ".join(filter(None, (printable(step_text(state, ticket)), held_text(ticket.held, me), *ahead)))
     if ticket.end is not None and ticket.end is not End.succeeded:
         return _why_ended(ticket, me)
     return printable(as_read_by(me, ticket.reason))

@@ -18,8 +18,10 @@ from parexec_tui.core.wire.selectors import select
 from parexec_tui.text.banner import pieces
 from parexec_tui.text.dashboard import dashboard
 from parexec_tui.text.event_lines import lines
+from parexec_tui.text.reasons import why_report
 from parexec_tui.text.report import status_report
 from parexec_tui.text.roots import command_of, root_text
+from parexec_tui.tui.view.facts import reason_of
 from tests.core.sessions import Session, plan, replay
 from tests.core.sessions import dump as dumped
 
@@ -348,6 +350,23 @@ def test_what_conflicts_is_not_approved_with_all_the_rest() -> None:
     begun = in_conflict("A:\nT:\nU: approve=after")
     committed(begun, "U")
     assert [event.ticket for event in approve_all(begun.state, "--yes", begun.now)] == ["U"]  # type: ignore[union-attr]
+
+
+def test_coming_conflicts_are_said_where_people_look() -> None:
+    begun = session("A:\nB:\nC:")
+    for id_ in ("A", "B", "C"):
+        made(begun, id_)
+    begun.tell(rq.ConflictsForeseen(("A", "B"), (rq.Foreseen("A", "B", ("f", "g"), 3),)))
+    state, said = begun.state, "conflict ahead with {} in f, g and 1 more file"
+    assert why_report(state, ["A", "B"], begun.now) == {
+        "A": ("running on agent-1", said.format("B")),
+        "B": ("running on agent-2", said.format("A")),
+    }
+    assert f"A: {said.format('B')}" in [piece.text for piece in pieces(state)]
+    shown = dashboard(status_report(state, now=begun.now), now=begun.now, me="", whole=True)
+    assert f"ahead    A: {said.format('B')}" in shown
+    assert reason_of(state, begun["B"], begun.now) == said.format("A")
+    assert reason_of(state, begun["C"], begun.now) == ""
 
 
 def test_what_will_conflict_is_told_once_and_no_more_when_it_will_not() -> None:
