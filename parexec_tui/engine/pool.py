@@ -41,10 +41,10 @@ done
 
 _MARKED = """git merge --quit 2>/dev/null || :
 git update-ref -d refs/worktree/parexec/resolved
-git checkout --quiet --force --detach {work}
-git -c core.hooksPath=/dev/null merge --quiet --no-commit --no-ff {onto} >/dev/null 2>&1 || :
+git checkout --quiet --force --detach {onto}
+git -c core.hooksPath=/dev/null merge --quiet --no-commit --no-ff {work} >/dev/null 2>&1 || :
 """
-"""Begins a merge anew, however the last one ended."""
+"""Begins a merge anew, however the last one ended. What git calls ours there is what is merged, as `--ours` means."""
 
 IDLE_TIMEOUT = 60.0
 """Seconds after which an idle agent above its type's `min` is stopped."""

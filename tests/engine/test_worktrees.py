@@ -248,14 +248,14 @@ def test_a_conflict_waits_for_a_person_whose_command_resolves_it(
         engine.until(lambda: len(happened(ev.AttemptEnded, ticket="B")) > ends, "it is decided")
 
     merge("cat $PAREXEC_CONFLICTS; false")
-    assert "<<<<<<< HEAD\nB\n=======\nA\n>>>>>>>" in log_of("B.1.resolve")
+    assert "<<<<<<< HEAD\nA\n=======\nB\n>>>>>>>" in log_of("B.1.resolve")
     assert ticket("B").reason == "conflicts with A in file; `cat $PAREXEC_CONFLICTS; false`: exit 1"
     merge("true")
     assert ticket("B").reason == "conflicts with A in file; `true`: there still is a conflict in file"
     merge("sed -i '/^[<>=]/d' file")
     assert ticket("B").status is Status.succeeded
     assert engine.wait() == 0
-    assert git(repository, "show", f"{merged_branch()}:file") == "B\nA\n2\n3"
+    assert git(repository, "show", f"{merged_branch()}:file") == "A\nB\n2\n3"
     assert subjects(repository) == ["first", "A", "B"]
     assert checkout_of(repository) == before
 

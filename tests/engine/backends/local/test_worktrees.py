@@ -147,8 +147,8 @@ def test_a_conflict_names_both_sides_and_either_may_win(repository: Path) -> Non
 def resolved(tree: Worktree, found: Conflict, text: str) -> Work | Conflict:
     """What comes of a command that leaves this in the file of a conflict."""
     there = Path(tree.path)
-    git(there, "checkout", "--quiet", "--force", "--detach", found.commit)
-    Git(tree.path).call("merge", "--quiet", "--no-commit", "--no-ff", found.onto)
+    git(there, "checkout", "--quiet", "--force", "--detach", found.onto)
+    Git(tree.path).call("merge", "--quiet", "--no-commit", "--no-ff", found.commit)
     (there / "file").write_text(text)
     return merging.commit(tree, "by", is_gated=False)
 
@@ -185,6 +185,22 @@ def test_marks_are_looked_for_in_the_files_in_conflict_alone(repository: Path) -
     with pytest.raises(GitError, match=r"there still is a conflict in file$"):
         resolved(b, found, f"{about_git}2\n3\n")
     done(resolved(b, found, "both\n"))
+
+
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_the_work_outlives_a_merge_that_nobody_resolved(repository: Path, is_removed: bool) -> None:
+    a, b = (worked(repository, name, f"{name}\n2\n3\n", "file") for name in ("A", "B"))
+    merged(a)
+    found = merging.commit(b, "", is_gated=False)
+    assert isinstance(found, Conflict)
+    with pytest.raises(GitError, match="there still is a conflict"):
+        resolved(b, found, "<<<<<<< HEAD\n")
+    if is_removed:
+        making.remove(b, 1, is_merged=False)
+    else:
+        making.make(b, 2)
+    kept = "parexec/s/B" if is_removed else making.kept_ref(b, 1)
+    assert git(repository, "rev-parse", kept) == found.commit
 
 
 def test_both_sides_of_a_conflict_are_shown_with_what_they_were_made_from(repository: Path) -> None:

@@ -117,6 +117,12 @@ class Place:
         head = self.git.find("HEAD")
         return head if head and self.git.tree(head) == tree else self.git.commit_tree(tree, [head], message)
 
+    def left(self, attempt: int) -> str:
+        """A commit of what an attempt left: of its work alone, where a merge that was to be resolved is begun."""
+        found = self.saved(f"{self.wanted.message.splitlines()[0]}: left by attempt {attempt}")
+        work = self.git.find(WORK)
+        return work if work and not self.git.is_ancestor(work, found) else found
+
 
 def prefix_of(workdir: str) -> str:
     """See `Place.prefix`."""
@@ -207,7 +213,7 @@ def _has_files(folder: str) -> bool:
 def _keep_left(place: Place, attempt: int) -> None:
     """Keep what is in a whole worktree, if nothing else has it."""
     wanted = place.wanted
-    found = place.saved(f"{wanted.message.splitlines()[0]}: left by attempt {attempt}")
+    found = place.left(attempt)
     if not place.git.find(place.target) or not place.git.is_ancestor(found, place.target):
         place.git.set_ref(kept_ref(wanted, attempt), found)
 
@@ -282,7 +288,7 @@ def remove(wanted: Worktree, attempt: int, *, is_merged: bool) -> str:
     if (pid := _whose_folder(wanted.path)) is not None:
         return f"process {pid} has it as its folder"
     if place.is_dirty() or not is_merged:
-        found = place.saved(f"{wanted.message.splitlines()[0]}: left by attempt {attempt}")
+        found = place.left(attempt)
         if is_merged:
             place.git.set_ref(kept_ref(wanted, attempt), found)
         elif place.git.find(place.branch) != found:

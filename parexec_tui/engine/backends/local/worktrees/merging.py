@@ -112,7 +112,7 @@ def _try_resolved(place: Place, work: str) -> Work | Conflict:
     git = place.git
     made = git.find(RESOLVED)
     if not made:
-        onto = git.find("MERGE_HEAD") or git.find("HEAD^2")  # it may have committed itself
+        onto = _resolved_onto(git, work)
         if not onto:
             raise GitError("the merge that was to be resolved is gone: the command must leave it, or commit it")
         git.run("add", "--all", "--", ":/")
@@ -129,6 +129,15 @@ def _try_resolved(place: Place, work: str) -> Work | Conflict:
         git.run("update-ref", "-d", RESOLVED)
         return _try(place, work)
     return tried
+
+
+def _resolved_onto(git: Git, work: str) -> str:
+    """What the merge is with that a command was to resolve; empty if it is gone. Earlier versions began it the other
+    way round."""
+    if other := git.find("MERGE_HEAD"):
+        return git.find("HEAD") if other == work else other
+    other = git.find("HEAD^2")  # it has committed itself
+    return git.find("HEAD^1") if other == work else other
 
 
 def _marked(git: Git, work: str, onto: str) -> list[str]:
