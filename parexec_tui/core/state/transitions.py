@@ -41,8 +41,11 @@ TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] 
         **dict.fromkeys(
             (_S.running, _S.validating), frozenset({_S.succeeded, _S.approval, _S.failed, _S.waiting, _S.backoff})
         ),
-        # A merge cannot be called back: what is merged has succeeded, though it was told to end meanwhile.
-        _S.stopping: frozenset({_S.succeeded, _S.failed, _S.cancelled, _S.waiting, _S.backoff, _S.rolled_back}),
+        # A merge cannot be called back: what is merged has succeeded, though it was told to end meanwhile. A conflict
+        # of which nobody knows how it is resolved has to be decided still.
+        _S.stopping: frozenset(
+            {_S.succeeded, _S.approval, _S.failed, _S.cancelled, _S.waiting, _S.backoff, _S.rolled_back}
+        ),
         _S.rolling_back: frozenset({_S.failed, _S.cancelled, _S.waiting, _S.backoff, _S.rolled_back}),
     },
     ev.BackoffEnded: {_S.backoff: frozenset({_S.waiting})},

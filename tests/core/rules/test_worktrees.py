@@ -332,6 +332,17 @@ def test_a_command_that_leaves_a_conflict_is_no_failure_of_the_ticket() -> None:
     assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
 
 
+def test_a_stop_while_a_command_resolves_a_conflict_leaves_it_to_be_decided() -> None:
+    begun = in_conflict()
+    begun.ask(rq.Merge(tickets=("T",), run="sleep 9"))
+    begun.ask(rq.Stop())
+    assert begun.status("T") == "stopping"
+    begun.tell(rq.ProcessEnded("T", 1, signal=15, step="resolve"))
+    assert begun["T"].is_in_conflict
+    assert begun["T"].reason == "conflicts with A in src/a.py; `sleep 9`: it was stopped"
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
 def test_what_has_no_conflict_cannot_be_decided_on() -> None:
     begun = session("A:\nT: approve=after")
     committed(begun, "T")

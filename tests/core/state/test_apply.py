@@ -33,7 +33,7 @@ rollback_started        succeeded failed cancelled waived backoff approval  roll
 attempt_stop_requested  running frozen validating rolling_back  stopping
 attempt_stop_requested  stopping                stopping
 attempt_ended           running frozen validating  succeeded approval failed waiting backoff
-attempt_ended           stopping                succeeded failed cancelled waiting backoff rolled_back
+attempt_ended           stopping                succeeded approval failed cancelled waiting backoff rolled_back
 attempt_ended           rolling_back            failed cancelled waiting backoff rolled_back
 merge_started           approval                validating
 backoff_ended           backoff                 waiting

@@ -70,10 +70,10 @@ def on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) -
         return []
     if not is_command and is_rollback(report.step):
         return rollback_over(state, ticket, report, now)
+    if not is_command and is_resolve(report.step) and ticket.live_attempt.stop_reason in (None, "stopped"):
+        return conflict_resolved(state, ticket, report, now)
     if ticket.live_attempt.stop_reason is not None or report.stopped_for is not None:
         return ended_on_purpose(state, ticket, report, now)
-    if not is_command and is_resolve(report.step):
-        return conflict_resolved(state, ticket, report, now)
     gate = None if is_command else gate_step(state, ticket)
     if report.host_short_of and gate is not None:  # the engine starts it when there is enough
         return on_host_short(state, host_short(report), now)
@@ -151,10 +151,10 @@ def on_process_lost(state: SessionState, report: rq.ProcessLost, now: float) -> 
         return []
     if is_rollback(report.step):
         return rollback_over(state, ticket, report, now)
+    if is_resolve(report.step) and ticket.live_attempt.stop_reason in (None, "stopped"):
+        return conflict_resolved(state, ticket, report, now)
     if ticket.live_attempt.stop_reason is not None or report.stopped_for is not None:
         return ended_on_purpose(state, ticket, report, now)
-    if is_resolve(report.step):
-        return conflict_resolved(state, ticket, report, now)
     gate = gate_step(state, ticket)
     if not report.began:
         if gate is not None:

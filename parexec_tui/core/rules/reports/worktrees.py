@@ -157,9 +157,11 @@ def conflict_resolved(
     state: SessionState, ticket: TicketState, report: rq.ProcessEnded | rq.ProcessLost, now: float
 ) -> list[ev.AnyEvent]:
     """The command is over by which a person resolves a conflict. If it failed, they are to decide again."""
+    attempt = ticket.live_attempt
+    if attempt.stop_reason is not None or report.stopped_for is not None:
+        return [_asked_again(state, ticket, report, "it was stopped", now)]
     if isinstance(report, rq.ProcessEnded) and report.code == 0 and not report.problem:
         return passed(state, ticket, report, COMMIT, now)
-    attempt = ticket.live_attempt
     if isinstance(report, rq.ProcessLost) and not report.began:
         return [ev.StepStarted(at=now, ticket=ticket.id, attempt=attempt.number, step=next_resolve(attempt.resolves))]
     why = report.problem or exit_text(report) if isinstance(report, rq.ProcessEnded) else report.reason
