@@ -35,12 +35,15 @@ class Writers:
         folder = posixpath.normpath(posixpath.join(plan.workdir, cwd))
         is_inside = f"{folder}/".startswith(f"{plan.workdir.rstrip('/')}/")
         folders = () if is_inside else (folder,)
-        others = tuple(other for other in self._others(ticket) if other.ran(started - TICK, ended))
+        others = tuple(other for other in self._others(ticket, started - TICK) if other.ran(started - TICK, ended))
         return WritesWanted(plan.workdir, folders, ticket.spec.all_writes, started, ended, self._now(), others)
 
-    def _others(self, ticket: TicketState) -> Iterator[Writer]:
+    def _others(self, ticket: TicketState, since: float) -> Iterator[Writer]:
+        """Who may have written in the workdir beside a ticket, or after it, and was not over before that time."""
         state = self._state
-        for id_, ended in self._past().items():
+        for id_, ended in reversed(self._past().items()):
+            if ended < since:
+                break
             other = state.tickets.get(id_)
             if other is not None and other is not ticket and not other.is_live and self._is_in_workdir(other):
                 yield _writer(other, ended)
@@ -62,10 +65,8 @@ class Writers:
             ]
             self._ended = {id_: ended for ended, id_ in sorted((at, id_) for at, id_ in over if at is not None)}
         first = min((ticket.live_attempt.started for ticket in state.live.values()), default=0.0) - TICK
-        for id_, ended in list(self._ended.items()):
-            if ended >= first:
-                break
-            del self._ended[id_]
+        while self._ended and self._ended[oldest := next(iter(self._ended))] < first:
+            del self._ended[oldest]
         return self._ended
 
     def _is_in_workdir(self, ticket: TicketState) -> bool:

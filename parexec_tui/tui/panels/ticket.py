@@ -221,6 +221,7 @@ class TicketPanel(TextPanel):
             "reads": ", ".join(spec.reads),
             "writes": ", ".join(spec.writes),
             "outputs": ", ".join(spec.outputs),
+            "claims": spec.claims or "",
             "gates": "\n".join(each.title for gate in listed(spec.gates) for each in gate.alternatives),
             "locks": ", ".join(spec.locks),
             "uses": ", ".join(f"{name} {_amount(name, amount)}" for name, amount in ticket.claims.uses.items()),

@@ -17,7 +17,7 @@ from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.plan.unclaimed import Writer
 from parexec_tui.core.plan.units import Size
-from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.process_key import CLAIMS, ProcessKey
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Progress
 from parexec_tui.engine.backends.backend import (
@@ -650,6 +650,42 @@ async def test_what_was_written_and_is_not_claimed_is_told_also_to_the_next_engi
         assert (sorted(found.files), found.count, found.unseen) == (["a\\udcffb", "db"], 2, "")
         found = await engine.unclaimed_of(structs.replace(wanted, others=(Writer("A", far, None, ("db",)),)))
         assert (found.count, found.shared, found.others) == (0, ("a\\udcffb",), ("A",))
+
+
+SLOW_DISK = """
+import os, time
+scandir = os.scandir
+def scan(path="."):
+    if "deep" in os.fspath(path):
+        time.sleep(0.05)
+    return scandir(path)
+os.scandir = scan
+"""
+"""A file system on which each folder takes a while."""
+
+
+async def test_a_stop_ends_the_look_at_what_was_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.work.joinpath("deep", *["d"] * 100).mkdir(parents=True)
+    injected = world.work.parent / "injected"
+    injected.mkdir()
+    (injected / "sitecustomize.py").write_text(SLOW_DISK)
+    monkeypatch.setenv("PYTHONPATH", str(injected))
+    monkeypatch.setattr(os, "scandir", os.scandir)
+    exec(SLOW_DISK, {})
+    async with world.engine() as engine:
+        assert await engine.run("true") == (0, None)
+        looked: list[str] = []
+
+        async def look() -> None:
+            wanted = WritesWanted(str(world.work), (), ("out",), 1.0, time.time(), time.time())
+            looked.append((await engine.unclaimed_of(wanted)).unseen)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(look)
+            await trio.sleep(0.3)
+            assert not looked
+            engine.backend.stop(key(1, CLAIMS), 10)
+        assert looked == ["it was stopped"]
 
 
 async def test_what_was_there_before_is_known_to_the_next_engine(world: World) -> None:

@@ -422,3 +422,14 @@ def test_who_may_ask_for_nothing_is_told_no_key() -> None:
         assert not any("\0" in line or " it again" in line or "releases" in line for line in found.lines)
     lines = explain(session.state, session["B"], session.now, Keymap(ACTIONS), may=only()).lines
     assert "1. held by bob" in lines, "reasons stay"
+
+
+def test_why_tells_what_a_ticket_wrote_outside_its_claim_and_a_failure_for_it_once() -> None:
+    session = Session("A: writes=out claims=warn\nB: claims=enforce")
+    session.dispatch()
+    session.succeed("A", "B")
+    session.found_unclaimed("A", "src/db.py")
+    session.found_unclaimed("B", "src/db.py")
+    told = "wrote outside its claim: src/db.py"
+    assert told in why(session, "A")
+    assert sum(told in line for line in why(session, "B")) == 1

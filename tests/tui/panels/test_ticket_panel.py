@@ -301,3 +301,15 @@ def test_wide_letters_are_folded_by_the_cells_that_they_take() -> None:
 def test_without_a_ticket_it_says_so() -> None:
     shown = show(release(), "")
     assert shown.lines()[0].strip() == "no ticket is selected"
+
+
+def test_what_it_wrote_unclaimed_is_told_with_the_files() -> None:
+    session = Session("A: writes=out claims=warn\nB: claims=enforce")
+    session.dispatch()
+    session.succeed("A", "B")
+    session.found_unclaimed("A", "src/db.py", "x\x07y")
+    session.found_unclaimed("B", "src/db.py")
+    shown = show(session, "A")
+    assert shown.said("unclaimed") == ["wrote outside its claim: src/db.py (and 1 more)", "xy"]
+    assert shown.said("claims") == ["warn"]
+    assert show(session, "B").said("unclaimed") == ["wrote outside its claim: src/db.py"]

@@ -107,6 +107,7 @@ class _Walk:
         device = top[0]
         folders = deque([start])
         while folders and not self.unseen:
+            self._look_at_clock()  # a file system may be slow
             folder = folders.popleft()
             try:
                 with os.scandir(folder) as found:
@@ -134,15 +135,19 @@ class _Walk:
             self._blame.add(entry.path, (now.st_mtime, now.st_ctime))
 
     def _is_over(self) -> bool:
+        """Whether one entry more is too many; now and then, whether it takes too long or is not wanted any more."""
         self._left -= 1
         if self._left < 0:
             self.unseen = f"more than {self._entries} files"
-        elif self._left % _OFTEN == 0 or self._left == self._entries - 1:
-            if time.monotonic() > self._until:
-                self.unseen = f"it took more than {self._seconds:g}s"
-            elif not self._is_wanted():
-                self.unseen = "it was stopped"
+        elif self._left % _OFTEN == 0:
+            self._look_at_clock()
         return bool(self.unseen)
+
+    def _look_at_clock(self) -> None:
+        if time.monotonic() > self._until:
+            self.unseen = f"it took more than {self._seconds:g}s"
+        elif not self._is_wanted():
+            self.unseen = "it was stopped"
 
 
 def _identity(place: str | int) -> tuple[int, int] | None:

@@ -14,7 +14,6 @@ from parexec_tui.core.plan.unclaimed import Unclaimed, Writer
 from parexec_tui.core.state.process_key import CLAIMS, ProcessKey
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import WritesWanted
-from parexec_tui.engine.backends.local import writes
 from parexec_tui.engine.backends.local.workspace import Workspace
 from parexec_tui.engine.backends.local.writes import Span, unclaimed_writes
 from parexec_tui.paths import SessionFolder
@@ -142,7 +141,6 @@ async def test_a_stop_ends_a_look_that_would_take_long(tmp_path: Path, monkeypat
 
     scandir = os.scandir
     monkeypatch.setattr(os, "scandir", scan)
-    monkeypatch.setattr(writes, "_OFTEN", 1)
     async with trio.open_nursery() as nursery:
         workspace = Workspace(nursery, folder, reports.append)
         key = ProcessKey("T", 1, CLAIMS)
