@@ -88,6 +88,7 @@ class Attempt:
         "units",
         "used",
         "without",
+        "worked_before",
     )  # fmt: skip
 
     def __init__(
@@ -103,6 +104,9 @@ class Attempt:
         self.agent = agent
         """Empty: the engine runs it, as it does the gates of a group."""
         self.started = started
+        self.worked_before = 0.0
+        """Seconds that it had worked when it ended, if it goes on since: it is merged after its approval, or taken
+        back. `started` is then when it went on."""
         self.units = units
         """{resource: the units of it that it has or had}"""
         self.without = without
@@ -195,7 +199,7 @@ class Attempt:
     def ended_unseen(self, ended: float, now: float) -> float:
         """When a process of it ended that is found over now, if its exit record is of that time. The clock may have
         been set since: it has run for no less than the steps before it, and no longer than until now."""
-        ran = max(self.step_began, ended - self.started - self.frozen_for)
+        ran = max(self.step_began, self.worked_before + ended - self.started - self.frozen_for)
         return now - max(0.0, self.worked(now) - ran)
 
     def total_frozen(self, now: float) -> float:
@@ -203,8 +207,15 @@ class Attempt:
         return self.frozen_for + (now - self.freeze.since if self.freeze is not None else 0.0)
 
     def worked(self, now: float) -> float:
-        """Seconds from its start to `now`, or to its end if it is over, without the time it was frozen."""
+        """Seconds from its start to `now`, or to its end if it is over, without the time it was frozen or waited for
+        a person."""
         if self.ended is not None:
             now = self.ended
         until = now if self.freeze is None else self.freeze.since
-        return max(0.0, until - self.started - self.frozen_for - self.clock_error)
+        return self.worked_before + max(0.0, until - self.started - self.frozen_for - self.clock_error)
+
+    def going_on(self, at: float) -> "Attempt":
+        """The same attempt as it goes on after its end."""
+        again = Attempt(self.number, self.agent, at, self.units, self.without)
+        again.worked_before = self.worked(at)
+        return again

@@ -178,6 +178,24 @@ def test_it_is_merged_once_it_is_approved() -> None:
     assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
 
 
+def test_it_took_what_it_worked_and_not_how_long_a_person_thought_it_over() -> None:
+    begun = session("A:\nT: approve=after")
+    begun.now += 40
+    committed(begun, "T")
+    took = begun["T"].worked(begun.now)
+    begun.now += 3600
+    begun.ask(rq.Approve(tickets=("T",)))
+    assert took >= 40
+    assert begun["T"].worked(begun.now) == took
+    assert begun["T"].live_attempt.step_worked(begun.now) == 0
+    tried(begun, "T", None)
+    tried(begun, "T")
+    begun.now += 2
+    tried(begun, "T")
+    assert begun["T"].worked(begun.now) == took + 2
+    assert next(event for event in reversed(begun.journal) if isinstance(event, ev.AttemptEnded)).seconds == took + 2
+
+
 def test_what_cannot_be_merged_has_failed() -> None:
     begun = session("A:\nT:")
     committed(begun, "T")

@@ -2,7 +2,6 @@
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply.claims import take_claims
-from parexec_tui.core.state.attempts import Attempt
 from parexec_tui.core.state.indexes import check_types_again, move, thaw, unskip
 from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.reservation import count_start
@@ -79,7 +78,8 @@ def _live_again(state: SessionState, ticket: TicketState, event: ev.RollbackStar
         count_start(state, ticket, event.at)
     note_command(state, ticket)
     before = ticket.attempt
-    ticket.attempt = Attempt(before.number, before.agent, event.at, units)
+    ticket.attempt = before.going_on(event.at)
+    ticket.attempt.units = units
     ticket.attempt.rollbacks, ticket.attempt.step = before.rollbacks, event.step
     ticket.undo_point, ticket.retry_at = None, None
     ticket.note = event.note if ticket.status is Status.approval else event.note or ticket.note

@@ -1,7 +1,6 @@
 """What events change of worktrees, and of the work that was done in them."""
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.attempts import Attempt
 from parexec_tui.core.state.indexes import move
 from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.session import SessionState
@@ -54,11 +53,12 @@ def on_merge_started(state: SessionState, event: ev.MergeStarted) -> None:
         raise IllegalEventError(f"{event!r}: nothing of it waits to be merged")
     note_command(state, ticket)
     # It holds its claims and keeps no agent busy: it held them while it waited for a person.
-    ticket.attempt = Attempt(before.number, before.agent, event.at, before.units)
+    ticket.attempt = before.going_on(event.at)
     ticket.attempt.gates_begun = before.gates_begun
     ticket.attempt.resolution, ticket.attempt.is_in_conflict = event.run, bool(event.side)
     ticket.attempt.resolves = before.resolves + bool(event.run)
-    ticket.attempt.step, ticket.attempt.side, ticket.attempt.is_released = event.step, event.side, True
+    ticket.attempt.side, ticket.attempt.is_released = event.side, True
+    ticket.attempt.begin_step(event.step, event.at, is_next_start=False)
     ticket.note = event.note or ticket.note
     begin_step(state, ticket, event.step)
     move(state, ticket, Status.validating, event.at)
