@@ -572,13 +572,15 @@ class Activity(Struct, frozen=True, gc=False):
     """How busy the host was a moment ago, within the limits of the engine's cgroup."""
 
     cpu: float
-    """Share of its CPUs in the last second."""
+    """Share of its CPUs in the last half second."""
     cpu_wait: float | None = None
     """Share of the last seconds in which somebody waited for a CPU (PSI); None: the kernel does not tell."""
     runnable: float | None = None
     """Processes per CPU that ran, or could, on average of the last seconds; None: the same."""
     memory_wait: float | None = None
     """Share of the last seconds in which somebody waited for memory (PSI); None: the same."""
+    memory_low: int | None = None
+    """Bytes of memory that were available at least in the last seconds; None: not known."""
 
 
 class HostMeasured(Struct, frozen=True, gc=False):

@@ -13,7 +13,7 @@ from parexec_tui.core.wire.requests import Activity
 from parexec_tui.engine.measure.cgroup import Cgroup
 from parexec_tui.engine.measure.host_meter import busy_of_all
 
-_SHORT, _LONG = 0.9, 3.0
+_SHORT, _LONG = 0.4, 3.0
 """Seconds that the share of CPU is of, and the others."""
 
 
@@ -29,6 +29,8 @@ class _Count(NamedTuple):
     memory_wait: float | None
     """Seconds."""
     runnable: float | None
+    available: int
+    """Bytes of memory."""
 
 
 class ActivityMeter:
@@ -40,9 +42,10 @@ class ActivityMeter:
         self._clock = clock
         self._counts: deque[_Count] = deque()
 
-    def look(self) -> Activity | None:
-        """What happened in the last seconds; None after the first look. Raises OSError."""
-        now = self._count()
+    def look(self, available: int) -> Activity | None:
+        """What happened in the last seconds; None after the first look. `available`: bytes of memory now. Raises
+        OSError."""
+        now = self._count(available)
         while len(self._counts) > 1 and now.at - self._counts[1].at >= _LONG:
             self._counts.popleft()
         self._counts.append(now)
@@ -56,6 +59,7 @@ class ActivityMeter:
             cpu_wait=_share(now.cpu_wait, long.cpu_wait, now.at - long.at),
             runnable=round(sum(runnable) / len(runnable), 2) if runnable else None,
             memory_wait=_share(now.memory_wait, long.memory_wait, now.at - long.at),
+            memory_low=min(each.available for each in self._counts),
         )
 
     def _cpu(self, now: _Count, then: _Count) -> float:
@@ -66,7 +70,7 @@ class ActivityMeter:
             share = max(share, (now.cgroup - then.cgroup) / seconds / limit)
         return min(1.0, max(0.0, share))
 
-    def _count(self) -> _Count:
+    def _count(self, available: int) -> _Count:
         each = [
             busy_of_all(times) for number, times in enumerate(psutil.cpu_times(percpu=True)) if number in _usable()
         ]
@@ -78,6 +82,7 @@ class ActivityMeter:
             self._waited("cpu"),
             self._waited("memory"),
             self._runnable(len(each)),
+            available,
         )
 
     def _waited(self, name: str) -> float | None:

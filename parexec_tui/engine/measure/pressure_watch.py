@@ -20,8 +20,9 @@ from parexec_tui.engine.measure.cgroup import Cgroup
 from parexec_tui.engine.measure.host_meter import load_average, stall
 from parexec_tui.engine.threads import in_thread
 
-EVERY, WHILE_TUNING = 1.0, 0.5
-"""Seconds between two looks; and where the engine finds out how many tickets should run at once."""
+EVERY, WHILE_TUNING, WHILE_RISING = 1.0, 0.5, 0.25
+"""Seconds between two looks; where the engine finds out how many tickets should run at once; and at the start of
+that, while it goes up fast."""
 
 _GIVE_UP = 5.0
 """Seconds that a look may take before it is given up."""
@@ -59,7 +60,7 @@ class PressureWatch:
                 self._submit([structs.replace(found, used=self._used_by_live())])
             task_status.started()
             task_status = trio.TASK_STATUS_IGNORED
-            await trio.sleep(EVERY if self._state.tuning is None else WHILE_TUNING)
+            await trio.sleep(self._pause())
 
     def look(self) -> rq.HostMeasured:
         """What the host has now, without what attempts use of it. Raises OSError."""
@@ -70,16 +71,22 @@ class PressureWatch:
             disk_free=min((each.free for each in self._disks()), default=None),
             io=stall(self._proc, "io"),
             load=load_average()[0],
-            activity=self._look_at_activity(),
+            activity=self._look_at_activity(available),
         )
 
-    def _look_at_activity(self) -> rq.Activity | None:
+    def _pause(self) -> float:
+        tuning = self._state.tuning
+        if tuning is None:
+            return EVERY
+        return WHILE_RISING if tuning.ceiling is None and tuning.cause in ("start", "more") else WHILE_TUNING
+
+    def _look_at_activity(self, available: int) -> rq.Activity | None:
         if self._state.tuning is None:
             self._activity = None
             return None
         if self._activity is None:
             self._activity = ActivityMeter(self._proc, self._cgroup)
-        return self._activity.look()
+        return self._activity.look(available)
 
     def memory(self) -> tuple[int, int]:
         """(bytes that are available, bytes in all), of the host or of the cgroup, whichever has less. Raises

@@ -43,11 +43,11 @@ def tell(
     return [event for event in events if isinstance(event, ev.ParallelTuned)]
 
 
-def end(made: Session, id_: str, cpus: float) -> None:
+def end(made: Session, id_: str, cpus: float, mib: int = 1) -> None:
     """It succeeds, and kept so many CPUs busy."""
     attempt = made[id_].live_attempt
     used = cpus * (made.now - attempt.started)
-    made.tell(rq.ProcessEnded(id_, attempt.number, code=0, signal=None, cpu_seconds=used, peak_memory=MIB))
+    made.tell(rq.ProcessEnded(id_, attempt.number, code=0, signal=None, cpu_seconds=used, peak_memory=mib * MIB))
 
 
 class Plant:
@@ -147,14 +147,14 @@ def test_waiting_for_memory_is_a_sign_as_well() -> None:
     made = session()
     tell(made, memory_wait=0.19)
     assert tell(made, memory_wait=0.3)[0].text == "processes waited for memory 30% of the time"
-    assert made.state.parallel == 1
+    assert made.state.parallel == 2
 
 
 def test_it_is_not_raised_to_more_than_there_is_memory_for() -> None:
     made = session()
     assert tell(made, after=2, mib=2800, each=1000)[0].parallel == 4
-    assert tell(made, after=2, mib=1767, each=1000) == [], "one more would leave less than half as much again"
-    assert tell(made, after=2, mib=1768, each=1000)[0].parallel == 5
+    assert tell(made, after=2, mib=1639, each=1000) == [], "one more would leave less than a quarter more than that"
+    assert tell(made, after=2, mib=1640, each=1000)[0].parallel == 5
     told = tell(made, after=4, mib=1000, each=1000)[0]
     assert (told.cause, told.text) == ("full", "each uses 1000MiB of memory, 1000MiB are available")
 
@@ -176,10 +176,10 @@ def test_cpus_are_short_when_others_wait_for_them_but_one_for_each_is_never_too_
     assert (event.parallel, event.text) == (6, "cpu 96% busy, processes waited for it 80% of the time")
     assert tell(made, 1.0, cpu_wait=1.0, after=5) == [], "more run than may"
     for number in range(2):
-        end(made, f"T{number}", 0.3)
+        end(made, f"T{number}", 0.6)
     assert tell(made, 1.0, runnable=4.0, after=5)[0].text == "cpu 100% busy, 4.0 processes for each"
     for number in range(2, 8):
-        end(made, f"T{number}", 0.3)
+        end(made, f"T{number}", 0.6)
         tell(made, 1.0, cpu_wait=1.0, after=5)
     assert made.state.parallel == 2
     assert tell(made, 1.0, cpu_wait=1.0, after=500) == []
@@ -262,3 +262,34 @@ def test_it_stays_within_its_bounds_whatever_the_machine_says(
         if is_over:
             made.succeed(*made.state.live)
             made.dispatch()
+
+
+def end_first(made: Session, cpus: float, mib: int = 1) -> None:
+    """Twice, those that run succeed, after a second."""
+    for _ in range(2):
+        made.wait(1)
+        for id_ in list(made.state.live):
+            end(made, id_, cpus, mib)
+        made.dispatch()
+
+
+def test_of_short_tickets_what_was_left_at_least_is_what_there_is() -> None:
+    made = session()
+    tell(made, each=0)
+    end_first(made, 0.1, mib=1000)
+    assert tell(made, each=1, mib=4000, memory_low=1639 * MIB) == []
+    assert tell(made, each=1, mib=4000, memory_low=2640 * MIB)[0].parallel == 6
+
+
+def test_where_cpus_are_busy_by_others_tickets_that_need_none_are_not_held_back() -> None:
+    made = session()
+    tell(made)
+    end_first(made, 0.01)
+    assert tell(made, 1.0, cpu_wait=1.0, after=5)[0].parallel == 8
+    assert all(event.cause == "more" for event in tell(made, 1.0, cpu_wait=1.0, after=5))
+
+
+def test_with_nothing_in_its_way_it_is_raised_faster() -> None:
+    plant = Plant(lambda n: n)
+    plant.run(10)
+    assert [event.parallel for event in plant.tuned][:3] == [4, 16, 64]

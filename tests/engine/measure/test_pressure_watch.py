@@ -89,12 +89,13 @@ def test_how_busy_it_was_is_counted_within_the_limits_of_the_cgroup(tmp_path: Pa
 
     pressed(1_000_000, 0)
     meter = ActivityMeter(proc, Cgroup(group), lambda: now[0])
-    assert meter.look() is None, "a share needs two looks"
+    assert meter.look(9) is None, "a share needs two looks"
     now[0] = 12.0
     write(group, cpu__stat="usage_usec 3900000")
     pressed(2_500_000, 500_000)
-    found = meter.look()
+    found = meter.look(5)
     assert found is not None
+    assert found.memory_low == 5
     assert found.cpu >= 0.9, "0.9 of the second that it may use"
     assert (found.cpu_wait, found.memory_wait) == (0.75, 0.25)
     assert found.runnable == pytest.approx(4 / len(os.sched_getaffinity(0)), abs=0.01)
@@ -108,11 +109,12 @@ def test_the_last_second_counts_for_cpu_and_the_last_three_for_what_is_waited_fo
         now[0] = float(second)
         busy = min(second, 4) * 1_000_000
         write(proc / "pressure", cpu=f"some avg10=0.00 total={busy}")
-        found = meter.look()
+        found = meter.look(100 + second)
     assert found is not None
     assert found.cpu_wait == 0.0
     assert found.memory_wait is None, "the kernel does not tell"
     assert found.runnable is None
+    assert found.memory_low == 104
 
 
 @pytest.mark.trio
@@ -134,5 +136,5 @@ async def test_how_busy_it_is_is_looked_at_only_for_who_wants_to_know(
         await trio.sleep(2)
         nursery.cancel_scope.cancel()
     seen = [isinstance(each, rq.HostMeasured) and each.activity is not None for each in told]
-    assert sum(seen) >= 4, "every half second, from the second look on"
+    assert sum(seen) >= 8, "four times a second, from the second look on"
     assert not seen[-1]

@@ -1,21 +1,22 @@
 """How many tickets run at once, where the engine finds that out by itself: `parallel = "auto"`.
 
-It begins with one for each CPU, and doubles while the machine has room, as long as more of them get more done. From
-the first time that it was too many, it is raised in small equal steps, and lowered by a share: to half when memory
-is short, by a quarter when processes wait for CPUs. What did not get more done is taken back, and tried again ever
-more rarely.
+It begins with one for each CPU, and doubles while the machine has room, as long as more of them get more done. With
+nothing in their way it is four times as many. From the first time that it was too many, it is raised in small equal
+steps, and lowered by a share: to half when memory is short, by a quarter when processes wait for CPUs. What did not
+get more done is taken back, and tried again ever more rarely.
 
 How much gets done follows from attempts that ended: how long they took for what they are, times how many ran. That
 can be told from a few ends; to count the ends in a span of time would need many.
 """
 
 from math import inf
+from typing import NamedTuple
 
 from parexec_tui.core.plan.units import format_size
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.memory import Memory
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.tuning import Estimate, Pace, Tuning, max_parallel
+from parexec_tui.core.state.tuning import Pace, Tuning, max_parallel
 from parexec_tui.core.wire import requests as rq
 
 _UNPROVEN_PER_CPU = 4
@@ -31,7 +32,10 @@ processes per CPU could run."""
 _MEMORY_WAIT = 0.2
 """Memory is short if somebody waits for it in this share of the time: pages go to and fro."""
 
-_CLEAR = 1.5
+_SHORT = 3.0
+"""Seconds: what tickets use that take no longer has been seen when as many as run have ended."""
+
+_CLEAR = 1.25
 """Of the memory below which the host is pressed, this multiple stays available when it is raised."""
 
 _GAIN = 0.05
@@ -40,17 +44,31 @@ _GAIN = 0.05
 _MIN_ENDED = 3
 """Attempts that must have ended at least before they tell anything."""
 
+_NOTHING_IN_THE_WAY = 0.9
+"""From this share of that on, it is raised to four times as many at once."""
+
 _ERRORS = 2.0
 """By so many standard errors what was gained may be more than it seems."""
 
 _MANY = 24
 """When as many have ended, and three times as many as run at once, it counts as what it seems."""
 
-_AFTER_RAISED, _AFTER_LOWERED = 1.0, 3.0
+_AFTER_RAISED, _AFTER_LOWERED = 0.5, 3.0
 """Seconds until what changed can be seen in what is measured."""
 
 _RETRY_AFTER, _LONGEST_RETRY = 30.0, 120.0
 """Seconds until it is tried again what was too many; twice as long after each time, up to the longest."""
+
+
+class _Gain(NamedTuple):
+    """How much more gets done than before."""
+
+    factor: float
+    """As a multiple of what makes it worth it: below 1 it is not."""
+    error: float
+    """The factor by which that may be off (one standard error)."""
+    share: float
+    """Of what as many more would get done if nothing were in their way."""
 
 
 def tune(state: SessionState, report: rq.HostMeasured, memory: Memory, now: float) -> list[ev.AnyEvent]:
@@ -131,6 +149,8 @@ def _quarter_less(state: SessionState, short: str, now: float) -> ev.ParallelTun
     parallel = max(_cpus(state), running * 3 // 4)
     if tuning is None or parallel >= running or len(state.live) > state.parallel:
         return None
+    if _is_light(state, tuning, running):
+        return None
     return _tuned(now, parallel, "cpu", short, _next_try(tuning, now))
 
 
@@ -146,15 +166,19 @@ def _taken_back(state: SessionState, tuning: Tuning, now: float) -> ev.ParallelT
     return _tuned(now, before.parallel, "no gain", text, _next_try(tuning, now))
 
 
-def _gain(state: SessionState, tuning: Tuning) -> Estimate | None:
-    """How much more gets done than by as many as before, as a multiple of what makes it worth it. None: it is not
-    known yet."""
+def _gain(state: SessionState, tuning: Tuning) -> _Gain | None:
+    """What as many as now get done beside as many as before; None: it is not known yet."""
     before, pace = tuning.before, tuning.pace
     if before is None or pace.ended < _enough(state.parallel) or before.pace.ended < _enough(before.parallel):
         return None
     more = state.parallel / before.parallel
     slower = pace.slower_than(before.pace)
-    return Estimate(more / slower.factor / (1 + _GAIN * (more - 1)), slower.error)
+    return _Gain(more / slower.factor / (1 + _GAIN * (more - 1)), slower.error, 1 / slower.factor)
+
+
+def _is_light(state: SessionState, tuning: Tuning, parallel: int) -> bool:
+    """Whether so many tickets keep at most half of the CPUs busy, by those that ended: then others are who do."""
+    return tuning.ended >= _MIN_ENDED and tuning.cpus * parallel <= _cpus(state) / 2
 
 
 def _enough(parallel: int) -> int:
@@ -182,7 +206,8 @@ def _raised(
     if (gain := _gain(state, tuning)) is not None and gain.factor < 1:
         return []  # it seems to be too many already
     if tuning.ceiling is None or parallel >= tuning.ceiling:
-        wanted = 2 * parallel if has_ended or parallel >= proven else min(2 * parallel, proven)
+        times = 4 if gain is not None and gain.share >= _NOTHING_IN_THE_WAY else 2
+        wanted = times * parallel if has_ended else min(2 * parallel, proven)
     else:
         wanted = parallel + max(1, tuning.ceiling // 8)
         if now < tuning.retry_at:
@@ -206,8 +231,8 @@ def _full(state: SessionState, tuning: Tuning, report: rq.HostMeasured, memory: 
     cpus, parallel = _cpus(state), state.parallel
     if parallel >= (most := max_parallel(state.agent_limits.values(), cpus)):
         return f"more than {most} cannot run"
-    is_light = tuning.ended >= _MIN_ENDED and tuning.cpus * 2 * parallel <= cpus / 2
-    if report.activity is not None and report.activity.cpu >= _CPU_BUSY and not is_light:
+    is_busy = report.activity is not None and report.activity.cpu >= _CPU_BUSY
+    if report.activity is not None and is_busy and not _is_light(state, tuning, 2 * parallel):
         return f"cpu {report.activity.cpu:.0%} busy"
     each, free = _memory_each(tuning, report), memory.available
     if each and _room_for(state, tuning, report, memory) < 1:
@@ -227,5 +252,10 @@ def _room_for(state: SessionState, tuning: Tuning, report: rq.HostMeasured, memo
     if not each:  # none has ended or was measured: that is worth no more than twice the CPUs
         is_known = tuning.ended >= _MIN_ENDED or not _pressed_below(state, memory)
         return inf if is_known else max(0, 2 * _cpus(state) - state.parallel)
+    clear = _CLEAR * _pressed_below(state, memory)
+    low = report.activity.memory_low if report.activity is not None else None
+    pace = tuning.pace
+    if low is not None and pace.ended >= _enough(state.parallel) and pace.total / pace.ended <= _SHORT:
+        return max(0.0, (min(low, memory.available) - clear) // each)  # all of what they use has been seen
     growth = sum(max(0.0, each - report.used.get(id_, 0)) for id_ in state.live)
-    return max(0.0, (memory.available - growth - _CLEAR * _pressed_below(state, memory)) // each)
+    return max(0.0, (memory.available - growth - clear) // each)
