@@ -39,7 +39,10 @@ class Gate(GateCommand, frozen=True, kw_only=True, forbid_unknown_fields=True, o
 
     any: Annotated[
         tuple[str | GateCommand, ...],
-        Meta(description="Instead of `run`: commands that are tried in this order until one succeeds."),
+        Meta(
+            min_length=1,
+            description="Instead of `run`: commands that are tried in this order until one succeeds.",
+        ),
     ] = ()
 
     @property

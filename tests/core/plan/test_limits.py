@@ -69,6 +69,18 @@ def test_nothing_is_limited_unless_somebody_says_so() -> None:
         ),
         ('[tickets.A]\nrun = "a"\ntimeout = 0', "p:3:1: tickets.A.timeout: no command ends in no time"),
         ('[defaults]\ntimeout = "0s"\n[tickets.A]\nrun = "a"', "p:2:1: defaults.timeout: no command ends in no time"),
+        (
+            '[tickets.A]\nrun = "a"\ngates = [{ run = "b", timeout = "0s" }]',
+            "p:3:23: tickets.A.gates[0].timeout: no command ends in no time (leave it out for no limit)",
+        ),
+        (
+            '[plan]\nfinally_timeout = 0\n[tickets.A]\nrun = "a"',
+            "p:2:1: plan.finally_timeout: no command ends in no time (leave it out for 10 minutes)",
+        ),
+        (
+            '[tickets.A]\nrun = "a"\nchecks = [{ max_memory = "0" }]',
+            "p:3:13: tickets.A.checks[0].max_memory: no process runs in no memory (write for instance 8GiB)",
+        ),
         ('[tickets.A]\nrun = "a"\nlimits = 4', "p:3:1: tickets.A.limits: expected a table, got 4"),
     ],
 )

@@ -401,13 +401,19 @@ def _limits_can_be_kept(draft: Draft) -> Iterator[Fault]:
 
 
 def _time_is_given(draft: Draft) -> Iterator[Fault]:
-    """Elsewhere 0 means without a limit."""
-    for path in dict.fromkeys(
-        draft.place(id_, "timeout")
-        for id_, ticket in draft.specs()
-        if ticket.timeout is not None and not ticket.timeout
-    ):
-        yield Fault(path, "no command ends in no time", "leave it out for no limit")
+    if not draft.settings.finally_timeout:
+        yield Fault(("plan", "finally_timeout"), _NO_TIME, "leave it out for 10 minutes")
+    for id_, ticket in draft.specs():
+        if ticket.timeout is not None and not ticket.timeout:
+            yield _no_time(draft.place(id_, "timeout"))
+
+
+def _no_time(path: Path) -> Fault:
+    """That a time limit is 0. Elsewhere 0 means without a limit."""
+    return Fault(path, _NO_TIME, "leave it out for no limit")
+
+
+_NO_TIME = "no command ends in no time"
 
 
 def _retries_have_something_to_raise(draft: Draft) -> Iterator[Fault]:
@@ -525,6 +531,10 @@ def _checks_can_be_made(draft: Draft) -> Iterator[Fault]:
                 yield Fault((*path, "timeout"), "only a command can take long", "leave it out, or write `run`")
             if "\0" in check.run:
                 yield Fault((*path, "run"), _NUL)
+            if check.run and check.timeout is not None and not check.timeout:
+                yield _no_time((*path, "timeout"))
+            if check.max_memory is not None and not check.max_memory:
+                yield Fault((*path, "max_memory"), "no process runs in no memory", "write for instance 8GiB")
             if check.pause < SHORTEST:
                 yield Fault((*path, "every"), "that is too often", f"at least {SHORTEST:g} seconds apart")
             if not check.forbid.strip("*") and check.forbid:
@@ -551,6 +561,8 @@ def _faults_of_gate(draft: Draft, gate: Gate, path: Path) -> Iterator[Fault]:
             yield Fault(place, "the gate has no command", 'write run = "...", or any = ["...", "..."]')
         elif "\0" in check.run or "\0" in (check.cwd or ""):
             yield Fault(place, _NUL)
+        if check.timeout is not None and not check.timeout:
+            yield _no_time((*place, "timeout"))
 
 
 def _failures_are_known(draft: Draft) -> Iterator[Fault]:
