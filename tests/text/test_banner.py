@@ -149,7 +149,7 @@ def test_what_a_check_ended_failed_alike_by_its_reason_and_not_by_its_last_line(
     session.tell(rq.ProcessEnded("C", 1, 1, error_line="hi"))
     session.tell(rq.ProcessEnded("D", 1, 1))
     assert session["A"].failure == session["B"].failure
-    assert all_failed(session["A"], 2) == "2 failed alike: check prints every 9s: it has printed nothing for 9.0s"
+    assert all_failed(session["A"], 2) == "2 failed alike: check prints every 9.0s: it has printed nothing for 9.0s"
     assert session["C"].failure != session["D"].failure == "failed: by D alone"
 
 

@@ -114,7 +114,8 @@ def format_duration(seconds: float) -> str:
 def write_duration(seconds: float) -> str:
     """Write a duration so that `Duration.parse` reads the same: `1h30m`, `2.5s`."""
     if seconds != int(seconds) or not seconds:
-        return f"{seconds:.30f}".rstrip("0").rstrip(".") + "s"
+        shortest = repr(float(seconds))
+        return (f"{seconds:.30f}" if "e" in shortest else shortest).rstrip("0").rstrip(".") + "s"
     text, left = "", int(seconds)
     for unit in ("d", "h", "m", "s"):
         count, left = divmod(left, int(_DURATION_UNITS[unit]))

@@ -16,6 +16,7 @@ from parexec_tui.core.plan.units import (
     format_count,
     format_duration,
     format_size,
+    write_duration,
 )
 
 
@@ -103,6 +104,16 @@ def test_a_written_size_reads_back(size: int) -> None:
 )  # fmt: skip
 def test_durations_are_written_in_at_most_two_units(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize("text", ["0s", "0.4s", "0.1s", "2.5s", "90.3s", "1h30m", "100000000.5s"])
+def test_a_duration_is_written_as_short_as_it_can_be_read_again(text: str) -> None:
+    assert write_duration(Duration.parse(text)) == text
+
+
+@given(st.floats(0, 10**9))
+def test_a_duration_that_is_written_reads_back(seconds: float) -> None:
+    assert Duration.parse(write_duration(seconds)) == pytest.approx(seconds, abs=1e-30)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ async def test_silence_warns_once_until_the_command_prints_again(autojump_clock:
     await look(made, 9)
     assert said(made) == []
     await look(made, 40)
-    assert said(made) == ["check prints every 10s: it has printed nothing for 10.0s"]
+    assert said(made) == ["check prints every 10.0s: it has printed nothing for 10.0s"]
     assert len([each for each in made.session.journal if isinstance(each, ev.CheckFailed)]) == 1
     await look(made, 1, grows=True)
     assert said(made) == []
@@ -79,7 +79,7 @@ async def test_on_silence_retry_uses_retries_and_stop_uses_none(autojump_clock: 
     made.session.killed("A")
     assert made.session.status("A") == "backoff"
     assert made.session["A"].charged == 1
-    assert made.session["A"].reason == "check prints every 10s: it has printed nothing for 10.0s"
+    assert made.session["A"].reason == "check prints every 10.0s: it has printed nothing for 10.0s"
     made = watched("A: silence=10s on_silence=stop retries=1")
     await look(made, 12)
     made.session.killed("A")

@@ -1,6 +1,6 @@
 """A command prints nothing for longer than its `silence`, or prints again."""
 
-from parexec_tui.core.plan.units import format_duration, write_duration
+from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.rules.reports.ends import reported
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
@@ -23,7 +23,10 @@ def on_log_silent(state: SessionState, report: rq.LogSilent, now: float) -> list
     limit = silence_limit(state, ticket)
     if told or not limit or report.seconds < limit:
         return []
-    name, reason = f"{_CHECK}{write_duration(limit)}", f"it has printed nothing for {format_duration(report.seconds)}"
+    name, reason = (
+        f"{_CHECK}{format_duration(limit)}",
+        f"it has printed nothing for {format_duration(report.seconds)}",
+    )
     events: list[ev.AnyEvent] = [
         ev.CheckFailed(at=now, ticket=ticket.id, attempt=attempt.number, check=name, reason=reason)
     ]
