@@ -15,6 +15,7 @@ from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.theme.themes import user_folder
 from tests.core.sessions import Session, plan
 from tests.tui.harness import Harness, run_app
+from tests.tui.questions import conflict
 
 
 @pytest.fixture(autouse=True)
@@ -191,6 +192,21 @@ async def test_a_command_asks_for_what_its_words_mean(text: str, asked: rq.AnyRe
         await ui.press("enter")
         await ui.until(lambda: bool(ui.asked), "the engine was asked")
         assert ui.asked == [asked]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("merge lexer --ours", rq.Merge(tickets=("lexer",), side="ours")),
+        ("merge lexer --theirs", rq.Merge(tickets=("lexer",), side="theirs")),
+        ("merge lexer --by sort -u f -o f", rq.Merge(tickets=("lexer",), run="sort -u f -o f")),
+    ],
+)
+async def test_a_conflict_is_decided_by_a_command(text: str, asked: rq.AnyRequest) -> None:
+    async with run_app(played=conflict(), ticket="lexer") as ui:
+        await ui.press(":", *text, "enter")
+        assert await ui.done() == asked
 
 
 @pytest.mark.asyncio
