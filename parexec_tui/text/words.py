@@ -130,9 +130,11 @@ def held_text(by: str | None, me: str = "") -> str:
 def printable(text: str) -> str:
     """The text in one line, without escape sequences and control characters, so that it cannot act on a terminal.
 
-    Tabs become blanks, because only the terminal knows how many cells a tab takes.
+    Each new line becomes a blank; tabs become blanks, because only the terminal knows how many cells a tab takes.
     """
-    return text if text.isascii() and text.isprintable() else UNPRINTABLE.sub("", text).expandtabs()
+    if text.isascii() and text.isprintable():
+        return text
+    return " ".join(UNPRINTABLE.sub("", line) for line in text.splitlines()).expandtabs()
 
 
 def with_name(reason: str, number: int | None) -> str:

@@ -504,6 +504,8 @@ def test_long_lines_are_folded_below_their_beginning(width: int, rows: int, monk
         ("\x9b31mc1", "c1"),
         ("ring\x07 back\x08space nul\0", "ring backspace nul"),
         ("a\ttab", "a       tab"),
+        ('first\n"quoted"\r\nlast\u2028\n', 'first "quoted" last '),
+        ("one\x1b\nother", "one other"),
         ("left\u202eright", "leftright"),
         ("half an escape \x1b[", "half an escape "),
         ("naïve 漢字 ✓", "naïve 漢字 ✓"),

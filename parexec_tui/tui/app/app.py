@@ -280,7 +280,7 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
         self._call_person()
 
     def _notice(self, text: str) -> None:
-        self.view.warning = printable(" ".join(text.splitlines()))
+        self.view.warning = printable(text)
         self.main.schedule_draw(Change.state)
 
     def _viewers(self, viewers: Viewers) -> None:

@@ -52,7 +52,7 @@ class Footer(Widget):
 
     def say(self, text: str, style: str = "text") -> None:
         """Show a message instead of the keys, until `say("")`."""
-        self.message, self.message_style = printable(" ".join(text.splitlines())), style
+        self.message, self.message_style = printable(text), style
         self.refresh()
 
     def render_line(self, y: int) -> Strip:  # noqa: ARG002

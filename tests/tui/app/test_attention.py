@@ -301,7 +301,7 @@ def test_what_others_wrote_cannot_act_on_the_terminal_and_is_not_endless() -> No
     event = ev.SessionHeld(at=9, reason="\x1b]0;x\x07\x1b[2J\n\x9b1m" + "long " * 1000)
     apply(called.session.state, event)
     written = called.attention.news(called.session.state, [event], 0)
-    assert written.startswith("\x1b]9;parexec test: session held: long long")
+    assert written.startswith("\x1b]9;parexec test: session held:  long long")
     assert written.endswith("\x1b\\\a")
     inner = written.removeprefix("\x1b]9;").removesuffix("\x1b\\\a")
     assert inner.isprintable()
