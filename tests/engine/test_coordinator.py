@@ -209,7 +209,7 @@ async def test_more_run_at_once_when_the_machine_says_that_it_has_room(
 ) -> None:
     names = [f"T{number}" for number in range(300)]
     plan = '[plan]\nparallel = "auto"\n' + "".join(f'[tickets.{name}]\nrun = "a"\n' for name in names)
-    idle = rq.HostMeasured(2**40, 2**40, activity=rq.Activity(0.1))
+    idle = rq.HostMeasured(2**40, 2**40, activity=rq.Activity(0.1, memory_low=2**40))
     async with running(tmp_path, plan, lasting(1.5, *names)) as run:
         while run.state.unfinished:
             run.coordinator.submit_reports([idle])

@@ -107,9 +107,9 @@ class Tuning:
         self.ended = 0
         """Attempts of which it is known what they used."""
         self.memory = 0.0
-        """Bytes that each of them used at most, on average of the last ones."""
+        """Bytes that those of them used at most of which it is known; lately. 0: of none."""
         self.cpus = 0.0
-        """CPUs that each of them kept busy, the same."""
+        """CPUs that each of them kept busy, on average of the last ones."""
 
     def count_start(self, now: float) -> None:
         """A ticket starts."""
@@ -123,7 +123,8 @@ class Tuning:
             return
         self.ended += 1
         share = 1 / min(self.ended, _REMEMBERED)
-        self.memory += (attempt.used.peak_memory - self.memory) * share
+        if peak := attempt.used.peak_memory:  # of short ones it may not be known, or too low: the highest count most
+            self.memory = max(float(peak), self.memory + (peak - self.memory) / _REMEMBERED)
         self.cpus += (attempt.used.cpu_seconds / ran - self.cpus) * share
         if attempt.started >= self.since:
             self.pace = self.pace.and_one(ran / work)

@@ -281,6 +281,18 @@ def test_of_short_tickets_what_was_left_at_least_is_what_there_is() -> None:
     assert tell(made, each=1, mib=4000, memory_low=2640 * MIB)[0].parallel == 6
 
 
+def test_what_short_tickets_use_need_not_be_known() -> None:
+    made = session()
+    tell(made, each=0)
+    end_first(made, 0.1, mib=0)
+    assert tell(made, each=0, mib=5000, memory_low=640 * MIB) == []
+    assert tell(made, each=0, mib=5000, memory_low=4 * GIB)[0].parallel == 7, "each of four used a GiB at most"
+    end_first(made, 0.1, mib=700)
+    end_first(made, 0.1, mib=0)
+    assert made.state.tuning is not None
+    assert made.state.tuning.memory == 700 * MIB, "not less because of some it is not known"
+
+
 def test_where_cpus_are_busy_by_others_tickets_that_need_none_are_not_held_back() -> None:
     made = session()
     tell(made)

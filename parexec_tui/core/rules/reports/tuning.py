@@ -234,28 +234,34 @@ def _full(state: SessionState, tuning: Tuning, report: rq.HostMeasured, memory: 
     is_busy = report.activity is not None and report.activity.cpu >= _CPU_BUSY
     if report.activity is not None and is_busy and not _is_light(state, tuning, 2 * parallel):
         return f"cpu {report.activity.cpu:.0%} busy"
-    each, free = _memory_each(tuning, report), memory.available
+    each, free = _memory_each(state, tuning, report, memory), memory.available
     if each and _room_for(state, tuning, report, memory) < 1:
         return f"each uses {format_size(each)} of memory, {format_size(free)} are available"
     return ""
 
 
-def _memory_each(tuning: Tuning, report: rq.HostMeasured) -> float:
-    """Bytes that a ticket is taken to use: as those that ended, or those that run."""
+def _memory_each(state: SessionState, tuning: Tuning, report: rq.HostMeasured, memory: Memory) -> float:
+    """Bytes that a ticket is taken to use: as those that ended, or those that run. 0: nothing is known of any."""
     running = sum(report.used.values()) / len(report.used) if report.used else 0.0
-    return max(tuning.memory, running)
+    if known := max(tuning.memory, running):
+        return known
+    low = report.activity.memory_low if report.activity is not None else None
+    if low is None or tuning.ended < _MIN_ENDED:
+        return 0.0
+    return max(1.0, memory.total - low) / state.parallel  # at most: others use some of that
 
 
 def _room_for(state: SessionState, tuning: Tuning, report: rq.HostMeasured, memory: Memory) -> float:
     """How many more there is memory for, when those that run use what they are taken to."""
-    each = _memory_each(tuning, report)
-    if not each:  # none has ended or was measured: that is worth no more than twice the CPUs
-        is_known = tuning.ended >= _MIN_ENDED or not _pressed_below(state, memory)
-        return inf if is_known else max(0, 2 * _cpus(state) - state.parallel)
-    clear = _CLEAR * _pressed_below(state, memory)
+    each, pressed_below = _memory_each(state, tuning, report, memory), _pressed_below(state, memory)
+    if not pressed_below:
+        return inf
+    if not each:  # that is worth no more than twice the CPUs
+        return max(0, 2 * _cpus(state) - state.parallel)
     low = report.activity.memory_low if report.activity is not None else None
     pace = tuning.pace
     if low is not None and pace.ended >= _enough(state.parallel) and pace.total / pace.ended <= _SHORT:
-        return max(0.0, (min(low, memory.available) - clear) // each)  # all of what they use has been seen
-    growth = sum(max(0.0, each - report.used.get(id_, 0)) for id_ in state.live)
-    return max(0.0, (memory.available - growth - clear) // each)
+        available = float(min(low, memory.available))  # what they use has all been seen
+    else:
+        available = memory.available - sum(max(0.0, each - report.used.get(id_, 0)) for id_ in state.live)
+    return max(0.0, (available - _CLEAR * pressed_below) // each)
