@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from parexec_tui.core.plan.model import AgentType
@@ -90,6 +90,7 @@ def scaling(contention: float, waiting: float) -> Curve:
 
 
 @settings(max_examples=10, deadline=None)
+@example(0.03125, 0.01171875)
 @given(st.floats(0.01, 0.4), st.floats(0, 0.02))
 def test_it_comes_within_a_tenth_of_the_best_on_any_concave_curve(contention: float, waiting: float) -> None:
     curve = scaling(contention, waiting)

@@ -173,7 +173,9 @@ def _gain(state: SessionState, tuning: Tuning) -> _Gain | None:
         return None
     more = state.parallel / before.parallel
     slower = pace.slower_than(before.pace)
-    return _Gain(more / slower.factor / (1 + _GAIN * (more - 1)), slower.error, 1 / slower.factor)
+    # Of four times as many, what twice as many might get done at best: else the best may lie between the two.
+    worth = 1 + _GAIN * (more - 1) if more <= 2 else 2.0
+    return _Gain(more / slower.factor / worth, slower.error, 1 / slower.factor)
 
 
 def _is_light(state: SessionState, tuning: Tuning, parallel: int) -> bool:
