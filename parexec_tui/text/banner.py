@@ -217,7 +217,8 @@ def _ahead(state: SessionState) -> Iterator[Piece]:
 
 
 def _pauses(state: SessionState, context: BannerContext) -> Iterator[Piece]:
-    """The freeze or hold that most tickets wait for, of a ticket, an agent or an agent type."""
+    """The freeze or hold that most tickets wait for, of a ticket, an agent or an agent type; before it, one that no
+    person asked for."""
     agents = state.agents.values()
     is_asked_frozen = any(ticket.is_check_frozen for ticket in state.asking.values())
     are_held = state.held_back or state.held_types or any(agent.held is not None for agent in agents)
@@ -228,14 +229,19 @@ def _pauses(state: SessionState, context: BannerContext) -> Iterator[Piece]:
     found = [each for each in pauses if _needs_somebody(state, each.root)]
     if not found:
         return
-    root = found[0].root
-    text = waited_for_text(found[0], context.now, context.me)
-    yield Piece(_counted(text, len(found), "paused"), "hold", _subject(root), ending_of(root))
+    first = next((each for each in found if not _is_asked_for(state, each.root)), found[0])
+    text = waited_for_text(first, context.now, context.me)
+    yield Piece(_counted(text, len(found), "paused"), "hold", _subject(first.root), ending_of(first.root))
 
 
 def _needs_somebody(state: SessionState, root: Root) -> bool:
     """Not if it is about a ticket whose turn comes much later, such as one that runs at the end."""
     return not root.ticket or ticket_need(state.tickets[root.ticket]) is not None
+
+
+def _is_asked_for(state: SessionState, root: Root) -> bool:
+    need = ticket_need(state.tickets[root.ticket]) if root.ticket else None
+    return need is None or need.is_asked_for
 
 
 def _bottleneck(state: SessionState, context: BannerContext) -> Iterator[Piece]:

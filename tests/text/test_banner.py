@@ -246,6 +246,17 @@ def test_a_check_that_warns_is_told_while_the_ticket_goes_on() -> None:
     assert said(session) == []
 
 
+def test_of_pauses_one_that_nobody_asked_for_is_named() -> None:
+    of = plan("A:\nB: A\nC:\nD: C\nE: C", parallel=1)
+    of.tickets["A"] = structs.replace(of.tickets["A"], checks=(RunningCheck(forbid="nan", then="freeze"),))
+    session = Session(of)
+    session.dispatch()
+    session.act(rq.Hold(tickets=("C",), by="ann"))
+    session.tell(rq.CheckMade("A", 1, number=0, problem="it printed nan"))
+    [piece] = [piece for piece in pieces(session.state) if piece.subject is not None]
+    assert piece.subject == Subject("ticket", "A"), "though more wait for what ann holds"
+
+
 def test_a_skip_if_that_stands_still_is_named_though_nothing_waits_for_it() -> None:
     session = Session("T: skip_if=x\nU:")
     session.dispatch()
