@@ -178,9 +178,9 @@ def _names(context: click.Context, word: str) -> dict[str, list[str]]:
     """The tickets, agents and agent types that begin with this word; none if there is no session."""
     found: dict[str, list[str]] = {"tickets": [], "agents": [], "types": []}
     try:
-        from parexec_tui.client.sessions import is_living, resolve_current
+        from parexec_tui.client.sessions import is_living, resolve_here
 
-        session = resolve_current(context.params.get("session")).session
+        session = resolve_here(context.params.get("session")).session
         return found | ((is_living(session) and _ask(session, word)) or _read(session, word))
     except Exception:
         return found
@@ -202,9 +202,9 @@ def _ask(session: str, word: str) -> dict[str, list[str]]:
 def _with_status(context: click.Context, status: str) -> Iterable[str]:
     try:
         from parexec_tui.client.blocking import Client
-        from parexec_tui.client.sessions import is_living, resolve_current
+        from parexec_tui.client.sessions import is_living, resolve_here
 
-        session = resolve_current(context.params.get("session")).session
+        session = resolve_here(context.params.get("session")).session
         if not is_living(session):
             return ()
         with Client.connect(session, timeout=_TIMEOUT, read_only=True) as client:

@@ -432,13 +432,13 @@ class _TextLines:
 
 def print_actions(session: str | None, *, as_json: bool) -> None:
     """Print what persons did in a session and did not take back, newest first."""
-    from parexec_tui.client.sessions import open_registry, resolve_current
+    from parexec_tui.client.sessions import open_registry, resolve_here
     from parexec_tui.core.rules.verbs.undo import history
     from parexec_tui.core.wire import codec
     from parexec_tui.text.words import day_and_clock, printable
 
     with report_errors():
-        row = resolve_current(session)
+        row = resolve_here(session)
         with open_registry() as registry:
             past = _replay(registry, row.session)
     found = list(history(past.state, time.time()))

@@ -312,11 +312,11 @@ def attach(session: str | None, style: Any, read_only: bool, from_list: bool, sc
     over.
     """
     from parexec_tui.client.mirror import Mirror
-    from parexec_tui.client.sessions import resolve_current
+    from parexec_tui.client.sessions import resolve_living_first
 
     options = {**screen_options, "read_only": read_only, "lists_sessions": from_list}
     with Screen(options, wanted=style is None) as screen:
-        row = resolve_current(session)
+        row = resolve_living_first(session)
         _leave_if_stopped(row.session)
         screen.show(row.session)
     if from_list:

@@ -99,7 +99,7 @@ def _status(session: str | None) -> "tuple[StatusReport, str]":
     from parexec_tui.client import sessions
     from parexec_tui.client.framing import EngineGone
 
-    row = sessions.resolve_current(session)
+    row = sessions.resolve_here(session)
     silence = ""
     if sessions.is_living(row.session):
         try:
@@ -124,7 +124,16 @@ def _status(session: str | None) -> "tuple[StatusReport, str]":
         return report, past.warning
     if report.state == "interrupted":
         return report, f"its engine is gone; take over: parexec resume {row.session}"
-    return report, report.trouble
+    return report, report.trouble or ("" if session is not None else _living_elsewhere())
+
+
+def _living_elsewhere() -> str:
+    """Which session runs in another folder, while that of this one does not; empty if none does."""
+    from parexec_tui.client import sessions
+
+    with sessions.open_registry() as registry:
+        other = next(iter(sessions.others_living(registry)), None)
+    return f"{other.session} of {other.workdir} runs: parexec status {other.session}" if other is not None else ""
 
 
 @click.command()

@@ -61,7 +61,7 @@ def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float 
 @click.option("--timeout", callback=_seconds, metavar="DURATION", help="Wait no longer than this, for instance 30m.")
 @as_json_option
 def wait(what: tuple[str, ...], session: str | None, timeout: float | None, as_json: bool) -> None:
-    """Wait until SESSION (default: as for `status`) is over, or all of its tickets that are named.
+    """Wait until SESSION (default: the newest of this directory) is over, or all of its tickets that are named.
 
     It prints what did not succeed. A TICKET is an id, a pattern or a selector; it means the tickets that are so at
     the start. A ticket that will be tried again is not over. If the engine dies, it waits for the next one; if none
@@ -105,7 +105,7 @@ def _find(what: Sequence[str], session: str | None) -> "tuple[Mirror, _Tickets]"
     from parexec_tui.core.wire.selectors import SelectorError, select
     from parexec_tui.registry.errors import RegistryError
 
-    mirror = _read(sessions.resolve_current(session).session)
+    mirror = _read(sessions.resolve_here(session).session)
     if not what:
         return mirror, None
     if session is None and len(what) == 1 and is_plain(what[0]) and what[0] not in mirror.state.tickets:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError, RegistryMissing
@@ -45,7 +45,7 @@ def open_registry() -> Registry:
 
 def resolve_living(text: str) -> str:
     """The id of the session that is named, which an engine must run. Raises NoSuchSession, RegistryError."""
-    return living_id(resolve_current(text), is_named=True)
+    return living_id(resolve_here(text), is_named=True)
 
 
 def living_id(row: "SessionRow", *, is_named: bool) -> str:
@@ -55,30 +55,31 @@ def living_id(row: "SessionRow", *, is_named: bool) -> str:
     return row.session
 
 
-def resolve_current(text: str | None) -> "SessionRow":
-    """The session to watch: the one that `text` names; else the newest living one of this folder, else the
-    newest of this folder if it is not over, else the newest living one of all, else as `resolve_past`. Raises
-    NoSuchSession, RegistryError.
-    """
-    return _resolve(text, where_over="elsewhere")
-
-
 def resolve_here(text: str | None) -> "SessionRow":
-    """The session to steer: the same, but one of this folder also if it is over. Tickets elsewhere may have the same
-    names."""
-    return _resolve(text, where_over="here")
+    """The session that is meant: the one that `text` names; else the newest living one of this folder, else the
+    newest of this folder, else the newest living one of all, else the newest of all. Tickets elsewhere may have the
+    same names, so they are only meant where this folder has none. Raises NoSuchSession, RegistryError.
+    """
+    return _resolve(text)[0]
 
 
-def _resolve(text: str | None, *, where_over: Literal["here", "elsewhere"]) -> "SessionRow":
+def resolve_living_first(text: str | None) -> "SessionRow":
+    """The session to look at as it runs: the same, but a living one elsewhere rather than one of this folder that is
+    over."""
+    row, living_elsewhere = _resolve(text)
+    return living_elsewhere if living_elsewhere is not None and row.status in _OVER else row
+
+
+def _resolve(text: str | None) -> "tuple[SessionRow, SessionRow | None]":
+    """The session that is meant; and, if that does not live, the newest that lives."""
     with open_registry() as registry:
         if text is not None:
-            return registry.resolve(text)
+            return registry.resolve(text), None
         here, others = _by_folder(registry)
     if found := next(living(here), None):
-        return found
-    if here and (where_over == "here" or here[0].status not in _OVER):
-        return here[0]
-    return next(living(others), (here or others)[0])
+        return found, None
+    elsewhere = next(living(others), None)
+    return (here[0] if here else elsewhere or others[0]), elsewhere
 
 
 def is_elsewhere(row: "SessionRow") -> bool:

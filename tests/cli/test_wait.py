@@ -230,6 +230,22 @@ def test_each_command_about_a_session_takes_it_with_s() -> None:
         assert "session" not in arguments or {"-s", "--session"} <= options, name
 
 
+def test_what_is_over_here_is_meant_though_a_session_runs_elsewhere(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engines.run(here, '[tickets.b]\nrun = "exit 3"\n')
+    mine = engines.session()
+    (other := tmp_path / "other").mkdir()
+    monkeypatch.chdir(other)
+    run_detached(other, PLAN)
+    theirs = engines.session()
+    monkeypatch.chdir(here)
+    assert parexec("wait").out == "✗ b  failed: exit 3\n"
+    answer = parexec("status")
+    assert answer.out.startswith(f"{mine}  finished")
+    assert answer.err == f"parexec: {theirs} of {other} runs: parexec status {theirs}\n"
+
+
 def test_a_session_is_meant_by_its_argument_or_by_s(here: Path) -> None:
     engines.run(here, '[tickets.a]\nrun = "true"\n')
     id_ = engines.session()

@@ -41,7 +41,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize(
-    ("told", "current", "here"),
+    ("told", "looked_at", "here"),
     [
         ({"a": f"{THERE} alive", "b": f"{HERE} alive"}, "b", "b"),
         ({"a": f"{THERE} alive", "b": f"{HERE} stopped"}, "b", "b"),
@@ -53,8 +53,8 @@ def known(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     ],
 )
 def test_a_session_of_this_folder_goes_first(
-    known: Callable[..., None], told: dict[str, str], current: str, here: str
+    known: Callable[..., None], told: dict[str, str], looked_at: str, here: str
 ) -> None:
     known(**told)
-    assert sessions.resolve_current(None).session == current
+    assert sessions.resolve_living_first(None).session == looked_at
     assert sessions.resolve_here(None).session == here
