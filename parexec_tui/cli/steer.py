@@ -313,11 +313,21 @@ def retry(
 @_tickets
 @click.option("-d", "--downstream", is_flag=True, help="First take back, too, what has run and needs them.")
 @click.option("--force", is_flag=True, help="Also where others have written since what is restored.")
+@click.option(
+    "-w", "--wait", is_flag=True, help="Wait until it is done; exit code 0 if all of it is taken back, else 1."
+)
 @verb_even_if_finished
-def rollback(context: VerbContext, tickets: tuple[str, ...], downstream: bool, force: bool) -> None:
+def rollback(context: VerbContext, tickets: tuple[str, ...], downstream: bool, force: bool, wait: bool) -> None:
     from parexec_tui.core.wire.requests import Rollback
 
-    context.ask(Rollback(tickets=context.tickets(tickets), downstream=downstream, force=force), confirm=True)
+    chosen = context.tickets(tickets)
+    asked = context.ask(Rollback(tickets=chosen, downstream=downstream, force=force), confirm=True)
+    if wait and not context.dry_run:
+        from parexec_tui.cli.waiting import wait_for_rollback
+        from parexec_tui.core.state.events import RollbackAsked
+
+        found = [id_ for event in known_events(asked) if isinstance(event, RollbackAsked) for id_ in event.tickets]
+        wait_for_rollback(context.client.session, found, as_json=context.as_json)
 
 
 @click.command(
@@ -338,14 +348,19 @@ def rollback(context: VerbContext, tickets: tuple[str, ...], downstream: bool, f
 )
 @click.option("--rollback", "takes_back", is_flag=True, help="First take back what they did.")
 @click.option("--force", is_flag=True, help="With --rollback: also where others have written since.")
+@click.option(
+    "-w", "--wait", is_flag=True, help="Wait until what runs again is over; exit codes as of `parexec wait`."
+)
 @verb_even_if_finished
 def restart(
-    context: VerbContext, services: tuple[str, ...], start: tuple[str, ...], takes_back: bool, force: bool
+    context: VerbContext, services: tuple[str, ...], start: tuple[str, ...], takes_back: bool, force: bool, wait: bool
 ) -> None:
     from parexec_tui.core.wire.requests import Restart, Retry, Rollback
 
     if force and not takes_back:
         raise click.UsageError("--force is about what --rollback restores")
+    if wait and services:
+        raise click.UsageError("--wait waits for tickets, and a service does not end: see parexec status")
     if bool(services) is bool(start) or (services and takes_back):
         raise click.UsageError("say either which service, or where to begin: --from GROUP, or --from TICKET")
     if services:
@@ -353,9 +368,11 @@ def restart(
         return
     chosen = tuple(dict.fromkeys(id_ for word in start for id_ in _begun_at(context, word)))
     if takes_back:
-        context.ask(Rollback(tickets=chosen, downstream=True, rerun=True, force=force), confirm=True)
+        asked = context.ask(Rollback(tickets=chosen, downstream=True, rerun=True, force=force), confirm=True)
     else:
-        context.ask(Retry(tickets=chosen, downstream=True), confirm=True)
+        asked = context.ask(Retry(tickets=chosen, downstream=True), confirm=True)
+    if wait and not context.dry_run:
+        _wait_for(context, asked)
 
 
 def _begun_at(context: VerbContext, word: str) -> tuple[str, ...]:
@@ -372,17 +389,17 @@ def _begun_at(context: VerbContext, word: str) -> tuple[str, ...]:
     return (word,)
 
 
-def _wait_for(context: VerbContext, retried: "Answer") -> None:
+def _wait_for(context: VerbContext, asked: "Answer") -> None:
     """Wait until the tickets that run again are over, and exit."""
     from parexec_tui.cli.waiting import wait_for_tickets
-    from parexec_tui.core.state.events import TicketRetried
+    from parexec_tui.core.state.events import RollbackAsked, TicketRetried
 
-    found = [
-        id_
-        for event in known_events(retried)
-        if isinstance(event, TicketRetried)
-        for id_ in (event.ticket, *event.rerun)
-    ]
+    found: list[str] = []
+    for event in known_events(asked):
+        if isinstance(event, TicketRetried):
+            found += (event.ticket, *event.rerun)
+        elif isinstance(event, RollbackAsked):
+            found += event.tickets
     try:
         wait_for_tickets(context.client.session, found, as_json=context.as_json)
     except SystemExit as ended:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
 import click
 
@@ -29,8 +29,17 @@ if TYPE_CHECKING:
     from parexec_tui.core.state.session import SessionState
     from parexec_tui.core.state.tickets import TicketState
 
-_Tickets = tuple[str, ...] | None
-"""The tickets to wait for; None: the whole session."""
+
+class _Some(NamedTuple):
+    """Tickets to wait for."""
+
+    ids: tuple[str, ...]
+    are_taken_back: bool = False
+    """Whether all is well if they are rolled back. Else it is if they have succeeded."""
+
+
+_Tickets = _Some | None
+"""What to wait for; None: the whole session."""
 
 _MAX_LINES = 20
 """Tickets without success that are printed; of more, only the number."""
@@ -85,7 +94,14 @@ def wait(what: tuple[str, ...], session: str | None, timeout: float | None, as_j
 def wait_for_tickets(session: str, tickets: Sequence[str], *, as_json: bool) -> NoReturn:
     """Wait until tickets of a session are over, and exit as `wait` does. Raises RegistryError."""
     with _report_ctrl_c():
-        _wait(_read(session), tuple(tickets), as_json=as_json)
+        _wait(_read(session), _Some(tuple(tickets)), as_json=as_json)
+
+
+def wait_for_rollback(session: str, tickets: Sequence[str], *, as_json: bool) -> NoReturn:
+    """Wait until a person's rollback is over, and exit as `wait` does: with 0 if all is taken back. Raises
+    RegistryError."""
+    with _report_ctrl_c():
+        _wait(_read(session), _Some(tuple(tickets), are_taken_back=True), as_json=as_json)
 
 
 @contextmanager
@@ -115,7 +131,7 @@ def _find(what: Sequence[str], session: str | None) -> "tuple[Mirror, _Tickets]"
         except RegistryError as error:
             fail(f"{mirror.session} has no ticket {what[0]}; {error}", BAD_USAGE)
     try:
-        return mirror, tuple(select(mirror.state, what))
+        return mirror, _Some(tuple(select(mirror.state, what)))
     except SelectorError as error:
         fail(f"{mirror.session}: {error}", BAD_USAGE)
 
@@ -130,12 +146,15 @@ def _read(session: str) -> "Mirror":
 
 
 def _is_over(state: "SessionState", tickets: "_Tickets") -> bool:
-    """Whether all of these tickets are over. One that was dropped from the plan will not run any more."""
+    """Whether all of these tickets are over, and none of them is to be taken back. One that was dropped from the plan
+    will not run any more."""
     from parexec_tui.core.state.status import TERMINAL
 
-    return tickets is not None and all(
-        id_ not in state.tickets or state.tickets[id_].status in TERMINAL for id_ in tickets
-    )
+    if tickets is None:
+        return False
+    if state.rollback is not None and not set(tickets.ids).isdisjoint(state.rollback.asked.tickets):
+        return False
+    return all(id_ not in state.tickets or state.tickets[id_].status in TERMINAL for id_ in tickets.ids)
 
 
 # -- waiting ---------------------------------------------------------------------------------------------------
@@ -236,10 +255,10 @@ def _unsuccessful(state: "SessionState", tickets: "_Tickets") -> "list[TicketSta
 
     if tickets is None:
         return [ticket for ticket in state.tickets.values() if ticket.status in ENDED_BADLY and not ticket.is_allowed]
-    bad = TERMINAL - {Status.succeeded}
-    return [
-        state.tickets.get(id_, id_) for id_ in tickets if id_ not in state.tickets or state.tickets[id_].status in bad
-    ]
+    good = Status.rolled_back if tickets.are_taken_back else Status.succeeded
+    bad = TERMINAL - {good}
+    found = (state.tickets.get(id_, id_) for id_ in tickets.ids)
+    return [ticket for ticket in found if isinstance(ticket, str) or ticket.status in bad]
 
 
 def _lines(state: "SessionState", tickets: "_Tickets") -> "Iterator[str]":
@@ -261,7 +280,7 @@ def _lines(state: "SessionState", tickets: "_Tickets") -> "Iterator[str]":
 
 def _facts(state: "SessionState", tickets: "_Tickets") -> dict[str, Any]:
     """How what was waited for stands, for scripts."""
-    meant = state.tickets if tickets is None else tickets
+    meant = state.tickets if tickets is None else tickets.ids
     statuses = [str(state.tickets[id_].shown_status) if id_ in state.tickets else "dropped" for id_ in meant]
     failed = [ticket if isinstance(ticket, str) else ticket.id for ticket in _unsuccessful(state, tickets)]
     return {"counts": {status: statuses.count(status) for status in dict.fromkeys(statuses)}, "unsuccessful": failed}
@@ -289,7 +308,7 @@ def _trouble(mirror: "Mirror", tickets: "_Tickets", why: Why) -> str:
     from parexec_tui.core.state.status import TERMINAL
 
     state = mirror.state
-    meant = state.tickets if tickets is None else tickets
+    meant = state.tickets if tickets is None else tickets.ids
     waiting = [id_ for id_ in meant if id_ in state.tickets and state.tickets[id_].status not in TERMINAL]
     left = f"not over: {listed(waiting, limit=5)}"
     go_on = f"parexec resume {mirror.session}"

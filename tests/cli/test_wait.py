@@ -220,6 +220,45 @@ def test_retry_waits_for_what_it_runs_again(here: Path) -> None:
     assert engines.ticket("b2").is_live, "that is not waited for"
 
 
+# -- rollback --wait, restart --wait -----------------------------------------------------------------------------
+
+
+def test_rollback_waits_until_all_is_taken_back_or_cannot_be(here: Path) -> None:
+    plan = """
+        [defaults]
+        run = "true"
+        [tickets.a]
+        rollback = "sleep 0.3; touch back"
+        [tickets.b]
+        needs = ["a"]
+        rollback = "test -e may"
+    """
+    assert engines.run(here, plan)[0] == 0
+    answer = parexec("rollback", "a", "--downstream", "--yes", "--wait")
+    assert (answer.code, answer.out.splitlines()[-2:]) == (
+        1,
+        ["✗ b  failed: rollback failed: exit 1", "✓ a  succeeded"],
+    )
+    assert not (here / "back").exists()
+    (here / "may").touch()
+    answer = parexec("rollback", "a", "--downstream", "--yes", "--wait")
+    assert answer.code == 0, answer.err
+    assert (here / "back").exists(), "only then"
+
+
+def test_restart_waits_for_what_runs_again(here: Path) -> None:
+    plan = """
+        [tickets.a]
+        run = "echo ran >> runs; sleep 0.2; test -e go"
+        rollback = "sleep 0.2; touch go"
+        on_fail = "keep"
+    """
+    assert engines.run(here, plan)[0] == 1
+    assert parexec("restart", "--from", "a", "--yes", "--wait").code == 1
+    assert parexec("restart", "--from", "a", "--rollback", "--yes", "--wait").code == 0
+    assert (here / "runs").read_text() == "ran\n" * 3
+
+
 # -- which session -------------------------------------------------------------------------------------------------
 
 
