@@ -159,7 +159,7 @@ _KEYS: dict[str, _FilterKey] = {
     "agent": (lambda state: state.agents, lambda _, ticket, values: ticket.agent in values),
     "type": (lambda state: state.available, lambda _, ticket, values: not values.isdisjoint(ticket.types)),
     "group": (
-        lambda state: (str(number) for number, _ in enumerate(state.groups, 1)),
+        lambda state: (str(number) for number, members in enumerate(state.groups, 1) if members),
         lambda _, ticket, values: str(ticket.group + 1) in values,
     ),
     "priority": (

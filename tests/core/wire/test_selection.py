@@ -10,7 +10,7 @@ from parexec_tui.core.plan.model import Plan, Selection, Ticket
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire.selection import choose
-from parexec_tui.core.wire.selectors import SelectorError
+from parexec_tui.core.wire.selectors import SelectorError, select
 from tests.core.sessions import plan
 
 SITE = plan("""
@@ -113,6 +113,13 @@ def test_groups_keep_their_numbers_and_whole_ones_their_gates(
     choice = choose(whole, wanted)
     assert SessionState(choice.plan).groups == groups
     assert choice.gates_left_out == left_out
+
+
+def test_a_group_of_which_nothing_was_chosen_is_none_to_begin_at() -> None:
+    session = SessionState(choose(SITE, Selection(start=("build",))).plan)
+    assert select(session, ["group:2"]) == ["build"]
+    with pytest.raises(SelectorError, match="there is no group 1, there is 2, 3 and 4"):
+        select(session, ["group:1"])
 
 
 def test_the_words_are_those_of_the_command_line() -> None:
