@@ -231,7 +231,7 @@ def test_a_success_whose_fingerprint_died_with_its_engine_is_looked_at_by_the_ne
     engine = start(work, LARGE)
     engine.until(lambda: happened(ev.AttemptEnded, ticket="T"), "it has succeeded")
     engine.kill()
-    assert "nobody looked at its files after its last success" in shown(work)
+    assert "its last attempt ran, and was not remembered as a success" in shown(work)
     result, _ = resume()
     assert (result.outcome, ticket("T").status, ticket("T").attempts) == ("finished", Status.succeeded, 1)
     assert shown(work) == "nothing to run: 1 ticket is up to date\n"

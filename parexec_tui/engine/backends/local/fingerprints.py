@@ -41,7 +41,7 @@ NEVER, UNSUCCESSFUL = "never ran", "the last attempt did not succeed"
 _WITHOUT = {
     None: NEVER,
     b"": UNSUCCESSFUL,
-    UNTAKEN: "nobody looked at its files after its last success",
+    UNTAKEN: "its last attempt ran, and was not remembered as a success",
     TOO_BIG: "its files are too big: they could not be read in the time there is after a success",
     TAKEN_BACK: "what its last attempt did was taken back",
 }
