@@ -3,11 +3,13 @@
 from msgspec import structs
 
 from parexec_tui.core.plan.gates import Gate
+from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import StatusReport
 from parexec_tui.text.dashboard import dashboard
 from parexec_tui.text.report import status_report
 from parexec_tui.text.steps import step_line
+from parexec_tui.tui.view.facts import reason_of
 from tests.core.sessions import Session, plan
 
 GATES = (Gate(name="lint", run="ruff", retries=1), Gate(run="pytest"))
@@ -51,6 +53,27 @@ def test_what_runs_tells_its_gate_and_the_steps_before() -> None:
         "A": "",
     }
     assert any(line.endswith("G  gate 1 of 2: lint") for line in dashboard(report))
+
+
+def test_a_rollback_that_nobody_does_without_an_engine_is_told_as_one_that_resume_does() -> None:
+    found = Session(plan("A: on_fail=rollback rollback=undo"))
+    found.dispatch()
+    found.fail("A")
+    assert lines(found, "A")[-1] == "rollback  runs  A.1.rollback.log"
+    found.apply(ev.SessionInterrupted(at=found.now, reason="the engine was killed"))
+    assert lines(found, "A")[-1] == "rollback  has not begun: parexec resume does it"
+    assert [agent.step for agent in facts(found).agents] == ["to be taken back: parexec resume does it"]
+    assert reason_of(found.state, found["A"], found.now) == "to be taken back: parexec resume does it"
+
+
+def test_a_rollback_that_goes_on_without_an_engine_is_not_owed() -> None:
+    found = Session(plan("A: on_fail=rollback rollback=undo"))
+    found.dispatch()
+    found.fail("A")
+    found.spawned("A")
+    found.apply(ev.SessionInterrupted(at=found.now, reason="the engine was killed"))
+    assert lines(found, "A")[-1] == "rollback  runs  A.1.rollback.log"
+    assert [agent.step for agent in facts(found).agents] == ["running its rollback"]
 
 
 def test_an_ended_attempt_tells_where_it_failed_and_the_next_one_begins_anew() -> None:

@@ -23,7 +23,7 @@ from parexec_tui.core.state.process_key import (
     ROLLBACK,
     RUN,
 )
-from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.session import EngineLost, SessionState
 from parexec_tui.core.state.tickets import TicketState
 
 _TITLE = 60
@@ -77,6 +77,8 @@ def step_text(state: SessionState, ticket: TicketState) -> str:
     if (gate := gate_step(state, ticket)) is not None:
         return gate.text
     step = ticket.live_attempt.step
+    if is_owed(state, ticket):
+        return f"to be taken back: {OWED}"
     if step == LAST_LOOK:
         return "reading the rest of its output"
     if step == OUTPUTS:
@@ -94,6 +96,18 @@ def step_text(state: SessionState, ticket: TicketState) -> str:
     if is_resolve(step):
         return "resolving its conflict"
     return "running its rollback" if is_rollback(step) else ""
+
+
+OWED = "parexec resume does it"
+"""What becomes of a step for which `is_owed` is true."""
+
+
+def is_owed(state: SessionState, ticket: TicketState) -> bool:
+    """Whether what a live ticket did is to be taken back, and nothing does it, since there is no engine."""
+    attempt, gone = ticket.live_attempt, state.gone
+    if gone is None or (isinstance(gone, EngineLost) and gone.is_silent):
+        return False
+    return takes_back(attempt.step) and attempt.pid is None
 
 
 def gates_of(state: SessionState, ticket: TicketState) -> tuple[Gate, ...]:

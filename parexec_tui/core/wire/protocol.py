@@ -321,7 +321,7 @@ class StepReport(Struct, frozen=True, omit_defaults=True):
     seconds: float | None = None
     """How long it ran, without the time it was frozen; null: it is not over."""
     reason: str = ""
-    """Why it did not pass; of a question, the answer."""
+    """Why it did not pass, or has not begun; of a question, the answer."""
     log: str | None = None
     """The name of its log, in the folder of the session; null: no process runs in it."""
 

@@ -15,7 +15,7 @@ from parexec_tui.core.state.isolation import conflicts_ahead
 from parexec_tui.core.state.people import as_read_by, by_whom
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, End, Status, happened
-from parexec_tui.core.state.steps import step_text
+from parexec_tui.core.state.steps import is_owed, step_text
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.roots import cause_text, fate_of_live, happens_to, root_text, waits_text
 from parexec_tui.text.words import ago, ahead_text, held_text, printable, short_duration, why_ended
@@ -30,7 +30,7 @@ def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = ""
     if ticket.status in PENDING:
         return _why_waits(state, ticket, now, me, is_brief=is_brief)
     if ticket.is_live and state.gone is not None:
-        return fate_word(state)
+        return step_text(state, ticket) if is_owed(state, ticket) else fate_word(state)
     if ticket.is_frozen:
         found = waiting_for(state, root) if (root := root_of(state, ticket)) is not None else None
         parts = (cause_text(root, now, me), waits_text(found)) if root is not None and found is not None else ()
