@@ -53,7 +53,7 @@ _ERRORS = 2.0
 _MANY = 24
 """When as many have ended, and three times as many as run at once, it counts as what it seems."""
 
-_AFTER_RAISED, _AFTER_LOWERED = 0.5, 3.0
+_AFTER_RAISED, _AFTER_LOWERED = 0.2, 3.0
 """Seconds until what changed can be seen in what is measured."""
 
 _RETRY_AFTER, _LONGEST_RETRY = 30.0, 120.0
