@@ -71,7 +71,7 @@ class AttemptKeeper:
         self._worktrees = worktrees
         self._now = now
         self._report = report
-        self._writers = Writers(state, now)
+        self.writers = Writers(state, now)
         self._put_off: dict[ProcessKey, _PutOff] = {}
         """Gates and rollbacks that are started when the host has enough of what it was short of, or when their
         tickets are thawed."""
@@ -127,7 +127,7 @@ class AttemptKeeper:
         elif ticket.live_attempt.step in (OUTPUTS, OUTPUTS_AGAIN):
             self._backend.check_outputs(present_key(ticket), self._pool.root(ticket), ticket.spec.outputs)
         elif ticket.live_attempt.step == CLAIMS:
-            self._backend.check_claims(present_key(ticket), self._writers.wanted(ticket))
+            self._backend.check_claims(present_key(ticket), self.writers.wanted(ticket))
         elif ticket.live_attempt.step in (COMMIT, MERGE):
             self._worktrees.act(ticket)
 
@@ -165,7 +165,7 @@ class AttemptKeeper:
 
     def note_end(self, event: ev.AttemptEnded) -> None:
         """Note that an attempt is over, for those that ran beside it."""
-        self._writers.note_end(event)
+        self.writers.note_end(event)
 
     def leave_tmp(self, event: ev.AttemptEnded) -> None:
         """Remove what was temporary of an attempt, if it had a folder for that; keep it if the attempt failed."""

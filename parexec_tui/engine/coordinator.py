@@ -45,6 +45,7 @@ from parexec_tui.engine.services import ServiceKeeper
 from parexec_tui.engine.sinks import Publish, Tell
 from parexec_tui.engine.timers import Clock, Timers
 from parexec_tui.engine.worktrees import WorktreeKeeper
+from parexec_tui.engine.writers import Writers
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError, StateLost
 from parexec_tui.registry.registry import Registry
 
@@ -191,6 +192,11 @@ class Coordinator:
         except OSError:
             changed = rq.ChangedSince(is_known=False)
         return lost_by(request, changed)
+
+    @property
+    def writers(self) -> Writers:
+        """Who may write beside attempts."""
+        return self._attempts.writers
 
     @property
     def last(self) -> int:

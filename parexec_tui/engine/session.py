@@ -213,6 +213,9 @@ async def _drive(
         hooks = _open_hooks(nursery, begin.state.plan, session, sink.notice, orphans)
         sinks = [sink.tell, hooks.tell]
         coordinator = _coordinator(begin, session, registry, backend, EventSink(_each(sinks), sink.notice), options)
+        hooks.running = coordinator.writers.running
+        if begin.recovers and hooks.has_commands:
+            coordinator.writers.note_unknown_hooks()
         nursery.start_soon(obey_signals, coordinator, sink.notice)
         footing = Footing(session_folder(session), registry.file)
         coordinator.find_loss = footing.problem_lately

@@ -2,6 +2,10 @@
 
 import posixpath
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from msgspec import structs
 
 from parexec_tui.core.plan.unclaimed import TICK, Writer
 from parexec_tui.core.state import events as ev
@@ -9,6 +13,9 @@ from parexec_tui.core.state.isolation import works_apart
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.engine.backends.backend import WritesWanted
+
+_MAX_HOOKS: Final = 100
+"""Hooks that are over and remembered one by one."""
 
 
 class Writers:
@@ -19,12 +26,40 @@ class Writers:
         self._now = now
         self._ended: dict[str, float] | None = None
         """{ticket: when its newest attempt ended}, in that order; None: nobody has asked yet."""
+        self._hooks: list[Writer] = []
+        """Those that ran, the newest last."""
 
     def note_end(self, event: ev.AttemptEnded) -> None:
         """An attempt is over: it may have written beside one that still runs."""
         if self._ended is not None:
             self._ended.pop(event.ticket, None)
             self._ended[event.ticket] = event.at
+
+    @contextmanager
+    def running(self, hook: str) -> Iterator[None]:
+        """A hook runs meanwhile, which may write as well."""
+        live = Writer(f"hook {hook}", self._now())
+        self._hooks.append(live)
+        try:
+            yield
+        finally:
+            self._hooks.remove(live)
+            self._note(structs.replace(live, ended=self._now()))
+
+    def note_unknown_hooks(self) -> None:
+        """Hooks may have run until now, of the engine before this one."""
+        self._note(Writer("hooks", 0.0, self._now()))
+
+    def _note(self, over: Writer) -> None:
+        """Note a hook that is over. Of too many, the oldest are told as one."""
+        first = self._first_of_live()
+        self._hooks = [hook for hook in self._hooks if hook.ended is None or hook.ended >= first]
+        self._hooks.append(over)
+        over_all = [hook for hook in self._hooks if hook.ended is not None]
+        if len(over_all) > _MAX_HOOKS:
+            one, other = over_all[:2]
+            self._hooks.remove(one)
+            self._hooks[self._hooks.index(other)] = Writer("hooks", one.began, other.ended)
 
     def wanted(self, ticket: TicketState) -> WritesWanted:
         """What the backend is asked about the command of an attempt that is over."""
@@ -53,6 +88,7 @@ class Writers:
         for service in state.services.values():
             if service.number:
                 yield Writer(f"service {service.name}", service.started, None if service.is_alive else service.ended)
+        yield from self._hooks
         for neighbour in state.neighbours:
             yield Writer(f"session {neighbour.session}", 0.0)
 
@@ -64,10 +100,14 @@ class Writers:
                 (ticket.attempt.ended, ticket.id) for ticket in state.tickets.values() if ticket.attempt is not None
             ]
             self._ended = {id_: ended for ended, id_ in sorted((at, id_) for at, id_ in over if at is not None)}
-        first = min((ticket.live_attempt.started for ticket in state.live.values()), default=0.0) - TICK
+        first = self._first_of_live()
         while self._ended and self._ended[oldest := next(iter(self._ended))] < first:
             del self._ended[oldest]
         return self._ended
+
+    def _first_of_live(self) -> float:
+        """When the oldest of the live attempts began: what was over before is beside none of them."""
+        return min((ticket.live_attempt.started for ticket in self._state.live.values()), default=0.0) - TICK
 
     def _is_in_workdir(self, ticket: TicketState) -> bool:
         """Whether an attempt may change the workdir, itself or by being merged."""

@@ -73,7 +73,7 @@ run = "sleep 0.02; echo x > c; echo x > mine"
 def test_nobody_is_blamed_for_what_may_be_of_one_that_ran_beside_it(tmp_path: Path) -> None:
     _, state = run(tmp_path, BESIDE)
     assert [state.tickets[id_].status for id_ in "AB"] == [Status.succeeded] * 2
-    assert state.unclaimed["B"].found.text("B") == "written by one of B, A, unclaimed: nobody"
+    assert state.unclaimed["B"].found.text("B") == "unclaimed, written by one of B, A: nobody"
     assert not state.unclaimed.get("A") or state.unclaimed["A"].found.shared == ("nobody",)
     assert state.tickets["C"].reason == "wrote outside its claim: mine", "they were over by then"
 
@@ -165,3 +165,26 @@ def test_in_a_worktree_the_commit_says_what_was_written(tmp_path: Path) -> None:
     ]
     assert "top" not in git(repository, "ls-tree", "-r", "--name-only", f"parexec/{session()}/@merged")
     assert checkout_of(repository) == before
+
+
+HOOKED = """
+[plan]
+parallel = 1
+[defaults]
+claims = "enforce"
+[hooks]
+on_ticket_end = "sleep 0.05; echo hook > byhook; touch done-$PAREXEC_TICKET"
+[tickets.A]
+run = "true"
+[tickets.B]
+needs = ["A"]
+run = "until [ -e done-A ]; do sleep 0.01; done"
+"""
+
+
+def test_nobody_is_blamed_for_what_a_hook_may_have_written(tmp_path: Path) -> None:
+    code, state = run(tmp_path, HOOKED)
+    assert code == 0
+    found = state.unclaimed["B"].found
+    assert "byhook" in found.shared
+    assert found.others == ("hook on_ticket_end",)

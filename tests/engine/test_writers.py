@@ -86,3 +86,24 @@ def test_services_and_other_sessions_may_write_as_well() -> None:
     session.wait(1)
     found = wanted(session, Writers(session.state, lambda: session.now), "T")
     assert [other.name for other in found.others] == ["service db", "session exec_1"]
+
+
+def test_hooks_may_write_while_they_run_and_many_are_remembered_as_one() -> None:
+    session = Session(plan("T: claims=enforce", parallel=1))
+    writers = Writers(session.state, lambda: session.now)
+    writers.note_unknown_hooks()
+    session.wait(1)
+    session.dispatch()
+    session.wait(1)
+    with writers.running("on_failure"):
+        session.wait(1)
+    session.wait(1)
+    hooks = list(writers._others(session["T"], 0.0))
+    assert hooks == [Writer("hook on_failure", OPENED_AT + 2, OPENED_AT + 3)], "the others were over before"
+    for _ in range(150):
+        with writers.running("on_ticket_end"):
+            session.wait(1)
+    with writers.running("on_idle"):
+        found = wanted(session, writers, "T").others
+    assert (len(found), found[0]) == (101, Writer("hooks", OPENED_AT + 2, OPENED_AT + 55))
+    assert found[-1] == Writer("hook on_idle", OPENED_AT + 154)

@@ -11,7 +11,7 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from shlex import quote
@@ -80,10 +80,17 @@ class HookRunner:
         self._waiting = 0
         self._quiet = trio.Event()
         self._quiet.set()
+        self.running: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
+        """Called with the name of a hook; entered while it runs."""
+
+    @property
+    def has_commands(self) -> bool:
+        """Whether there are any hooks."""
+        return any(self._commands.values())
 
     def tell(self, state: SessionState, events: Sequence[ev.AnyEvent]) -> None:
         """Queue what these events call for. Never waits."""
-        if not any(self._commands.values()):
+        if not self.has_commands:
             return
         for event in events:
             for call in calls_for(state, event, of_skipped=bool(self._commands["on_ticket_end"])):
@@ -144,7 +151,7 @@ class HookRunner:
     async def _run(self, call: HookCall, command: str) -> None:
         problems: list[str] = []
         try:
-            with self._log.open("ab") as log:
+            with self._log.open("ab") as log, self.running(call.hook):
                 problems += await self._run_to_its_end(call, command, log)
         except* (OSError, RuntimeError) as errors:
             error = _innermost(errors)
