@@ -4,12 +4,19 @@ A file tells when it was written, and not by whom. So a ticket is blamed for one
 it; and if others ran then, it may be theirs just as well.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 
 from msgspec import structs
 
-from parexec_tui.core.plan.patterns import Pattern, matches, parse_pattern
+from parexec_tui.core.plan.patterns import Pattern, matches, overlap, parse_pattern
 from parexec_tui.core.plan.unclaimed import MAX_NAMED, UNSURE, Unclaimed, Writer
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""What would not be seen of a name."""
+
+_SPECIAL = re.compile(r"[*?\[{}]")
+"""What a pattern must have in brackets to mean it."""
 
 
 class Cover:
@@ -42,6 +49,16 @@ class Cover:
                 return True
             at = path.find("/", at + 1)
         return self.has_all_of(path)
+
+    def has_some_of(self, folder: str) -> bool:
+        """Whether something beneath a folder may be covered, or all of it. Absolute. Costs all patterns."""
+        start = f"{folder.rstrip('/')}/"
+        if self.has(folder) or any(plain.startswith(start) for plain in self._plain):
+            return True
+        if not self._special or "\\" in folder:  # no pattern can say a backslash
+            return bool(self._special)
+        whole = parse_pattern(_SPECIAL.sub(r"[\g<0>]", folder), "/")
+        return any(overlap(pattern, whole) for patterns in self._special.values() for pattern in patterns)
 
 
 def by_file_times(others: Iterable[Writer], started: float, began: float, ahead: float) -> list[Writer]:
@@ -77,6 +94,7 @@ class Blame:
         self._always = Cover((text for texts in always for text in texts), root)
         self._files: list[str] = []
         self._shared: list[str] = []
+        self._shared_by: list[tuple[str, ...]] = []
         self._count = self._shared_count = 0
         self._suspects: dict[str, None] = {}
 
@@ -102,7 +120,17 @@ class Blame:
         self._shared_count += 1
         if len(self._shared) < MAX_NAMED:
             self._shared.append(self._named(path))
+            self._shared_by.append(tuple(sorted({other.name for other, _ in beside})[:MAX_NAMED]))
         self._suspects.update(dict.fromkeys(other.name for other, _ in beside))
+
+    def add_folder(self, path: str, written: float, changed: float) -> None:
+        """Look at a folder. One that was changed itself, and nothing in it, was moved to where it is, or its mode was
+        changed: no file in it tells that. `written`, `changed`: the times of what is in it, and of itself."""
+        if not self._began <= changed <= self._ended or self._began <= written:
+            return
+        beside = (cover for other, cover in self._others if other.ran(changed, changed))
+        if not self._mine.has_some_of(path) and not any(cover.has_some_of(path) for cover in beside):
+            self.add(f"{path}/", (changed,))
 
     def _blame(self, path: str) -> None:
         self._count += 1
@@ -111,7 +139,8 @@ class Blame:
 
     def _named(self, path: str) -> str:
         start = f"{self._root.rstrip('/')}/"
-        return path.removeprefix(start).encode("utf-8", "backslashreplace").decode()
+        name = path.removeprefix(start).encode("utf-8", "backslashreplace").decode()
+        return _CONTROL.sub(lambda found: repr(found[0])[1:-1], name)
 
     def found(self, unseen: str = "") -> Unclaimed:
         """What was found so far. `unseen`: why not all was looked at."""
@@ -124,4 +153,5 @@ class Blame:
             tuple(suspects[:MAX_NAMED]),
             len(suspects),
             unseen,
+            tuple(self._shared_by),
         )

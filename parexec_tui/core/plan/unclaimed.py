@@ -53,6 +53,8 @@ class Unclaimed(Struct, frozen=True, gc=False):
     others_count: int = 0
     unseen: str = ""
     """Why not all files were looked at, in words; empty: all were."""
+    shared_by: tuple[tuple[str, ...], ...] = ()
+    """Who may have written each of `shared`, the first of them; empty from earlier versions."""
 
     def __bool__(self) -> bool:
         """Whether there is anything to tell."""
@@ -67,12 +69,21 @@ class Unclaimed(Struct, frozen=True, gc=False):
         """All that is to be told of a ticket, in words. `besides`: what is told already, such as why it failed."""
         parts = [self.outside] if self.outside != besides else []
         if self.shared_count:
-            whom = ", ".join((ticket, *self.others[:_TOLD]))
-            more = f" and {self.others_count - _TOLD} more" if self.others_count > _TOLD else ""
-            parts.append(f"written by one of {whom}{more}, unclaimed: {_first(self.shared, self.shared_count)}")
+            parts.append(self._shared_text(ticket))
         if self.unseen:
             parts.append(f"what it wrote was not looked at whole: {self.unseen}")
         return "; ".join(filter(None, parts))
+
+    def _shared_text(self, ticket: str) -> str:
+        """The first file with those who may have written it; of the others, that they are of the same or not."""
+        is_of_all = len(set(self.shared_by)) <= 1
+        whom = self.others[:_TOLD] if is_of_all else self.shared_by[0][:_TOLD]
+        unnamed = (self.others_count if is_of_all else len(self.shared_by[0])) - len(whom)
+        more = f" and {unnamed} more" if unnamed else ""
+        told = f"unclaimed, written by one of {', '.join((ticket, *whom))}{more}: "
+        if is_of_all:
+            return told + _first(self.shared, self.shared_count)
+        return f"{told}{self.shared[0]} (and {self.shared_count - 1} more, by these or others)"
 
 
 def _first(files: tuple[str, ...], count: int) -> str:

@@ -35,7 +35,7 @@ def test_a_kernel_writes_down_times_in_ticks() -> None:
     found = blame(others=(Writer("A", 90, 100.0, ("db",)),))
     for name, at in {"first": 100.0, "db": 100.0, "second": 100.004, "db/x": 100.004}.items():
         found.add(f"{ROOT}/{name}", (at,))
-    assert found.found() == Unclaimed(("second", "db/x"), 2, ("first",), 1, ("A",), 1)
+    assert found.found() == Unclaimed(("second", "db/x"), 2, ("first",), 1, ("A",), 1, shared_by=(("A",),))
 
 
 def test_the_clock_of_the_engine_is_not_that_of_the_disk() -> None:
@@ -53,7 +53,7 @@ def test_what_another_one_claims_that_ran_is_not_blamed_on_it() -> None:
     found = blame("src", others=others)
     for path, at in {"db/x": 100.5, "db/y": 104.0, "old/x": 108.0, "new/x.c": 108.0, "new/x.h": 108.0}.items():
         found.add(f"{ROOT}/{path}", (at,))
-    assert found.found() == Unclaimed(("db/y",), 1, ("old/x", "new/x.h"), 2, ("C",), 1)
+    assert found.found() == Unclaimed(("db/y",), 1, ("old/x", "new/x.h"), 2, ("C",), 1, shared_by=(("C",), ("C",)))
     alone = blame("src", others=others)
     alone.add(f"{ROOT}/x", (103.0,))
     assert alone.found() == Unclaimed(("x",), 1), "A was over by then, and C had not begun"
@@ -69,6 +69,32 @@ def test_of_many_only_the_first_are_named_and_a_name_that_is_no_text_is_told_all
     assert odd.found().files == ("\\udcff",)
 
 
+def test_each_file_may_be_of_those_that_ran_when_it_was_written() -> None:
+    found = blame(others=(Writer("A", 90, 103), Writer("B", 107)))
+    for name, at in {"early": 101.0, "late": 108.0}.items():
+        found.add(f"{ROOT}/{name}", (at,))
+    assert (found.found().shared, found.found().shared_by) == (("early", "late"), (("A",), ("B",)))
+
+
+def test_a_new_line_in_a_name_is_seen() -> None:
+    found = blame()
+    found.add(f"{ROOT}/new\nline ü", (105.0,))
+    assert found.found().files == (r"new\nline ü",)
+
+
+def test_a_folder_that_was_moved_is_told_by_its_own_change() -> None:
+    found = blame("src", "out/*.txt", "lib/*.d/**", others=(Writer("A", 90, 104, ("db/a",)),))
+    for name in ("src/x", "src", "out", "lib/x.d", "lib/x.d/y", "db"):
+        found.add_folder(f"{ROOT}/{name}", 50.0, 103.0)
+    assert not found.found(), "something in it may be claimed"
+    found.add_folder(f"{ROOT}/filled", 105.0, 105.0)
+    found.add_folder(f"{ROOT}/before", 50.0, 99.0)
+    assert not found.found(), "its files tell that, or it was so before"
+    for name in ("moved", "lib/x", "od[d]", "back\\slash", "db"):
+        found.add_folder(f"{ROOT}/{name}", 50.0, 106.0)
+    assert found.found().files == ("moved/", "lib/x/", "od[d]/", "db/"), "none can say what lies in a backslash"
+
+
 def test_in_words() -> None:
     assert Unclaimed(("src/db.py",), 1).text("T") == "wrote outside its claim: src/db.py"
     assert Unclaimed(("src/db.py", "x"), 4).text("T") == "wrote outside its claim: src/db.py (and 3 more)"
@@ -76,12 +102,14 @@ def test_in_words() -> None:
     both = Unclaimed(("a",), 1, ("x", "y"), 2, ("A", "B"), 2, "more than 9 files")
     assert both.text("T").split("; ") == [
         "wrote outside its claim: a",
-        "written by one of T, A, B, unclaimed: x (and 1 more)",
+        "unclaimed, written by one of T, A, B: x (and 1 more)",
         "what it wrote was not looked at whole: more than 9 files",
     ]
     assert Unclaimed((), 0, ("x",), 1, tuple("ABCDEFG"), 30).text("T") == (
-        "written by one of T, A, B, C, D, E and 25 more, unclaimed: x"
+        "unclaimed, written by one of T, A, B, C, D, E and 25 more: x"
     )
+    several = Unclaimed((), 0, ("x", "y"), 2, ("A", "B"), 2, shared_by=(("A",), ("A", "B")))
+    assert several.text("T") == "unclaimed, written by one of T, A: x (and 1 more, by these or others)"
     assert not Unclaimed()
     assert Unclaimed(unseen="x")
 

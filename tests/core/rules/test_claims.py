@@ -98,7 +98,7 @@ def test_nobody_fails_for_what_others_may_have_written_or_was_not_looked_at() ->
     )
     assert begun.status("T") == "succeeded"
     told = begun.state.unclaimed["T"].found.text("T")
-    assert told == ("written by one of T, A, unclaimed: x; what it wrote was not looked at whole: more than 9 files")
+    assert told == ("unclaimed, written by one of T, A: x; what it wrote was not looked at whole: more than 9 files")
 
 
 def test_one_that_is_stopped_meanwhile_ends_as_it_was_asked_to() -> None:

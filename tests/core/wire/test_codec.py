@@ -389,6 +389,12 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.ParallelTuned(at=9.0, parallel=8, cause="no gain", text="16 did 3.0 tickets/min", retry_at=39.0),
     ev.ParallelChanged(at=9.5, parallel=8, by="ann", auto=True),
     ev.OperatorActed(at=9.5, by="ann", verb="scale", text="more", inverse=(undo.SetLimit(most=None, auto=True),)),
+    ev.WroteUnclaimed(
+        at=9.0,
+        ticket="T1",
+        attempt=2,
+        found=Unclaimed(shared=("x",), shared_count=1, others=("T2",), others_count=1, shared_by=(("T2",),)),
+    ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -130,6 +130,7 @@ class _Walk:
             return
         if stat.S_ISDIR(now.st_mode):
             if now.st_dev == device and not self._blame.may_skip(entry.path):
+                self._blame.add_folder(entry.path, now.st_mtime, now.st_ctime)
                 folders.append(entry.path)
         elif stat.S_ISREG(now.st_mode) or stat.S_ISLNK(now.st_mode):
             self._blame.add(entry.path, (now.st_mtime, now.st_ctime))

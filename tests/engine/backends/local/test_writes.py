@@ -110,7 +110,17 @@ def test_what_a_ticket_beside_it_claims_is_left_alone(root: Path) -> None:
     make(root, "db/x", "y")
     beside = (Writer("A", 1.0, None, ("db",)),)
     found = look(root, "out", others=beside)
-    assert found == Unclaimed(shared=("y",), shared_count=1, others=("A",), others_count=1)
+    assert found == Unclaimed(shared=("y",), shared_count=1, others=("A",), others_count=1, shared_by=(("A",),))
+
+
+def test_a_folder_that_was_moved_to_its_place_is_told(root: Path, tmp_path: Path) -> None:
+    make(root, "old/x", "stays/x")
+    make(tmp_path, "stage/x")
+    began = begin(root)
+    (root / "old").rename(root / "new")
+    (tmp_path / "stage").rename(root / "build")
+    assert sorted(look(root, "src", began=began).files) == ["build/", "new/"]
+    assert not look(root, "new", "build", began=began)
 
 
 def test_the_look_is_bounded_in_number_and_time_and_says_so(root: Path) -> None:
