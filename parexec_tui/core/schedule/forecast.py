@@ -180,7 +180,7 @@ def _closed_types(state: SessionState) -> dict[str, str]:
 
 
 def _comes_to_an_end(state: SessionState) -> bool:
-    if state.status != "running" or state.gone is not None or state.pressed or state.frozen:
+    if state.status != "running" or state.gone is not None or state.pressed or state.frozen or state.unapproved:
         return False
     if any(ticket.held is not None and ticket.status in PENDING for ticket in state.held_tickets.values()):
         return False
