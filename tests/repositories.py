@@ -30,6 +30,16 @@ def commit(folder: Path, message: str) -> str:
     return git(folder, "rev-parse", "HEAD")
 
 
+FROM_FOLDERS = ("-c", "protocol.file.allow=always")
+"""For git: submodules may be cloned from folders of this machine."""
+
+
+def with_submodule(repository: Path, library: Path, path: str = "lib") -> None:
+    """Give a repository a submodule, in a commit of its own."""
+    git(repository, *FROM_FOLDERS, "submodule", "--quiet", "add", str(library), path)
+    commit(repository, "a submodule")
+
+
 def checkout_of(folder: Path) -> dict[str, str]:
     """All of a checkout that is a person's: branch, index, stash, configuration, hooks, and every file."""
     found = {name: git(folder, *words) for name, words in _ASKED.items()}

@@ -21,9 +21,10 @@ from parexec_tui.engine.backends.local.worktrees.foreseeing import Foresight
 from parexec_tui.engine.backends.local.worktrees.git import Done, Git, GitError, UnfitError
 from parexec_tui.engine.backends.local.worktrees.looking import missing
 from tests.core.sessions import Session, plan
-from tests.repositories import checkout_of, commit, git, new_repository
+from tests.repositories import FROM_FOLDERS, checkout_of, commit, git, new_repository, with_submodule
 
 TARGET = "parexec/s/@merged"
+ME = ("-c", "user.name=a", "-c", "user.email=a")
 
 
 @pytest.fixture
@@ -278,7 +279,8 @@ def test_what_cannot_be_kept_for_another_attempt_is_named_with_where_it_is(repos
         making.make(tree, 2)
     assert str(refused.value) == (
         f"what attempt 1 left in {tree.path} cannot be kept: sub is a git repository of its own, and what it has "
-        "would be lost: ignore it, or delete its .git"
+        "would be lost: push it elsewhere and ignore it here (what git ignores goes with the worktree), or delete "
+        "its .git, and its files are merged"
     )
 
 
@@ -446,12 +448,9 @@ def test_a_repository_that_a_ticket_made_is_not_lost(repository: Path, is_commit
 
 
 def test_what_a_ticket_committed_in_a_submodule_is_not_lost(repository: Path, tmp_path: Path) -> None:
-    new_repository(tmp_path / "library")
-    always = ("-c", "protocol.file.allow=always")
-    git(repository, *always, "submodule", "--quiet", "add", str(tmp_path / "library"), "lib")
-    commit(repository, "a submodule")
+    with_submodule(repository, new_repository(tmp_path / "library"))
     tree = worked(repository, "A")
-    git(Path(tree.path), *always, "submodule", "--quiet", "update", "--init")
+    git(Path(tree.path), *FROM_FOLDERS, "submodule", "--quiet", "update", "--init")
     merged(worked(repository, "B"))  # one that is not touched may stay as it is
     inner = Path(tree.path, "lib")
     (inner / "file").write_text("precious")
@@ -461,6 +460,100 @@ def test_what_a_ticket_committed_in_a_submodule_is_not_lost(repository: Path, tm
     git(inner, "push", "--quiet", "origin", "HEAD:refs/heads/mine")
     git(inner, "fetch", "--quiet")
     assert merged(tree).merged
+
+
+@pytest.mark.parametrize("is_submodule", [False, True])
+def test_a_repository_that_a_ticket_committed_by_itself_is_not_lost(repository: Path, is_submodule: bool) -> None:
+    if is_submodule:
+        with_submodule(repository, new_repository(repository.parent / "library"))
+    tree = worked(repository, "A")
+    there = Path(tree.path)
+    if is_submodule:
+        git(there, *FROM_FOLDERS, "submodule", "--quiet", "update", "--init")
+        git(there / "lib", *ME, "commit", "--quiet", "--allow-empty", "-m", "more")
+    else:
+        new_repository(there / "lib")
+    commit(there, "of the ticket itself")
+    match = (
+        "committed in the submodule lib would" if is_submodule else "lib is a git repository of its own, .* ignore"
+    )
+    with pytest.raises(GitError, match=match):
+        merging.commit(tree, "", is_gated=False)
+    assert (there / "lib" / "file").exists()
+
+
+def test_a_link_to_a_commit_that_nobody_has_is_refused_and_a_known_one_is_not(repository: Path) -> None:
+    library = new_repository(repository.parent / "library")
+    with_submodule(repository, library)
+    tree = worked(repository, "A")
+
+    def link(to: str) -> None:
+        git(Path(tree.path), "update-index", "--cacheinfo", f"160000,{to},lib")
+        git(Path(tree.path), "commit", "--quiet", "-m", "moved")
+
+    (library / "file").write_text("newer")
+    newer = commit(library, "newer")
+    link(newer)
+    with pytest.raises(
+        GitError, match=f"the submodule lib is to be at commit {newer[:10]}, which no repository here"
+    ):
+        merging.commit(tree, "", is_gated=False)
+    git(repository / "lib", "fetch", "--quiet")
+    assert merged(tree).merged
+
+
+def test_a_submodule_that_is_moved_or_merged_by_another_is_no_new_one(repository: Path) -> None:
+    library = new_repository(repository.parent / "library")
+    with_submodule(repository, library)
+    tree, other = worked(repository, "A"), worked(repository, "B")
+    git(Path(other.path), *FROM_FOLDERS, "submodule", "--quiet", "add", str(library), "lib2")
+    merged(other)
+    git(Path(tree.path), "merge", "--quiet", TARGET)
+    git(Path(tree.path), "mv", "lib", "moved")
+    assert merged(tree).merged
+
+
+def test_another_worktree_that_a_ticket_made_is_named_as_one(repository: Path) -> None:
+    tree = worked(repository, "A")
+    git(Path(tree.path), "worktree", "add", "--quiet", "nested")
+    with pytest.raises(GitError, match=r"nested is another worktree of the repository.*git worktree remove nested"):
+        merging.commit(tree, "", is_gated=False)
+
+
+@pytest.mark.parametrize(
+    ("how", "match"),
+    [
+        ("a file where none is kept", r"^lib/new would be lost: the submodule lib is not there"),
+        (
+            "uncommitted",
+            r"not committed in the submodule lib would be lost \(file and new\): commit it there and push",
+        ),
+        ("another branch", r"what was committed in the submodule lib would be lost: push it"),
+        ("stash", r"what was committed in the submodule lib would be lost: push it"),
+    ],
+)
+def test_what_a_ticket_left_in_a_submodule_is_not_lost(repository: Path, how: str, match: str) -> None:
+    with_submodule(repository, new_repository(repository.parent / "library"))
+    tree = worked(repository, "A")
+    inner = Path(tree.path, "lib")
+    if how != "a file where none is kept":
+        git(Path(tree.path), *FROM_FOLDERS, "submodule", "--quiet", "update", "--init")
+        (inner / "file").write_text("precious")
+    (inner / "new").write_text("precious")
+    if how == "another branch":
+        git(inner, "checkout", "--quiet", "-b", "mine")
+        git(inner, "add", "--all")
+        git(inner, *ME, "commit", "--quiet", "--message", "mine")
+        git(inner, "checkout", "--quiet", "--detach", "HEAD^")
+    elif how == "stash":
+        git(inner, *ME, "stash", "--quiet", "--include-untracked")
+    with pytest.raises(GitError, match=match):
+        merging.commit(tree, "", is_gated=False)
+    with pytest.raises(GitError, match=match):
+        making.remove(tree, 1, is_merged=False)
+    assert inner.exists()
+    making.make(tree, 2)
+    assert inner.exists(), "the next attempt finds it there"
 
 
 def test_an_output_that_git_ignores_is_refused(repository: Path) -> None:

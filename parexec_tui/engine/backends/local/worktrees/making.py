@@ -14,6 +14,7 @@ from parexec_tui.core.plan.outputs import parse_output, pattern_of
 from parexec_tui.engine.backends.backend import Worktree
 from parexec_tui.engine.backends.local.files import files_of
 from parexec_tui.engine.backends.local.worktrees.git import NOBODY, Git, GitError, UnfitError, repository_lock, top_of
+from parexec_tui.engine.backends.local.worktrees.inner import refuse_changed_submodules, refuse_lost_links
 
 BASE: Final = "refs/worktree/parexec/base"
 """The commit at which the present attempt began; there once the worktree is whole."""
@@ -78,23 +79,13 @@ class Place:
         if paths := [f":(top,literal){each}" for each in self.brought()]:
             self.git.run("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *paths)
 
-    def _refuse_repositories(self) -> None:
-        """A repository within the worktree that is no submodule would be kept by the name of its commit alone."""
-        changed = self.git.run("diff", "--cached", "--raw", "--no-renames", "-z", "--ignore-submodules=none", "HEAD")
-        fields = changed.split("\0")
-        added = [path for how, path in zip(fields[::2], fields[1::2], strict=False) if how.split()[1] == "160000"]
-        modules = str(Path(self.wanted.path, ".gitmodules"))
-        known = (
-            self.git.call("config", "--file", modules, "--get-regexp", r"\.path$").out.splitlines() if added else []
-        )
-        modules_known = {line.partition(" ")[2] for line in known}
-        for path in added:
-            if path not in modules_known:
-                why = "is a git repository of its own, and what it has would be lost"
-                raise GitError(f"{path} {why}: ignore it, or delete its .git")
-            there = Git(str(Path(self.wanted.path, path)), is_top=True)
-            if not there.call("branch", "--remotes", "--contains", "HEAD").out:
-                raise GitError(f"what was committed in the submodule {path} would be lost: push it, or undo it")
+    def begun(self) -> list[str]:
+        """What is there that the ticket has not done: the commit at which it began, and what is merged by now."""
+        return [found for each in (BASE, self.target) if (found := self.git.find(each))]
+
+    def refuse_changed(self) -> None:
+        """What was changed in a submodule is in no commit of the worktree."""
+        refuse_changed_submodules(self.git, self.begun())
 
     def refuse_ignored(self) -> None:
         """An output that git ignores would go with the worktree."""
@@ -112,9 +103,9 @@ class Place:
         clear_locks(self.git.git_dir())
         self.git.run("add", "--all", "--", ":/")
         self.forget_brought()
-        self._refuse_repositories()
         tree = self.git.run("write-tree")
         head = self.git.find("HEAD")
+        refuse_lost_links(self.git, self.repository, tree, self.begun() or [head])
         return head if head and self.git.tree(head) == tree else self.git.commit_tree(tree, [head], message)
 
     def left(self, attempt: int) -> str:
@@ -289,6 +280,8 @@ def remove(wanted: Worktree, attempt: int, *, is_merged: bool) -> str:
         return f"process {pid} has it as its folder"
     if place.is_dirty() or not is_merged:
         found = place.left(attempt)
+        if not is_merged:  # else gates alone wrote there since it was looked at
+            place.refuse_changed()
         if is_merged:
             place.git.set_ref(kept_ref(wanted, attempt), found)
         elif place.git.find(place.branch) != found:

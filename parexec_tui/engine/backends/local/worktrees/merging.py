@@ -65,6 +65,7 @@ def _commit_left(place: Place) -> str:
         raise GitError(f"it left a merge with conflicts in {files}: it has to resolve that, or git merge --abort")
     place.refuse_ignored()
     found = place.saved(place.wanted.message)
+    place.refuse_changed()
     if place.git.call("symbolic-ref", "--quiet", "HEAD").out != place.branch:  # it went to a branch of its own
         place.git.set_ref(place.branch, found)
         place.git.run("symbolic-ref", "HEAD", place.branch)
