@@ -175,6 +175,19 @@ def with_one_agent(text: str) -> Session:
     return session
 
 
+@pytest.mark.parametrize("fields", ["A approve=before", "finally=true approve=before", "A approve=after"])
+def test_no_end_is_told_while_a_ticket_for_which_none_waits_is_to_be_approved(fields: str) -> None:
+    session = Session(plan(f"A:\nF: {fields}\nG: estimate=60s"))
+    session.dispatch()
+    session.wait(4)
+    session.succeed("A")
+    session.dispatch()
+    session.succeed("F" if fields.endswith("after") else "G")
+    assert eta(session.state, session.now) is None
+    session.act(rq.Approve(tickets=("F",)))
+    assert eta(session.state, session.now) is not None
+
+
 def test_no_end_is_told_while_the_only_agent_for_what_is_left_is_held() -> None:
     session = with_one_agent("A: estimate=10s\nB: A estimate=10s")
     session.act(rq.Hold(agents=("agent-1",)))
