@@ -38,6 +38,9 @@ FRESH = 0.5
 SHOWN = 80
 """Characters of what was found that are told."""
 
+_BEFORE = 20
+"""Of them, those that stood before it in a long line."""
+
 
 class _Look:
     """One check of one attempt."""
@@ -209,8 +212,7 @@ class CheckWatch:
         text = without_colours(text)
         if (found := find_forbidden(look.check.forbid, text)) is None:
             return None
-        line = text[text.rfind(b"\n", 0, found) + 1 :].split(b"\n", 1)[0].replace(b"\r", b" ")
-        return f"it printed {line.decode(errors='replace').strip()[:SHOWN]}"
+        return f"it printed {_line_around(text, found)}"
 
     async def _has_stopped(self, look: _Look) -> str | None:
         workdir = self._state.plan.workdir
@@ -236,6 +238,15 @@ class CheckWatch:
         ticket = self._state.live.get(key.ticket)
         is_there = ticket is not None and ticket.attempts == key.attempt and ticket.live_attempt.step == step
         return ticket if is_there else None
+
+
+def _line_around(text: bytes, at: int) -> str:
+    """What is told of the line in which something was found at this place."""
+    start = text.rfind(b"\n", 0, at) + 1
+    line = (text[start:at], text[at:].split(b"\n", 1)[0])
+    before, after = (part.replace(b"\r", b" ").decode(errors="replace") for part in line)
+    cut = f"...{before[-_BEFORE:]}" if len(before.lstrip()) > SHOWN - _BEFORE else before
+    return f"{cut}{after}".strip()[:SHOWN]
 
 
 def _too_much(check: RunningCheck, memory: int) -> str:

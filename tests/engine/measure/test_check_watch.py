@@ -54,6 +54,21 @@ async def test_a_file_that_stops_growing_is_seen_at_the_next_look(tmp_path: Path
             run.backend.end(ticket)
 
 
+async def test_of_a_long_line_is_told_what_stands_around_what_was_found(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with running(tmp_path, plan('forbid = "oh*no", every = "5s"')) as run, trio.open_nursery() as nursery:
+        run.backend.printed["T"] = "é".encode() * 300 + b" well, oh, that: no way, " + b"c" * 300 + b"\n"
+        made = await watch(run, nursery)
+        run.told_too = made.tell
+        await run.until(lambda: failed(run), "it is found")
+        assert failed(run)[0][1] == f"it printed ...{'é' * 13} well, oh, that: no way, {'c' * 39}"
+        for ticket in ("T", "plain"):
+            run.backend.end(ticket)
+        await run.until(lambda: run.ends("T"), "it has been looked at for the last time")
+        nursery.cancel_scope.cancel()
+
+
 async def test_what_is_printed_after_a_gap_is_searched(tmp_path: Path, autojump_clock: MockClock) -> None:
     check = 'forbid = "Traceback", every = "5s"'
     async with running(tmp_path, plan(check)) as run, trio.open_nursery() as nursery:
