@@ -66,6 +66,7 @@ class Attempt:
         "freeze",
         "frozen_for",
         "gates_begun",
+        "is_approved",
         "is_in_conflict",
         "is_released",
         "number",
@@ -160,7 +161,9 @@ class Attempt:
         self.is_in_conflict = False
         """Whether what it did conflicts with what is merged, and a person has to decide on that."""
         self.is_released = False
-        """Whether a person let what it did be merged."""
+        """Whether a person let what it did be merged, or decided on its conflict: it had ended, and goes on."""
+        self.is_approved = False
+        """Whether a person approved of what it did."""
         self.side: MergeSide = ""
         """What is done about a conflict of what it did."""
         self.ended: float | None = None

@@ -278,7 +278,7 @@ def first_gate(state: SessionState, ticket: TicketState) -> str | None:
 def after_gates(state: SessionState, ticket: TicketState) -> str | None:
     """The step after all gates, and after the second look for the outputs; None: then it has succeeded, or waits for
     approval."""
-    if not works_apart(state, ticket) or (ticket.spec.approve == "after" and not ticket.live_attempt.is_released):
+    if not works_apart(state, ticket) or (ticket.spec.approve == "after" and not ticket.live_attempt.is_approved):
         return None
     return MERGE
 

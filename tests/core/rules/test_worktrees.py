@@ -330,7 +330,8 @@ def test_another_conflict_than_the_one_that_was_decided_is_asked_again(side: str
     tried(begun, "T", None, conflict=structs.replace(CONFLICT, files=("src/a.py", "b"), count=2, tickets=("A", "B")))
     assert begun["T"].is_in_conflict
     assert begun["T"].reason == (
-        "conflicts with A and B in src/a.py and b; others merged since you decided, so you are asked again"
+        "conflicts with A and B in src/a.py and b; others merged since the conflict was looked at, "
+        "so you are asked again"
     )
     assert conflict_of(begun.state, begun["T"]).count == 2  # type: ignore[union-attr]
     assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
@@ -359,6 +360,52 @@ def test_a_stop_while_a_command_resolves_a_conflict_leaves_it_to_be_decided() ->
     assert begun["T"].is_in_conflict
     assert begun["T"].reason == "conflicts with A in src/a.py; `sleep 9`: it was stopped"
     assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
+@pytest.mark.parametrize("decision", [{"side": "theirs"}, {"run": "true"}])
+def test_it_is_approved_of_after_its_conflict_is_decided(decision: dict[str, str]) -> None:
+    begun = in_conflict("A:\nT: approve=after\nD: T")
+    begun.ask(rq.Merge(tickets=("T",), **decision))  # type: ignore[arg-type]
+    if "run" in decision:
+        begun.succeed("T")
+    tried(begun, "T")
+    assert (begun.status("T"), begun["T"].shown_status) == ("approval", "approval")
+    begun.ask(rq.Approve(tickets=("T",)))
+    assert (at(begun, "T"), begun["T"].live_attempt.side) == ("merge", decision.get("side", "by"))
+    tried(begun, "T")
+    assert begun.status("T") == "succeeded"
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
+def test_a_decision_that_no_engine_has_begun_can_be_changed() -> None:
+    begun = in_conflict()
+    begun.apply(ev.EngineLeft(at=begun.now, reason="approval"))
+    for request, status in (
+        (rq.Merge(tickets=("T",), run="true"), "validating"),
+        (rq.Merge(tickets=("T",), side="ours"), "validating"),
+        (rq.Merge(tickets=("T",), side="theirs"), "validating"),
+        (rq.Reject(tickets=("T",), note="mind A"), "waiting"),
+    ):
+        begun.now += 5
+        assert not isinstance(begun.ask(request), rq.Refusal)
+        assert begun.status("T") == status
+    assert begun["T"].worked(begun.now) == 0, "the time that a person thinks is not its own"
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
+def test_a_decision_that_no_engine_has_begun_can_be_cancelled_with_the_ticket_and_one_that_runs_is_not_changed() -> (
+    None
+):
+    begun = in_conflict()
+    begun.apply(ev.EngineLeft(at=begun.now, reason="approval"))
+    begun.now += 5
+    begun.ask(rq.Merge(tickets=("T",), side="ours"))
+    begun.ask(rq.Cancel(tickets=("T",)))
+    assert begun.status("T") == "cancelled"
+    running = in_conflict()
+    running.ask(rq.Merge(tickets=("T",), side="ours"))
+    assert isinstance(running.ask(rq.Merge(tickets=("T",), side="theirs")), rq.Refusal)
+    assert isinstance(running.ask(rq.Reject(tickets=("T",))), rq.Refusal)
 
 
 def test_what_has_no_conflict_cannot_be_decided_on() -> None:

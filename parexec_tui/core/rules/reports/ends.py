@@ -3,6 +3,7 @@
 from typing import Any, Final, NamedTuple
 
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.process_key import MERGE
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import FAILURES, End, Status, StopReason
 from parexec_tui.core.state.steps import step_started
@@ -71,7 +72,9 @@ def passed(
     """Go on to the step `then` after one that succeeded; None: the attempt has succeeded."""
     if then is None:
         more = {"reason": exit_text(report)} if isinstance(report, rq.ProcessEnded) and report.code != 0 else {}
-        waits = ticket.spec.approve == "after" and not ticket.live_attempt.is_released
+        attempt = ticket.live_attempt
+        is_merged = attempt.step == MERGE  # a journal of before may let it be merged, and never tell of an approval
+        waits = ticket.spec.approve == "after" and not attempt.is_approved and not is_merged
         done = Status.approval if waits else Status.succeeded
         return [attempt_ended(ticket, report, End.succeeded, done, now, **more)]
     return [step_ended(ticket, report, now, passed=True), step_started(state, ticket, then, now)]

@@ -111,7 +111,7 @@ def _conflicted(
         return [event, tried, step_started(state, ticket, COMMIT, now)]
     if then == "hold":
         if ticket.live_attempt.side:
-            told += "; others merged since you decided, so you are asked again"
+            told += "; others merged since the conflict was looked at, so you are asked again"
         return [event, attempt_ended(ticket, report, End.succeeded, Status.approval, now, reason=told)]
     return [event, attempt_ended(ticket, report, End.stopped, Status.waiting, now, reason=told)]
 

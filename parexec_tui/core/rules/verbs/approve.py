@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from parexec_tui.core.rules.answers import Decision, Refused, first_refusal, named, refuse_unknown
 from parexec_tui.core.rules.downstream import skips
+from parexec_tui.core.rules.verbs.undecide import can_undecide, undecided
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.isolation import conflict_of, waits_for_merge
 from parexec_tui.core.state.people import by_whom
@@ -44,6 +45,7 @@ def reject(state: SessionState, asked: rq.Reject, now: float) -> Decision:
         if (back := taken_back(state, ticket, rejection(asked), asked.by, now, note=asked.note)) is not None:
             events.append(back)
             continue
+        events += undecided(state, ticket, now)
         skipped = skips(state, ticket, gone) if ticket.status is Status.waiting else ()
         gone.update(skipped)
         events.append(ev.TicketRejected(at=now, ticket=ticket.id, by=asked.by, note=asked.note, skipped=skipped))
@@ -105,6 +107,8 @@ def refused_answers(state: SessionState, asked: rq.Approve | rq.Reject) -> Itera
         is_approved = ticket.approved and ticket.status is Status.waiting and isinstance(asked, rq.Approve)
         if isinstance(asked, rq.Approve) and conflict_of(state, ticket) is not None:
             yield Refused("tickets", ticket.id, in_conflict(ticket))
+        elif isinstance(asked, rq.Reject) and can_undecide(state, ticket) and not ticket.spec.takes_back:
+            continue
         elif not (ticket.awaits_approval or is_approved):
             yield Refused("tickets", ticket.id, _not_asked(ticket))
 

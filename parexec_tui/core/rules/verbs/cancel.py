@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from parexec_tui.core.rules.answers import Decision, Refused, first_refusal, named, refuse_terminal, refuse_unknown
 from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.rules.verbs.approve import taken_back
+from parexec_tui.core.rules.verbs.undecide import undecided
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.process_key import RESTORE
@@ -23,7 +24,8 @@ def cancel(state: SessionState, asked: rq.Cancel, now: float) -> Decision:
     for ticket in named(state, asked.tickets):
         if ticket.id in gone:
             continue
-        if ticket.status in LIVE:
+        back_to_decide = [] if ticket.spec.takes_back else undecided(state, ticket, now)
+        if ticket.status in LIVE and not back_to_decide:
             events.append(
                 ev.AttemptStopRequested(
                     at=now,
@@ -39,6 +41,7 @@ def cancel(state: SessionState, asked: rq.Cancel, now: float) -> Decision:
         else:
             skipped = skips(state, ticket, gone)
             gone.update(skipped, (ticket.id,))
+            events += back_to_decide
             events.append(ev.TicketCancelled(at=now, ticket=ticket.id, by=asked.by, skipped=skipped))
     return events
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from parexec_tui.core.rules.answers import Decision, Refused, first_refusal, named, refuse_unknown
+from parexec_tui.core.rules.verbs.undecide import can_undecide, undecided
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.isolation import conflict_of, waits_for_merge
 from parexec_tui.core.state.process_key import COMMIT
@@ -18,7 +19,11 @@ def merge(state: SessionState, asked: rq.Merge, now: float) -> Decision:
         return Refusal("say what is to be done about the conflict", "--ours, --theirs, or --by COMMAND")
     if refusal := refuse_unknown(state, asked.tickets) or first_refusal(refused_merges(state, asked)):
         return refusal
-    return [_begun(ticket, asked, now) for ticket in named(state, asked.tickets)]
+    return [
+        event
+        for ticket in named(state, asked.tickets)
+        for event in (*undecided(state, ticket, now), _begun(ticket, asked, now))
+    ]
 
 
 def _begun(ticket: TicketState, asked: rq.Merge, now: float) -> ev.MergeStarted:
@@ -37,7 +42,7 @@ def _begun(ticket: TicketState, asked: rq.Merge, now: float) -> ev.MergeStarted:
 
 def refused_merges(state: SessionState, asked: rq.Merge) -> Iterator[Refused]:
     for ticket in named(state, asked.tickets):
-        if conflict_of(state, ticket) is not None:
+        if conflict_of(state, ticket) is not None or can_undecide(state, ticket):
             continue
         if waits_for_merge(state, ticket):
             refusal = Refusal(f"{ticket.id} has no conflict, it waits for approval", f"parexec approve {ticket.id}")

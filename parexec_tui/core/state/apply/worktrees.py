@@ -2,7 +2,7 @@
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.indexes import move
-from parexec_tui.core.state.process_key import RUN
+from parexec_tui.core.state.process_key import MERGE, RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.step_history import begin_step, note_command
@@ -57,7 +57,8 @@ def on_merge_started(state: SessionState, event: ev.MergeStarted) -> None:
     ticket.attempt.gates_begun = before.gates_begun
     ticket.attempt.resolution, ticket.attempt.is_in_conflict = event.run, bool(event.side)
     ticket.attempt.resolves = before.resolves + bool(event.run)
-    ticket.attempt.side, ticket.attempt.is_released = event.side, True
+    ticket.attempt.is_released, ticket.attempt.is_approved = True, event.step == MERGE
+    ticket.attempt.side = before.side if ticket.attempt.is_approved else event.side
     ticket.attempt.begin_step(event.step, event.at, is_next_start=False)
     ticket.note = event.note or ticket.note
     begin_step(state, ticket, event.step)

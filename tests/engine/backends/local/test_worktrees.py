@@ -206,7 +206,7 @@ def test_the_work_outlives_a_merge_that_nobody_resolved(repository: Path, is_rem
 
 def test_both_sides_of_a_conflict_are_shown_with_what_they_were_made_from(repository: Path) -> None:
     agents = {"agent": AgentType(isolation="worktree", on_conflict="hold")}
-    begun = Session(structs.replace(plan("A:\nT:", agents=agents), workdir=str(repository)))
+    begun = Session(structs.replace(plan("A:\nT: approve=after", agents=agents), workdir=str(repository)))
     begun.dispatch()
     a, tree = worked(repository, "A", "A\n2\n3\n", "file"), worked(repository, "T", "T\n2\n3\n", "file")
     begun.tell(rq.WorktreeMade("T", 1, tree.path, git(repository, "rev-parse", "HEAD")))
@@ -222,6 +222,11 @@ def test_both_sides_of_a_conflict_are_shown_with_what_they_were_made_from(reposi
     at = shown.index("<<<<<<< ours")
     assert shown[at:] == ["<<<<<<< ours", "A", "||||||| base", "1", "=======", "T", ">>>>>>> theirs", "2", "3"]
     assert diff_lines(begun.state, "T", 100)[: len(shown)] == shown
+    assert "-1\n+T" in diff_of(begun.state, "T")
+    begun.ask(rq.Merge(tickets=("T",), side="theirs"))
+    begun.tell(rq.WorkTried("T", 1, done(merging.commit(tree, "theirs", is_gated=False)), step="commit"))
+    assert begun["T"].shown_status == "approval"
+    assert "-A\n+T" in diff_of(begun.state, "T"), "what a person approves of is what came of the decision"
 
 
 def test_of_a_file_that_one_side_deleted_either_may_win(repository: Path) -> None:

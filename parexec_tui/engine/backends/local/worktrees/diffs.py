@@ -24,6 +24,9 @@ def diff_of(state: SessionState, ticket: str, *options: str) -> str:
     if found.landed is not None:
         new = found.landed.commit
         return git.run("diff", *options, found.landed.before, new) if new else ""
+    attempt = state.tickets[ticket].attempt if ticket in state.tickets else None
+    if found.merged and attempt is not None and attempt.side:  # its conflict is decided: this is what came of it
+        return git.run("diff", *options, found.onto, found.merged)
     if Path(found.made.path, ".git").is_file():
         return _of_worktree(state, ticket, found, options)
     new = git.find(f"refs/heads/{found.made.branch}") or found.commit
