@@ -47,6 +47,7 @@ class Dialog(ModalScreen[T], inherit_bindings=False):
     }
     Dialog > .box.-ascii { border: ascii $primary; }
     Dialog > .box.-wide { width: 96; }
+    Dialog > .box.-wide Page { width: 100%; }
     Dialog Input { background: $background; }
     Dialog Input:focus { background: $background; background-tint: $background 0%; }
     Dialog .keys { height: 1; width: 100%; padding: 0 1; }
