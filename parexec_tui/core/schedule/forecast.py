@@ -182,9 +182,7 @@ def _closed_types(state: SessionState) -> dict[str, str]:
 def _comes_to_an_end(state: SessionState) -> bool:
     if state.status != "running" or state.gone is not None or state.pressed or state.frozen or state.unapproved:
         return False
-    if state.unapproved or any(
-        each.held is not None and each.status in PENDING for each in state.held_tickets.values()
-    ):
+    if any(ticket.held is not None and ticket.status in PENDING for ticket in state.held_tickets.values()):
         return False
     if _no_agent_reason(state):
         return False

@@ -198,17 +198,6 @@ def test_no_end_is_told_while_the_only_agent_for_what_is_left_is_held() -> None:
     assert not no_eta_reason(session.state)
 
 
-def test_no_end_is_told_while_a_person_is_to_approve_though_nothing_waits_for_that() -> None:
-    session = Session(plan("A: estimate=10s\nZ: finally=true approve=before estimate=10s"))
-    session.dispatch()
-    assert eta(session.state, session.now) is not None, "nobody is asked yet"
-    session.succeed("A")
-    session.dispatch()
-    assert eta(session.state, session.now) is None
-    session.act(rq.Approve(tickets=("Z",)))
-    assert eta(session.state, session.now) is not None
-
-
 def test_a_held_agent_beside_one_that_can_do_all_changes_nothing() -> None:
     session = Session(plan("A: estimate=10s\nB: A estimate=10s\nC: estimate=10s", agents={"agent": AgentType(max=2)}))
     session.dispatch()
