@@ -23,7 +23,8 @@ from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.steps import GateStep, gate_step, is_resolve
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.core.wire.requests import IdleElapsed
+from parexec_tui.core.state.worktrees import WorktreeState
+from parexec_tui.core.wire.requests import Conflict, IdleElapsed
 from parexec_tui.engine.backends.backend import TRAILER, Launch, Worktree
 from parexec_tui.paths import id_in_names
 
@@ -98,12 +99,15 @@ class Pool:
             return launch
         assert self._places is not None
         workdir = self._places.workdir(ticket.id)
+        is_to_resolve = is_resolve(ticket.live_attempt.step)
+        decides = shown_conflict(self._state.worktrees.get(ticket.id)) if is_to_resolve else None
         return structs.replace(
             launch,
             cwd=self._moved(launch.cwd, workdir),
             root=workdir if launch.root else "",
             env=launch.env | {"PAREXEC_WORKDIR": workdir},
-            worktree=worktree if ticket.live_attempt.step == RUN else None,
+            worktree=worktree if ticket.live_attempt.step == RUN or decides is not None else None,
+            decides=decides,
             in_worktree=True,
         )
 
@@ -318,3 +322,10 @@ class Pool:
             for agent in list(line.values())[: max(0, spare)]:
                 if now - agent.idle_since >= IDLE_TIMEOUT:
                     yield IdleElapsed(agent.id)
+
+
+def shown_conflict(found: WorktreeState | None) -> Conflict | None:
+    """The conflict that is to be decided."""
+    if found is None or (shown := found.conflict) is None:
+        return None
+    return Conflict(found.made.base, shown.commit, shown.onto, shown.files, shown.count, shown.tickets)

@@ -6,8 +6,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.steps import gates_of
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.core.state.worktrees import WorktreeState
-from parexec_tui.core.wire.requests import Conflict, Work
+from parexec_tui.core.wire.requests import Work
 from parexec_tui.engine.backends.backend import (
     Backend,
     CommitWork,
@@ -16,7 +15,7 @@ from parexec_tui.engine.backends.backend import (
     KeepWorktree,
     MergeWork,
 )
-from parexec_tui.engine.pool import Pool
+from parexec_tui.engine.pool import Pool, shown_conflict
 
 
 class WorktreeKeeper:
@@ -35,7 +34,7 @@ class WorktreeKeeper:
         key = ProcessKey(ticket.id, attempt.number, attempt.step)
         is_gated = bool(gates_of(self._state, ticket))
         if attempt.step == COMMIT:
-            self._backend.tend(key, CommitWork(worktree, attempt.side, is_gated, _shown(found)))
+            self._backend.tend(key, CommitWork(worktree, attempt.side, is_gated, shown_conflict(found)))
         else:
             assert found is not None
             work = Work(found.made.base, found.commit, found.onto, found.merged)
@@ -72,10 +71,3 @@ class WorktreeKeeper:
             worktree = self._pool.worktree(ticket)
             if worktree is not None and (found_made is None or found_made.made.attempt != ticket.attempts):
                 self._backend.tend(ProcessKey(ticket.id, ticket.attempts), FindWorktree(worktree))
-
-
-def _shown(found: WorktreeState | None) -> Conflict | None:
-    """The conflict that is to be decided."""
-    if found is None or (shown := found.conflict) is None:
-        return None
-    return Conflict(found.made.base, shown.commit, shown.onto, shown.files, shown.count, shown.tickets)

@@ -1,6 +1,7 @@
 """Tickets in worktrees of real engines: merged once, whatever is killed when, and the checkout stays as it was."""
 
 import os
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -250,6 +251,9 @@ def test_a_conflict_waits_for_a_person_whose_command_resolves_it(
     merge("cat $PAREXEC_CONFLICTS; false")
     assert "<<<<<<< HEAD\nA\n=======\nB\n>>>>>>>" in log_of("B.1.resolve")
     assert ticket("B").reason == "conflicts with A in file; `cat $PAREXEC_CONFLICTS; false`: exit 1"
+    merge('rm -r "$PWD"')
+    assert "the merge that was to be resolved is gone" in ticket("B").reason
+    shutil.rmtree(state_of().worktrees["B"].made.path)
     merge("true")
     assert ticket("B").reason == "conflicts with A in file; `true`: there still is a conflict in file"
     merge("sed -i '/^[<>=]/d' file")

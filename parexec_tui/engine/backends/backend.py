@@ -156,6 +156,8 @@ class Launch(Struct, frozen=True, gc=False):
     """A process whose output the new one may want to read: `PAREXEC_LOG` is the path of that."""
     worktree: Worktree | None = None
     """Where the process works, if that is to be made first. `WorktreeMade` tells of it before anything else."""
+    decides: Conflict | None = None
+    """What the process is to decide: the worktree is made again from its commit if it is gone, and else stays."""
     in_worktree: bool = False
     """Whether it works in a worktree: variables that say where a repository is are not for it."""
     requires: Requirements | None = None

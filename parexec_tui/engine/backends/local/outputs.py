@@ -29,10 +29,13 @@ def note_outputs(note: Path, root: str, outputs: Sequence[str]) -> None:
     note.write_text(json.dumps(signs), encoding="utf-8", errors="surrogateescape")
 
 
-def missing_outputs(note: Path, root: str, outputs: Sequence[str]) -> list[str]:
-    """What is wrong with the outputs of a ticket whose command is over, in words; nothing if all is well."""
+def missing_outputs(note: Path | None, root: str, outputs: Sequence[str]) -> list[str]:
+    """What is wrong with the outputs of a ticket whose command is over, in words; nothing if all is well.
+
+    Without a note, it does not matter when they were written.
+    """
     try:
-        before = json.loads(note.read_text(encoding="utf-8", errors="surrogateescape")) or {}
+        before = (json.loads(note.read_text(encoding="utf-8", errors="surrogateescape")) if note else None) or {}
     except (OSError, ValueError):
         before = {}  # somebody has deleted it: what is there, counts
     signs = {path: Sign(*sign) for path, sign in before.items()}

@@ -85,7 +85,9 @@ class Workspace:
         Called in a thread of the starter. Raises OSError, SnapshotError.
         """
         key = start.key
-        if launch.worktree is not None:
+        if launch.worktree is not None and launch.decides is not None:
+            self.open_worktrees().restore(launch.worktree, launch.decides)
+        elif launch.worktree is not None:
             start.made = self.open_worktrees().make(key, launch.worktree)
         if launch.requires is not None:
             env = start.spawn.env

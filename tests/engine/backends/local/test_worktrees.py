@@ -1,6 +1,7 @@
 """Worktrees, with real repositories: made, committed, merged and removed, each also when it is asked for again."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -69,6 +70,11 @@ def worked(repository: Path, ticket: str, text: str = "new", file: str = "", **m
 
 def merged(tree: Worktree) -> Work:
     return done(merging.merge(tree, done(merging.commit(tree, "", is_gated=False)), is_gated=False))
+
+
+def merged_by(tree: Worktree, side: str) -> Work:
+    """Its own side, or what is merged, wins wherever it conflicts."""
+    return done(merging.merge(tree, done(merging.commit(tree, side, is_gated=False)), is_gated=False))
 
 
 def history(repository: Path) -> list[str]:
@@ -145,12 +151,13 @@ def test_a_conflict_names_both_sides_and_either_may_win(repository: Path) -> Non
     assert git(repository, "show", f"{TARGET}:more") == "of D"
 
 
-def resolved(tree: Worktree, found: Conflict, text: str) -> Work | Conflict:
+def resolved(tree: Worktree, found: Conflict, text: str, command: str = "") -> Work | Conflict:
     """What comes of a command that leaves this in the file of a conflict."""
     there = Path(tree.path)
     git(there, "checkout", "--quiet", "--force", "--detach", found.onto)
     Git(tree.path).call("merge", "--quiet", "--no-commit", "--no-ff", found.commit)
     (there / "file").write_text(text)
+    subprocess.run(command, shell=True, cwd=there, check=True)
     return merging.commit(tree, "by", is_gated=False)
 
 
@@ -186,6 +193,64 @@ def test_marks_are_looked_for_in_the_files_in_conflict_alone(repository: Path) -
     with pytest.raises(GitError, match=r"there still is a conflict in file$"):
         resolved(b, found, f"{about_git}2\n3\n")
     done(resolved(b, found, "both\n"))
+
+
+@pytest.mark.parametrize(
+    ("side", "instead"),
+    [("ours", "nothing"), ("theirs", "another repository"), ("by", "nothing"), ("theirs", "a branch that is gone")],
+)
+def test_a_conflict_is_decided_though_its_worktree_is_gone(repository: Path, side: str, instead: str) -> None:
+    a, b = (worked(repository, name, f"{name}\n2\n3\n", "file", outputs=("file",)) for name in ("A", "B"))
+    Path(b.path, "more").write_text("of B")
+    merged(a)
+    shown = merging.commit(b, "", is_gated=False)
+    assert isinstance(shown, Conflict)
+    shutil.rmtree(b.path)
+    if instead == "another repository":
+        new_repository(Path(b.path))
+    elif instead != "nothing":
+        git(repository, "update-ref", "-d", f"refs/heads/{b.branch}")
+    if side == "by":
+        with pytest.raises(GitError, match="the merge that was to be resolved is gone"):
+            merging.commit(b, "by", is_gated=False, shown=shown)
+        found = resolved(b, shown, "by\n")
+    else:
+        found = merging.commit(b, side, is_gated=False, shown=shown)
+    done(merging.merge(b, done(found), is_gated=False))
+    assert git(repository, "show", f"{TARGET}:more") == "of B"
+    assert git(repository, "show", f"{TARGET}:file").split()[0] == {"ours": "A", "theirs": "B", "by": "by"}[side]
+    assert making.remove(b, 1, is_merged=True) == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "match"),
+    [
+        ("git init -q sub; cd sub; git commit -qm s --allow-empty", "sub is a git repository of its own"),
+        ("rm out", "output missing: out"),
+        (
+            "git add --all; git commit -qm a; git checkout -q --detach HEAD^",
+            "the merge that was to be resolved is gone",
+        ),
+        (
+            "git reset -q --hard; git merge -q --no-commit --no-ff parexec/s/O",
+            "the merge that was to be resolved is gone",
+        ),
+    ],
+)
+def test_what_a_person_leaves_is_looked_at_as_what_a_ticket_leaves(
+    repository: Path, command: str, match: str
+) -> None:
+    before, a, b = (worked(repository, n, f"{n}\n2\n3\n", "file", outputs=("out",)) for n in ("Z", "A", "B"))
+    for tree in (before, a, b):
+        Path(tree.path, "out").write_text(tree.branch)
+    merged(before)
+    merged_by(a, "theirs")  # what is merged is a merge itself
+    found = merging.commit(b, "", is_gated=False)
+    assert isinstance(found, Conflict)
+    merging.commit(worked(repository, "O"), "", is_gated=False)
+    with pytest.raises(GitError, match=match):
+        resolved(b, found, "by\n", f"git checkout -q --theirs out; {command}")
+    done(resolved(b, found, "by\n", "git checkout -q --theirs out; rm -rf sub"))
 
 
 @pytest.mark.parametrize("is_removed", [False, True])

@@ -11,6 +11,7 @@ from typing import Final
 import psutil
 
 from parexec_tui.core.plan.outputs import parse_output, pattern_of
+from parexec_tui.core.wire.requests import Conflict
 from parexec_tui.engine.backends.backend import Worktree
 from parexec_tui.engine.backends.local.files import files_of
 from parexec_tui.engine.backends.local.worktrees.git import NOBODY, Git, GitError, UnfitError, repository_lock, top_of
@@ -57,6 +58,11 @@ class Place:
         """The workdir, seen from the top of its checkout; empty if it is that, else with a slash at its end."""
         return prefix_of(self.wanted.workdir)
 
+    @property
+    def root(self) -> str:
+        """What stands for the workdir in it."""
+        return str(Path(self.wanted.path, self.prefix))
+
     def brought(self) -> list[str]:
         """What was copied and linked, seen from the top of the worktree."""
         wanted = self.wanted
@@ -89,7 +95,7 @@ class Place:
 
     def refuse_ignored(self) -> None:
         """An output that git ignores would go with the worktree."""
-        root = str(Path(self.wanted.path, prefix_of(self.wanted.workdir)))
+        root = self.root
         files = [path for each in self.wanted.outputs for path, _ in files_of(parse_output(each, root).pattern)]
         inside = [path for path in files if Path(path).is_relative_to(self.wanted.path)]
         if not inside:
@@ -143,7 +149,7 @@ def make(wanted: Worktree, attempt: int) -> str:
             raise UnfitError(f"its branch {wanted.branch} is checked out in {elsewhere}: check out another one there")
         if not place.exists:
             is_whole = False
-            _add(place, base)
+            _add(place, base, "-B", place.wanted.branch)
     if not is_whole:
         clear_locks(place.git.git_dir())
     place.git.call("update-ref", "-d", WORK)
@@ -182,7 +188,31 @@ def _refuse_lost(place: Place, base: str) -> None:
             raise UnfitError(f"{lost}: merge that into it again, or retry {ticket}")
 
 
-def _add(place: Place, base: str) -> None:
+def restore(wanted: Worktree, conflict: Conflict) -> None:
+    """Make a worktree anew that is gone while a person decides about a conflict of what is committed. Raises OSError.
+
+    It has what the branch has: `copy` and `link` are done again, all else that git ignores is lost.
+    """
+    place, work = Place(wanted), conflict.commit
+    if place.exists and place.git.find(WORK):
+        return
+    with repository_lock(place.repository):
+        if not place.repository.find(work):
+            raise GitError(
+                f"its worktree is gone, and so is what it did, commit {work[:10]}: reject it, to run it again"
+            )
+        if not place.repository.find(place.branch):
+            place.repository.set_ref(place.branch, work, NOBODY)
+        if not place.exists:
+            _add(place, wanted.branch)
+    clear_locks(place.git.git_dir())
+    place.git.run("checkout", "--quiet", "--force", "--detach", work)
+    _bring(place)
+    place.git.set_ref(BASE, conflict.base)
+    place.git.set_ref(WORK, work)
+
+
+def _add(place: Place, base: str, *as_branch: str) -> None:
     path = place.wanted.path
     Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if os.path.lexists(path):  # a worktree that was never made whole has nothing of anybody
@@ -193,7 +223,7 @@ def _add(place: Place, base: str) -> None:
         if not _has_files(aside):
             shutil.rmtree(aside, ignore_errors=True)
     place.repository.call("worktree", "remove", "--force", "--force", path)  # what git still knows of it
-    words = ("--no-checkout", "--lock", "--reason", "parexec works here", "-B", place.wanted.branch)
+    words = ("--no-checkout", "--lock", "--reason", "parexec works here", *as_branch)
     place.repository.run("worktree", "add", *words, path, base)
 
 
@@ -211,7 +241,7 @@ def _keep_left(place: Place, attempt: int) -> None:
 
 def _bring(place: Place) -> None:
     """Copy and link what git ignores."""
-    there = Path(place.wanted.path, place.prefix)
+    there = Path(place.root)
     for texts, bring in ((place.wanted.copy, _copy), (place.wanted.link, _link)):
         for text in texts:
             source, copy = Path(place.wanted.workdir, pattern_of(text)), there / pattern_of(text)

@@ -12,8 +12,10 @@ from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.wire.requests import Conflict, Work
 from parexec_tui.engine.backends.backend import TRAILER, Worktree
+from parexec_tui.engine.backends.local.outputs import missing_outputs
 from parexec_tui.engine.backends.local.worktrees.git import Git, GitError, repository_lock, top_of
-from parexec_tui.engine.backends.local.worktrees.making import BASE, WORK, Place, clear_locks
+from parexec_tui.engine.backends.local.worktrees.inner import refuse_lost_links
+from parexec_tui.engine.backends.local.worktrees.making import BASE, WORK, Place, clear_locks, restore
 
 _NAMED = 5
 """Files with conflicts that are named."""
@@ -31,6 +33,8 @@ def commit(wanted: Worktree, side: str, *, is_gated: bool, shown: Conflict | Non
     `side`: what to do about a conflict, as in `Attempt.side`; `shown`: about this one, and no other. Raises OSError.
     """
     place = Place(wanted)
+    if shown is not None:
+        restore(wanted, shown)
     place.check()
     clear_locks(place.git.git_dir())
     work = place.git.find(WORK) or _commit_left(place)
@@ -120,7 +124,13 @@ def _try_resolved(place: Place, work: str) -> Work | Conflict:
         if left := _marked(git, work, onto):
             raise GitError(f"there still is a conflict in {listed(left, limit=_NAMED)}")
         place.forget_brought()
-        made = git.commit_tree(git.run("write-tree"), [onto, work], place.wanted.message)
+        tree = git.run("write-tree")
+        refuse_lost_links(git, place.repository, tree, [onto, work])
+        place.refuse_changed()
+        place.refuse_ignored()
+        if lacks := missing_outputs(None, place.root, place.wanted.outputs):
+            raise GitError(lacks[0])
+        made = git.commit_tree(tree, [onto, work], place.wanted.message)
         git.set_ref(RESOLVED, made)
     onto = git.find(f"{made}^1")
     if git.find(place.target) == onto:
@@ -135,10 +145,12 @@ def _try_resolved(place: Place, work: str) -> Work | Conflict:
 def _resolved_onto(git: Git, work: str) -> str:
     """What the merge is with that a command was to resolve; empty if it is gone. Earlier versions began it the other
     way round."""
-    if other := git.find("MERGE_HEAD"):
-        return git.find("HEAD") if other == work else other
-    other = git.find("HEAD^2")  # it has committed itself
-    return git.find("HEAD^1") if other == work else other
+    for sides in (("HEAD", "MERGE_HEAD"), ("HEAD^1", "HEAD^2")):  # the second, if it has committed itself
+        found = [git.find(side) for side in sides]
+        if all(found) and work in found:  # else it is another merge
+            found.remove(work)
+            return found[0]
+    return ""
 
 
 def _marked(git: Git, work: str, onto: str) -> list[str]:
@@ -167,7 +179,9 @@ def _taken(place: Place, work: str, onto: str, side: str) -> str:
     git = place.git
     git.run("checkout", "--quiet", "--force", "--detach", onto)
     try:
-        git.call("merge", "--quiet", "--no-commit", "--no-ff", f"--strategy-option={side}", work)
+        done = git.call("merge", "--quiet", "--no-commit", "--no-ff", f"--strategy-option={side}", work)
+        if not git.find("MERGE_HEAD"):
+            raise GitError(f"git merge: {done.err or done.out}")
         unmerged = {line.partition("\t")[2] for line in git.run("ls-files", "-u", "-z").split("\0") if line}
         keeps = onto if side == "ours" else work
         for path in unmerged:  # one side deleted or renamed what the other changed

@@ -55,6 +55,11 @@ class Worktrees:
             base = making.make(wanted, key.attempt)
         return rq.WorktreeMade(key.ticket, key.attempt, wanted.path, base, step=key.step)
 
+    def restore(self, wanted: Worktree, conflict: rq.Conflict) -> None:
+        """See `making.restore`. Called in a thread."""
+        with self._alone[wanted.path]:
+            making.restore(wanted, conflict)
+
     def tend(self, key: ProcessKey, task: AnyTask) -> None:
         """See `Backend.tend`."""
         if isinstance(task, DropWorktree):
