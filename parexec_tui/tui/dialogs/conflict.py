@@ -1,44 +1,24 @@
-"""The box with both sides of a conflict that a person has to decide on. git is asked in a thread."""
+"""The box with both sides of a conflict that a person has to decide on."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from rich.text import Text
-from textual.app import ComposeResult
-
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
-from parexec_tui.text.words import printable
-from parexec_tui.tui.dialogs.dialog import CHROME, Dialog
-from parexec_tui.tui.dialogs.diff import style_of
+from parexec_tui.tui.dialogs.diff import GitDialog
 from parexec_tui.tui.dialogs.form import AnyField, Field, Form
 from parexec_tui.tui.view.view_state import ViewState
-from parexec_tui.tui.widgets.page import Page
 
 
-class ConflictDialog(Dialog[AnyRequest]):
+class ConflictDialog(GitDialog[AnyRequest]):
     """What is merged, what the ticket did, and what both were made from; it asks for what the person decides."""
 
-    is_wide = True
     keys = (("o", "ours wins"), ("t", "theirs wins"), ("c", "a command…"), ("j k", "scroll"), ("escape", "close"))
 
     def __init__(self, view: ViewState, ticket: str, ask: Callable[[], Awaitable[Sequence[str]]]) -> None:
         """`ask`: the lines that show both sides."""
-        super().__init__(view)
-        state = view.state
-        assert state is not None
+        assert view.state is not None
+        super().__init__(view, f"{ticket} {view.state.tickets[ticket].reason}", ask)
         self.ticket = ticket
-        self.heading = f"{ticket} {state.tickets[ticket].reason}"
-        self._ask = ask
-        self._page = Page(view, ["asking git..."], chrome=CHROME)
-
-    def content(self) -> ComposeResult:
-        yield self._page
-
-    def on_mount(self) -> None:
-        self.run_worker(self._look())
-
-    async def _look(self) -> None:
-        self._page.update([Text(printable(line), self.view.palette[style_of(line)]) for line in await self._ask()])
 
     def take_key(self, name: str) -> bool:
         match name:
@@ -49,7 +29,7 @@ class ConflictDialog(Dialog[AnyRequest]):
             case "c":
                 self.app.push_screen(ResolveForm(self.view, (self.ticket,)), self._resolve)
             case _:
-                return self._page.take_key(name)
+                return super().take_key(name)
         return True
 
     def _resolve(self, request: AnyRequest | None) -> None:

@@ -6,7 +6,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 
 from parexec_tui.text.words import printable
-from parexec_tui.tui.dialogs.dialog import CHROME, Dialog
+from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, T
 from parexec_tui.tui.view.view_state import ViewState
 from parexec_tui.tui.widgets.page import Page
 
@@ -16,21 +16,20 @@ _STYLES = (
 )  # fmt: skip
 
 
-def style_of(line: str) -> str:
+def _style_of(line: str) -> str:
     """The meaning of a line of a diff, or of a file with a conflict that git has marked."""
     return next((style for start, style in _STYLES if line.startswith(start)), "text")
 
 
-class DiffDialog(Dialog[None]):
-    """What a ticket changed. Enter, escape, q and d close it."""
+class GitDialog(Dialog[T]):
+    """What git says of a ticket."""
 
     is_wide = True
-    keys = (("r", "look again"), ("j k", "scroll"), ("escape", "close"))
 
-    def __init__(self, view: ViewState, ticket: str, ask: Callable[[], Awaitable[Sequence[str]]]) -> None:
-        """`ask`: the lines of the diff."""
+    def __init__(self, view: ViewState, heading: str, ask: Callable[[], Awaitable[Sequence[str]]]) -> None:
+        """`ask`: the lines that git prints."""
         super().__init__(view)
-        self.heading = f"What {ticket} changed"
+        self.heading = heading
         self._ask = ask
         self._page = Page(view, ["asking git..."], chrome=CHROME)
 
@@ -38,19 +37,32 @@ class DiffDialog(Dialog[None]):
         yield self._page
 
     def on_mount(self) -> None:
+        self.look()
+
+    def look(self) -> None:
+        """Ask git, again."""
         self.run_worker(self._look())
 
     async def _look(self) -> None:
-        self._page.update(map(self._styled, await self._ask()))
+        self._page.update([Text(printable(line), self.view.palette[_style_of(line)]) for line in await self._ask()])
 
-    def _styled(self, line: str) -> Text:
-        return Text(printable(line), self.view.palette[style_of(line)])
+    def take_key(self, name: str) -> bool:
+        return self._page.take_key(name)
+
+
+class DiffDialog(GitDialog[None]):
+    """What a ticket changed. Enter, escape, q and d close it."""
+
+    keys = (("r", "look again"), ("j k", "scroll"), ("escape", "close"))
+
+    def __init__(self, view: ViewState, ticket: str, ask: Callable[[], Awaitable[Sequence[str]]]) -> None:
+        super().__init__(view, f"What {ticket} changed", ask)
 
     def take_key(self, name: str) -> bool:
         if name in ("enter", "d"):
             self.leave()
             return True
         if name == "r":
-            self.run_worker(self._look())
+            self.look()
             return True
-        return self._page.take_key(name)
+        return super().take_key(name)
