@@ -175,7 +175,7 @@ def with_one_agent(text: str) -> Session:
     return session
 
 
-@pytest.mark.parametrize("fields", ["A approve=before", "finally=true approve=before", "A approve=after"])
+@pytest.mark.parametrize("fields", ["A approve=before", "A approve=after"])
 def test_no_end_is_told_while_a_ticket_for_which_none_waits_is_to_be_approved(fields: str) -> None:
     session = Session(plan(f"A:\nF: {fields}\nG: estimate=60s"))
     session.dispatch()
