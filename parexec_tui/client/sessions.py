@@ -176,6 +176,11 @@ def _how_to_go_on(row: "SessionRow", *, is_named: bool) -> str:
         case "damaged":
             return f"{what}, and a repair could not save its plan or its events; run its plan again"
         case "stopped":
-            return f"{what}, which was stopped; go on with: parexec resume {row.session}"
+            return f"{what}, which was stopped; go on with: parexec resume {row.session}{_and_failed(row)}"
         case _:
-            return f"{what}, whose engine is gone; take over: parexec resume {row.session}"
+            return f"{what}, whose engine is gone; take over: parexec resume {row.session}{_and_failed(row)}"
+
+
+def _and_failed(row: "SessionRow") -> str:
+    """How what failed runs again, too: `resume` alone goes on with the rest."""
+    return " (with --retry-failed what failed runs again, too)" if row.failed else ""

@@ -798,7 +798,7 @@ def test_an_engine_that_was_killed_is_told_with_how_to_take_over(engine: Engine)
     engine.kill()
     answer = parexec("hold")
     assert answer.code == 1
-    assert answer.err.endswith(f"whose engine is gone; take over: parexec resume {session}\n")
+    assert f"whose engine is gone; take over: parexec resume {session}" in answer.err
     answer = parexec("status", "--json")
     assert (answer.code, answer.json["state"], answer.json["engine_pid"]) == (0, "interrupted", None)
     assert f"parexec resume {session}" in answer.err

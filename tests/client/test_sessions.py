@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from parexec_tui.client import sessions
 from parexec_tui.registry.sessions import SessionRow
@@ -38,6 +39,16 @@ def known(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(Path, "cwd", lambda: Path(HERE))
 
     return let_there_be
+
+
+@pytest.mark.parametrize("status", ["stopped", "running"])
+def test_who_cannot_steer_is_told_how_what_failed_runs_again(known: Callable[..., None], status: str) -> None:
+    known(a=f"{HERE} {status}")
+    row = sessions.resolve_here(None)
+    for failed, ending in ((0, "parexec resume a"), (2, "a (with --retry-failed what failed runs again, too)")):
+        with pytest.raises(sessions.NoSuchSession) as raised:
+            sessions.living_id(structs.replace(row, failed=failed), is_named=True)
+        assert str(raised.value).endswith(ending)
 
 
 @pytest.mark.parametrize(
