@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Conflict, Foreseen, Work
 from parexec_tui.engine.backends.backend import Worktree
 from parexec_tui.engine.backends.local.worktrees import foreseeing, making, merging
+from parexec_tui.engine.backends.local.worktrees import git as git_module
 from parexec_tui.engine.backends.local.worktrees.diffs import conflict_lines, diff_lines, diff_of
 from parexec_tui.engine.backends.local.worktrees.foreseeing import Foresight
 from parexec_tui.engine.backends.local.worktrees.git import Done, Git, GitError, UnfitError
@@ -384,16 +386,49 @@ def test_the_lock_of_a_git_that_was_killed_stands_in_nobodys_way(repository: Pat
     assert merged(tree).merged
 
 
-def test_the_git_of_a_dead_engine_is_waited_for(repository: Path) -> None:
-    tree = worked(repository, "A")
-    lock = Path(Git(tree.path).git_dir(), "index.lock")
-    writing = f"import os, time; f = open({str(lock)!r}, 'w'); print(flush=True); time.sleep(0.3); os.remove(f.name)"
+@contextmanager
+def locked(lock: Path, seconds: float = 0.3) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that has the lock of an index for a while. It fails if somebody takes that away."""
+    doing = f"print(flush=True); time.sleep({seconds}); os.remove(f.name)"
+    writing = f"import os, time; f = open({str(lock)!r}, 'w'); {doing}"
     with subprocess.Popen([sys.executable, "-c", writing], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
+        yield process
+
+
+def test_the_git_of_a_dead_engine_is_waited_for(repository: Path) -> None:
+    tree = worked(repository, "A")
+    lock = Path(Git(tree.path).git_dir(), "index.lock")
+    with locked(lock) as process:
         making.clear_locks(str(lock.parent))
         assert not lock.exists()
         assert process.wait() == 0, "its lock was its own until it had done"
+
+
+def test_a_git_that_finds_one_of_a_dead_engine_at_work_tries_again(repository: Path) -> None:
+    tree = worked(repository, "A")
+    git_there = Git(tree.path, is_top=True)
+    lock = Path(git_there.git_dir(), "index.lock")
+    with locked(lock) as process:
+        git_there.run("add", "--all")
+        assert process.wait() == 0, "its lock was its own until it had done"
+    lock.touch()  # of one that was killed
+    assert git_there.run("rm", "--cached", "A") == "rm 'A'"
+    (repository / ".git" / "index.lock").touch()
+    with pytest.raises(GitError, match="File exists"):
+        Git(str(repository)).run("add", "--all")
+    assert (repository / ".git" / "index.lock").exists(), "what is in the checkout of a person stays"
+
+
+def test_a_git_waits_for_another_one_within_a_bound(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(git_module, "LOCKED_FOR", 0.2)
+    tree = worked(repository, "A")
+    git_there = Git(tree.path, is_top=True)
+    with locked(Path(git_there.git_dir(), "index.lock"), 60) as process:
+        with pytest.raises(GitError, match="File exists"):
+            git_there.run("add", "--all")
+        process.kill()
 
 
 def test_another_attempt_begins_anew_and_what_the_last_one_left_is_kept(repository: Path) -> None:

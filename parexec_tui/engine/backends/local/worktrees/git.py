@@ -4,10 +4,13 @@ import fcntl
 import os
 import re
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from parexec_tui.engine.backends.local.worktrees.locks import LOCKED_FOR, free
 
 MIN_VERSION: Final = (2, 38)
 """The first git whose `merge-tree` writes trees."""
@@ -42,6 +45,8 @@ NOBODY: Final = "0" * 40
 """The value of a ref that must not exist."""
 
 
+_LOCKED = re.compile(r"Unable to create '(/.*/(?:index|HEAD)\.lock)': File exists")
+
 _LINES = 2
 """Of what git says went wrong: the first says it most exactly."""
 
@@ -75,7 +80,21 @@ class Git:
         return Git(self.folder, is_top=self._is_top, index=file)
 
     def call(self, *words: str, env: Mapping[str, str] | None = None, given: str | None = None) -> Done:
-        """Run git; its exit code is for the caller to judge. Raises GitError if it cannot be run."""
+        """Run git; its exit code is for the caller to judge. Raises GitError if it cannot be run.
+
+        In a worktree of ours it is run again if the git of an engine that was killed is still at work there.
+        """
+        give_up = 0.0
+        while True:
+            done = self._call(words, env, given)
+            locked = _LOCKED.search(done.err) if done.code and self._is_top else None
+            if locked is None:
+                return done
+            give_up = give_up or time.monotonic() + LOCKED_FOR
+            if free(locked[1], give_up) is not None or time.monotonic() > give_up:
+                return done
+
+    def _call(self, words: Sequence[str], env: Mapping[str, str] | None, given: str | None) -> Done:
         try:
             done = subprocess.run(
                 ("git", *_OPTIONS, "-C", self.folder, *words),

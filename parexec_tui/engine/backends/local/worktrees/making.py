@@ -16,18 +16,13 @@ from parexec_tui.engine.backends.backend import Worktree
 from parexec_tui.engine.backends.local.files import files_of
 from parexec_tui.engine.backends.local.worktrees.git import NOBODY, Git, GitError, UnfitError, repository_lock, top_of
 from parexec_tui.engine.backends.local.worktrees.inner import refuse_changed_submodules, refuse_lost_links
+from parexec_tui.engine.backends.local.worktrees.locks import LOCKED_FOR, free
 
 BASE: Final = "refs/worktree/parexec/base"
 """The commit at which the present attempt began; there once the worktree is whole."""
 
 WORK: Final = "refs/worktree/parexec/work"
 """The commit of what the command of the present attempt did; there once it is made."""
-
-
-_LOCKED_FOR: Final = 60.0
-"""Seconds that the git of an engine before this one may still take."""
-
-_LOOK_EVERY: Final = 0.05
 
 
 class Place:
@@ -273,23 +268,11 @@ def clear_locks(git_dir: str) -> None:
     The git of an engine that was killed may still live, and write the index: it is waited for. Raises GitError if it
     takes too long.
     """
-    give_up = time.monotonic() + _LOCKED_FOR
+    give_up = time.monotonic() + LOCKED_FOR
     for name in ("index.lock", "HEAD.lock"):
-        lock = Path(git_dir, name)
-        while lock.exists() and (pid := _who_writes(str(lock))) is not None:
-            if time.monotonic() > give_up:
-                raise GitError(f"{lock} is being written by process {pid}")
-            time.sleep(_LOOK_EVERY)
-        lock.unlink(missing_ok=True)
-
-
-def _who_writes(file: str) -> int | None:
-    """A process that has this file open."""
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            if any(each.path == file for each in process.open_files()):
-                return process.pid
-    return None
+        lock = str(Path(git_dir, name))
+        if (pid := free(lock, give_up)) is not None:
+            raise GitError(f"{lock} is being written by process {pid}")
 
 
 def remove(wanted: Worktree, attempt: int, *, is_merged: bool) -> str:
