@@ -7,11 +7,12 @@ Counting is bounded: what was not counted is said to be more than that, and coun
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 
 from parexec_tui.core.schedule.next_link import of_approval, of_live
 from parexec_tui.core.schedule.root import Root, WaitedFor
-from parexec_tui.core.schedule.roots import known_root, ready_root, roots_of_all
+from parexec_tui.core.schedule.roots import known_root, needs_answer, ready_root, roots_of_all
 from parexec_tui.core.state.findings import remembered
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, Status
@@ -54,7 +55,7 @@ def roots(state: SessionState) -> Sequence[WaitedFor]:
     memo = _memo(state)
     if memo.roots is None:
         found = (waiting_for(state, root) for root in dict.fromkeys(_candidates(state)))
-        memo.roots = sorted(found, key=_badness)
+        memo.roots = sorted(found, key=partial(_badness, is_answer_first=needs_answer(state)))
     return memo.roots
 
 
@@ -171,6 +172,8 @@ def _candidates(state: SessionState) -> Iterator[Root]:
         yield of_live(head)
 
 
-def _badness(found: WaitedFor) -> tuple[bool, bool, bool, int, float]:
-    """Without an engine nothing else can be ended either."""
-    return found.root.kind != "engine", not found.root.is_of_all, not found.root.stays, -found.count, found.root.since
+def _badness(found: WaitedFor, *, is_answer_first: bool) -> tuple[bool, bool, bool, int, float]:
+    """Without an engine nothing else can be ended either, but for what a person has to answer before."""
+    root = found.root
+    is_later = (root.kind == "engine") is is_answer_first
+    return is_later, not root.is_of_all, not root.stays, -found.count, root.since

@@ -59,7 +59,7 @@ def path_to_root(state: SessionState, ticket: TicketState) -> tuple[str, ...]:
         return ()
     memo = _memo(state)
     path = {ticket.id: None}
-    while not memo.of_all:
+    while not memo.before_all:
         after = _step(state, ticket, memo)
         if isinstance(after, Root) or after.id in path:
             break
@@ -77,6 +77,7 @@ class _Memo:
     """What was found out about the state as it is now."""
 
     __slots__ = (
+        "before_all",
         "by_agent_key",
         "by_claims",
         "by_ticket",
@@ -92,6 +93,8 @@ class _Memo:
         """Of tickets that are not stalled."""
         self.may_be_hidden = _may_be_hidden(state)
         self.of_all = tuple(_find_of_all(state))
+        self.before_all = self.of_all[1:] if needs_answer(state) else self.of_all
+        """The roots of every ticket that waits: the first of them."""
         self.by_agent_key: KnownOfAgents = {}
         self.is_plain = state.reservation is None and not (state.plan.settings.barrier or state.stale_needs)
         self.by_claims: dict[tuple[tuple[str, ...], Claims], Root] = {}
@@ -119,8 +122,8 @@ def _stalled_roots(state: SessionState) -> _StalledRoots:
 def _root(state: SessionState, ticket: TicketState) -> Root:
     """The root of a ticket that waits."""
     memo = _memo(state)
-    if memo.of_all:
-        return memo.of_all[0]
+    if memo.before_all:
+        return memo.before_all[0]
     known, stalled = memo.by_ticket, _stalled_roots(state)
     walked: dict[str, None] = {}
     at, was_stalled = ticket, ticket.is_stalled
@@ -167,6 +170,18 @@ def _need_in_the_way(state: SessionState, ticket: TicketState, memo: "_Memo") ->
         return tickets[hidden]
     unmet = state.unmet_needs(ticket)[:_MAX_SEARCHED]
     return max(unmet, key=attrgetter("remaining"), default=None)
+
+
+_LEFT_FOR_ANSWER = ("waits for approval", "waits for a decision")
+"""Why an engine left by itself that only waited for a person."""
+
+
+def needs_answer(state: SessionState) -> bool:
+    """Whether the next engine would leave at once as the last one did: a person has to answer before."""
+    gone, ready = state.gone, state.ready
+    if not isinstance(gone, EngineLeft) or gone.reason not in _LEFT_FOR_ANSWER or state.live or not state.unapproved:
+        return False
+    return len(ready) <= len(state.unapproved) and all(ticket.awaits_approval for ticket in ready.values())
 
 
 _LEFT_ASKED = ("stopped", "drained")

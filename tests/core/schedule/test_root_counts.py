@@ -4,6 +4,7 @@ import pytest
 
 from parexec_tui.core.schedule import root_counts
 from parexec_tui.core.schedule.root_counts import roots
+from parexec_tui.core.schedule.roots import path_to_root, root_of
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from tests.core.schedule.test_roots import ONE, TWO, calls_of
@@ -56,3 +57,19 @@ def test_a_session_that_was_stopped_is_not_stopping_any_more_and_waits_for_an_en
         ("engine", "stopped"),
         ("session", "frozen"),
     ]
+
+
+def test_an_engine_that_left_for_an_answer_is_not_what_all_waits_for() -> None:
+    """The next one would leave as well: a person answers first, and then it is an engine that is missing."""
+    session = Session("A: approve=after\nB: A\nC: B\nD: approve=before")
+    session.dispatch()
+    session.succeed("A")
+    session.dispatch()
+    session.apply(ev.EngineLeft(at=session.now, reason="waits for approval"))
+    found = [(found.root.kind, found.root.ticket, found.count) for found in roots(session.state)]
+    assert found == [("approval", "A", 2), ("approval", "D", 0), ("engine", "", 3)]
+    assert [root_of(session.state, session[id_]).ticket for id_ in "BCD"] == ["A", "A", "D"]  # type: ignore[union-attr]
+    assert path_to_root(session.state, session["C"]) == ("C", "B", "A")
+    session.act(rq.Approve(tickets=("A",)))
+    assert roots(session.state)[0].root.kind == "engine"
+    assert root_of(session.state, session["B"]).kind == "engine"  # type: ignore[union-attr]
