@@ -585,6 +585,15 @@ def test_a_repository_that_a_ticket_committed_by_itself_is_not_lost(repository: 
     with pytest.raises(GitError, match=match):
         merging.commit(tree, "", is_gated=False)
     assert (there / "lib" / "file").exists()
+    if not is_submodule:
+        shutil.rmtree(there / "lib" / ".git")
+        with pytest.raises(
+            GitError, match=r"lib is a link to commit .*: git rm --cached lib, and its files are merged"
+        ):
+            merging.commit(tree, "", is_gated=False)
+        git(there, "rm", "--quiet", "--cached", "lib")
+        merged(tree)
+        assert git(repository, "show", f"{TARGET}:lib/file")
 
 
 def test_a_link_to_a_commit_that_nobody_has_is_refused_and_a_known_one_is_not(repository: Path) -> None:

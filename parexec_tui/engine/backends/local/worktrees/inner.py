@@ -1,6 +1,6 @@
 """Repositories within a worktree: git merges only the name of their commit, and all else goes with the worktree."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class _Change(NamedTuple):
     path: str
 
 
-def refuse_lost_links(git: Git, main: Git, new: str, known: Sequence[str]) -> None:
+def refuse_lost_links(git: Git, main: Git, new: str, known: Iterable[str]) -> None:
     """Raise GitError if a tree or a commit links to a commit that would be lost with its worktree.
 
     `git`: in the worktree; `main`: in the checkout that the worktree is of. What one of `known` links to may stay.
@@ -43,6 +43,11 @@ def refuse_lost_links(git: Git, main: Git, new: str, known: Sequence[str]) -> No
             )
         if _has(main, commit):
             continue
+        if path not in modules and there is None:
+            raise GitError(
+                f"{path} is a link to commit {commit[:10]}, which no repository here has: git rm --cached {path}, "
+                "and its files are merged"
+            )
         if path not in modules:
             raise GitError(
                 f"{path} is a git repository of its own, and what it has would be lost: push it elsewhere and ignore "
@@ -61,7 +66,7 @@ def refuse_lost_links(git: Git, main: Git, new: str, known: Sequence[str]) -> No
         )
 
 
-def _new_links(git: Git, new: str, known: Sequence[str]) -> dict[str, str]:
+def _new_links(git: Git, new: str, known: Iterable[str]) -> dict[str, str]:
     """{path: commit} of the links in a tree that are in none of these others."""
     found: dict[str, str] = {}
     for number, other in enumerate(known):
@@ -110,7 +115,7 @@ def _unpushed(there: Git, *tips: str) -> list[str]:
     return done.out.split() if done.code == 0 else []
 
 
-def refuse_changed_submodules(git: Git, known: Sequence[str]) -> None:
+def refuse_changed_submodules(git: Git, known: Iterable[str]) -> None:
     """Raise GitError if the folder of a submodule has what no commit has, or what only its own repository has.
 
     `known`: commits of the worktree that it was made from.
@@ -118,13 +123,14 @@ def refuse_changed_submodules(git: Git, known: Sequence[str]) -> None:
     listing = git.run("ls-files", "--stage", "-z")
     if _LINK not in listing:
         return
+    known = list(known)
     for line in listing.split("\0"):
         how, _, path = line.partition("\t")
         if how.startswith(_LINK):
             _refuse_changed(git, path, known)
 
 
-def _refuse_changed(git: Git, path: str, known: Sequence[str]) -> None:
+def _refuse_changed(git: Git, path: str, known: Iterable[str]) -> None:
     folder = Path(git.folder, path)
     if not folder.is_dir():
         return

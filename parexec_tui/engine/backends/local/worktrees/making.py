@@ -80,9 +80,11 @@ class Place:
         if paths := [f":(top,literal){each}" for each in self.brought()]:
             self.git.run("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *paths)
 
-    def begun(self) -> list[str]:
+    def begun(self) -> Iterator[str]:
         """What is there that the ticket has not done: the commit at which it began, and what is merged by now."""
-        return [found for each in (BASE, self.target) if (found := self.git.find(each))]
+        yield self.git.find(BASE) or "HEAD"
+        if found := self.git.find(self.target):
+            yield found
 
     def refuse_changed(self) -> None:
         """What was changed in a submodule is in no commit of the worktree."""
@@ -106,7 +108,7 @@ class Place:
         self.forget_brought()
         tree = self.git.run("write-tree")
         head = self.git.find("HEAD")
-        refuse_lost_links(self.git, self.repository, tree, self.begun() or [head])
+        refuse_lost_links(self.git, self.repository, tree, self.begun())
         return head if head and self.git.tree(head) == tree else self.git.commit_tree(tree, [head], message)
 
     def left(self, attempt: int) -> str:
