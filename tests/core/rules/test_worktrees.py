@@ -337,6 +337,15 @@ def test_another_conflict_than_the_one_that_was_decided_is_asked_again(side: str
     assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
 
 
+def test_of_many_files_in_conflict_it_is_said_once_how_many_more() -> None:
+    begun = session(on_conflict="hold")
+    made(begun, "T")
+    begun.succeed("T")
+    files = tuple(f"f{number}" for number in range(20))
+    tried(begun, "T", None, conflict=structs.replace(CONFLICT, files=files, count=41))
+    assert begun["T"].reason == "conflicts with A in f0, f1, f2, f3, f4 and 36 more"
+
+
 def test_a_command_that_leaves_a_conflict_is_no_failure_of_the_ticket() -> None:
     begun = in_conflict("A:\nT: retries=1\nD: T")
     begun.ask(rq.Merge(tickets=("T",), run="true"))

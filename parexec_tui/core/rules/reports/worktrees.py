@@ -130,8 +130,9 @@ def _wins(state: SessionState, ticket: TicketState, found: rq.Conflict) -> bool:
 def conflict_text(target: str, files: tuple[str, ...], count: int, tickets: tuple[str, ...]) -> str:
     """What a ticket conflicts with, in words."""
     whom = listed(tickets, limit=_NAMED) if tickets else target
-    more = f" and {count - len(files)} more files" if count > len(files) else ""
-    return f"conflicts with {whom} in {listed(files, limit=_NAMED)}{more}"
+    more = f" and {count - _NAMED} more" if count > _NAMED else ""
+    where = ", ".join(files[:_NAMED]) + more if more else listed(files)
+    return f"conflicts with {whom} in {where}"
 
 
 def on_worktree_sized(state: SessionState, report: rq.WorktreeSized, now: float) -> list[ev.AnyEvent]:

@@ -296,6 +296,67 @@ def test_both_sides_of_a_conflict_are_shown_with_what_they_were_made_from(reposi
     assert "-A\n+T" in diff_of(begun.state, "T"), "what a person approves of is what came of the decision"
 
 
+def _made_of_file(kind: str, file: Path) -> None:
+    file.unlink()
+    if kind == "folder":
+        file.mkdir()
+        (file / "x").write_text("x")
+    elif kind == "link":
+        file.symlink_to("other")
+    elif kind == "binary":
+        file.write_bytes(bytes(100))
+
+
+@pytest.mark.parametrize(
+    ("kind", "theirs"),
+    [
+        ("folder", ["it is a folder"]),
+        ("link", ["it is a link to other"]),
+        ("gone", ["it is deleted"]),
+        ("binary", ["it is changed", "Binary files a/file and b/file differ"]),
+    ],
+)
+def test_of_a_conflict_in_which_git_marks_nothing_it_is_said_what_each_side_did(
+    repository: Path, kind: str, theirs: list[str]
+) -> None:
+    agents = {"agent": AgentType(isolation="worktree", on_conflict="hold")}
+    begun = Session(structs.replace(plan("A:\nT:", agents=agents), workdir=str(repository)))
+    begun.dispatch()
+    a, tree = worked(repository, "A", "A\n2\n3\n", "file"), wanted(repository, "T")
+    making.make(tree, 1)
+    _made_of_file(kind, Path(tree.path, "file"))
+    begun.tell(rq.WorktreeMade("T", 1, tree.path, git(repository, "rev-parse", "HEAD")))
+    begun.succeed("T")
+    merged(a)
+    found = merging.commit(tree, "", is_gated=False)
+    assert isinstance(found, Conflict)
+    assert (found.files, found.count, found.tickets) == (("file",), 1, ("A",)), "and no name that git made up"
+    begun.tell(rq.WorkTried("T", 1, conflict=found, step="commit"))
+    shown = conflict_lines(begun.state, "T")
+    at = shown.index("file")
+    assert shown[at + 1 : at + 5] == ["ours: it is changed", "@@ -1,3 +1,3 @@", "-1", "+A"]
+    assert shown[at + 7 :] == [f"theirs: {theirs[0]}", *theirs[1:]]
+    assert not any("~" in line for line in shown)
+
+
+def test_in_a_workdir_within_the_repository_a_conflict_names_files_from_the_top_and_its_tickets(
+    repository: Path,
+) -> None:
+    inner = repository / "nd" / "inner"
+    inner.mkdir(parents=True)
+    (inner / "f").write_text("1")
+    commit(repository, "more")
+    trees = [structs.replace(wanted(repository, ticket), workdir=str(inner)) for ticket in "AT"]
+    for tree in trees:
+        making.make(tree, 1)
+        for file in ("nd/inner/f", "file"):
+            Path(tree.path, file).write_text(tree.path)
+    merged(trees[0])
+    found = merging.commit(trees[1], "", is_gated=False)
+    assert isinstance(found, Conflict)
+    assert (found.files, found.tickets) == (("file", "nd/inner/f"), ("A",))
+
+
 def test_of_a_file_that_one_side_deleted_either_may_win(repository: Path) -> None:
     for number, (side, is_there) in enumerate({"ours": False, "theirs": True}.items()):
         target = f"t{number}"

@@ -1,15 +1,18 @@
 """What a ticket did in its worktree, as a diff: merged, committed, or as it is there now."""
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from shutil import copy2
 
 from parexec_tui.core.plan.outputs import pattern_of
+from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.isolation import conflict_of
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.worktrees import WorktreeState
-from parexec_tui.engine.backends.local.worktrees.git import Git, GitError
+from parexec_tui.engine.backends.local.worktrees.git import Git, GitError, top_of
 from parexec_tui.engine.backends.local.worktrees.making import WORK, prefix_of
+from parexec_tui.engine.backends.local.worktrees.names import conflict_files
 
 
 def diff_of(state: SessionState, ticket: str, *options: str) -> str:
@@ -87,33 +90,51 @@ def conflict_lines(state: SessionState, ticket: str) -> list[str]:
     found = conflict_of(state, state.tickets[ticket]) if ticket in state.tickets else None
     if found is None:
         return []
-    git = Git(state.plan.workdir)
-    words = (
-        "-c",
-        "merge.conflictStyle=diff3",
-        "-c",
-        "core.quotePath=false",
-        "merge-tree",
-        "--write-tree",
-        "--name-only",
-        "--messages",
-    )
+    git = Git(top_of(state.plan.workdir))
+    words = ("-c", "merge.conflictStyle=diff3", "merge-tree", "--write-tree", "--name-only", "--messages", "-z")
     tried = git.call(*words, found.onto, found.commit)
     if tried.code != 1:
         raise GitError(f"git merge-tree: {tried.err}")
-    listing, _, messages = tried.out.partition("\n\n")
-    tree, *files = listing.splitlines()
+    tree, *rest = tried.out.split("\0")
+    told = rest[: rest.index("")]
     merged = f" ({', '.join(found.tickets)})" if found.tickets else ""
     lines = [f"ours: what is merged already{merged}", f"theirs: what {ticket} did", ""]
-    lines += [line for line in messages.splitlines() if line.startswith("CONFLICT")]
-    for file in files:
-        shown = git.call("show", f"{tree}:{file}")
-        if hunks := _marked(shown.out.splitlines()):
-            lines += ["", file, *hunks]
+    said = [field.strip() for field in rest[len(told) :] if field.startswith("CONFLICT ") and ": " in field]
+    lines += [line for line in said if not any(f"~{commit}" in line for commit in (found.onto, found.commit))]
+    for file in conflict_files(told, ""):
+        hunks = _marked(git.call("show", f"{tree}:{file}").out.splitlines())
+        lines += ["", file, *(hunks or _sides(git, found, file))]
     named = ((found.onto, "ours"), (found.commit, "theirs"))
     for commit, side in named:
         lines = [line.replace(commit, side) for line in lines]
     return lines
+
+
+_MAX_OF_SIDE = 100
+"""Lines of the diff of one side that are shown."""
+
+
+def _sides(git: Git, found: ev.WorkConflicted, file: str) -> Iterator[str]:
+    """What each side did to a file in which git can mark nothing: it is deleted, binary, or of another kind."""
+    base = git.run("merge-base", found.onto, found.commit)
+    for side, commit in (("ours", found.onto), ("theirs", found.commit)):
+        entry = git.run("ls-tree", "--full-tree", "-z", commit, "--", file)
+        mode, _, rest = entry.partition(" ")
+        if not entry:
+            yield f"{side}: it is deleted"
+        elif mode == "120000":
+            yield f"{side}: it is a link to {git.run('cat-file', 'blob', rest.split()[1])}"
+        elif mode == "040000":
+            yield f"{side}: it is a folder"
+        elif mode == "160000":
+            yield f"{side}: it is a repository"
+        else:
+            diff = git.run("diff", "--no-color", base, commit, "--", f":(top,literal){file}").splitlines()
+            begin = next((at for at, line in enumerate(diff) if line.startswith(("@@", "Binary"))), len(diff))
+            yield f"{side}: it is changed" if diff else f"{side}: it is as before"
+            yield from diff[begin : begin + _MAX_OF_SIDE]
+            if len(diff) - begin > _MAX_OF_SIDE:
+                yield f"... {len(diff) - begin - _MAX_OF_SIDE} more lines"
 
 
 def _marked(lines: list[str]) -> list[str]:

@@ -9,7 +9,8 @@ from shutil import copy2
 from parexec_tui.core.wire.requests import Foreseen
 from parexec_tui.engine.backends.backend import Worktree
 from parexec_tui.engine.backends.local.worktrees.git import Git
-from parexec_tui.engine.backends.local.worktrees.making import Place
+from parexec_tui.engine.backends.local.worktrees.making import Place, prefix_of
+from parexec_tui.engine.backends.local.worktrees.names import conflict_files
 
 _MAX_WORKTREES = 20
 """Worktrees that are looked at in one look; the others have their turn in the next ones."""
@@ -78,5 +79,5 @@ def _conflict(wanted: Worktree, one: str, mine: str, other: str, theirs: str) ->
     tried = Git(wanted.workdir).call(*words)
     if tried.code != 1:
         return None
-    _, *files = (each for each in tried.out.split("\0") if each)
+    files = conflict_files(tried.out.split("\0")[1:], prefix_of(wanted.workdir))
     return Foreseen(one, other, tuple(files[:_MAX_FILES]), len(files))

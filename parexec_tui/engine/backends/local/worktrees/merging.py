@@ -16,6 +16,7 @@ from parexec_tui.engine.backends.local.outputs import missing_outputs
 from parexec_tui.engine.backends.local.worktrees.git import Git, GitError, repository_lock, top_of
 from parexec_tui.engine.backends.local.worktrees.inner import refuse_lost_links
 from parexec_tui.engine.backends.local.worktrees.making import BASE, WORK, Place, clear_locks, restore
+from parexec_tui.engine.backends.local.worktrees.names import conflict_files
 
 _NAMED = 5
 """Files with conflicts that are named."""
@@ -93,8 +94,9 @@ def _try(place: Place, work: str, side: str = "", shown: Conflict | None = None)
     tried = git.call("merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", onto, work)
     if tried.code not in (0, 1):
         raise GitError(f"git merge-tree: {tried.err}")
-    tree, *files = (each for each in tried.out.split("\0") if each)
+    tree, *told = tried.out.split("\0")
     if tried.code == 1:
+        files = conflict_files(told, place.prefix)
         others = _others(git, work, onto, files)
         found = Conflict(base, work, onto, tuple(files[:_MAX_FILES]), len(files), others)
         if side not in ("ours", "theirs") or not _is_same(found, shown):
