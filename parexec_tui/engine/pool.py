@@ -23,7 +23,6 @@ from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.steps import GateStep, gate_step, is_resolve
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.core.state.worktrees import WorktreeState
 from parexec_tui.core.wire.requests import Conflict, IdleElapsed
 from parexec_tui.engine.backends.backend import TRAILER, Launch, Worktree
 from parexec_tui.paths import id_in_names
@@ -100,7 +99,7 @@ class Pool:
         assert self._places is not None
         workdir = self._places.workdir(ticket.id)
         is_to_resolve = is_resolve(ticket.live_attempt.step)
-        decides = shown_conflict(self._state.worktrees.get(ticket.id)) if is_to_resolve else None
+        decides = shown_conflict(self._state, ticket) if is_to_resolve else None
         return structs.replace(
             launch,
             cwd=self._moved(launch.cwd, workdir),
@@ -324,8 +323,9 @@ class Pool:
                     yield IdleElapsed(agent.id)
 
 
-def shown_conflict(found: WorktreeState | None) -> Conflict | None:
-    """The conflict that is to be decided."""
-    if found is None or (shown := found.conflict) is None:
+def shown_conflict(state: SessionState, ticket: TicketState) -> Conflict | None:
+    """The conflict of its newest attempt that is to be decided."""
+    found = state.worktrees.get(ticket.id)
+    if found is None or found.made.attempt != ticket.attempts or (shown := found.conflict) is None:
         return None
     return Conflict(found.made.base, shown.commit, shown.onto, shown.files, shown.count, shown.tickets)

@@ -34,7 +34,7 @@ class WorktreeKeeper:
         key = ProcessKey(ticket.id, attempt.number, attempt.step)
         is_gated = bool(gates_of(self._state, ticket))
         if attempt.step == COMMIT:
-            self._backend.tend(key, CommitWork(worktree, attempt.side, is_gated, shown_conflict(found)))
+            self._backend.tend(key, CommitWork(worktree, attempt.side, is_gated, shown_conflict(self._state, ticket)))
         else:
             assert found is not None
             work = Work(found.made.base, found.commit, found.onto, found.merged)

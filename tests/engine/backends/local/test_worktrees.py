@@ -224,6 +224,17 @@ def test_a_conflict_is_decided_though_its_worktree_is_gone(repository: Path, sid
     assert making.remove(b, 1, is_merged=True) == ""
 
 
+def test_what_another_attempt_does_is_not_taken_for_a_worktree_that_is_gone(repository: Path) -> None:
+    a, b = (worked(repository, name, f"{name}\n2\n3\n", "file") for name in ("A", "B"))
+    merged(a)
+    shown = merging.commit(b, "", is_gated=False)
+    assert isinstance(shown, Conflict)
+    making.make(b, 2)
+    Path(b.path, "file").write_text("anew")
+    making.restore(b, shown)
+    assert Path(b.path, "file").read_text() == "anew"
+
+
 @pytest.mark.parametrize(
     ("command", "match"),
     [

@@ -191,7 +191,7 @@ def restore(wanted: Worktree, conflict: Conflict) -> None:
     It has what the branch has: `copy` and `link` are done again, all else that git ignores is lost.
     """
     place, work = Place(wanted), conflict.commit
-    if place.exists and place.git.find(WORK):
+    if place.exists and place.git.find(BASE):
         return
     with repository_lock(place.repository):
         if not place.repository.find(work):
@@ -205,8 +205,8 @@ def restore(wanted: Worktree, conflict: Conflict) -> None:
     clear_locks(place.git.git_dir())
     place.git.run("checkout", "--quiet", "--force", "--detach", work)
     _bring(place)
-    place.git.set_ref(BASE, conflict.base)
     place.git.set_ref(WORK, work)
+    place.git.set_ref(BASE, conflict.base)
 
 
 def _add(place: Place, base: str, *as_branch: str) -> None:
