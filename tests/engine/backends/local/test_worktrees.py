@@ -17,7 +17,7 @@ from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Conflict, Foreseen, Work
 from parexec_tui.engine.backends.backend import Worktree
-from parexec_tui.engine.backends.local.worktrees import foreseeing, making, merging
+from parexec_tui.engine.backends.local.worktrees import checkout, foreseeing, making, merging
 from parexec_tui.engine.backends.local.worktrees import git as git_module
 from parexec_tui.engine.backends.local.worktrees.diffs import conflict_lines, diff_lines, diff_of
 from parexec_tui.engine.backends.local.worktrees.foreseeing import Foresight
@@ -583,7 +583,7 @@ def test_a_clean_checkout_is_fast_forwarded_and_any_other_stays(repository: Path
     def updated(ticket: str) -> str:
         tree = worked(repository, ticket)
         merged(tree)
-        return merging.update_checkout(tree)
+        return checkout.update_checkout(tree)
 
     assert updated("A") == ""
     assert (repository / "A").exists()
@@ -607,8 +607,33 @@ def test_nothing_that_git_ignores_is_overwritten_in_a_checkout(repository: Path)
     Path(tree.path, ".env").write_text("new")
     git(Path(tree.path), "add", "--force", ".env")
     merged(tree)
-    assert merging.update_checkout(tree) == "main cannot be fast-forwarded: .env is there, and not committed"
+    assert checkout.update_checkout(tree) == "main cannot be fast-forwarded: .env is there, and not committed"
     assert (repository / ".env").read_text() == "precious"
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_what_a_killed_git_left_in_a_checkout_is_ended_and_what_a_person_did_since_stays(
+    repository: Path, is_changed: bool
+) -> None:
+    for name in ("old", "z"):
+        (repository / name).write_text(f"{name} as it was\n")
+    (repository / ".gitattributes").write_text("z filter=kill\n")
+    commit(repository, "more")
+    tree = worked(repository, "T", "new\n", "d-new")
+    for name in ("file", "z"):
+        (Path(tree.path) / name).write_text(f"{name}, and new\n")
+    Path(tree.path, "old").unlink()
+    done = merged(tree)
+    git(repository, "config", "filter.kill.smudge", "test -e ../killed || { : > ../killed; kill -9 $PPID; }; cat")
+    assert checkout.update_checkout(tree) == "main is not fast-forwarded yet: git was killed by signal 9"
+    assert "?? d-new" in git(repository, "status", "--porcelain")
+    if is_changed:
+        (repository / "file").write_text("mine\n")
+    assert checkout.update_checkout(tree) == ("main has uncommitted changes" if is_changed else "")
+    assert git(repository, "status", "--porcelain") == (" M file" if is_changed else "")
+    assert (repository / "file").read_text() == ("mine\n" if is_changed else "file, and new\n")
+    assert (git(repository, "rev-parse", "HEAD") == done.merged) is not is_changed
+    assert git(repository, "for-each-ref", "refs/worktree") == ""
 
 
 @pytest.mark.parametrize("is_committed", [True, False])

@@ -13,7 +13,7 @@ from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.wire.requests import Conflict, Work
 from parexec_tui.engine.backends.backend import TRAILER, Worktree
 from parexec_tui.engine.backends.local.outputs import missing_outputs
-from parexec_tui.engine.backends.local.worktrees.git import Git, GitError, repository_lock, top_of
+from parexec_tui.engine.backends.local.worktrees.git import Git, GitError, repository_lock
 from parexec_tui.engine.backends.local.worktrees.inner import refuse_lost_links
 from parexec_tui.engine.backends.local.worktrees.making import BASE, WORK, Place, clear_locks, restore
 from parexec_tui.engine.backends.local.worktrees.names import conflict_files
@@ -242,29 +242,3 @@ def _merged_before(git: Git, done: Work, onto: str) -> Work:
     first = git.run("rev-list", "--first-parent", "--ancestry-path", f"{done.commit}..{onto}").splitlines()
     merged = first[-1] if first else done.commit
     return Work(done.base, done.commit, git.find(f"{merged}^1"), merged)
-
-
-def update_checkout(wanted: Worktree) -> str:
-    """Fast-forward the branch that is checked out at the workdir to the target; returns why not, or nothing.
-
-    Nothing that is not committed there is touched. Raises OSError.
-    """
-    git = Git(top_of(wanted.workdir))
-    with repository_lock(git):
-        new, old = git.find(f"refs/heads/{wanted.target}"), git.find("HEAD")
-        if git.is_ancestor(new, old):
-            return ""
-        branch = git.call("symbolic-ref", "--quiet", "--short", "HEAD").out
-        if not branch:
-            return f"no branch is checked out in {git.folder}"
-        if git.run("status", "--porcelain", "--untracked-files=no"):
-            return f"{branch} has uncommitted changes"
-        if not git.is_ancestor(old, new):
-            return f"{branch} has commits that {wanted.target} does not have"
-        done = git.call("merge", "--ff-only", "--no-overwrite-ignore", "--quiet", new)
-        if done.code == 0:
-            return ""
-        in_the_way = [line.strip() for line in done.err.splitlines() if line.startswith("\t")]
-        if in_the_way:
-            return f"{branch} cannot be fast-forwarded: {listed(in_the_way, _NAMED)} is there, and not committed"
-        return f"{branch} cannot be fast-forwarded: {(done.err or done.out).splitlines()[-1]}"

@@ -19,7 +19,7 @@ from parexec_tui.engine.backends.backend import (
     MergeWork,
     Worktree,
 )
-from parexec_tui.engine.backends.local.worktrees import making, merging
+from parexec_tui.engine.backends.local.worktrees import checkout, making, merging
 from parexec_tui.engine.backends.local.worktrees.foreseeing import Foresight
 from parexec_tui.engine.threads import in_thread
 
@@ -144,13 +144,13 @@ def _merged(key: ProcessKey, task: MergeWork) -> rq.WorkTried:
     found = merging.merge(task.worktree, task.work, is_gated=task.is_gated)
     if isinstance(found, rq.Conflict):
         return rq.WorkTried(key.ticket, key.attempt, conflict=found, step=key.step)
-    checkout = None
+    refused = None
     if task.worktree.update_checkout and found is not None:
         try:
-            checkout = merging.update_checkout(task.worktree)
+            refused = checkout.update_checkout(task.worktree)
         except OSError as error:  # what is merged is merged
-            checkout = str(error)
-    return rq.WorkTried(key.ticket, key.attempt, found, checkout=checkout, step=key.step)
+            refused = str(error)
+    return rq.WorkTried(key.ticket, key.attempt, found, checkout=refused, step=key.step)
 
 
 def _sized(key: ProcessKey, task: KeepWorktree) -> rq.WorktreeSized:
