@@ -177,8 +177,8 @@ def slots(state: SessionState, waiting: Waiting) -> Gauge:
     """How many tickets have an attempt, and how many may: what is frozen or is being stopped keeps its place."""
     running, limit = len(state.live), state.slots
     holds = _waits(waiting.ready) if running >= limit else ""
-    auto = "auto " if state.tuning is not None else ""
-    return Gauge("at once", f"{running} of {auto}{limit}", _share(running, limit), holds=holds)
+    text = f"{running} of {limit}" if state.tuning is None else f"{running}/{limit} auto"
+    return Gauge("at once", text, _share(running, limit), holds=holds)
 
 
 def resource_gauges(state: SessionState, waiting: Waiting) -> Iterator[Gauge]:

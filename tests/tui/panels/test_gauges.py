@@ -383,3 +383,11 @@ def test_pressure_warns_once_it_slows_down_what_runs(kind: str, waited: float, w
     shown.gauges = list(busy_gauges(pressed))
     shown.top = 0
     assert styles(shown, f"psi {kind}") == {shown.base + shown.style("gauge-warn" if warns else "gauge-low")}
+
+
+def test_in_a_narrow_panel_it_is_seen_how_many_may_run_at_once_where_that_is_found_out() -> None:
+    session = Session(plan("T:"))
+    session.act(rq.Scale(most=12))
+    session.act(rq.Scale(most=None, auto=True))
+    shown = panel_of(GaugesPanel, view(session), 40, 20)
+    assert "at once      0/12 auto" in text(shown)

@@ -4,6 +4,7 @@ Both are read in a thread, some processes at a time: the loop waits for no disk,
 the first are told while the others are read.
 """
 
+import re
 import signal
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
@@ -25,8 +26,7 @@ from parexec_tui.paths import SessionFolder
 
 _Report = TypeVar("_Report", bound=Ended)
 
-_ONLY_KILLED = "Killed"
-"""What a shell prints of a command that was killed: that is known already."""
+_MEMORY = re.compile(r"memory|alloc", re.IGNORECASE)
 
 _AT_ONCE = 16
 """Failures that are read before the first of them is told: some milliseconds."""
@@ -66,9 +66,18 @@ def with_out_of_memory(report: Ended, out_of: OutOfMemory | None) -> Ended:
     if isinstance(report, rq.ProcessLost):  # with its shell, which could not record that
         line, step = report.error_line, report.step
         report = rq.ProcessEnded(report.ticket, report.attempt, signal=signal.SIGKILL, error_line=line, step=step)
-    line = "" if report.error_line == _ONLY_KILLED else report.error_line
+    line = report.error_line if _tells_why(report.error_line) else ""
     peak = max(report.peak_memory, out_of.peak)
     return structs.replace(report, out_of_memory=out_of.figures, peak_memory=peak, error_line=line)
+
+
+def _tells_why(line: str) -> bool:
+    """Whether a line tells of an error. The last line that a command printed before the kernel ended it need not."""
+    if not line:
+        return False
+    from parexec_tui.text.search_terms import ERRORS
+
+    return bool(ERRORS.pattern.search(line) or _MEMORY.search(line))
 
 
 class _Failure(NamedTuple):
