@@ -78,6 +78,24 @@ def test_nobody_is_blamed_for_what_may_be_of_one_that_ran_beside_it(tmp_path: Pa
     assert state.tickets["C"].reason == "wrote outside its claim: mine", "they were over by then"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "(sleep 0.05; echo x > late) & echo x > out",
+        "(trap 'echo x > late; exit' TERM; touch out; sleep 3 & wait) & until [ -e out ]; do sleep 0.01; done",
+    ],
+)
+def test_what_outlives_the_shell_of_a_command_is_blamed_on_it(tmp_path: Path, command: str) -> None:
+    plan = f"""
+[tickets.T]
+claims = "enforce"
+writes = ["out"]
+run = '''{command.replace("'", '"')}'''
+"""
+    _, state = run(tmp_path, plan)
+    assert state.tickets["T"].reason == "wrote outside its claim: late"
+
+
 KILLER = """
 import os
 scandir = os.scandir

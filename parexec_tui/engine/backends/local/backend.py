@@ -9,7 +9,7 @@ from msgspec import structs
 
 from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.plan.services import HttpReady, TcpReady, parse_ready
-from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire import requests as rq
@@ -428,6 +428,8 @@ class LocalBackend:
             act()
 
     def _over_later(self, live: Live) -> None:
+        if live.key.step == RUN:
+            self.workspace.note_over(live.key)
         self._tell(live)
         self._watch.wake()
 

@@ -1,5 +1,6 @@
 """What is found out about the files of tickets, and what is kept of them: outputs, freshness, snapshots."""
 
+import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -118,6 +119,11 @@ class Workspace:
         """What is wrong with what an attempt should have written, in words."""
         before = self._folder.outputs_before(key.ticket, key.attempt)
         return await in_thread(missing_outputs, before, root, outputs, may_hang=True, limiter=self._checks)
+
+    def note_over(self, key: ProcessKey) -> None:
+        """Note, by the clock of the disk, when the last process of a command ended that outlived its shell."""
+        with suppress(OSError):  # no record: then its end is told by the clock of the engine
+            os.utime(self._folder.record(key))
 
     def check_claims(self, key: ProcessKey, wanted: WritesWanted) -> None:
         self._nursery.start_soon(self._check_claims, key, wanted)
