@@ -252,11 +252,13 @@ def _service_key(
 def _step_key(state: "SessionState", ticket: "TicketState", number: int, step: str | None) -> "ProcessKey":
     """The process whose output is wanted, by the name of its step or that of its gate. Without a step it is the one
     that tells most, which is said."""
-    from parexec_tui.core.state.process_key import RUN, ProcessKey
-    from parexec_tui.core.state.steps import gate_step
+    from parexec_tui.core.state.process_key import RESOLVE, RUN, ProcessKey
+    from parexec_tui.core.state.steps import gate_step, is_resolve
     from parexec_tui.outputs.output import steps_of
     from parexec_tui.text.report import told_step
 
+    if step == RESOLVE and number == ticket.attempts:  # the first one that began may have another name
+        step = next((each.step for each in state.steps.get(ticket.id, ()) if is_resolve(each.step)), step)
     if step is None:
         step = told_step(ticket, number)
         if step != RUN:

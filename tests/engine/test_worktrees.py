@@ -264,7 +264,7 @@ def test_a_conflict_waits_for_a_person_whose_command_resolves_it(
     assert checkout_of(repository) == before
 
 
-@pytest.mark.parametrize(("how", "file"), [(("--theirs",), "B\n2\n3"), (("--by", "echo both > file"), "both")])
+@pytest.mark.parametrize(("how", "file"), [(("--theirs",), "B\n2\n3"), (("--by", "echo both | tee file"), "both")])
 def test_a_conflict_is_decided_without_an_engine_and_the_next_one_does_it(
     tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch, how: tuple[str, ...], file: str
 ) -> None:
@@ -285,6 +285,11 @@ def test_a_conflict_is_decided_without_an_engine_and_the_next_one_does_it(
         assert done.returncode == 0, done.stderr
     assert Engine("resume", cwd=tmp_path).wait() == 0
     assert git(repository, "show", f"{merged_branch()}:file") == file
+    if "--by" in how:
+        words = (*PAREXEC, "log", "B", "--step", "resolve")
+        assert subprocess.run(words, check=True, capture_output=True, text=True).stdout == "both\n"
+        shown = [each.step for each in state_of(session()).steps["B"] if each.seconds is None]
+        assert shown == [], "each is over"
 
 
 def test_what_needs_what_the_target_has_lost_does_not_start(tmp_path: Path, repository: Path) -> None:

@@ -11,7 +11,7 @@ from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import OWN_FAILURES, End
 from parexec_tui.core.state.step_record import StepRecord
-from parexec_tui.core.state.steps import takes_back
+from parexec_tui.core.state.steps import is_resolve, takes_back
 from parexec_tui.core.state.tickets import TicketState
 
 _TOLD = OWN_FAILURES | {End.succeeded}
@@ -43,7 +43,10 @@ def begin_attempt(state: SessionState, ticket: TicketState) -> None:
 def begin_step(
     state: SessionState, ticket: TicketState, step: str, title: str = "", number: int = 0, of: int = 0
 ) -> None:
-    """The newest attempt goes on to a step."""
+    """The newest attempt goes on to a step. One before that was to do the same, and never began, is forgotten."""
+    records = state.steps.get(ticket.id)
+    if records and records[-1].seconds is None and is_resolve(step) and is_resolve(records[-1].step):
+        state.steps[ticket.id] = records[:-1]
     _add(state, ticket, StepRecord(ticket.attempts, step, title, number, of))
 
 
