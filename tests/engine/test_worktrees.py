@@ -250,12 +250,12 @@ def test_a_conflict_waits_for_a_person_whose_command_resolves_it(
 
     merge("cat $PAREXEC_CONFLICTS; false")
     assert "<<<<<<< HEAD\nA\n=======\nB\n>>>>>>>" in log_of("B.1.resolve")
-    assert ticket("B").reason == "conflicts with A in file; `cat $PAREXEC_CONFLICTS; false`: exit 1"
+    assert ticket("B").reason == "`cat $PAREXEC_CONFLICTS; false`: exit 1; conflicts with A in file"
     merge('rm -r "$PWD"')
     assert "the merge that was to be resolved is gone" in ticket("B").reason
     shutil.rmtree(state_of().worktrees["B"].made.path)
     merge("true")
-    assert ticket("B").reason == "conflicts with A in file; `true`: there still is a conflict in file"
+    assert ticket("B").reason == "`true`: there still is a conflict in file; conflicts with A in file"
     merge("sed -i '/^[<>=]/d' file")
     assert ticket("B").status is Status.succeeded
     assert engine.wait() == 0

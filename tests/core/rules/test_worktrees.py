@@ -285,7 +285,7 @@ def test_a_command_resolves_a_conflict_and_if_it_fails_a_person_decides_again() 
     begun.fail("T")
     assert (begun.status("T"), begun["T"].reason) == (
         "conflict",
-        "conflicts with A in src/a.py; `false`: exit 1",
+        "`false`: exit 1; conflicts with A in src/a.py",
     )
     begun.ask(rq.Merge(tickets=("T",), run="true"))
     assert at(begun, "T") == "resolve-3"
@@ -352,11 +352,11 @@ def test_a_command_that_leaves_a_conflict_is_no_failure_of_the_ticket() -> None:
     begun.succeed("T")
     tried(begun, "T", None, problem="there still is a conflict in src/a.py")
     assert begun["T"].is_in_conflict
-    assert begun["T"].reason == "conflicts with A in src/a.py; `true`: there still is a conflict in src/a.py"
+    assert begun["T"].reason == "`true`: there still is a conflict in src/a.py; conflicts with A in src/a.py"
     assert begun.status("D") == "waiting"
     begun.ask(rq.Merge(tickets=("T",), side="ours"))
     tried(begun, "T", None, problem="git: no room")
-    assert begun["T"].reason == "conflicts with A in src/a.py; git: no room"
+    assert begun["T"].reason == "git: no room; conflicts with A in src/a.py"
     assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
 
 
@@ -367,7 +367,7 @@ def test_a_stop_while_a_command_resolves_a_conflict_leaves_it_to_be_decided() ->
     assert begun.status("T") == "stopping"
     begun.tell(rq.ProcessEnded("T", 1, signal=15, step="resolve"))
     assert begun["T"].is_in_conflict
-    assert begun["T"].reason == "conflicts with A in src/a.py; `sleep 9`: it was stopped"
+    assert begun["T"].reason == "`sleep 9`: it was stopped; conflicts with A in src/a.py"
     assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
 
 

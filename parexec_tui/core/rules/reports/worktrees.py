@@ -177,7 +177,7 @@ def _asked_again(
     attempt, found = ticket.live_attempt, state.worktrees[ticket.id].conflict
     told = conflict_text(target_of(state, ticket), found.files, found.count, found.tickets) if found else ""
     said = f"`{attempt.resolution}`: {why}" if attempt.resolution else why
-    reason = "; ".join(filter(None, (told, said)))
+    reason = "; ".join(filter(None, (said, told)))
     return attempt_ended(ticket, report, End.stopped, Status.approval, now, reason=reason)
 
 
