@@ -43,8 +43,12 @@ _MARKED = """git merge --quit 2>/dev/null || :
 git update-ref -d refs/worktree/parexec/resolved
 git checkout --quiet --force --detach {onto}
 git -c core.hooksPath=/dev/null merge --quiet --no-commit --no-ff {work} >/dev/null 2>&1 || :
+PAREXEC_CONFLICTS=$(printf '%s\\n' "$PAREXEC_CONFLICTS" | sed "s|^|$(git rev-parse --show-cdup)|")
 """
-"""Begins a merge anew, however the last one ended. What git calls ours there is what is merged, as `--ours` means."""
+"""Begins a merge anew, however the last one ended. What git calls ours there is what is merged, as `--ours` means.
+
+Files are told as they are found from where the command runs.
+"""
 
 IDLE_TIMEOUT = 60.0
 """Seconds after which an idle agent above its type's `min` is stopped."""

@@ -292,6 +292,35 @@ def test_a_conflict_is_decided_without_an_engine_and_the_next_one_does_it(
         assert shown == [], "each is over"
 
 
+BELOW = """
+[plan]
+workdir = "repository/in dir"
+parallel = 2
+[agents.coder]
+isolation = "worktree"
+on_conflict = "hold"
+[tickets.A]
+run = "until [ -e $GO ]; do sleep 0.01; done; echo A > file"
+[tickets.B]
+run = "touch $GO; until git grep -q A parexec/$PAREXEC_SESSION/@merged -- file; do sleep 0.02; done; echo B > file"
+"""
+
+
+def test_below_the_top_files_in_conflict_are_told_as_a_command_finds_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GO", str(tmp_path / "go"))
+    top = tmp_path / "repository"
+    (top / "in dir").mkdir(parents=True)
+    new_repository(top, {"in dir/file": "1\n"})
+    assert start(tmp_path, BELOW).wait() == 1
+    assert ticket("B").reason == "conflicts with A in in dir/file"
+    words = (*PAREXEC, "merge", "B", "--by", 'grep -q "<<<" "$PAREXEC_CONFLICTS" && echo both > "$PAREXEC_CONFLICTS"')
+    subprocess.run(words, check=True, capture_output=True)
+    assert Engine("resume", cwd=tmp_path).wait() == 0
+    assert git(top, "show", f"{merged_branch()}:in dir/file") == "both"
+
+
 def test_what_needs_what_the_target_has_lost_does_not_start(tmp_path: Path, repository: Path) -> None:
     plan = """
         [plan]
