@@ -89,11 +89,16 @@ def connect_or_restart(
 
     `beside`: also if living sessions claim the same. `as_json`: a refusal for that reason is printed as JSON, too.
     """
-    from parexec_tui.client.sessions import is_living, resolve_here
+    from parexec_tui.client.sessions import NoSuchSession, is_living, resolve_here
 
     row = resolve_here(session)
     if row.status != "finished" or is_living(row.session):
-        return _connect_to_living(row, is_named=session is not None)
+        try:
+            return _connect_to_living(row, is_named=session is not None)
+        except NoSuchSession:
+            row = resolve_here(session)
+            if row.status != "finished" or is_living(row.session):
+                raise  # else its engine has left in that moment
     from parexec_tui.cli.finished import FinishedSession
 
     def take_up() -> "Client":
@@ -115,11 +120,15 @@ def connect_or_restart(
 
 def connect_or_do_without(session: str | None) -> "Client | LeftSession":
     """As `connect`; without an engine, what stands in for one where the plan is changed."""
-    from parexec_tui.client.sessions import is_living, resolve_here
+    from parexec_tui.client.sessions import NoSuchSession, is_living, resolve_here
 
     row = resolve_here(session)
     if is_living(row.session):
-        return _connect_to_living(row, is_named=session is not None)
+        try:
+            return _connect_to_living(row, is_named=session is not None)
+        except NoSuchSession:
+            if is_living(row.session):
+                raise  # else its engine has left in that moment
     from parexec_tui.engine.lifecycle.left_session import LeftSession
 
     return LeftSession(row.session)

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ import pytest
 from click.testing import CliRunner
 from rich.cells import cell_len
 
-from parexec_tui.cli import amend, entry, steer
+from parexec_tui.cli import amend, asking, entry, steer
 from parexec_tui.cli.commands import SHORT_NAMES
+from parexec_tui.client import sessions
 from parexec_tui.client.sockets import own_signature
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.schedule.eta import Eta
@@ -954,6 +956,19 @@ def test_a_session_begins_again_in_the_middle(here: Path) -> None:
     done("restart", "--from", "b", "--yes")
     engines.until(lambda: engines.state_of().finished_at and engines.ticket("c").attempts == 3, "it is through")
     assert (here / "data").read_text() == "a\nb\nb\n"
+
+
+@pytest.mark.parametrize("connect", [asking.connect_or_restart, asking.connect_or_do_without])
+def test_an_engine_that_leaves_as_it_is_called_is_done_without(
+    here: Path, monkeypatch: pytest.MonkeyPatch, connect: Callable[[None], Any]
+) -> None:
+    engines.run(here, '[tickets.a]\nrun = "true"\n')
+    lived = iter([True])
+    is_living = sessions.is_living
+    monkeypatch.setattr(sessions, "is_living", lambda session: next(lived, False) or is_living(session))
+    with connect(None) as found:
+        assert found.question("names", words=["a"])
+    assert next(lived, None) is None, "it was taken to live at first"
 
 
 NUMBERED = """
