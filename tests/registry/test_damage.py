@@ -31,7 +31,7 @@ def registry(file: Path) -> Iterator[Registry]:
 def test_no_wrong_bit_ends_in_a_traceback_or_in_a_damaged_command(tmp_path: Path) -> None:
     scene = bit_flips.prepare(tmp_path / "scene")
     bits = bit_flips.used_bits(registry_file())
-    for bit in random.Random(10).sample(bits, 30):
+    for bit in random.Random(10).sample(bits, 14):  # many: python -m tests.registry.bit_flips
         assert bit_flips.attempt(scene, bit).faults == [], f"bit {bit}"
 
 
