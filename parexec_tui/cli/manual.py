@@ -24,7 +24,7 @@ def help_(context: click.Context, word: str | None) -> None:
         click.echo(group.get_help(above))
         return
     meant = _meant(group.list_commands(above), topics.topics(), word)
-    command = None if meant in topics.topics() else group.get_command(above, meant)  # `claims --help` is there, too
+    command = group.get_command(above, meant)
     if command is None:
         with report_errors():
             topics.show(meant)

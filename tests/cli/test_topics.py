@@ -70,17 +70,17 @@ def test_every_sign_of_a_page_has_letters(topic: str) -> None:
 
 
 def test_a_terminal_gets_it_laid_out() -> None:
-    text = in_terminal("claims", height=200)
+    text = in_terminal("claims-and-locks", height=200)
     assert "\x1b[" in text
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    assert title("claims") in plain
+    assert title("claims-and-locks") in plain
     assert "`" not in plain
     assert all(len(line) <= 80 < MAX_WIDTH for line in plain.splitlines())
 
 
 def test_a_long_page_goes_through_the_pager() -> None:
-    assert in_terminal("claims", height=10, PAGER="sed s/^/paged:/").startswith("paged:")
-    assert "paged:" not in in_terminal("claims", height=200, PAGER="sed s/^/paged:/")
+    assert in_terminal("claims-and-locks", height=10, PAGER="sed s/^/paged:/").startswith("paged:")
+    assert "paged:" not in in_terminal("claims-and-locks", height=200, PAGER="sed s/^/paged:/")
 
 
 @pytest.mark.parametrize(
