@@ -62,7 +62,15 @@ def verify(folder: Path) -> list[str]:
             if runs[ticket.id] and runs[need] and runs[ticket.id][0][0] < runs[need][-1][1]:
                 wrong.append(f"{ticket.id} began before {need} ended")
     wrong += _check_registry(state, events)
-    return wrong + [f"left behind: {process.pid} {process.cmdline()}" for process in _left_behind(folder)]
+    return wrong + [f"left behind: {each}" for process in _left_behind(folder) if (each := _described(process))]
+
+
+def _described(process: psutil.Process) -> str:
+    """Which process it is; empty if it has died since."""
+    try:
+        return f"{process.pid} {process.cmdline()}"
+    except psutil.NoSuchProcess:  # a zombie is none any more, either
+        return ""
 
 
 def _left_behind(folder: Path) -> list[psutil.Process]:
