@@ -31,7 +31,7 @@ from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.process_key import RUN, ProcessKey, service_of
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import ServiceStatus, Status
+from parexec_tui.core.state.status import End, ServiceStatus, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.already_done import AlreadyDone
@@ -92,6 +92,12 @@ class _Trouble(Struct, frozen=True):
     why: str
 
 
+def _may_be_of_loss(event: ev.AnyEvent) -> bool:
+    """Whether an event may come of files that are gone, or is the last one, after which nobody looks again."""
+    is_end = isinstance(event, ev.AttemptEnded) and event.end is End.could_not_start
+    return is_end or isinstance(event, ev.SessionFinished)
+
+
 class Coordinator:
     """Drives one session until all its tickets are over, or it is told to leave."""
 
@@ -149,8 +155,9 @@ class Coordinator:
         self._next_idle_check = 0.0
         self.publish: Publish | None = None
         """Called with what is remembered, as it is remembered; it must not wait."""
-        self.find_loss: Callable[[], str] = lambda: ""
-        """Called before anything is remembered: what somebody did to the files of the session, if anything."""
+        self.find_loss: Callable[[bool], str] = lambda _: ""
+        """Called before anything is remembered: what somebody did to the files of the session, if anything. True: it
+        has to be certain, so a look a moment ago is not enough."""
         self.sift: Callable[[Sequence[rq.AnyReport]], Sequence[rq.AnyReport]] = lambda reports: reports
         """Called with what the backend reports: which of it the loop is to take in now."""
         self.loss: StateLost | None = None
@@ -284,7 +291,7 @@ class Coordinator:
                     more = self._end_what_cannot_run()
             else:
                 more = True  # nothing was dispatched, so more may follow
-            if self._pending and (problem := self.find_loss()):
+            if self._pending and (problem := self.find_loss(any(map(_may_be_of_loss, self._pending)))):
                 self.lose(problem)
                 continue
             if not self._remember():

@@ -27,10 +27,11 @@ class Footing:
         self._look_at = 0.0
         self._known = {path: identity for path in places if (identity := _identity(path)) is not None}
 
-    def problem_lately(self) -> str:
-        """As `problem`, but looks only if the last such look is a while ago: so the cost does not count."""
+    def problem_lately(self, for_certain: bool) -> str:
+        """As `problem`, but looks only if it is to be `for_certain`, or if the last such look is a while ago: so the
+        cost does not count."""
         now = time.monotonic()
-        if now < self._look_at:
+        if now < self._look_at and not for_certain:
             return ""
         self._look_at = now + _PAUSE
         return self.problem()
