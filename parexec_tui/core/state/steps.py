@@ -262,12 +262,7 @@ def after_outputs(state: SessionState, ticket: TicketState) -> str | None:
     """The step after the look for the outputs; None: then it has succeeded."""
     if works_apart(state, ticket):
         return COMMIT  # which finds out what was written, too
-    return CLAIMS if unclaimed_rule(state, ticket) != "off" else after_claims(state, ticket)
-
-
-def after_claims(state: SessionState, ticket: TicketState) -> str | None:
-    """The step after the look for what was written unclaimed; None: then it has succeeded."""
-    return first_gate(state, ticket)
+    return CLAIMS if unclaimed_rule(state, ticket) != "off" else first_gate(state, ticket)
 
 
 def first_gate(state: SessionState, ticket: TicketState) -> str | None:

@@ -8,7 +8,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.isolation import unclaimed_rule
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End
-from parexec_tui.core.state.steps import after_claims
+from parexec_tui.core.state.steps import first_gate
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
@@ -22,7 +22,7 @@ def on_claims_checked(state: SessionState, report: rq.ClaimsChecked, now: float)
     told = wrote_unclaimed(state, ticket, report.found, now)
     if breaks_rule(state, ticket, report.found):
         return [*told, *failed(state, ticket, report, End.failed, report.found.outside, now)]
-    return [*told, *passed(state, ticket, report, after_claims(state, ticket), now)]
+    return [*told, *passed(state, ticket, report, first_gate(state, ticket), now)]
 
 
 def wrote_unclaimed(state: SessionState, ticket: TicketState, found: Unclaimed, now: float) -> list[ev.AnyEvent]:
