@@ -60,6 +60,7 @@ class AttemptKeeper:
         timers: Timers,
         identifying: Identifying,
         worktrees: WorktreeKeeper,
+        writers: Writers,
         now: Callable[[], float],
         report: Callable[[Sequence[rq.AnyReport]], None],
     ) -> None:
@@ -71,7 +72,7 @@ class AttemptKeeper:
         self._worktrees = worktrees
         self._now = now
         self._report = report
-        self.writers = Writers(state, now)
+        self._writers = writers
         self._put_off: dict[ProcessKey, _PutOff] = {}
         """Gates and rollbacks that are started when the host has enough of what it was short of, or when their
         tickets are thawed."""
@@ -127,7 +128,7 @@ class AttemptKeeper:
         elif ticket.live_attempt.step in (OUTPUTS, OUTPUTS_AGAIN):
             self._backend.check_outputs(present_key(ticket), self._pool.root(ticket), ticket.spec.outputs)
         elif ticket.live_attempt.step == CLAIMS:
-            self._backend.check_claims(present_key(ticket), self.writers.wanted(ticket))
+            self._backend.check_claims(present_key(ticket), self._writers.wanted(ticket))
         elif ticket.live_attempt.step in (COMMIT, MERGE):
             self._worktrees.act(ticket)
 
@@ -162,10 +163,6 @@ class AttemptKeeper:
         kept = self._state.file_snapshots.get(event.ticket)
         if kept is not None and kept.attempt == event.attempt and event.end is not End.rolled_back:
             self._backend.note_left(ProcessKey(event.ticket, event.attempt))
-
-    def note_end(self, event: ev.AttemptEnded) -> None:
-        """Note that an attempt is over, for those that ran beside it."""
-        self.writers.note_end(event)
 
     def leave_tmp(self, event: ev.AttemptEnded) -> None:
         """Remove what was temporary of an attempt, if it had a folder for that; keep it if the attempt failed."""

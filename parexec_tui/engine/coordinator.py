@@ -6,19 +6,18 @@ The loop starts nothing before it is remembered: an attempt is in the registry b
 tell anybody before. The loop runs in one trio task, and everything that takes time runs in others.
 
 While the registry cannot be written, the loop starts nothing and grants no request, except that it still ends what
-is to be ended: see `_obey_unremembered`. What it then could not remember, the next engine learns from exit records.
+is to be ended: see `Trouble`.
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, Literal
+from typing import Final
 
 import trio
-from msgspec import Struct
 
-from parexec_tui.core.plan.units import format_count
 from parexec_tui.core.rules.answers import Decision
 from parexec_tui.core.rules.grant import grant
+from parexec_tui.core.rules.leaving import goes_on_by_itself, why_to_leave
 from parexec_tui.core.rules.narrow import narrow
 from parexec_tui.core.rules.reports import on_report
 from parexec_tui.core.rules.services import unwanted
@@ -28,15 +27,17 @@ from parexec_tui.core.rules.verbs.rollback import go_on, lost_by, restored_by
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
-from parexec_tui.core.state.process_key import RUN, ProcessKey, service_of
-from parexec_tui.core.state.services import ServiceState
+from parexec_tui.core.state.outcome import Outcome
+from parexec_tui.core.state.process_key import service_of
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import End, ServiceStatus, Status
+from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.already_done import AlreadyDone
+from parexec_tui.engine.asked import Asked
 from parexec_tui.engine.attempts import AttemptKeeper
 from parexec_tui.engine.backends.backend import Backend
+from parexec_tui.engine.effects import Effects
 from parexec_tui.engine.identifying import Identifying
 from parexec_tui.engine.journal import Journal
 from parexec_tui.engine.late_failures import LateFailures
@@ -44,6 +45,7 @@ from parexec_tui.engine.pool import IDLE_TIMEOUT, Pool
 from parexec_tui.engine.services import ServiceKeeper
 from parexec_tui.engine.sinks import Publish, Tell
 from parexec_tui.engine.timers import Clock, Timers
+from parexec_tui.engine.trouble import LEAVE_AFTER, TRY_AGAIN, Trouble
 from parexec_tui.engine.worktrees import WorktreeKeeper
 from parexec_tui.engine.writers import Writers
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError, StateLost
@@ -52,44 +54,8 @@ from parexec_tui.registry.registry import Registry
 AWAIT = 120.0
 """Seconds that an engine waits for the request it was started for: a person may have to confirm it first."""
 
-TRY_AGAIN = 1.0
-"""Seconds between two tries to write to a registry that refused."""
-
-LEAVE_AFTER = 3.0
-"""Seconds that an engine tries to remember a stop or drain before it leaves without that; also, after a second stop,
-how long it waits for processes that not even KILL ends, and how long other requests wait for their answer."""
-
-UNAPPROVED: Final = "waits for approval"
-UNDECIDED: Final = "waits for a decision"
-"""The same, if all that is left to answer are conflicts."""
-Outcome = Literal[
-    "finished", "held", "waits for approval", "waits for a decision", "drained", "stopped", "blocked", "lost"
-]
-"""Why the coordinator is done: all tickets are over, or what keeps the rest from running. lost: see `loss`."""
-
 APPROVED_BY: Final = "--yes"
 """Who approves where the option of that name was given."""
-
-
-def _may_go_on(service: ServiceState) -> bool:
-    """Whether tickets may start once a service that is not ready has got further, or a person thaws it."""
-    return service.is_frozen or service.status in _BETWEEN
-
-
-_BETWEEN = (ServiceStatus.starting, ServiceStatus.stopping, ServiceStatus.backoff)
-
-
-class _Asked(Struct, gc=False):
-    request: rq.AnyRequest
-    answered: trio.Event
-    answer: list[ev.AnyEvent] | rq.Refusal | None = None
-
-
-class _Trouble(Struct, frozen=True):
-    """The registry cannot be written."""
-
-    since: float
-    why: str
 
 
 def _may_be_of_loss(event: ev.AnyEvent) -> bool:
@@ -109,6 +75,7 @@ class Coordinator:
         backend: Backend,
         pool: Pool,
         clock: Clock,
+        writers: Writers,
         *,
         tell: Tell,
         notice: Callable[[str], None],
@@ -116,10 +83,11 @@ class Coordinator:
         awaits: bool = False,
         approves: bool = False,
     ) -> None:
-        """`stays`: go on while the session is held, or while nothing left can run: a person may change that.
+        """`writers`: who may write beside attempts.
 
-        `awaits`: the session may be finished, but a request is about to come: wait for it. `approves`: approve
-        whatever waits for that.
+        `stays`: go on while the session is held, or while nothing left can run: a person may change that. `awaits`:
+        the session may be finished, but a request is about to come: wait for it. `approves`: approve whatever waits
+        for that.
         """
         self.state = state
         self.clock = clock
@@ -135,21 +103,22 @@ class Coordinator:
         self._timers = Timers()
         self._pending: list[ev.AnyEvent] = []
         self._pending_effects: list[ev.AnyEvent] = []
-        self._asked: deque[_Asked] = deque()
-        self._answered: list[_Asked] = []
+        self._asked: deque[Asked] = deque()
+        self._answered: list[Asked] = []
         self._identifying = Identifying(state, backend, clock.now)
         self._worktrees = WorktreeKeeper(state, backend, pool)
         self._attempts = AttemptKeeper(
-            state, backend, pool, self._timers, self._identifying, self._worktrees, clock.now, self.report
+            state, backend, pool, self._timers, self._identifying, self._worktrees, writers, clock.now, self.report
         )
         self._services = ServiceKeeper(state, backend, pool, self._timers, self._identifying, clock.now)
         self.already_done = AlreadyDone(state, backend, pool, self._timers, clock.now, self.report)
         self._late_failures = LateFailures(state)
-        self._trouble: _Trouble | None = None
-        self._obeyed = 0
-        """How many of the pending events were carried out although they are not remembered."""
-        self._told_to_go: float | None = None
-        """When a person told the engine to leave, while the registry could not be written."""
+        self._effects = Effects(
+            state, backend, self._timers, self._attempts, self._services, self._worktrees, self.already_done, writers
+        )
+        self._trouble = Trouble(
+            state, backend, self._attempts, self._services, self.already_done, clock.now, self.report
+        )
         self._lost = ""
         """What somebody did to the files of the session."""
         self._next_idle_check = 0.0
@@ -167,9 +136,9 @@ class Coordinator:
 
     # -- asked from outside ----------------------------------------------------------------------------------
 
-    def ask_nowait(self, request: rq.AnyRequest) -> _Asked:
+    def ask_nowait(self, request: rq.AnyRequest) -> Asked:
         """Make a request, and do not wait for the answer."""
-        asked = _Asked(request, trio.Event())
+        asked = Asked(request, trio.Event())
         self._asked.append(asked)
         self._backend.wake()
         return asked
@@ -201,11 +170,6 @@ class Coordinator:
         return lost_by(request, changed)
 
     @property
-    def writers(self) -> Writers:
-        """Who may write beside attempts."""
-        return self._attempts.writers
-
-    @property
     def last(self) -> int:
         """The number of the newest event that is remembered."""
         return self._journal.last
@@ -213,11 +177,7 @@ class Coordinator:
     @property
     def trouble(self) -> str:
         """Why nothing can be remembered; empty if it can."""
-        return (
-            f"{self._trouble.why}; nothing new is started until it can be written"
-            if self._trouble is not None
-            else ""
-        )
+        return f"{self._trouble.why}; nothing new is started until it can be written" if self._trouble.why else ""
 
     def begin(self, events: Sequence[ev.AnyEvent]) -> None:
         """Take in events that were decided before the loop runs: a session opened, an engine that took over."""
@@ -282,7 +242,7 @@ class Coordinator:
                 return "lost"
             self._take_in()
             self._stop_services()
-            if self._trouble is None:
+            if not self._trouble.why:
                 self._roll_back()
                 while self._approves and self._approve_all():
                     pass
@@ -297,8 +257,9 @@ class Coordinator:
             if not self._remember():
                 if self._is_lost():
                     continue
-                self._obey_unremembered()
-                if (outcome := self._outcome_unremembered()) is not None:
+                self._trouble.obey(self._pending, self._answered)
+                if (outcome := self._trouble.outcome()) is not None:
+                    self._notice(self._trouble.leaving(len(self._pending)))
                     return outcome
                 await self._wait(TRY_AGAIN)
                 continue
@@ -317,7 +278,10 @@ class Coordinator:
         self.report(self._late_failures.sift(self.sift(self._backend.take()), now))
         while self._asked:
             asked = self._asked.popleft()
-            asked.answer = self._decide(asked.request, now) if self._trouble is None else self._in_trouble(asked, now)
+            if self._trouble.why:
+                asked.answer = self._trouble.answer(asked.request, now, self._decide)
+            else:
+                asked.answer = self._decide(asked.request, now)
             if not isinstance(asked.answer, rq.Refusal):
                 self._awaits_until = 0.0
                 for event in asked.answer:
@@ -380,7 +344,7 @@ class Coordinator:
         """End tickets that can never start, and the session after its last one. True: others may start now."""
         state = self.state
         given_up = False
-        if state.status == "running" and state.unfinished and not self._goes_on_by_itself():
+        if state.status == "running" and state.unfinished and not goes_on_by_itself(state):
             for event in unrunnable(state, self.clock.now()):
                 self._record(event)
                 given_up = True  # and a barrier may have waited for it
@@ -398,7 +362,7 @@ class Coordinator:
         if events and not self._commit(events):
             return False
         self._pending = []
-        self._obeyed = 0
+        self._trouble.note_remembered()
         self._pending_effects += events
         for asked in self._answered:
             asked.answered.set()
@@ -417,8 +381,8 @@ class Coordinator:
         except RegistryError as error:
             self._on_trouble(error)
             return False
-        if self._trouble is not None:
-            self._trouble = None
+        if self._trouble.why:
+            self._trouble.end()
             self._notice("the registry can be written again; going on")
         if self.publish is not None:
             self.publish(first, entries)
@@ -426,83 +390,13 @@ class Coordinator:
 
     def _on_trouble(self, error: RegistryError) -> None:
         """Say why nothing can be remembered, once."""
-        if self._trouble is not None:
+        if self._trouble.why:
             return
-        self._trouble = _Trouble(self.clock.now(), str(error))
+        self._trouble.begin(str(error))
         text = f"{error}; nothing new is started, trying again every {TRY_AGAIN:g}s"
         self._notice(text)
         if self.warn is not None:
             self.warn(text)
-
-    # -- while the registry cannot be written ----------------------------------------------------------------
-
-    def _in_trouble(self, asked: _Asked, now: float) -> Decision:
-        """The answer to a request while nothing can be remembered."""
-        assert self._trouble is not None
-        if not isinstance(asked.request, rq.Stop | rq.Drain):
-            return rq.Refusal(
-                f"nothing can be remembered now: {self._trouble.why}", "until then only a stop is obeyed"
-            )
-        self._told_to_go = self._told_to_go or now
-        return self._decide(asked.request, now)
-
-    def _obey_unremembered(self) -> None:
-        """Carry out the pending events that end something. The reason is noted in the exit record instead."""
-        unborn = {
-            (event.ticket, event.attempt): RUN if isinstance(event, ev.AttemptStarted) else event.step
-            for event in self._pending
-            if isinstance(event, ev.AttemptStarted | ev.StepStarted | ev.RollbackStarted | ev.MergeStarted)
-        }
-        unborn_services = {event.service for event in self._pending if isinstance(event, ev.ServiceStarted)}
-        for event in self._pending[self._obeyed :]:
-            match event:
-                case ev.ServiceStopRequested(service=name, number=number) if name in unborn_services:
-                    key = ProcessKey.of_service(name, number)
-                    self.report([rq.ProcessLost(key.ticket, number, "it never began", began=False)])
-                case ev.ServiceStopRequested():
-                    self._services.act(event, noting="stopped")
-                case ev.AttemptStopRequested() if (event.ticket, event.attempt) in unborn:
-                    step = unborn[event.ticket, event.attempt]
-                    lost = rq.ProcessLost(event.ticket, event.attempt, "it never began", began=False, step=step)
-                    self.report([lost])
-                case ev.AttemptStopRequested():
-                    self._attempts.stop(event, noting=event.why)
-                case ev.SessionStopping(now=True):
-                    self._attempts.kill_all()
-                case _:
-                    pass
-        self._obeyed = len(self._pending)
-        self.already_done.end_unwanted()
-        self._answer_unremembered()
-
-    def _answer_unremembered(self) -> None:
-        """Answer who asked for a stop, for it is being carried out; in the end, answer the others as well."""
-        assert self._trouble is not None
-        waited = self.clock.now() - self._trouble.since
-        for asked in list(self._answered):
-            is_done = isinstance(asked.answer, rq.Refusal) or isinstance(asked.request, rq.Stop | rq.Drain)
-            if not is_done and waited >= LEAVE_AFTER:
-                asked.answer = rq.Refusal(f"it happens once it can be remembered: {self._trouble.why}")
-                is_done = True
-            if is_done:
-                asked.answered.set()
-                self._answered.remove(asked)
-
-    def _outcome_unremembered(self) -> Outcome | None:
-        """Why to leave now, if a person wants that and nothing runs any more."""
-        assert self._trouble is not None
-        stopping, draining = self.state.stopping, self.state.draining
-        asked = [event.at for event in (stopping, draining) if event is not None and event.by]
-        if self._told_to_go is not None:
-            asked.append(self._told_to_go)
-        if not asked or self.clock.now() < max(self._trouble.since, min(asked)) + LEAVE_AFTER:
-            return None
-        is_killed = stopping is not None and stopping.now and self.clock.now() >= stopping.at + LEAVE_AFTER
-        if self._backend.living() and not is_killed:
-            return None
-        count = len(self._pending)
-        self._notice(f"leaving, though {format_count(count, 'event')} could not be remembered: {self._trouble.why}")
-        return "stopped" if stopping is not None or draining is None else "drained"
 
     # -- when the files of the session are gone --------------------------------------------------------------
 
@@ -532,52 +426,7 @@ class Coordinator:
     def _act(self) -> None:
         """Do what the remembered events call for."""
         effects, self._pending_effects = self._pending_effects, []
-        if self.state.live and effects:
-            self.already_done.something_starts()
-        for event in effects:
-            if isinstance(event, ev.AttemptEnded) and self.state.file_snapshots:
-                self._attempts.note_left(event)
-            if self.state.worktrees and isinstance(event, ev.AttemptEnded | ev.WorktreeDropped):
-                self._worktrees.tidy(event)
-            if isinstance(event, ev.AttemptEnded):
-                self._attempts.note_end(event)
-                self._attempts.leave_tmp(event)
-            match event:
-                case ev.QuestionAsked():
-                    self.already_done.ask(self.state.tickets.get(event.ticket), event.step)
-                case ev.AttemptStarted():
-                    self._attempts.start(self.state.tickets[event.ticket], ProcessKey(event.ticket, event.attempt))
-                case ev.StepStarted() | ev.RollbackStarted() | ev.MergeStarted():
-                    key = ProcessKey(event.ticket, event.attempt, event.step)
-                    self._attempts.start(self.state.tickets[event.ticket], key)
-                case ev.SnapshotTaken() | ev.WorktreeMade():
-                    self._attempts.prepared(event)
-                case ev.SnapshotDropped():
-                    self._backend.drop_snapshot(ProcessKey(event.ticket, event.attempt))
-                case ev.AttemptEnded(then=Status.succeeded) | ev.TicketApproved():
-                    self.already_done.note_success(self.state.tickets.get(event.ticket))
-                case ev.AttemptEnded(then=Status.backoff, retry_at=float(when)):
-                    self._timers.set(when, rq.BackoffElapsed(event.ticket))
-                case ev.AttemptStopRequested():
-                    self._attempts.stop(event)
-                case ev.SessionStopping(now=True):
-                    self._attempts.kill_all()
-                case ev.QuestionFrozen() | ev.QuestionThawed():
-                    self.already_done.freeze_or_thaw(self.state.tickets[event.ticket])
-                case ev.AttemptFrozen() | ev.AttemptThawed():
-                    self._attempts.freeze_or_thaw(event)
-                case (
-                    ev.ServiceStarted()
-                    | ev.ServiceFrozen()
-                    | ev.ServiceThawed()
-                    | ev.ServiceStopRequested()
-                    | ev.ServiceEnded()
-                ):
-                    self._services.act(event)
-                case _:
-                    pass
-        self._attempts.start_what_was_put_off()
-        self.already_done.end_unwanted()
+        self._effects.act(effects)
 
     # -- wait or leave ---------------------------------------------------------------------------------------
 
@@ -598,27 +447,4 @@ class Coordinator:
             return "finished" if self.clock.now() >= self._awaits_until else None
         if state.live or state.asking or self._asked:
             return None
-        if state.ends_with_last and any(_may_go_on(each) for each in state.services.values() if state.wants(each)):
-            return None
-        if state.ends_with_last and any(ticket.status is Status.backoff for ticket in state.last.values()):
-            return None
-        if state.stopping is not None:
-            return "stopped"
-        if state.draining is not None:
-            return "drained"
-        if self._stays or state.rollback is not None:
-            return None
-        if state.held is not None:
-            return "held"
-        if self._goes_on_by_itself():
-            return None
-        if not state.unapproved:
-            return "blocked"
-        return UNDECIDED if all(ticket.is_in_conflict for ticket in state.unapproved.values()) else UNAPPROVED
-
-    def _goes_on_by_itself(self) -> bool:
-        """Whether something may start later though nothing runs now and nobody does anything."""
-        state = self.state
-        if state.counts[Status.backoff] or state.pressed or state.awaits_units:
-            return True
-        return any(map(_may_go_on, state.services.values()))
+        return why_to_leave(state, stays=self._stays)

@@ -13,6 +13,7 @@ from msgspec import Struct
 from parexec_tui.client.sockets import own_signature
 from parexec_tui.core.plan.model import Hooks, Host, Plan
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.outcome import Outcome
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends import boot
@@ -21,7 +22,7 @@ from parexec_tui.engine.backends.local.backend import LocalBackend
 from parexec_tui.engine.backends.local.cookie import hook_environment
 from parexec_tui.engine.backends.local.hook_processes import HookProcesses
 from parexec_tui.engine.backends.local.orphans import Orphans
-from parexec_tui.engine.coordinator import Coordinator, Outcome
+from parexec_tui.engine.coordinator import Coordinator
 from parexec_tui.engine.lifecycle.admission import StartLock, admit, admit_again
 from parexec_tui.engine.lifecycle.beginning import Beginning, EngineOptions, begin_new, take_over
 from parexec_tui.engine.lifecycle.footing import Footing, engine_elsewhere
@@ -50,6 +51,7 @@ from parexec_tui.engine.sinks import EventSink, Tell
 from parexec_tui.engine.threads import in_thread
 from parexec_tui.engine.timers import Clock
 from parexec_tui.engine.up_to_date import UpToDate, owed_fingerprints
+from parexec_tui.engine.writers import Writers
 from parexec_tui.paths import SessionFolder, registry_file, session_folder
 from parexec_tui.registry.errors import RegistryError, SessionOwned, StateLost
 from parexec_tui.registry.lock import SessionLock, has_guardian, is_owned
@@ -212,10 +214,13 @@ async def _drive(
         backend = open_backend(session, nursery, orphans)
         hooks = _open_hooks(nursery, begin.state.plan, session, sink.notice, orphans)
         sinks = [sink.tell, hooks.tell]
-        coordinator = _coordinator(begin, session, registry, backend, EventSink(_each(sinks), sink.notice), options)
-        hooks.running = coordinator.writers.running
+        clock = Clock(begin.first[0].at)
+        writers = Writers(begin.state, clock.now)
+        hooks.running = writers.running
+        told = EventSink(_each(sinks), sink.notice)
+        coordinator = _coordinator(begin, session, registry, backend, clock, writers, told, options)
         if begin.recovers and hooks.has_commands:
-            coordinator.writers.note_unknown_hooks()
+            writers.note_unknown_hooks()
         nursery.start_soon(obey_signals, coordinator, sink.notice)
         footing = Footing(session_folder(session), registry.file)
         coordinator.find_loss = footing.problem_lately
@@ -294,7 +299,14 @@ def _pool(state: SessionState, session: str) -> Pool:
 
 
 def _coordinator(
-    begin: Beginning, session: str, registry: Registry, backend: Backend, sink: EventSink, options: EngineOptions
+    begin: Beginning,
+    session: str,
+    registry: Registry,
+    backend: Backend,
+    clock: Clock,
+    writers: Writers,
+    sink: EventSink,
+    options: EngineOptions,
 ) -> Coordinator:
     return Coordinator(
         begin.state,
@@ -302,7 +314,8 @@ def _coordinator(
         registry,
         backend,
         _pool(begin.state, session),
-        Clock(begin.first[0].at),
+        clock,
+        writers,
         tell=sink.tell,
         notice=sink.notice,
         stays=options.stays,

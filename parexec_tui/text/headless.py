@@ -24,6 +24,7 @@ from rich.text import Text
 from parexec_tui.core.plan.units import format_count, format_duration
 from parexec_tui.core.schedule.next_link import of_approval
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.outcome import LEFT_FOR_ANSWER
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import FAILURES, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -287,7 +288,7 @@ class Headless:
         took = format_duration(state.now - state.opened_at)
         look = "bold green" if state.has_succeeded else "bold yellow"
         yield Text(f"{counted(state)}{_besides(state)} in {took}", style=look)
-        if outcome in ("waits for approval", "waits for a decision"):
+        if outcome in LEFT_FOR_ANSWER:
             yield from map(Text, _to_answer(state))
         elif outcome != "finished":
             why = f" because {printable(state.stopping.reason)}" if state.stopping and state.stopping.reason else ""

@@ -42,6 +42,7 @@ from parexec_tui.engine.pool import Pool
 from parexec_tui.engine.serve.hub import Hub
 from parexec_tui.engine.serve.server import open_server
 from parexec_tui.engine.timers import Clock
+from parexec_tui.engine.writers import Writers
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
 from parexec_tui.text.report import session_report
@@ -268,13 +269,15 @@ class Scene:
         registry.create_session(
             session, name="m", plan=codec.encode(plan), source="", folder="", workdir="", at=0.0, boot="", pid=1
         )
+        clock = Clock(1_800_000_000.0)
         self.coordinator = Coordinator(
             self.state,
             session,
             registry,
             self.backend,
             Pool(self.state, session),
-            Clock(1_800_000_000.0),
+            clock,
+            Writers(self.state, clock.now),
             tell=lambda *_: None,
             notice=lambda notice: self.notices.append(notice),
             stays=True,

@@ -18,6 +18,7 @@ from parexec_tui.core.rules.session_events import opening, unrunnable
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.attempts import Attempt
+from parexec_tui.core.state.outcome import Outcome
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
@@ -25,9 +26,11 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import CommitWork, DropWorktree, KeepWorktree, MergeWork
-from parexec_tui.engine.coordinator import AWAIT, LEAVE_AFTER, Coordinator, Outcome
+from parexec_tui.engine.coordinator import AWAIT, Coordinator
 from parexec_tui.engine.pool import IDLE_TIMEOUT, Pool, WorktreePlaces
 from parexec_tui.engine.timers import Clock
+from parexec_tui.engine.trouble import LEAVE_AFTER
+from parexec_tui.engine.writers import Writers
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError
 from parexec_tui.registry.registry import Registry
 from tests.core.sessions import dump
@@ -79,13 +82,15 @@ class Run:
         self.outcome: Outcome | None = None
         self.state = SessionState(self.plan)
         self.started_at = trio.current_time()
+        clock = Clock(WALL)
         self.coordinator = Coordinator(
             self.state,
             self.session,
             self.registry,
             self.backend,
             Pool(self.state, self.session, WorktreePlaces("/worktrees", str, self.session)),
-            Clock(WALL),
+            clock,
+            Writers(self.state, clock.now),
             tell=self._hear,
             notice=self.notices.append,
             awaits=awaits,

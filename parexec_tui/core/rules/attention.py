@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.outcome import LEFT_FOR_ANSWER, Outcome
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
@@ -21,7 +22,7 @@ NeedKind = Literal["ticket", "agent", "type", "service", "session", "host", "eng
 TAKES_FROM_TICKETS = ("freeze", "requeue")
 """Steps against a pressed host by which tickets that run suffer. Before them nobody is called."""
 
-_NOBODY_ASKED = ("blocked", "held", "waits for approval", "waits for a decision")
+_NOBODY_ASKED: tuple[Outcome, ...] = ("blocked", "held", *LEFT_FOR_ANSWER)
 """Reasons why an engine leaves a session although no person told it to."""
 
 

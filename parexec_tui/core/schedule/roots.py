@@ -22,6 +22,7 @@ from parexec_tui.core.schedule.next_link import KnownOfAgents, next_link, of_app
 from parexec_tui.core.schedule.root import Root, RootKind
 from parexec_tui.core.state.events import EngineLeft, SessionInterrupted
 from parexec_tui.core.state.findings import remembered
+from parexec_tui.core.state.outcome import LEFT_FOR_ANSWER
 from parexec_tui.core.state.session import EngineLost, SessionState
 from parexec_tui.core.state.status import PENDING, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -172,14 +173,10 @@ def _need_in_the_way(state: SessionState, ticket: TicketState, memo: "_Memo") ->
     return max(unmet, key=attrgetter("remaining"), default=None)
 
 
-_LEFT_FOR_ANSWER = ("waits for approval", "waits for a decision")
-"""Why an engine left by itself that only waited for a person."""
-
-
 def needs_answer(state: SessionState) -> bool:
     """Whether the next engine would leave at once as the last one did: a person has to answer before."""
     gone, ready = state.gone, state.ready
-    if not isinstance(gone, EngineLeft) or gone.reason not in _LEFT_FOR_ANSWER or state.live or not state.unapproved:
+    if not isinstance(gone, EngineLeft) or gone.reason not in LEFT_FOR_ANSWER or state.live or not state.unapproved:
         return False
     return len(ready) <= len(state.unapproved) and all(ticket.awaits_approval for ticket in ready.values())
 

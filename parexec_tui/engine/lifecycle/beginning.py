@@ -15,11 +15,11 @@ from parexec_tui.core.rules.session_events import opening
 from parexec_tui.core.rules.verbs.on_failure import change_fail_fast
 from parexec_tui.core.rules.verbs.rollback import repeated, to_repeat
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.outcome import Outcome
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends import boot
-from parexec_tui.engine.coordinator import Outcome
 from parexec_tui.engine.owed_hooks import owes
 from parexec_tui.engine.up_to_date import owed_fingerprints
 from parexec_tui.gc_control import gc_paused

@@ -1,0 +1,44 @@
+"""When an engine leaves a session of which nothing runs any more, and why."""
+
+from parexec_tui.core.state.outcome import UNAPPROVED, UNDECIDED, Outcome
+from parexec_tui.core.state.services import ServiceState
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import ServiceStatus, Status
+
+_BETWEEN = (ServiceStatus.starting, ServiceStatus.stopping, ServiceStatus.backoff)
+
+
+def why_to_leave(state: SessionState, *, stays: bool) -> Outcome | None:
+    """Why to leave although tickets are left; None: something may start yet. Asked when nothing runs.
+
+    `stays`: not while the session is held, or while nothing left can run: a person may change that.
+    """
+    if state.ends_with_last and any(_may_go_on(each) for each in state.services.values() if state.wants(each)):
+        return None
+    if state.ends_with_last and any(ticket.status is Status.backoff for ticket in state.last.values()):
+        return None
+    if state.stopping is not None:
+        return "stopped"
+    if state.draining is not None:
+        return "drained"
+    if stays or state.rollback is not None:
+        return None
+    if state.held is not None:
+        return "held"
+    if goes_on_by_itself(state):
+        return None
+    if not state.unapproved:
+        return "blocked"
+    return UNDECIDED if all(ticket.is_in_conflict for ticket in state.unapproved.values()) else UNAPPROVED
+
+
+def goes_on_by_itself(state: SessionState) -> bool:
+    """Whether something may start later though nothing runs now and nobody does anything."""
+    if state.counts[Status.backoff] or state.pressed or state.awaits_units:
+        return True
+    return any(map(_may_go_on, state.services.values()))
+
+
+def _may_go_on(service: ServiceState) -> bool:
+    """Whether tickets may start once a service that is not ready has got further, or a person thaws it."""
+    return service.is_frozen or service.status in _BETWEEN
