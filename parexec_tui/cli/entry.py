@@ -122,9 +122,11 @@ LAZY_COMMANDS = {
     "parexec_tui.cli.insight": ("bottlenecks", "claims"),
     "parexec_tui.cli.diffing": ("diff",),
     "parexec_tui.cli.touring": ("tour",),
+    "parexec_tui.cli.standing": ("status", "why"),
+    "parexec_tui.cli.reruns": ("retry", "rollback", "restart"),
     "parexec_tui.cli.steer": (
-        "status", "why", "hold", "release", "freeze", "thaw", "drain", "retry", "rollback", "restart", "reassign",
-        "cancel", "waive", "approve", "merge", "reject", "priority", "stop", "scale", "on-failure", "undo",
+        "hold", "release", "freeze", "thaw", "drain", "reassign", "cancel", "waive", "approve", "merge", "reject",
+        "priority", "stop", "scale", "on-failure", "undo",
     ),
     "parexec_tui.cli.amend": ("edit", "add", "reload"),
     "parexec_tui.cli.waiting": ("wait",),

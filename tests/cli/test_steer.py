@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 from rich.cells import cell_len
 
-from parexec_tui.cli import amend, asking, entry, steer
+from parexec_tui.cli import amend, asking, entry, reruns, standing, steer
 from parexec_tui.cli.commands import SHORT_NAMES
 from parexec_tui.client import sessions
 from parexec_tui.client.sockets import own_signature
@@ -829,14 +829,14 @@ def test_what_is_unambiguous_is_enough_and_what_is_not_is_told() -> None:
 
 
 def test_every_verb_has_json_and_a_session() -> None:
-    for command in (*steer.COMMANDS, *amend.COMMANDS):
+    for command in (*standing.COMMANDS, *steer.COMMANDS, *reruns.COMMANDS, *amend.COMMANDS):
         options = {name for each in command.params if isinstance(each, click.Option) for name in each.opts}
         assert {"--json", "--session", "-s"} <= options, command.name
         assert command.name in ("status", "why") or {"--dry-run", "-n", "--yes"} <= options
 
 
 STATUS_IMPORTS = """
-cli cli.asking cli.beside cli.commands cli.complete cli.entry cli.examples cli.exits cli.steer
+cli cli.asking cli.beside cli.commands cli.complete cli.entry cli.examples cli.exits cli.standing
 client client.blocking client.framing client.peer client.sessions client.silence client.sockets
 gc_control paths trust text text.dashboard text.roots text.services text.streams text.words
 core core.plan core.plan.checks core.plan.gates core.plan.limits core.plan.model core.plan.outputs
