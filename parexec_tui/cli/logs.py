@@ -88,8 +88,8 @@ def _tickets(state: "SessionState", wanted: Wanted) -> list[str]:
 def _lines(
     state: "SessionState", ticket: "TicketState", attempt: int, pattern: "LinePattern | None"
 ) -> Iterator[list[str]]:
+    from parexec_tui.text.attempt_output import attempt_output
     from parexec_tui.text.log_grep import log_lines
-    from parexec_tui.text.report import attempt_output
 
     log = attempt_output(state, ticket, attempt).follow()
     try:

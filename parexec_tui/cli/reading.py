@@ -109,7 +109,7 @@ def show(session: str | None, as_json: bool) -> None:
     from parexec_tui.client.sockets import own_signature
     from parexec_tui.core.wire import codec
     from parexec_tui.registry.lock import note_engine
-    from parexec_tui.text.report import report_lines, session_report
+    from parexec_tui.text.session_facts import report_lines, session_report
     from parexec_tui.text.words import is_ascii_only
 
     with open_registry() as registry:
@@ -255,7 +255,7 @@ def _step_key(state: "SessionState", ticket: "TicketState", number: int, step: s
     from parexec_tui.core.state.process_key import RESOLVE, RUN, ProcessKey
     from parexec_tui.core.state.steps import gate_step, is_resolve
     from parexec_tui.outputs.output import steps_of
-    from parexec_tui.text.report import told_step
+    from parexec_tui.text.attempt_output import told_step
 
     if step == RESOLVE and number == ticket.attempts:  # the first one that began may have another name
         step = next((each.step for each in state.steps.get(ticket.id, ()) if is_resolve(each.step)), step)

@@ -66,7 +66,7 @@ def _status(session: str | None) -> "tuple[StatusReport, str]":
     from msgspec.structs import replace
 
     from parexec_tui.registry.lock import note_engine
-    from parexec_tui.text.report import status_report
+    from parexec_tui.text.status_facts import status_report
 
     past = sessions.replay_of(row.session)
     note_engine(past.state)

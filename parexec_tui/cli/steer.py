@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from parexec_tui.cli import complete
-from parexec_tui.cli.asking import (
-    VerbContext,
-    connect,
-    connected_with,
-    verb,
-    verb_options,
-    verb_without_engine,
-)
+from parexec_tui.cli.asking import VerbContext, connect, connected_with, verb, verb_options, verb_without_engine
 from parexec_tui.cli.naming import (
     ASKS,
     SCOPE,

@@ -11,7 +11,7 @@ from parexec_tui.core.rules.downstream import skipped_by
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
-from parexec_tui.text.report import attempt_output, last_lines
+from parexec_tui.text.attempt_output import attempt_output, last_lines
 
 TAIL = 10
 """Lines of the ticket's log that a hook gets."""

@@ -16,7 +16,7 @@ from parexec_tui.registry.events import EventRow
 from parexec_tui.registry.lock import note_engine
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
-from parexec_tui.text.report import SessionReport, TicketReport, report_lines, session_report
+from parexec_tui.text.session_facts import SessionReport, TicketReport, report_lines, session_report
 
 KINDS = {
     ".json": "all facts of the session, as `parexec show --json` prints them",

@@ -31,8 +31,9 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire.protocol import Progress, Sampled
 from parexec_tui.outputs.output import Output
+from parexec_tui.text.attempt_output import attempt_output, last_lines, log_place
 from parexec_tui.text.event_lines import brief_lines, lines
-from parexec_tui.text.report import attempt_output, failure_groups, last_lines, log_place
+from parexec_tui.text.failures import failure_groups
 from parexec_tui.text.roots import merge_command, root_text
 from parexec_tui.text.streams import OutputError, abandon
 from parexec_tui.text.words import (

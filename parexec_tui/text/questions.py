@@ -13,7 +13,8 @@ from parexec_tui.core.wire.requests import Refusal
 from parexec_tui.core.wire.scopes import scope
 from parexec_tui.core.wire.selectors import SelectorError, select
 from parexec_tui.text.reasons import roots_report, why_report
-from parexec_tui.text.report import session_report, status_report
+from parexec_tui.text.session_facts import session_report
+from parexec_tui.text.status_facts import status_report
 
 MAX_REASONS = 1000
 """The most tickets whose reasons are given if the question names no ticket."""

@@ -880,7 +880,8 @@ def test_status_imports_what_it_needs_and_no_more(engine: Engine) -> None:
 def test_no_verb_waits_for_what_it_does_not_need(engine: Engine) -> None:
     heavy = {"trio", "textual", "rich", "networkx", "psutil", "tomli", "asyncio"}
     heavy |= {
-        f"parexec_tui.{module}" for module in ("core.state.apply", "cli.manual", "text.headless", "text.report")
+        f"parexec_tui.{module}"
+        for module in ("core.state.apply", "cli.manual", "text.headless", "text.session_facts", "text.status_facts")
     }
     for arguments in (["status", "--json"], ["why"], ["hold", "after"], ["cancel", "last"], ["undo"]):
         assert not heavy & imported(*arguments), arguments

@@ -45,7 +45,7 @@ from parexec_tui.engine.timers import Clock
 from parexec_tui.engine.writers import Writers
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
-from parexec_tui.text.report import session_report
+from parexec_tui.text.session_facts import session_report
 from tests.core import sessions
 from tests.engine.engines import WITHIN
 from tests.engine.fakes import FakeBackend

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from parexec_tui.outputs.gap import NOTE_LENGTH, Gap, cut, find_gap
 from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.outputs.log_file import FileChange, LogFile, LogReader
+from parexec_tui.text.attempt_output import last_lines
 from parexec_tui.text.log_grep import line_pattern, log_lines
-from parexec_tui.text.report import last_lines
 from parexec_tui.text.search_terms import search_term
 from parexec_tui.tui.output.log_search import Search
 

@@ -19,17 +19,13 @@ from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.outputs.local import LocalOutput
+from parexec_tui.text.attempt_output import attempt_output, last_lines
 from parexec_tui.text.dashboard import dashboard
 from parexec_tui.text.event_lines import lines
+from parexec_tui.text.failures import failure_groups
 from parexec_tui.text.headless import Headless, Style
-from parexec_tui.text.report import (
-    attempt_output,
-    failure_groups,
-    last_lines,
-    report_lines,
-    session_report,
-    status_report,
-)
+from parexec_tui.text.session_facts import report_lines, session_report
+from parexec_tui.text.status_facts import status_report
 from parexec_tui.text.words import is_ascii_only, printable, with_name
 from tests.core.sessions import Session, plan
 

@@ -12,8 +12,9 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Question, StatusReport
 from parexec_tui.core.wire.requests import Refusal
 from parexec_tui.text.questions import answer
-from parexec_tui.text.report import report_lines, session_report, status_report
 from parexec_tui.text.services import fact_text
+from parexec_tui.text.session_facts import report_lines, session_report
+from parexec_tui.text.status_facts import status_report
 from tests.core.sessions import OPENED_AT, Session, plan
 
 

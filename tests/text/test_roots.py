@@ -7,8 +7,8 @@ from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import AgentFact, HoldFact, Roots, StatusReport
 from parexec_tui.text.dashboard import dashboard
-from parexec_tui.text.report import status_report
 from parexec_tui.text.roots import command_of, root_text, waited_for_text
+from parexec_tui.text.status_facts import status_report
 from parexec_tui.text.waits import last_reasons, why_lines
 from tests.core.sessions import Session, plan
 

@@ -7,7 +7,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import StatusReport
 from parexec_tui.text.dashboard import dashboard
-from parexec_tui.text.report import status_report
+from parexec_tui.text.status_facts import status_report
 from parexec_tui.text.steps import step_line
 from parexec_tui.tui.view.facts import reason_of
 from tests.core.sessions import Session, plan

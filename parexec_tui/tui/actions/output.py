@@ -1,7 +1,7 @@
 """Reading the output: matches of the search, errors, wrapping, times, and the output of other attempts."""
 
 from parexec_tui.core.state.status import Status, happened
-from parexec_tui.text.report import failure_groups
+from parexec_tui.text.failures import failure_groups
 from parexec_tui.text.words import all_failed, printable
 from parexec_tui.tui.actions.context import ActionContext
 from parexec_tui.tui.view.view_state import Change

@@ -7,7 +7,7 @@ from parexec_tui.core.schedule.critical_path import critical_path
 from parexec_tui.core.wire.selectors import SelectorError, known_filters
 from parexec_tui.text.bottlenecks import bottleneck_lines
 from parexec_tui.text.dashboard import dashboard
-from parexec_tui.text.report import status_report
+from parexec_tui.text.status_facts import status_report
 from parexec_tui.text.words import printable
 from parexec_tui.tui.actions import tickets
 from parexec_tui.tui.actions.command import Command, CommandError, Live, ScreenChange, no, state_of

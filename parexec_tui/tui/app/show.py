@@ -13,7 +13,7 @@ from parexec_tui.registry.lock import note_engine
 from parexec_tui.settings import Settings, SettingsError, read_settings
 from parexec_tui.text.dashboard import dashboard
 from parexec_tui.text.headless import Headless
-from parexec_tui.text.report import status_report
+from parexec_tui.text.status_facts import status_report
 from parexec_tui.text.words import is_ascii_only
 from parexec_tui.tui.actions.perform import TableKeymap
 from parexec_tui.tui.actions.table import ACTIONS, keymap_of

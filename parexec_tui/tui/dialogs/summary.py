@@ -14,7 +14,8 @@ from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.text.report import attempt_output, failure_groups, last_lines
+from parexec_tui.text.attempt_output import attempt_output, last_lines
+from parexec_tui.text.failures import failure_groups
 from parexec_tui.text.words import glyph, printable, subject_width
 from parexec_tui.tui.dialogs.dialog import CHROME, HEADER_LINES, Dialog
 from parexec_tui.tui.drawing.sign import CURSOR

@@ -10,7 +10,7 @@ from textual.widgets import Static
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.state.status import predicate
 from parexec_tui.outputs.output import Output
-from parexec_tui.text.report import last_lines
+from parexec_tui.text.attempt_output import last_lines
 from parexec_tui.text.words import printable
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog
 from parexec_tui.tui.dialogs.why_text import Explanation, Offer, explain

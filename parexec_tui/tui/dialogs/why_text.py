@@ -19,7 +19,7 @@ from parexec_tui.core.state.status import PENDING, Status, happened, predicate
 from parexec_tui.core.state.steps import gate_step, step_text, step_timeout, time_left
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.outputs.output import Output
-from parexec_tui.text.report import attempt_output, last_lines
+from parexec_tui.text.attempt_output import attempt_output, last_lines
 from parexec_tui.text.roots import cause_text, ending_of, fate_of_live, merge_command, root_text, waited_for_text
 from parexec_tui.text.words import ahead_text, clock, held_text, printable, short_duration, why_ended
 from parexec_tui.tui.input.key_names import short_name

@@ -14,8 +14,8 @@ from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.outputs.output import output_of, steps_of
+from parexec_tui.text.attempt_output import attempt_output, told_step
 from parexec_tui.text.cells import width_of
-from parexec_tui.text.report import attempt_output, told_step
 from parexec_tui.tui.drawing.sign import CURSOR
 from parexec_tui.tui.output.log_view import LogView
 from parexec_tui.tui.view.view_state import Change, ViewState

@@ -21,7 +21,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, End, Status, short_word
 from parexec_tui.core.state.steps import step_text, time_left
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.text.report import attempt_output
+from parexec_tui.text.attempt_output import attempt_output
 from parexec_tui.text.roots import waited_for_text
 from parexec_tui.text.words import (
     clock,

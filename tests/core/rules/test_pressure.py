@@ -14,7 +14,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.text.banner import pieces
 from parexec_tui.text.event_lines import lines
-from parexec_tui.text.report import status_report
+from parexec_tui.text.status_facts import status_report
 from tests.core.sessions import Session, dump, plan, replay
 
 MIB, GIB = 2**20, 2**30

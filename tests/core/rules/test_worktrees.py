@@ -19,8 +19,8 @@ from parexec_tui.text.banner import pieces
 from parexec_tui.text.dashboard import dashboard
 from parexec_tui.text.event_lines import lines
 from parexec_tui.text.reasons import why_report
-from parexec_tui.text.report import status_report
 from parexec_tui.text.roots import command_of, root_text
+from parexec_tui.text.status_facts import status_report
 from parexec_tui.tui.view.facts import reason_of
 from tests.core.sessions import Session, plan, replay
 from tests.core.sessions import dump as dumped

@@ -10,7 +10,7 @@ from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.wire.protocol import Progress
 from parexec_tui.engine.measure.progress import with_progress
 from parexec_tui.paths import session_folder
-from parexec_tui.text.report import status_report
+from parexec_tui.text.status_facts import status_report
 from tests.core.sessions import Session, plan
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from parexec_tui.outputs.output import Output
-from parexec_tui.text.report import last_lines
+from parexec_tui.text.attempt_output import last_lines
 from parexec_tui.tui.dialogs import why
 from tests.tui.harness import run_app
 

@@ -13,7 +13,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Progress, Usage, Viewer, Viewers
 from parexec_tui.text.dashboard import dashboard
-from parexec_tui.text.report import status_report
+from parexec_tui.text.status_facts import status_report
 from parexec_tui.tui.screen.header import Header
 from parexec_tui.tui.view.view_state import NO_ENGINE, ViewState
 from tests.core.sessions import Session, plan

@@ -11,8 +11,8 @@ from parexec_tui.core.state.session import EngineLost
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.selectors import select
-from parexec_tui.text.report import status_report
 from parexec_tui.text.roots import root_text
+from parexec_tui.text.status_facts import status_report
 from parexec_tui.text.words import short_duration
 from parexec_tui.tui.view.facts import blocker_text, idle_reason, reason_of
 from tests.core.sessions import Session, plan
