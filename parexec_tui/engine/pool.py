@@ -16,6 +16,7 @@ from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.model import SHELL, SHELL_OF_OLD, AgentType, Ticket
 from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.plan.resources import Units, is_port, unit_variable
+from parexec_tui.core.rules.conflicts import shown_conflict
 from parexec_tui.core.state.isolation import branch_of, target_of, unclaimed_rule, works_apart
 from parexec_tui.core.state.process_key import READY, RUN, STOP, ProcessKey
 from parexec_tui.core.state.raised import limits_now
@@ -23,7 +24,7 @@ from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.steps import GateStep, gate_step, is_resolve
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.core.wire.requests import Conflict, IdleElapsed
+from parexec_tui.core.wire.requests import IdleElapsed
 from parexec_tui.engine.backends.backend import TRAILER, Launch, Worktree
 from parexec_tui.paths import id_in_names
 
@@ -325,11 +326,3 @@ class Pool:
             for agent in list(line.values())[: max(0, spare)]:
                 if now - agent.idle_since >= IDLE_TIMEOUT:
                     yield IdleElapsed(agent.id)
-
-
-def shown_conflict(state: SessionState, ticket: TicketState) -> Conflict | None:
-    """The conflict of its newest attempt that is to be decided."""
-    found = state.worktrees.get(ticket.id)
-    if found is None or found.made.attempt != ticket.attempts or (shown := found.conflict) is None:
-        return None
-    return Conflict(found.made.base, shown.commit, shown.onto, shown.files, shown.count, shown.tickets)

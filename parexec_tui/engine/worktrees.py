@@ -1,5 +1,6 @@
 """What the engine does with the worktrees of attempts. The backend does it, and the rules decide what follows."""
 
+from parexec_tui.core.rules.conflicts import decided_conflict
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import COMMIT, ProcessKey
 from parexec_tui.core.state.session import SessionState
@@ -15,7 +16,7 @@ from parexec_tui.engine.backends.backend import (
     KeepWorktree,
     MergeWork,
 )
-from parexec_tui.engine.pool import Pool, shown_conflict
+from parexec_tui.engine.pool import Pool
 
 
 class WorktreeKeeper:
@@ -33,12 +34,13 @@ class WorktreeKeeper:
         assert worktree is not None
         key = ProcessKey(ticket.id, attempt.number, attempt.step)
         is_gated = bool(gates_of(self._state, ticket))
+        decided = decided_conflict(self._state, ticket)
         if attempt.step == COMMIT:
-            self._backend.tend(key, CommitWork(worktree, attempt.side, is_gated, shown_conflict(self._state, ticket)))
+            self._backend.tend(key, CommitWork(worktree, attempt.side, is_gated, decided))
         else:
             assert found is not None
             work = Work(found.made.base, found.commit, found.onto, found.merged)
-            self._backend.tend(key, MergeWork(worktree, work, is_gated))
+            self._backend.tend(key, MergeWork(worktree, work, is_gated, attempt.side, decided))
 
     def tidy(self, event: ev.AttemptEnded | ev.WorktreeDropped) -> None:
         """Remove the worktree of what is merged or takes too much room; of what is not merged, find out its size."""

@@ -46,6 +46,21 @@ run = "test -s A; echo B >> B; echo ran >> $LOG_OF_RUNS/B"
 """
 
 
+def kill_at_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, when: str) -> None:
+    """Let `SHIM` be git from now on."""
+    shim = tmp_path / "bin" / "git"
+    shim.parent.mkdir()
+    shim.write_text(SHIM)
+    shim.chmod(shim.stat().st_mode | stat.S_IXUSR)
+    for name, value in {
+        "PATH": f"{shim.parent}:{os.environ['PATH']}",
+        "KILL_AT": words,
+        "KILL_WHEN": when,
+        "KILL_ONCE": str(tmp_path / "killed"),
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
 def merged_branch() -> str:
     return f"parexec/{session()}/@merged"
 
@@ -82,18 +97,8 @@ def repository(tmp_path: Path) -> Path:
 def test_the_engine_may_be_killed_at_any_git(
     tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch, words: str, when: str
 ) -> None:
-    shim = tmp_path / "bin" / "git"
-    shim.parent.mkdir()
-    shim.write_text(SHIM)
-    shim.chmod(shim.stat().st_mode | stat.S_IXUSR)
-    for name, value in {
-        "PATH": f"{shim.parent}:{os.environ['PATH']}",
-        "KILL_AT": words.replace("set-base", "refs/worktree/parexec/base"),
-        "KILL_WHEN": when,
-        "KILL_ONCE": str(tmp_path / "killed"),
-        "LOG_OF_RUNS": str(tmp_path),
-    }.items():
-        monkeypatch.setenv(name, value)
+    kill_at_git(tmp_path, monkeypatch, words, when)
+    monkeypatch.setenv("LOG_OF_RUNS", str(tmp_path))
     before = checkout_of(repository)
 
     engine = start(tmp_path, PLAN)
@@ -290,6 +295,52 @@ def test_a_conflict_is_decided_without_an_engine_and_the_next_one_does_it(
         assert subprocess.run(words, check=True, capture_output=True, text=True).stdout == "both\n"
         shown = [each.step for each in state_of(session()).steps["B"] if each.seconds is None]
         assert shown == [], "each is over"
+
+
+SAME_FILE = """
+[plan]
+workdir = "repository"
+parallel = 6
+[agents.coder]
+isolation = "worktree"
+on_conflict = "hold"
+gates = [{gates}]
+[tickets.A]
+run = "echo A >> file"
+"""
+"""Tickets that all append to one file, the others once A is merged; as in a list of changes."""
+
+
+@pytest.mark.parametrize(
+    ("how", "gates", "is_killed"),
+    [
+        (("--theirs",), "", True),
+        (("--by", "sed -i '/^[<|=>]/d' file; sort -u -o file file"), "'test -s file'", False),
+    ],
+)
+def test_many_conflicts_are_decided_by_one_command_and_done_by_one_resume(
+    tmp_path: Path,
+    repository: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    how: tuple[str, ...],
+    gates: str,
+    is_killed: bool,
+) -> None:
+    begins = "until git grep -q A parexec/$PAREXEC_SESSION/@merged -- file; do sleep 0.05; done"
+    ids = ["B", "C", "D", "E"]
+    others = "".join(f'[tickets.{id_}]\nrun = "echo {id_} >> file; {begins}"\n' for id_ in ids)
+    assert start(tmp_path, SAME_FILE.format(gates=gates) + others).wait() == 1
+    subprocess.run((*PAREXEC, "merge", "status:conflict", *how, "-y"), check=True, capture_output=True)
+    if is_killed:
+        kill_at_git(tmp_path, monkeypatch, "update-ref -m parexec: parexec/", "after")
+        assert Engine("resume", cwd=tmp_path).wait() == -9
+    assert Engine("resume", cwd=tmp_path).wait() == 0
+    assert sorted(subjects(repository)) == ["A", *ids, "first"]
+    found = git(repository, "show", f"{merged_branch()}:file").splitlines()
+    if "--by" in how:
+        assert found == ["1", "2", "3", "A", *ids]
+    else:
+        assert found == ["1", "2", "3", subjects(repository)[-1]], "each takes its own lines"
 
 
 BELOW = """

@@ -86,6 +86,7 @@ class Attempt:
         "stop_by",
         "stop_reason",
         "stop_since",
+        "together",
         "units",
         "used",
         "without",
@@ -166,6 +167,8 @@ class Attempt:
         """Whether a person approved of what it did."""
         self.side: MergeSide = ""
         """What is done about a conflict of what it did."""
+        self.together: tuple[str, ...] = ()
+        """As in `MergeStarted`."""
         self.ended: float | None = None
         self.end: End | None = None
         self.code: int | None = None

@@ -9,7 +9,7 @@ from parexec_tui.core.state import events as ev
 class WorktreeState:
     """The worktree of the newest attempt of a ticket that had one."""
 
-    __slots__ = ("commit", "conflict", "landed", "made", "merged", "onto", "size")
+    __slots__ = ("commit", "conflict", "decided", "landed", "made", "merged", "onto", "size")
 
     def __init__(self, made: ev.WorktreeMade) -> None:
         self.made = made
@@ -19,6 +19,8 @@ class WorktreeState:
         """As in WorkCommitted."""
         self.conflict: ev.WorkConflicted | None = None
         """What it conflicts with, until that is decided."""
+        self.decided: ev.WorkConflicted | None = None
+        """The conflict on which a person decided last."""
         self.landed: ev.WorkMerged | None = None
         self.size: int | None = None
         """Bytes that it takes while it is kept; None: it is in use, or gone."""

@@ -87,7 +87,7 @@ class CommitWork(Task, frozen=True, gc=False, tag="commit"):
     is_gated: bool
     """Whether gates look at the result: the worktree is made what the merge would be."""
     shown: Conflict | None = None
-    """The conflict that a person decided on; if it is another one by now, that is reported."""
+    """The conflict that a person decided on; if there is more to decide by now, that is reported."""
 
 
 class MergeWork(Task, frozen=True, gc=False, tag="merge"):
@@ -98,6 +98,9 @@ class MergeWork(Task, frozen=True, gc=False, tag="merge"):
 
     work: Work
     is_gated: bool
+    side: MergeSide = ""
+    shown: Conflict | None = None
+    """As in CommitWork."""
 
 
 class KeepWorktree(Task, frozen=True, gc=False, tag="keep"):

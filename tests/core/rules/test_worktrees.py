@@ -1,12 +1,14 @@
 """Tickets that work in worktrees: their work is committed, tried, looked at by gates, and merged."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from msgspec import structs
 
 from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.rules.attention import Subject, needs, relieved
+from parexec_tui.core.rules.conflicts import decided_conflict, is_decided
 from parexec_tui.core.rules.verbs.approve import approve_all
 from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state import events as ev
@@ -334,6 +336,39 @@ def test_another_conflict_than_the_one_that_was_decided_is_asked_again(side: str
         "so you are asked again"
     )
     assert conflict_of(begun.state, begun["T"]).count == 2  # type: ignore[union-attr]
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
+@pytest.mark.parametrize(
+    ("found", "holds"),
+    [
+        ({"tickets": ("A", "D")}, True),
+        ({"tickets": ("D",)}, True),
+        ({"tickets": ("A", "E")}, False),
+        ({"files": ("b",), "tickets": ("D",)}, False),
+        ({"files": tuple("abcd"), "count": 41, "tickets": ("D",)}, False),
+    ],
+)
+def test_a_decision_holds_for_what_others_merged_that_were_decided_by_the_same_request(
+    found: dict[str, Any], holds: bool
+) -> None:
+    begun = session("A:\nT:\nD:\nE:", on_conflict="hold")
+    for id_ in ("T", "D"):
+        made(begun, id_)
+        begun.succeed(id_)
+        tried(begun, id_, None, conflict=CONFLICT)
+    begun.ask(rq.Merge(tickets=("T", "D"), run="sort"))
+    begun.succeed("T")
+    tried(begun, "T")
+    conflict = structs.replace(CONFLICT, onto="newer", **found)
+    tried(begun, "T", None, conflict=conflict)
+    decided = decided_conflict(begun.state, begun["T"])
+    assert decided is not None
+    assert is_decided(conflict, decided) is holds
+    if holds:
+        assert (at(begun, "T"), begun.state.worktrees["T"].conflict.onto) == ("resolve-2", "newer")  # type: ignore[union-attr]
+    else:
+        assert begun.status("T") == "conflict"
     assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
 
 

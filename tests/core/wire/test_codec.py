@@ -395,6 +395,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         attempt=2,
         found=Unclaimed(shared=("x",), shared_count=1, others=("T2",), others_count=1, shared_by=(("T2",),)),
     ),
+    ev.MergeStarted(at=6.0, ticket="T1", attempt=2, step="commit", side="ours", together=("T1", "T2")),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

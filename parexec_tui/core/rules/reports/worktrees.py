@@ -1,6 +1,7 @@
 """What an attempt did in its worktree is committed, tried, merged; or it conflicts with what was merged meanwhile."""
 
 from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.rules.conflicts import decided_conflict, is_decided
 from parexec_tui.core.rules.reports.claims import breaks_rule, wrote_unclaimed
 from parexec_tui.core.rules.reports.ends import StepReport, attempt_ended, exit_text, passed, reported, step_ended
 from parexec_tui.core.rules.reports.failures import failed
@@ -87,7 +88,7 @@ def _merged(ticket: TicketState, report: rq.WorkTried, done: rq.Work, now: float
 def _conflicted(
     state: SessionState, ticket: TicketState, report: rq.WorkTried, found: rq.Conflict, now: float
 ) -> list[ev.AnyEvent]:
-    policy = _policy(state, ticket)
+    policy, attempt = _policy(state, ticket), ticket.live_attempt
     then = ("wins" if _wins(state, ticket, found) else "requeue") if policy == "priority" else policy
     told = conflict_text(target_of(state, ticket), found.files, found.count, found.tickets)
     note = (
@@ -110,7 +111,13 @@ def _conflicted(
         tried = step_ended(ticket, report, now, passed=False, reason=f"{told}: it has the higher class, and wins")
         return [event, tried, step_started(state, ticket, COMMIT, now)]
     if then == "hold":
-        if ticket.live_attempt.side:
+        decided = decided_conflict(state, ticket)
+        runs_again = attempt.side == "by" and not attempt.is_approved
+        if runs_again and decided is not None and is_decided(found, decided):
+            moved = step_ended(ticket, report, now, passed=False, reason=f"{told}: the command runs again for that")
+            again = next_resolve(attempt.resolves)
+            return [event, moved, ev.StepStarted(at=now, ticket=ticket.id, attempt=attempt.number, step=again)]
+        if attempt.side:
             told += "; others merged since the conflict was looked at, so you are asked again"
         return [event, attempt_ended(ticket, report, End.succeeded, Status.approval, now, reason=told)]
     return [event, attempt_ended(ticket, report, End.stopped, Status.waiting, now, reason=told)]

@@ -19,14 +19,16 @@ def merge(state: SessionState, asked: rq.Merge, now: float) -> Decision:
         return Refusal("say what is to be done about the conflict", "--ours, --theirs, or --by COMMAND")
     if refusal := refuse_unknown(state, asked.tickets) or first_refusal(refused_merges(state, asked)):
         return refusal
+    tickets = named(state, asked.tickets)
+    together = tuple(ticket.id for ticket in tickets) if len(tickets) > 1 else ()
     return [
         event
-        for ticket in named(state, asked.tickets)
-        for event in (*undecided(state, ticket, now), _begun(ticket, asked, now))
+        for ticket in tickets
+        for event in (*undecided(state, ticket, now), _begun(ticket, asked, together, now))
     ]
 
 
-def _begun(ticket: TicketState, asked: rq.Merge, now: float) -> ev.MergeStarted:
+def _begun(ticket: TicketState, asked: rq.Merge, together: tuple[str, ...], now: float) -> ev.MergeStarted:
     assert ticket.attempt is not None
     step = next_resolve(ticket.attempt.resolves) if asked.run else COMMIT
     return ev.MergeStarted(
@@ -37,6 +39,7 @@ def _begun(ticket: TicketState, asked: rq.Merge, now: float) -> ev.MergeStarted:
         side="by" if asked.run else asked.side,
         run=asked.run,
         by=asked.by,
+        together=together,
     )
 
 

@@ -58,7 +58,11 @@ def on_merge_started(state: SessionState, event: ev.MergeStarted) -> None:
     ticket.attempt.resolution, ticket.attempt.is_in_conflict = event.run, bool(event.side)
     ticket.attempt.resolves = before.resolves + bool(event.run)
     ticket.attempt.is_released, ticket.attempt.is_approved = True, event.step == MERGE
-    ticket.attempt.side = before.side if ticket.attempt.is_approved else event.side
+    if ticket.attempt.is_approved:
+        ticket.attempt.side, ticket.attempt.together = before.side, before.together
+    else:
+        ticket.attempt.side, ticket.attempt.together = event.side, event.together
+        state.worktrees[event.ticket].decided = state.worktrees[event.ticket].conflict
     ticket.attempt.begin_step(event.step, event.at, is_next_start=False)
     ticket.note = event.note or ticket.note
     begin_step(state, ticket, event.step)

@@ -68,6 +68,8 @@ class MergeStarted(Event, frozen=True, tag="merge_started"):
     """The command that resolves the conflict."""
     by: str = ""
     note: str = ""
+    together: tuple[str, ...] = ()
+    """All tickets whose conflicts were decided by this one request; empty: no others."""
 
 
 class ConflictForeseen(Event, frozen=True, tag="conflict_foreseen"):

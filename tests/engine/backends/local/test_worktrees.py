@@ -185,6 +185,30 @@ def test_only_the_conflict_that_was_shown_is_decided(repository: Path) -> None:
     assert git(repository, "show", f"{TARGET}:file") == "all of it", "the decision holds if others merged since"
 
 
+@pytest.mark.parametrize("is_gated", [False, True])
+def test_what_was_decided_with_it_is_merged_first_and_it_is_not_asked_again(repository: Path, is_gated: bool) -> None:
+    a, *rest = (worked(repository, name, f"1\n2\n3\n{name}\n", "file") for name in ("A", "B", "C", "D", "E"))
+    merged(a)
+    decided, works = [], []
+    for tree in rest:
+        shown = merging.commit(tree, "", is_gated=is_gated)
+        assert isinstance(shown, Conflict)
+        decided.append(structs.replace(shown, tickets=("A", "B", "C", "D")))
+    for tree, shown in zip(rest, decided, strict=True):
+        works.append(done(merging.commit(tree, "theirs", is_gated=is_gated, shown=shown)))
+    for tree, shown, work in zip(rest[:3], decided, works, strict=False):
+        landed = merging.merge(tree, work, "theirs", is_gated=is_gated, shown=shown)
+        if landed is None:
+            again = done(merging.commit(tree, "theirs", is_gated=True, shown=shown))
+            landed = merging.merge(tree, again, "theirs", is_gated=True, shown=shown)
+        done(landed)
+    assert git(repository, "show", f"{TARGET}:file") == "1\n2\n3\nD"
+    assert history(repository) == ["first", "A: its title", "B: its title", "C: its title", "D: its title"]
+    merged(worked(repository, "other", "in nobody's way"))
+    only_a = structs.replace(decided[3], tickets=("A",))
+    assert isinstance(merging.merge(rest[3], works[3], "theirs", is_gated=False, shown=only_a), Conflict)
+
+
 def test_marks_are_looked_for_in_the_files_in_conflict_alone(repository: Path) -> None:
     about_git = "<<<<<<< a\n=======\n>>>>>>> b\n"
     a, b = (worked(repository, name, f"{name}\n2\n3\n", "file") for name in ("A", "B"))

@@ -10,6 +10,7 @@ from typing import Final
 from parexec_tui.core.plan.blame import Blame
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.unclaimed import Unclaimed
+from parexec_tui.core.rules.conflicts import is_decided
 from parexec_tui.core.wire.requests import Conflict, Work
 from parexec_tui.engine.backends.backend import TRAILER, Worktree
 from parexec_tui.engine.backends.local.outputs import missing_outputs
@@ -31,7 +32,8 @@ _TRIES: Final = 50
 def commit(wanted: Worktree, side: str, *, is_gated: bool, shown: Conflict | None = None) -> Work | Conflict:
     """Commit what the command of an attempt left, and put the result of its merge into the worktree for the gates.
 
-    `side`: what to do about a conflict, as in `Attempt.side`; `shown`: about this one, and no other. Raises OSError.
+    `side`: what to do about a conflict, as in `Attempt.side`; `shown`: about this one, and what is part of it, and no
+    other. Raises OSError.
     """
     place = Place(wanted)
     if shown is not None:
@@ -99,15 +101,10 @@ def _try(place: Place, work: str, side: str = "", shown: Conflict | None = None)
         files = conflict_files(told, place.prefix)
         others = _others(git, work, onto, files)
         found = Conflict(base, work, onto, tuple(files[:_MAX_FILES]), len(files), others)
-        if side not in ("ours", "theirs") or not _is_same(found, shown):
+        if side not in ("ours", "theirs") or (shown is not None and not is_decided(found, shown)):
             return found
         tree = _taken(place, work, onto, side)
     return Work(base, work, onto, git.commit_tree(tree, [onto, work], place.wanted.message))
-
-
-def _is_same(found: Conflict, shown: Conflict | None) -> bool:
-    """Whether a conflict is the one that was decided on, though others may have merged since."""
-    return shown is None or (found.files, found.count, found.tickets) == (shown.files, shown.count, shown.tickets)
 
 
 RESOLVED: Final = "refs/worktree/parexec/resolved"
@@ -197,11 +194,13 @@ def _taken(place: Place, work: str, onto: str, side: str) -> str:
         git.run("reset", "--hard", "--quiet", work)
 
 
-def merge(wanted: Worktree, done: Work, *, is_gated: bool) -> Work | Conflict | None:
+def merge(
+    wanted: Worktree, done: Work, side: str = "", *, is_gated: bool, shown: Conflict | None = None
+) -> Work | Conflict | None:
     """Let the target be the merged commit, if it still is what that was made for. Returns what is merged.
 
     Without gates, it is merged anew into what others merged meanwhile; with gates, None says that it has to be.
-    Raises OSError.
+    `side`, `shown`: as in `commit`; what nobody was shown is not decided here. Raises OSError.
     """
     place = Place(wanted)
     git = place.repository
@@ -218,6 +217,8 @@ def merge(wanted: Worktree, done: Work, *, is_gated: bool) -> Work | Conflict | 
             tried = _try(place, done.commit)
             if isinstance(tried, Conflict):  # it may have been one before, which is decided in what was merged
                 found, tried = tried, _try(place, done.merged)
+                if isinstance(tried, Conflict) and shown is not None:
+                    tried = _try(place, done.commit, side, shown)
                 if isinstance(tried, Conflict):
                     return found
             done = tried

@@ -141,7 +141,7 @@ def _committed(key: ProcessKey, task: CommitWork) -> rq.WorkTried:
 
 
 def _merged(key: ProcessKey, task: MergeWork) -> rq.WorkTried:
-    found = merging.merge(task.worktree, task.work, is_gated=task.is_gated)
+    found = merging.merge(task.worktree, task.work, task.side, is_gated=task.is_gated, shown=task.shown)
     if isinstance(found, rq.Conflict):
         return rq.WorkTried(key.ticket, key.attempt, conflict=found, step=key.step)
     refused = None
