@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import trio
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from parexec_tui.client.sockets import own_signature
 from parexec_tui.core.plan.model import Hooks, Host, Plan
@@ -352,11 +352,12 @@ def _each(sinks: Sequence[Tell]) -> Tell:
 async def _remember(coordinator: Coordinator, session: str, file: Path, was_read: trio.Event) -> None:
     """Read what tickets took in earlier sessions of this plan, for the forecast and the order of dispatch, and what
     memory they used, which has to be there before they start."""
-    plan = coordinator.state.plan.settings.name
+    plan = coordinator.state.plan
+    plan = structs.replace(plan, tickets=dict(plan.tickets))  # a thread reads it while a person may edit it
 
     def read() -> rq.HistoryRead:
         with Registry.open(file, read_only=True) as registry:
-            return rq.HistoryRead(registry.history(plan, besides=session), registry.peaks(plan, besides=session))
+            return rq.HistoryRead(registry.history(plan, besides=session))
 
     with suppress(RegistryError):
         coordinator.submit_reports([await in_thread(read)])

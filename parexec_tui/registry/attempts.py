@@ -23,23 +23,6 @@ _SELECT: Final = """
 """
 _ATTEMPTS: Final = f"{_SELECT} WHERE session = ? ORDER BY started, ticket, attempt"
 _ATTEMPTS_OF_TICKET: Final = f"{_SELECT} WHERE session = ? AND ticket = ? ORDER BY attempt"
-# The newest sessions of a plan that have a success.
-_NEWEST: Final = """
-        SELECT number FROM sessions
-        WHERE name = ? AND session <> ?
-          AND EXISTS (SELECT 1 FROM attempts WHERE session = number AND "end" = 'succeeded')
-        ORDER BY number DESC LIMIT ?
-"""
-# The seconds of every success in them.
-_HISTORY: Final = f"""
-    SELECT ticket, ended - started FROM attempts
-    WHERE "end" = 'succeeded' AND ended - started BETWEEN 0 AND 1e9 AND session IN ({_NEWEST})
-"""
-# The memory of every success in them.
-_PEAKS: Final = f"""
-    SELECT ticket, peak_memory FROM attempts
-    WHERE "end" = 'succeeded' AND peak_memory > 0 AND session IN ({_NEWEST})
-"""
 
 
 class AttemptFact(Struct, frozen=True):
@@ -98,25 +81,3 @@ def read(db: Database, session: str, number: int, ticket: str | None) -> list[At
         return [AttemptFact(*msgspec.convert(row, _AttemptColumns)) for row in rows]
     except msgspec.ValidationError as error:
         raise RegistryDamaged(f"what is known of the attempts of {session} is damaged; {SEE_DOCTOR}") from error
-
-
-def history(db: Database, plan_name: str, besides: str, sessions: int) -> dict[str, float]:
-    """As `Registry.history`."""
-    seconds: dict[str, list[float]] = {}
-    for ticket, taken in db.rows(_HISTORY, plan_name, besides, sessions):
-        seconds.setdefault(str(ticket), []).append(taken)
-    return {ticket: _median(taken) for ticket, taken in seconds.items()}
-
-
-def peaks(db: Database, plan_name: str, besides: str, sessions: int) -> dict[str, int]:
-    """As `Registry.peaks`."""
-    found: dict[str, list[int]] = {}
-    for ticket, peak in db.rows(_PEAKS, plan_name, besides, sessions):
-        found.setdefault(str(ticket), []).append(int(peak))
-    return {ticket: sorted(sizes)[-(-9 * len(sizes) // 10) - 1] for ticket, sizes in found.items()}
-
-
-def _median(numbers: list[float]) -> float:
-    """As `statistics.median`, which is slow to import."""
-    ordered, half = sorted(numbers), len(numbers) // 2
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2

@@ -4,8 +4,9 @@ Events are the truth. The status and counts of a session and the facts of its at
 the same transaction, so that lists, reports and history need no replay. Nothing here knows what an event means: its
 data is JSON, and that is all.
 
-Each table has a module: `sessions` (with the plans), `events`, `attempts`, `fingerprints`. What belongs together is
-written together here, and here sessions have their ids. `database` knows the file.
+Each table has a module: `sessions` (with the plans), `events`, `attempts`, `fingerprints`. `history` asks what the
+attempts of all sessions of a plan tell. What belongs together is written together here, and here sessions have their
+ids. `database` knows the file.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,15 +16,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.state.history import TicketHistory
 from parexec_tui.registry import attempts as attempts_table
 from parexec_tui.registry import events as events_table
 from parexec_tui.registry import fingerprints as fingerprints_table
+from parexec_tui.registry import history as history_query
 from parexec_tui.registry import sessions as sessions_table
 from parexec_tui.registry.attempts import AttemptFact
 from parexec_tui.registry.database import Database, checkpoint
 from parexec_tui.registry.errors import RegistryError, SessionExists
 from parexec_tui.registry.events import Damage, Entry, EventRow
 from parexec_tui.registry.fingerprints import Renewed, TakenFingerprint
+from parexec_tui.registry.history import PastAttempt
 from parexec_tui.registry.sessions import Counts, SessionRow, new_session_id
 
 
@@ -234,16 +239,16 @@ class Registry:
         """Attempts of a session by start, or of one of its tickets by number."""
         return attempts_table.read(self._db, session, self._number(session), ticket)
 
-    def history(self, plan_name: str, *, besides: str = "", sessions: int = 5) -> dict[str, float]:
-        """The median seconds that each ticket took to succeed, over the latest sessions of plans of this name.
+    def history(self, plan: Plan, *, besides: str = "") -> dict[str, TicketHistory]:
+        """What earlier sessions of a plan tell of its tickets, of those that ever succeeded. See `registry.history`.
 
         `besides`: a session that does not count, because it is the one that asks.
         """
-        return attempts_table.history(self._db, plan_name, besides, sessions)
+        return history_query.read(self._db, plan, besides)
 
-    def peaks(self, plan_name: str, *, besides: str = "", sessions: int = 5) -> dict[str, int]:
-        """The bytes of memory that each ticket used at most in nine of ten successes; otherwise as `history`."""
-        return attempts_table.peaks(self._db, plan_name, besides, sessions)
+    def past_attempts(self, plan: Plan, *, besides: str = "") -> dict[str, list[PastAttempt]]:
+        """{ticket: its attempts in earlier sessions of the plan that have ended, newest first}. As `history`."""
+        return history_query.past_attempts(self._db, plan, besides)
 
     # -- fingerprints ------------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ _MAX_LEFT_OUT = 3
 """Reasons of a request for which it was not granted as a whole, that are named."""
 
 
-_EARLIER = "in earlier sessions of plans of this name"
+_EARLIER = "in earlier sessions of the plan"
 
 
 def lines(state: "SessionState", event: ev.AnyEvent, me: str = "") -> Iterator[Line]:
@@ -188,7 +188,7 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
                 at,
                 "learned",
                 "",
-                f"what {format_count(len(event.seconds), 'ticket')} took in earlier sessions of plans of this name",
+                f"what {format_count(len(event.seconds), 'ticket')} took {_EARLIER}",
             )
         case ev.ReservationMade():
             yield Line(at, "is next", event.ticket, "it has waited long: others of its class may not delay it")

@@ -39,6 +39,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.attempts import Attempt, QuestionClock
+from parexec_tui.core.state.history import TicketHistory
 from parexec_tui.core.state.process_key import (
     CLAIMS,
     IF_DONE,
@@ -260,7 +261,7 @@ class Session:
 
     def learn(self, **seconds: float) -> None:
         """What tickets took in earlier sessions."""
-        self.tell(rq.HistoryRead(seconds))
+        self.tell(rq.HistoryRead({id_: TicketHistory(p50=took, p90=took) for id_, took in seconds.items()}))
 
     # -- what becomes of an attempt --
 

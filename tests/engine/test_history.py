@@ -31,7 +31,7 @@ def test_the_second_session_starts_with_what_took_longest_in_the_first(tmp_path:
     _, state = run(tmp_path, PLAN)
     assert started()[0] == "long"
     (learned,) = happened(ev.DurationsLearned)
-    assert set(learned.seconds) == {"short", "long"}
+    assert set(learned.seconds) == set(learned.sigmas) == {"short", "long", "known"}
     assert state.learned == learned.seconds
 
 

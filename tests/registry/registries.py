@@ -14,14 +14,22 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 AT = NOW.timestamp()
 
 
-def start(registry: Registry, *, name: str = "Build", now: datetime = NOW) -> str:
+def start(
+    registry: Registry,
+    *,
+    name: str = "Build",
+    now: datetime = NOW,
+    plan: bytes = b'{"name":"Build"}',
+    source: str = "/w/plan.toml",
+    workdir: str = "/w",
+) -> str:
     return registry.start_session(
         now,
         name=name,
-        plan=b'{"name":"Build"}',
-        source="/w/plan.toml",
+        plan=plan,
+        source=source,
         folder=lambda session: f"/state/{session}",
-        workdir="/w",
+        workdir=workdir,
         boot="b00t",
         pid=42,
     )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from parexec_tui.core.plan.model import Plan, PlanSettings, Ticket
+from parexec_tui.core.state.history import TicketHistory
 from parexec_tui.registry import migrations
 from parexec_tui.registry.attempts import AttemptFact
 from parexec_tui.registry.errors import RegistryError, RegistryMissing
@@ -53,7 +55,11 @@ def test_a_file_of_format_1_opens_for_ever(v1: Path, read_only: bool) -> None:
             "T1", 1, "builder-1", AT + 1, AT + 3, "succeeded", 0, None, "", "attempts/T1.1.log", 1024, 0.5
         )
         assert (second.end, second.signal, second.reason) == ("failed", 9, "killed")
-        assert registry.history("Standardise the docs") == {"T1": 2.0}
+        settings = PlanSettings(name="Standardise the docs")
+        plan = Plan(
+            settings=settings, tickets={"T1": Ticket()}, agents={}, workdir="/w", source="/home/ada/plan.toml"
+        )
+        assert registry.history(plan) == {"T1": TicketHistory(p50=2.0, p90=2.0, peak=1024)}
 
 
 def test_a_file_of_format_1_goes_on(v1: Path) -> None:

@@ -157,7 +157,9 @@ class SessionState:
         """What the engine knows of how many should run at once; None: the plan or a person says how many."""
         self.serialised = 0
         self.learned: dict[str, float] = {}
-        """ticket: the seconds it took in earlier sessions"""
+        """{ticket: the median of the seconds that it took in earlier sessions}"""
+        self.sigmas: dict[str, float] = {}
+        """{ticket: how far its runs there are apart, as `TicketHistory.sigma`}"""
         self.rerunning: dict[str, None] = {}
         """Tickets that were over, and run again or wait to."""
         self.rerunning_needs: dict[str, int] = {}

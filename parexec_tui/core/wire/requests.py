@@ -10,6 +10,7 @@ from msgspec import Struct
 from parexec_tui.core.plan.gates import Gates
 from parexec_tui.core.plan.model import FailurePolicy, Priority, Ticket
 from parexec_tui.core.plan.unclaimed import Unclaimed
+from parexec_tui.core.state.history import TicketHistory
 from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.state.used import Used
@@ -561,11 +562,9 @@ class NeighboursChanged(Struct, frozen=True, gc=False):
 
 
 class HistoryRead(Struct, frozen=True, gc=False):
-    """What tickets took in earlier sessions of the plan."""
+    """What earlier sessions of the plan tell of its tickets."""
 
-    seconds: dict[str, float]
-    peaks: dict[str, int] = {}
-    """{ticket: bytes}, as in PeaksLearned"""
+    tickets: dict[str, TicketHistory]
 
 
 class Activity(Struct, frozen=True, gc=False):

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.history import TicketHistory
 from parexec_tui.core.wire import requests as rq
 from tests.core.sessions import Session, dump, plan, replay
 
@@ -18,6 +19,10 @@ def session(text: str, **more: object) -> Session:
 
 def measure(made: Session, available: float, **used: int) -> list[ev.AnyEvent]:
     return made.tell(rq.HostMeasured(int(available), 8 * GIB, used))
+
+
+def used_before(**peaks: int) -> rq.HistoryRead:
+    return rq.HistoryRead({id_: TicketHistory(p50=1.0, p90=1.0, peak=peak) for id_, peak in peaks.items()})
 
 
 def claim(*sizes: int) -> str:
@@ -74,14 +79,16 @@ def test_if_nothing_runs_the_first_one_starts_anyway_and_that_is_said() -> None:
 def test_without_a_claim_earlier_sessions_tell_else_those_of_the_same_agents_else_nothing() -> None:
     agents = {"big": AgentType(), "small": AgentType()}
     made = session("A: agent=big\nB: agent=big\nC: agent=small\nD: agent=big uses=memory:104857600", agents=agents)
-    made.tell(rq.HistoryRead({}, {"A": 3 * GIB, "C": MIB, "gone": GIB}))
+    made.tell(used_before(A=3 * GIB, C=MIB, gone=GIB))
     measure(made, 4 * GIB)
     assert sorted(made.dispatch()) == ["A", "C", "D"]
     assert "needs 3GiB, as others on big did" in made.why("B")[0]
     measure(made, 8 * GIB)
     assert made.dispatch() == ["B"]
     small = session("A:\nB:")
-    assert small.tell(rq.HistoryRead({}, {"A": 31 * MIB})) == [], "a host does not notice so little"
+    assert not any(isinstance(event, ev.PeaksLearned) for event in small.tell(used_before(A=31 * MIB))), (
+        "a host does not notice so little"
+    )
     assert measure(small, 4 * GIB) == []
     assert len(small.dispatch()) == 2
 
@@ -89,7 +96,7 @@ def test_without_a_claim_earlier_sessions_tell_else_those_of_the_same_agents_els
 def test_the_amount_of_the_plan_bounds_what_there_is_whatever_the_host_has() -> None:
     made = session("A:\nB: uses=memory:104857600", resources={"memory": 200 * MIB})
     measure(made, 7 * GIB)
-    made.tell(rq.HistoryRead({}, {}))
+    made.tell(rq.HistoryRead({}))
     assert len(made.dispatch()) == 2
     waits = session("A:\nB: A? uses=memory:104857600\nC: uses=memory:104857600", resources={"memory": 200 * MIB})
     measure(waits, 7 * GIB)

@@ -10,6 +10,7 @@ from parexec_tui.core.plan.model import AgentType, Priority, Ticket
 from parexec_tui.core.schedule import dispatcher
 from parexec_tui.core.schedule.blockers import Blocker, blockers, why
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.history import USUAL_SIGMA
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
@@ -98,10 +99,14 @@ def test_a_ticket_takes_a_new_place_when_it_is_looked_at_again() -> None:
 
 def test_history_tells_the_longest_path_where_the_plan_does_not() -> None:
     session = Session(plan("A:\nB:\nC: estimate=30s\nD: C", parallel=1))
-    session.tell(rq.HistoryRead({"B": 100.0, "D": 5.0, "C": 999.0, "gone": 1.0}))
-    assert session.journal[-1] == ev.DurationsLearned(at=session.now, seconds={"B": 100.0, "D": 5.0})
+    session.learn(B=100.0, D=5.0, C=999.0, gone=1.0)
+    assert session.journal[-1] == ev.DurationsLearned(
+        at=session.now,
+        seconds={"B": 100.0, "D": 5.0, "C": 999.0},
+        sigmas=dict.fromkeys("BDC", USUAL_SIGMA),
+    )
     assert {id_: session[id_].remaining for id_ in "ABCD"} == {"A": 30, "B": 100, "C": 35, "D": 5}
-    session.tell(rq.HistoryRead({"A": 1000.0}))
+    session.learn(A=1000.0)
     session.restart()
     assert started_one_by_one(session) == list("BCAD")
 
@@ -123,7 +128,7 @@ def test_history_tells_who_is_done_in_time_for_a_reservation() -> None:
     text = "A: uses=gpu:2 priority=high\nBIG: uses=gpu:4\nX:\nC: X uses=gpu:2"
     for history, starts in (({}, []), ({"A": 100.0, "C": 30.0}, ["C"])):
         session = Session(plan(text, resources={"gpu": 4}, reserve_after_usual=0))
-        session.tell(rq.HistoryRead(history))
+        session.learn(**history)
         session.dispatch()
         session.wait(70)
         session.succeed("X")

@@ -261,9 +261,7 @@ def back_off(session: Session, number: int) -> None:
 
 
 def learn(session: Session, number: int) -> None:
-    session.tell(
-        rq.HistoryRead({id_: float(place * number % 90) for place, id_ in enumerate(session.state.tickets, 1)})
-    )
+    session.learn(**{id_: float(place * number % 90) for place, id_ in enumerate(session.state.tickets, 1)})
 
 
 def report_too_early(session: Session, number: int) -> None:

@@ -396,6 +396,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         found=Unclaimed(shared=("x",), shared_count=1, others=("T2",), others_count=1, shared_by=(("T2",),)),
     ),
     ev.MergeStarted(at=6.0, ticket="T1", attempt=2, step="commit", side="ours", together=("T1", "T2")),
+    ev.DurationsLearned(at=1.5, seconds={"T1": 90.5}, sigmas={"T1": 0.25}),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

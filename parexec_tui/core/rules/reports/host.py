@@ -66,7 +66,7 @@ def on_neighbours_changed(state: SessionState, report: rq.NeighboursChanged, now
 
 
 def on_history_read(state: SessionState, report: rq.HistoryRead, now: float) -> list[ev.AnyEvent]:
-    """Once in a session, and only about tickets of which the plan does not say it."""
+    """Once in a session."""
     if not state.unfinished:
         return []
     return [*_durations(state, report, now), *_peaks(state, report, now)]
@@ -75,17 +75,17 @@ def on_history_read(state: SessionState, report: rq.HistoryRead, now: float) -> 
 def _durations(state: SessionState, report: rq.HistoryRead, now: float) -> list[ev.AnyEvent]:
     if state.learned:
         return []
-    seconds = {
-        id_: round(seconds, 3)
-        for id_, seconds in report.seconds.items()
-        if (ticket := state.tickets.get(id_)) is not None and ticket.spec.estimate is None
-    }
-    return [ev.DurationsLearned(at=now, seconds=seconds)] if seconds else []
+    known = {id_: history for id_, history in report.tickets.items() if id_ in state.tickets}
+    if not known:
+        return []
+    seconds = {id_: history.p50 for id_, history in known.items()}
+    sigmas = {id_: history.sigma for id_, history in known.items()}
+    return [ev.DurationsLearned(at=now, seconds=seconds, sigmas=sigmas)]
 
 
 def _peaks(state: SessionState, report: rq.HistoryRead, now: float) -> list[ev.AnyEvent]:
     """Nothing where all of them are small: then nothing waits for memory."""
-    if state.peaks or max(report.peaks.values(), default=0) < LEAST:
+    if state.peaks:
         return []
-    peaks = {id_: peak for id_, peak in report.peaks.items() if id_ in state.tickets}
+    peaks = {id_: known.peak for id_, known in report.tickets.items() if known.peak and id_ in state.tickets}
     return [ev.PeaksLearned(at=now, peaks=peaks)] if max(peaks.values(), default=0) >= LEAST else []

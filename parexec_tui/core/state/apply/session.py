@@ -148,6 +148,7 @@ def on_session_stopping(state: SessionState, event: ev.SessionStopping) -> None:
 
 def on_durations_learned(state: SessionState, event: ev.DurationsLearned) -> None:
     state.learned = dict(event.seconds)
+    state.sigmas = dict(event.sigmas)
     state.find_paths()
     if state.dirty is not None:
         state.dirty.everything = True

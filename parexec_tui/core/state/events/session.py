@@ -199,7 +199,10 @@ class DurationsLearned(Event, frozen=True, tag="durations_learned"):
     """Earlier sessions of the plan tell what its tickets take; the longest path is found anew from that."""
 
     seconds: dict[str, float]
-    """Ticket, and the seconds it took."""
+    """{ticket: the median of what it took}, also of those of which the plan has an estimate. Journals of earlier
+    versions say nothing of those."""
+    sigmas: dict[str, float] = field(default_factory=dict)
+    """{ticket: how far its runs are apart, as `TicketHistory.sigma`}"""
 
 
 class PlanAmended(Event, frozen=True, tag="plan_amended"):
