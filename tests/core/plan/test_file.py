@@ -22,10 +22,11 @@ from parexec_tui.core.plan.model import (
     eligible_types,
 )
 from parexec_tui.core.plan.patterns import parse_pattern
-from parexec_tui.core.plan.reading import rules as plan_rules
 from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
 from parexec_tui.core.plan.reading.positions import Format
 from parexec_tui.core.plan.reading.problems import Problem
+from parexec_tui.core.plan.reading.rules.commands import is_simple
+from parexec_tui.core.plan.reading.rules.names import PLAIN_NAME
 from parexec_tui.core.plan.retries import Budgets
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.plan.waits import Wait
@@ -198,7 +199,7 @@ def test_the_collector_is_left_as_it_was() -> None:
         gc.enable()
 
 
-PLAIN = plan_rules.PLAIN_NAME
+PLAIN = PLAIN_NAME
 NO_TICKETS = "p:1:1: tickets: the plan has no tickets (write one, for instance [tickets.first])"
 
 
@@ -585,7 +586,7 @@ def test_whatever_is_right_of_a_plan_is_read_the_same_in_either_way(document: di
 
 @given(st.text(st.sampled_from("ab*?[]!{}\\/.\0\n- é"), max_size=8))
 def test_a_pattern_that_is_not_looked_at_is_valid(text: str) -> None:
-    if plan_rules.is_simple(text):
+    if is_simple(text):
         parse_pattern(text, "/w")
 
 

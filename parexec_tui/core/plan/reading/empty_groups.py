@@ -7,7 +7,7 @@ from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.gates import is_number
 from parexec_tui.core.plan.group_gates import with_named_gates
 from parexec_tui.core.plan.reading.faults import Fault, Path
-from parexec_tui.core.plan.reading.rules import Draft
+from parexec_tui.core.plan.reading.rules.draft import Draft
 from parexec_tui.core.plan.units import shown
 
 

@@ -29,7 +29,8 @@ from parexec_tui.core.plan.reading.fields import (
 )
 from parexec_tui.core.plan.reading.positions import Format, repeated_keys
 from parexec_tui.core.plan.reading.problems import Problem, located
-from parexec_tui.core.plan.reading.rules import Draft, broken_rules
+from parexec_tui.core.plan.reading.rules import broken_rules
+from parexec_tui.core.plan.reading.rules.draft import Draft
 from parexec_tui.core.plan.reading.unread import by_table
 from parexec_tui.core.plan.services import Service
 

@@ -2,15 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from parexec_tui.core.plan.model import AgentType, eligible_types
 from parexec_tui.core.plan.outputs import pattern_of
 from parexec_tui.core.plan.reading.faults import Fault
+from parexec_tui.core.plan.reading.rules.draft import Draft
 from parexec_tui.core.plan.units import shown
-
-if TYPE_CHECKING:
-    from parexec_tui.core.plan.reading.rules import Draft
 
 _ONLY_THERE: Final = ("base", "target", "copy", "link", "on_conflict", "update_checkout")
 """Fields that mean nothing without worktrees."""
@@ -21,7 +19,7 @@ _has_bad_text = re.compile(
 """What git allows in no name of a branch."""
 
 
-def worktrees_can_be_made(draft: "Draft") -> Iterator[Fault]:
+def worktrees_can_be_made(draft: Draft) -> Iterator[Fault]:
     """Names and paths are what git can take, and no ticket asks for what a worktree cannot give it."""
     apart = {name for name, agent in draft.agents.items() if agent.isolation == "worktree"}
     plain = AgentType()
