@@ -129,6 +129,8 @@ class Coordinator:
         has to be certain, so a look a moment ago is not enough."""
         self.sift: Callable[[Sequence[rq.AnyReport]], Sequence[rq.AnyReport]] = lambda reports: reports
         """Called with what the backend reports: which of it the loop is to take in now."""
+        self.may_finish: Callable[[], bool] = lambda: True
+        """Called before the session is finished. False: something is being found out first, and wakes the loop."""
         self.loss: StateLost | None = None
         """What somebody did to the files of the session, and what became of it."""
         self.warn: Callable[[str], None] | None = None
@@ -349,7 +351,7 @@ class Coordinator:
                 self._record(event)
                 given_up = True  # and a barrier may have waited for it
         is_over = state.unfinished == 0 and not state.living_services and state.rollback is None
-        if is_over and state.finished_at is None:
+        if is_over and state.finished_at is None and self.may_finish():
             for event in closing(state, self.clock.now()):
                 self._record(event)
         return given_up and state.finished_at is None
@@ -445,6 +447,6 @@ class Coordinator:
         state = self.state
         if state.finished_at is not None:
             return "finished" if self.clock.now() >= self._awaits_until else None
-        if state.live or state.asking or self._asked:
+        if state.live or state.asking or self._asked or not (state.unfinished or self.may_finish()):
             return None
         return why_to_leave(state, stays=self._stays)

@@ -38,6 +38,7 @@ from parexec_tui.engine.measure.conflict_watch import ConflictWatch
 from parexec_tui.engine.measure.curve import CurveKeeper
 from parexec_tui.engine.measure.disk_watch import DiskWatch
 from parexec_tui.engine.measure.log_watch import LogWatch
+from parexec_tui.engine.measure.loss_watch import LossWatch
 from parexec_tui.engine.measure.port_watch import PortWatch
 from parexec_tui.engine.measure.pressure_watch import PressureWatch
 from parexec_tui.engine.measure.progress import progress_wanted
@@ -251,6 +252,10 @@ async def _drive(
             conflicts = ConflictWatch(backend, begin.state, _pool(begin.state, session), coordinator.submit_reports)
             sinks.append(conflicts.tell)
             nursery.start_soon(conflicts.run)
+            losses = LossWatch(backend, begin.state, coordinator.submit_reports)
+            coordinator.may_finish = losses.may_finish
+            sinks.append(losses.tell)
+            nursery.start_soon(losses.run)
         ports = PortWatch(backend, begin.state, coordinator.submit_reports)
         sinks.append(ports.tell)
         nursery.start_soon(ports.run)

@@ -36,7 +36,8 @@ class WorktreeKeeper:
         is_gated = bool(gates_of(self._state, ticket))
         decided = decided_conflict(self._state, ticket)
         if attempt.step == COMMIT:
-            self._backend.tend(key, CommitWork(worktree, attempt.side, is_gated, decided))
+            lost = Work(found.made.base, found.commit, found.onto, found.merged) if found and found.lost else None
+            self._backend.tend(key, CommitWork(worktree, attempt.side, is_gated, decided, lost))
         else:
             assert found is not None
             work = Work(found.made.base, found.commit, found.onto, found.merged)

@@ -55,6 +55,7 @@ def brief_lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
             yield from (line for line in lines(state, event) if line.word == "skipped")
         case (
             ev.TicketUnrunnable()
+            | ev.WorkLost()
             | ev.TicketCancelled()
             | ev.TicketWaived()
             | ev.ApprovalAsked()
@@ -164,6 +165,7 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             | ev.ConflictForeseen()
             | ev.ConflictAverted()
             | ev.WorkMerged()
+            | ev.WorkLost()
             | ev.WorktreeDropped()
             | ev.MergeStarted()
         ):
@@ -435,6 +437,9 @@ def _ended(state: "SessionState", event: ev.AttemptEnded) -> Line:
     if event.then is Status.approval and ticket.is_in_conflict:
         text = f"{event.reason}; you decide: {merge_command(event.ticket)}"
         return Line(event.at, str(Flag.conflict), event.ticket, text, "warn")
+    if event.then is Status.approval and ticket.has_lost_work:
+        text = f"{event.reason}; parexec approve {event.ticket} tries it again"
+        return Line(event.at, "lost", event.ticket, text, "warn")
     if event.then is Status.approval:
         text = f"on {event.agent} in {took}; it waits for your approval: parexec approve {event.ticket}"
         return Line(event.at, str(Status.approval), event.ticket, text, "warn")

@@ -365,6 +365,9 @@ def _to_answer(state: SessionState) -> Iterator[str]:
         id_ = conflicts[0].id if len(conflicts) == 1 else "TICKET"
         again = f"parexec reject {id_} -s {state.session} -m WHY"
         yield f"decide: {merge_command(id_, state.session)}; or let it run again: {again}"
+    for ticket in state.unapproved.values():
+        if ticket.has_lost_work:
+            yield printable(f"{ticket.id}: {ticket.reason}")
     if ids := [ticket.id for ticket in state.unapproved.values() if not ticket.is_in_conflict]:
         yield f"waits for your approval: {and_others(ids)}"
         where = f"{ids[0] if len(ids) == 1 else 'TICKET...'} -s {state.session}"

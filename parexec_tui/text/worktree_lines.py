@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.isolation import lost_text
 from parexec_tui.text.words import Line, ahead_text
 
 _SHORT = 10
@@ -13,6 +14,7 @@ AnyOfWork = (
     | ev.ConflictForeseen
     | ev.ConflictAverted
     | ev.WorkMerged
+    | ev.WorkLost
     | ev.WorktreeDropped
     | ev.MergeStarted
 )
@@ -34,6 +36,9 @@ def worktree_lines(event: AnyOfWork, by: str) -> Iterator[Line]:
         case ev.WorkMerged():
             left = f"; the checkout stays as it is: {event.checkout}" if event.checkout else ""
             yield Line(at, "merged", id_, f"as {event.commit[:_SHORT]}{left}", "warn" if left else "")
+        case ev.WorkLost():
+            way = f"parexec approve {id_} merges it again, parexec reject {id_} lets it run again"
+            yield Line(at, "lost", id_, f"{lost_text(event.target, event.commit)}: {way}", "warn")
         case ev.WorktreeDropped():
             yield Line(at, "dropped", id_, "its worktree, of which there are too many; its work is on its branch")
         case ev.MergeStarted():

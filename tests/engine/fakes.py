@@ -183,6 +183,9 @@ class FakeBackend:
     async def foresee(self, worktrees: dict[str, Worktree]) -> tuple[rq.Foreseen, ...]:  # noqa: ARG002
         return ()
 
+    async def find_lost(self, workdir: str, merged: dict[str, tuple[str, ...]]) -> tuple[str, ...]:  # noqa: ARG002
+        return ()
+
     async def taken_ports(self, ports: Units) -> Units:  # noqa: ARG002
         return ()
 

@@ -391,8 +391,43 @@ def test_what_needs_what_the_target_has_lost_does_not_start(tmp_path: Path, repo
         after = ["vandal"]
         run = "cat A"
     """
-    assert run(tmp_path, plan)[0] == 1
+    engine = start(tmp_path, plan)
+    code = engine.wait()
     [landed] = happened(ev.WorkMerged, ticket="A")
-    lost = f"next has lost what A merged as {landed.commit[:10]}: merge that into it again, or retry A"
-    assert ticket("B").reason == lost
-    assert ticket("B").attempts == 1, "no other agent can do better"
+    lost = f"next has lost what it merged as {landed.commit[:10]}"
+    assert (code, ticket("A").status, ticket("A").reason) == (1, Status.approval, lost)
+    assert f"A: {lost}" in engine.text()
+    assert (ticket("B").status, ticket("B").charged) == (Status.waiting, 0), "it goes on once A is merged again"
+    subprocess.run((*PAREXEC, "approve", "A"), check=True, capture_output=True)
+    assert Engine("resume", cwd=tmp_path).wait() == 0
+    assert git(repository, "show", "next:A") == "A"
+    assert (ticket("A").status, ticket("B").status) == (Status.succeeded, Status.succeeded)
+
+
+@pytest.mark.parametrize("gates", ["", 'gates = ["test -s A"]'])
+def test_a_session_does_not_end_well_while_what_it_merged_is_lost(
+    tmp_path: Path, repository: Path, gates: str
+) -> None:
+    plan = f"""
+        [plan]
+        workdir = "repository"
+        [agents.coder]
+        isolation = "worktree"
+        target = "next"
+        {gates}
+        [agents.other]
+        [tickets.A]
+        agent = "coder"
+        run = "echo A > A"
+        [tickets.vandal]
+        agent = "other"
+        after = ["A"]
+        run = "git branch --quiet --force next $(git commit-tree -m other -p main main:)"
+    """
+    assert run(tmp_path, plan)[0] == 1
+    assert (ticket("A").status, ticket("vandal").status) == (Status.approval, Status.succeeded)
+    engine = Engine("resume", "--yes", cwd=tmp_path)
+    assert engine.wait() == 0, engine.text()
+    assert ticket("A").status is Status.succeeded
+    assert git(repository, "show", "next:A") == "A"
+    assert git(repository, "log", "--format=%s", "--first-parent", "next").splitlines()[:2] == ["A", "other"]

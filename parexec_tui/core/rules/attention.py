@@ -85,6 +85,8 @@ def ticket_need(ticket: TicketState, me: str = "") -> Need | None:
         return Need(subject, "; ".join(f"check {name}: {found}" for name, found in failed.items()))
     if ticket.is_in_conflict:
         return Need(subject, f"{ticket.reason}; you decide: parexec merge {ticket.id}")
+    if ticket.has_lost_work:
+        return Need(subject, f"{ticket.reason}; parexec approve {ticket.id} merges it again")
     if ticket.status is Status.approval:
         return Need(subject, "has run, and waits for your approval")
     if ticket.awaits_approval and ticket.held is None:
@@ -158,7 +160,7 @@ def began(state: SessionState, event: ev.AnyEvent) -> Iterator[Need]:
             found = _ticket_needs(state, id_)
         case ev.AttemptEnded(ticket=id_, then=Status.approval) | ev.ApprovalAsked(ticket=id_):
             found = _ticket_needs(state, id_)
-        case ev.CheckFailed(ticket=id_) | ev.AttemptFrozen(ticket=id_, by=""):
+        case ev.CheckFailed(ticket=id_) | ev.WorkLost(ticket=id_) | ev.AttemptFrozen(ticket=id_, by=""):
             found = _ticket_needs(state, id_)
         case ev.AgentQuarantined(agent=id_):
             found = (_agent_need(agent) for agent in (state.quarantined.get(id_),) if agent is not None)

@@ -152,7 +152,8 @@ def blockers(state: SessionState, ticket: TicketState, me: str = "") -> Iterator
         yield Blocker("conflict", ticket.reason, since=ticket.ended or 0.0)
         return
     if ticket.status is Status.approval:
-        yield Blocker("approval", "has run, and waits for approval", since=ticket.ended or 0.0)
+        lost = f", to be merged again: {ticket.reason}" if ticket.has_lost_work else ""
+        yield Blocker("approval", f"has run, and waits for approval{lost}", since=ticket.ended or 0.0)
         return
     yield from _own_blockers(state, ticket, me)
     if ticket.status in PENDING:

@@ -112,7 +112,8 @@ def of_approval(ticket: TicketState) -> Root:
     if ticket.is_in_conflict:
         return Root("conflict", ticket.id, reason=ticket.reason, since=ticket.ended or 0.0)
     if ticket.status is Status.approval:
-        return Root("approval", ticket.id, how="after", since=ticket.ended or 0.0)
+        lost = ticket.reason if ticket.has_lost_work else ""
+        return Root("approval", ticket.id, how="after", since=ticket.ended or 0.0, reason=lost)
     return Root("approval", ticket.id, how="before", since=ticket.ready_at)
 
 

@@ -91,7 +91,8 @@ class _Simulation:
         for id_ in seconds:
             ticket = state.tickets[id_]
             if ticket.is_live or ticket.status is Status.approval:
-                self._holdings.take(id_, self._claims(ticket), 0.0)
+                has_given_back = ticket.attempt is not None and ticket.attempt.is_lost
+                self._holdings.take(id_, EMPTY if has_given_back else self._claims(ticket), 0.0)
                 type_ = state.agents[ticket.agent].type if ticket.is_live and ticket.agent else ""
                 self._running.append((seconds[id_], id_, type_))
             else:

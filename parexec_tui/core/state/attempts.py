@@ -68,6 +68,7 @@ class Attempt:
         "gates_begun",
         "is_approved",
         "is_in_conflict",
+        "is_lost",
         "is_released",
         "number",
         "outcome",
@@ -161,6 +162,8 @@ class Attempt:
         """How often one was started."""
         self.is_in_conflict = False
         """Whether what it did conflicts with what is merged, and a person has to decide on that."""
+        self.is_lost = False
+        """Whether what it did was merged, and somebody moved the target back."""
         self.is_released = False
         """Whether a person let what it did be merged, or decided on its conflict: it had ended, and goes on."""
         self.is_approved = False

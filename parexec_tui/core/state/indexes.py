@@ -184,6 +184,8 @@ def note_approval(state: SessionState, ticket: TicketState) -> None:
 
 def give_back_claims(state: SessionState, ticket: TicketState) -> None:
     """Let others have what the ticket holds."""
+    if ticket.attempt is not None and ticket.attempt.is_lost:
+        return  # it held nothing any more when it had succeeded
     freed = state.holdings.give_back(ticket.id)
     count_end(state, ticket)
     if state.dirty is not None:

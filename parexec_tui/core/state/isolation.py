@@ -48,6 +48,11 @@ def conflict_of(state: SessionState, ticket: TicketState) -> ev.WorkConflicted |
     return found.conflict if found is not None and ticket.is_in_conflict else None
 
 
+def lost_text(target: str, commit: str) -> str:
+    """That a branch was moved back, in words."""
+    return f"{target} has lost what it merged as {commit[:10]}"
+
+
 def conflicts_ahead(state: SessionState, ticket: str) -> Iterator[tuple[str, ev.ConflictForeseen]]:
     """What of the present work of a ticket will conflict, each with the other ticket."""
     for pair, foreseen in state.foreseen.items():

@@ -231,6 +231,12 @@ class TicketState:
         return self.status is Status.approval and self.attempt is not None and self.attempt.is_in_conflict
 
     @property
+    def has_lost_work(self) -> bool:
+        """Whether it had succeeded, and what it merged is in its target no more: a person lets it be merged again."""
+        is_lost = self.status is Status.approval and self.attempt is not None and self.attempt.is_lost
+        return is_lost and not self.is_in_conflict
+
+    @property
     def should_be_stalled(self) -> bool:
         """What `is_stalled` has to be, as far as the ticket itself and the needs next to it tell."""
         if self.status in PENDING:

@@ -34,6 +34,7 @@ TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] 
         frozenset({_S.rolling_back}),
     ),
     ev.MergeStarted: {_S.approval: frozenset({_S.validating})},
+    ev.WorkLost: {_S.succeeded: frozenset({_S.approval})},
     ev.AttemptStopRequested: dict.fromkeys(
         (_S.running, _S.validating, _S.stopping, _S.rolling_back), frozenset({_S.stopping})
     ),

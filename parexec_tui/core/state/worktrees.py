@@ -9,7 +9,7 @@ from parexec_tui.core.state import events as ev
 class WorktreeState:
     """The worktree of the newest attempt of a ticket that had one."""
 
-    __slots__ = ("commit", "conflict", "decided", "landed", "made", "merged", "onto", "size")
+    __slots__ = ("commit", "conflict", "decided", "landed", "lost", "made", "merged", "onto", "size")
 
     def __init__(self, made: ev.WorktreeMade) -> None:
         self.made = made
@@ -22,6 +22,8 @@ class WorktreeState:
         self.decided: ev.WorkConflicted | None = None
         """The conflict on which a person decided last."""
         self.landed: ev.WorkMerged | None = None
+        self.lost: ev.WorkMerged | None = None
+        """What was merged, and is not in the target any more, until it is merged again."""
         self.size: int | None = None
         """Bytes that it takes while it is kept; None: it is in use, or gone."""
 

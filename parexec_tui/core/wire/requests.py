@@ -321,6 +321,8 @@ class ProcessEnded(Report, frozen=True, gc=False, tag="ended"):
     """What the host had too little of to start the command, as in HostPressed. The command never began."""
     taken: dict[str, tuple[str, ...]] = {}
     """{resource: units that it was to have, and that other programs have}. The command never began."""
+    lost: tuple[str, ...] = ()
+    """As in MergesLost, if the ticket needs what was merged with them. The command never began."""
     error_line: str = ""
     """As in AttemptEnded; of one that was ended on purpose as well."""
     out_of_memory: str = ""
@@ -443,6 +445,12 @@ class ConflictsForeseen(Struct, frozen=True, gc=False, tag_field="report", tag="
 
     tickets: tuple[str, ...]
     found: tuple[Foreseen, ...]
+
+
+class MergesLost(Struct, frozen=True, gc=False, tag_field="report", tag="lost_merges"):
+    """Somebody moved branches back: they do not have these commits any more, which were merged into them."""
+
+    commits: tuple[str, ...]
 
 
 class WorktreeSized(Report, frozen=True, gc=False, tag="worktree_size"):
@@ -620,6 +628,7 @@ AnyReport = (
     | WorkTried
     | WorktreeSized
     | ConflictsForeseen
+    | MergesLost
     | CheckMade
     | OutputSearched
     | ServiceAnswered

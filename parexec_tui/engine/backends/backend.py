@@ -88,6 +88,8 @@ class CommitWork(Task, frozen=True, gc=False, tag="commit"):
     """Whether gates look at the result: the worktree is made what the merge would be."""
     shown: Conflict | None = None
     """The conflict that a person decided on; if there is more to decide by now, that is reported."""
+    lost: Work | None = None
+    """What was merged before and is to be again, though the worktree is gone."""
 
 
 class MergeWork(Task, frozen=True, gc=False, tag="merge"):
@@ -393,6 +395,11 @@ class Backend(Protocol):
     async def foresee(self, worktrees: dict[str, Worktree]) -> tuple[Foreseen, ...]:
         """What the work in these worktrees, by ticket, will conflict in, as far as is known: a look at a bounded part
         of them. They and their indexes stay as they are. Raises OSError.
+        """
+
+    async def find_lost(self, workdir: str, merged: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+        """Which of these commits their branches do not have any more, that were merged into them: {branch: commits},
+        in the repository of a folder. Raises OSError.
         """
 
     # -- what an engine before this one left -----------------------------------------------------------------

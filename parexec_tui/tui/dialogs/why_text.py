@@ -140,6 +140,11 @@ class _Why:
                 yield f"from a shell: {merge_command(ticket.id)}"
                 yield f"{self._key('reject')} sends it back: it runs again on what is merged by now, with a note"
                 yield self._output_key()
+            case Status.approval if ticket.has_lost_work:
+                yield f"{ticket.reason}: somebody moved that branch back"
+                yield f"{self._end(Root('approval', ticket=ticket.id))}: it is merged again"
+                yield f"{self._key('reject')} sends it back: it runs again on what is merged by now"
+                yield self._output_key()
             case Status.approval:
                 yield f"it has run, and waits for your approval{self._ago(ticket.ended)}; it keeps its claims"
                 yield f"{self._end(Root('approval', ticket=ticket.id))}: it has succeeded"

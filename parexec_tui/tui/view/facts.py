@@ -42,6 +42,8 @@ def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = ""
         return f"{stop_text(ticket, now, me)}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
     if ticket.is_in_conflict:
         return cause_text(of_approval(ticket), None, me)
+    if ticket.has_lost_work:
+        return f"{printable(ticket.reason)}; approve merges it again"
     if ticket.status is Status.approval:
         return "has run, and waits for your approval"
     if ticket.is_live:

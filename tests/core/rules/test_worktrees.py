@@ -504,3 +504,55 @@ def test_what_will_conflict_is_told_once_and_no_more_when_it_will_not() -> None:
     assert begun.state.foreseen == {}
     assert begun.tell(report)[1:] == [], "one of them is over"
     assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
+def test_what_its_target_has_lost_has_not_succeeded_until_it_is_merged_again() -> None:
+    begun = session("A:\nB: A\nC: B")
+    for step in ("commit", "merge"):
+        if step == "commit":
+            made(begun, "A")
+            begun.succeed("A")
+        tried(begun, "A")
+    begun.dispatch()
+    made(begun, "B")
+    assert begun.status("A") == "succeeded"
+    assert begun.tell(rq.MergesLost(("another",))) == []
+    begun.tell(rq.MergesLost(("both", "another")))
+    lost = begun.journal[-1]
+    assert isinstance(lost, ev.WorkLost)
+    assert begun.tell(rq.MergesLost(("both",))) == [], "it is said once"
+    told = f"{lost.target} has lost what it merged as both"
+    assert (begun["A"].status, begun["A"].reason, begun["B"].status) == (Status.approval, told, Status.running)
+    assert [need.reason for need in needs(begun.state)] == [f"{told}; parexec approve A merges it again"]
+    [line] = lines(begun.state, lost)
+    assert (line.word, line.style) == ("lost", "warn")
+    assert told in (reason_of(begun.state, begun["A"], 9.0) or "")
+    root = root_of(begun.state, begun["A"])
+    assert root is not None
+    assert told in root_text(root, None)
+    # What runs and needs it goes on, and waits if it cannot start.
+    report = rq.ProcessEnded("B", 1, problem="lost", ticket_at_fault=True, lost=("both",), step="run")
+    begun.tell(report)
+    assert begun["B"].status is Status.failed, "nobody knows what is lost now"
+
+    begun.act(rq.Approve(("A",)))
+    assert at(begun, "A") == "merge"
+    tried(begun, "A", None, problem="the branch is gone")
+    assert (begun.status("A"), begun["A"].reason) == ("approval", f"the branch is gone; {told}"), "no failure of it"
+    begun.act(rq.Approve(("A",)))
+    tried(begun, "A", rq.Work("base", "mine", "theirs", "again"))
+    assert begun.status("A") == "succeeded"
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
+def test_what_needs_what_is_lost_waits_for_it_and_is_charged_nothing() -> None:
+    begun = session("A:\nB: A")
+    made(begun, "A")
+    begun.succeed("A")
+    tried(begun, "A")
+    tried(begun, "A")
+    begun.dispatch()
+    begun.tell(rq.ProcessEnded("B", 1, problem="lost", ticket_at_fault=True, lost=("both",), step="run"))
+    assert (begun["A"].status, begun["B"].status) == (Status.approval, Status.waiting)
+    assert (begun["B"].missing, begun["B"].charged, begun.state.agents["agent-1"].strikes) == (1, 0, ())
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)

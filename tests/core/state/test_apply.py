@@ -36,6 +36,7 @@ attempt_ended           running frozen validating  succeeded approval failed wai
 attempt_ended           stopping                succeeded approval failed cancelled waiting backoff rolled_back
 attempt_ended           rolling_back            failed cancelled waiting backoff rolled_back
 merge_started           approval                validating
+work_lost               succeeded               approval
 backoff_ended           backoff                 waiting
 ticket_cancelled        waiting backoff approval  cancelled
 ticket_approved         waiting                 waiting
@@ -151,6 +152,7 @@ def moves(session: Session) -> list[tuple[str, ev.AnyEvent]]:
             ),
         ),
         ("validating", ev.MergeStarted(at=at, ticket="T", attempt=attempt, step="merge")),
+        ("approval", ev.WorkLost(at=at, ticket="T", attempt=attempt, commit="c", target="next")),
         ("stopping", ev.AttemptStopRequested(at=at, ticket="T", attempt=attempt, why="cancelled")),
         ("waiting", ev.BackoffEnded(at=at, ticket="T")),
         ("cancelled", ev.TicketCancelled(at=at, ticket="T", skipped=("D",))),
@@ -182,8 +184,9 @@ def test_an_event_is_in_the_table_and_applied_or_illegal_and_changes_nothing(sta
         if isinstance(event, ev.TicketApproved | ev.TicketRejected) and session["T"].asking:
             session.answer("T")  # only then is anybody asked
         event = moves(session)[place][1]
-        if isinstance(event, ev.MergeStarted):
-            session.state.worktrees["T"] = WorktreeState(worktree_made("T", event.attempt))
+        if isinstance(event, ev.MergeStarted | ev.WorkLost):
+            found = session.state.worktrees["T"] = WorktreeState(worktree_made("T", event.attempt))
+            found.landed = ev.WorkMerged(at=event.at, ticket="T", attempt=event.attempt, commit="c", before="b")
         before = dump(session.state)
 
         if (kind_of(event), status, to) in allowed:

@@ -397,6 +397,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ),
     ev.MergeStarted(at=6.0, ticket="T1", attempt=2, step="commit", side="ours", together=("T1", "T2")),
     ev.DurationsLearned(at=1.5, seconds={"T1": 90.5}, sigmas={"T1": 0.25}),
+    ev.WorkLost(at=7.25, ticket="T1", attempt=2, commit="c3", target="next"),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -17,6 +17,7 @@ from parexec_tui.core.rules.reports.host import (
     on_ports_tried,
 )
 from parexec_tui.core.rules.reports.logs import on_log_flooded, on_log_too_long
+from parexec_tui.core.rules.reports.lost_merges import on_merges_lost
 from parexec_tui.core.rules.reports.pressure import on_host_measured
 from parexec_tui.core.rules.reports.processes import (
     on_files_restored,
@@ -73,6 +74,7 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.WorktreeMade: on_worktree_made,
     rq.WorkTried: on_work_tried,
     rq.ConflictsForeseen: on_conflicts_foreseen,
+    rq.MergesLost: on_merges_lost,
     rq.WorktreeSized: on_worktree_sized,
     rq.FilesRestored: on_files_restored,
     rq.CheckMade: on_check_made,

@@ -16,6 +16,7 @@ from parexec_tui.core.rules.reports.failures import failed, failed_for_good
 from parexec_tui.core.rules.reports.gates import gate_ended, gate_failed
 from parexec_tui.core.rules.reports.host import host_short, on_host_short, set_aside
 from parexec_tui.core.rules.reports.logs import ended_as_flood, has_flooded
+from parexec_tui.core.rules.reports.lost_merges import lost_before_start
 from parexec_tui.core.rules.reports.stops import ended_on_purpose
 from parexec_tui.core.rules.reports.taking_back import files_restored, quarantine, rollback_over
 from parexec_tui.core.rules.reports.worktrees import conflict_resolved
@@ -77,6 +78,8 @@ def on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) -
     gate = None if is_command else gate_step(state, ticket)
     if report.host_short_of and gate is not None:  # the engine starts it when there is enough
         return on_host_short(state, host_short(report), now)
+    if report.lost and (waits := lost_before_start(state, ticket, report, now)):
+        return waits
     if report.host_short_of or report.taken:
         return _put_back(state, ticket, report, now)
     if gate is not None:

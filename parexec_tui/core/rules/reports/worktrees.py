@@ -7,7 +7,7 @@ from parexec_tui.core.rules.reports.ends import StepReport, attempt_ended, exit_
 from parexec_tui.core.rules.reports.failures import failed
 from parexec_tui.core.rules.reports.stops import ended_on_purpose
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.isolation import branch_of, target_of
+from parexec_tui.core.state.isolation import branch_of, lost_text, target_of
 from parexec_tui.core.state.process_key import COMMIT
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
@@ -48,7 +48,7 @@ def on_work_tried(state: SessionState, report: rq.WorkTried, now: float) -> list
         return [_merged(ticket, report, report.work, now), *passed(state, ticket, report, None, now)]
     if ticket.live_attempt.stop_reason is not None:
         return ended_on_purpose(state, ticket, report, now)
-    if report.problem and ticket.live_attempt.is_in_conflict:
+    if report.problem and (ticket.live_attempt.is_in_conflict or ticket.live_attempt.is_lost):
         return [_asked_again(state, ticket, report, report.problem, now)]
     if report.problem:
         return failed(state, ticket, report, End.failed, report.problem, now)
@@ -180,9 +180,12 @@ def _asked_again(
     state: SessionState, ticket: TicketState, report: StepReport, why: str, now: float
 ) -> ev.AttemptEnded:
     """What a person decided about a conflict came to nothing: that is no failure of the ticket, and they decide
-    again."""
-    attempt, found = ticket.live_attempt, state.worktrees[ticket.id].conflict
-    told = conflict_text(target_of(state, ticket), found.files, found.count, found.tickets) if found else ""
+    again, as they do about what was merged and is lost."""
+    attempt, worktree = ticket.live_attempt, state.worktrees[ticket.id]
+    found, lost, target = worktree.conflict, worktree.lost, worktree.made.target
+    told = lost_text(target, lost.commit) if lost is not None else ""
+    if found is not None:
+        told = conflict_text(target, found.files, found.count, found.tickets)
     said = f"`{attempt.resolution}`: {why}" if attempt.resolution else why
     reason = "; ".join(filter(None, (said, told)))
     return attempt_ended(ticket, report, End.stopped, Status.approval, now, reason=reason)

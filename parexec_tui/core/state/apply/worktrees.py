@@ -2,6 +2,7 @@
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.indexes import move
+from parexec_tui.core.state.isolation import lost_text
 from parexec_tui.core.state.process_key import MERGE, RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
@@ -58,11 +59,12 @@ def on_merge_started(state: SessionState, event: ev.MergeStarted) -> None:
     ticket.attempt.resolution, ticket.attempt.is_in_conflict = event.run, bool(event.side)
     ticket.attempt.resolves = before.resolves + bool(event.run)
     ticket.attempt.is_released, ticket.attempt.is_approved = True, event.step == MERGE
-    if ticket.attempt.is_approved:
-        ticket.attempt.side, ticket.attempt.together = before.side, before.together
-    else:
+    ticket.attempt.is_lost = before.is_lost
+    if not ticket.attempt.is_approved:
         ticket.attempt.side, ticket.attempt.together = event.side, event.together
         state.worktrees[event.ticket].decided = state.worktrees[event.ticket].conflict
+    elif not before.is_lost:
+        ticket.attempt.side, ticket.attempt.together = before.side, before.together
     ticket.attempt.begin_step(event.step, event.at, is_next_start=False)
     ticket.note = event.note or ticket.note
     begin_step(state, ticket, event.step)
@@ -70,7 +72,19 @@ def on_merge_started(state: SessionState, event: ev.MergeStarted) -> None:
 
 
 def on_work_merged(state: SessionState, event: ev.WorkMerged) -> None:
-    _of(state, event).landed = event
+    found = _of(state, event)
+    found.landed, found.lost = event, None
+
+
+def on_work_lost(state: SessionState, event: ev.WorkLost) -> None:
+    ticket = moving_ticket(state, event, Status.approval)
+    found = state.worktrees.get(event.ticket)
+    if found is None or ticket.attempt is None or found.landed is None or found.landed.commit != event.commit:
+        raise IllegalEventError(f"{event!r}: it was not merged as that")
+    found.landed, found.lost = None, found.landed
+    ticket.attempt.is_lost, ticket.undo_point = True, None
+    ticket.reason = lost_text(event.target, event.commit)
+    move(state, ticket, Status.approval, event.at)
 
 
 def on_worktree_kept(state: SessionState, event: ev.WorktreeKept) -> None:

@@ -120,6 +120,7 @@ from parexec_tui.core.state.events.worktrees import (
     MergeStarted,
     WorkCommitted,
     WorkConflicted,
+    WorkLost,
     WorkMerged,
     WorktreeDropped,
     WorktreeKept,
@@ -184,6 +185,7 @@ AnyEvent = (
     | ConflictAverted
     | MergeStarted
     | WorkMerged
+    | WorkLost
     | WorktreeKept
     | WorktreeDropped
     | SnapshotTaken

@@ -103,6 +103,17 @@ class WorkMerged(Event, frozen=True, tag="work_merged"):
     """Why the checkout at the workdir was not fast-forwarded to it; empty: it was; None: it was not to be."""
 
 
+class WorkLost(Event, frozen=True, tag="work_lost"):
+    """Somebody moved the target back: it has no more what the attempt merged, which waits to be merged again."""
+
+    ticket: str
+    attempt: int
+    commit: str
+    """As in WorkMerged."""
+    target: str
+    """The branch."""
+
+
 class WorktreeKept(Event, frozen=True, tag="worktree_kept"):
     """An attempt ended without being merged, and its worktree stays."""
 

@@ -304,6 +304,9 @@ class LocalBackend:
     async def foresee(self, worktrees: dict[str, Worktree]) -> tuple[rq.Foreseen, ...]:
         return await self.workspace.open_worktrees().foresee(worktrees)
 
+    async def find_lost(self, workdir: str, merged: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+        return await self.workspace.open_worktrees().find_lost(workdir, merged)
+
     # -- what an engine before this one left -----------------------------------------------------------------
 
     async def adopt(self, key: ProcessKey, identity: Identity | None, boot: str) -> Adopted:

@@ -12,7 +12,7 @@ from parexec_tui.engine.backends.local.requirements import UnmetError
 from parexec_tui.engine.backends.local.shortage import short_of
 from parexec_tui.engine.backends.local.snapshot import SnapshotError
 from parexec_tui.engine.backends.local.starter import Start
-from parexec_tui.engine.backends.local.worktrees.git import GitError, UnfitError
+from parexec_tui.engine.backends.local.worktrees.git import GitError, LostError, UnfitError
 
 
 def why_not(start: Start) -> Ended:
@@ -35,6 +35,7 @@ def why_not(start: Start) -> Ended:
         problem=_spawn_problem(error),
         ticket_at_fault=hopeless,
         host_short_of=short_of(error),
+        lost=error.commits if isinstance(error, LostError) else (),
         taken=error.taken if isinstance(error, PortsTakenError) else {},
         step=key.step,
     )

@@ -69,6 +69,7 @@ _tended: msgspec.json.Decoder[rq.WorktreeMade | rq.WorkTried | rq.WorktreeSized 
 )
 _unclaimed = msgspec.json.Decoder(Unclaimed)
 _foreseen = msgspec.json.Decoder(tuple[rq.Foreseen, ...])
+_lost = msgspec.json.Decoder(tuple[str, ...])
 _nothing = msgspec.json.Decoder(None)
 
 
@@ -248,6 +249,9 @@ class PipeBackend:
 
     async def foresee(self, worktrees: dict[str, Worktree]) -> tuple[rq.Foreseen, ...]:
         return await self._ask(wire.Foresee(worktrees=worktrees), _foreseen)
+
+    async def find_lost(self, workdir: str, merged: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+        return await self._ask(wire.FindLost(workdir=workdir, merged=merged), _lost)
 
     # -- what an engine before this one left -----------------------------------------------------------------
 

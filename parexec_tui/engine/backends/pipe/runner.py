@@ -147,6 +147,8 @@ class _Runner:
                 return await self._backend.workspace.left_tmp(key, keep)
             case wire.Foresee(worktrees=worktrees):
                 return await self._backend.foresee(worktrees)
+            case wire.FindLost(workdir=workdir, merged=merged):
+                return await self._backend.find_lost(workdir, merged)
             case wire.Finish():
                 return await self._backend.finish()
             case _:

@@ -201,6 +201,11 @@ class Foresee(Ask, frozen=True, tag="foresee"):
     worktrees: dict[str, Worktree]
 
 
+class FindLost(Ask, frozen=True, tag="find_lost"):
+    workdir: str
+    merged: dict[str, tuple[str, ...]]
+
+
 class Finish(Ask, frozen=True, tag="finish"):
     """The runner leaves after its answer."""
 
@@ -231,6 +236,7 @@ AnyAsk = (
     | DropSnapshot
     | Tend
     | Foresee
+    | FindLost
     | LeaveTmp
     | Finish
 )

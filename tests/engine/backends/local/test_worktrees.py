@@ -23,6 +23,7 @@ from parexec_tui.engine.backends.local.worktrees.diffs import conflict_lines, di
 from parexec_tui.engine.backends.local.worktrees.foreseeing import Foresight
 from parexec_tui.engine.backends.local.worktrees.git import Done, Git, GitError, UnfitError
 from parexec_tui.engine.backends.local.worktrees.looking import missing
+from parexec_tui.engine.backends.local.worktrees.losses import Losses
 from tests.core.sessions import Session, plan
 from tests.repositories import FROM_FOLDERS, checkout_of, commit, git, new_repository, with_submodule
 
@@ -255,7 +256,7 @@ def test_what_another_attempt_does_is_not_taken_for_a_worktree_that_is_gone(repo
     assert isinstance(shown, Conflict)
     making.make(b, 2)
     Path(b.path, "file").write_text("anew")
-    making.restore(b, shown)
+    making.restore(b, shown.commit, shown.base)
     assert Path(b.path, "file").read_text() == "anew"
 
 
@@ -935,3 +936,17 @@ def test_a_look_ahead_is_bounded_and_the_rest_has_its_turn_later(
     assert looks == [1, 3, 3]
     monkeypatch.setattr(foreseeing, "_MAX_PAIRS", 1)
     assert len(Foresight().look(trees)) == 1
+
+
+def test_what_a_branch_had_and_has_no_more_is_found(repository: Path) -> None:
+    losses = Losses()
+    first = git(repository, "rev-parse", "HEAD")
+    second = git(repository, "commit-tree", "-m", "second", "-p", first, f"{first}:")
+    git(repository, "branch", TARGET, second)
+    assert losses.look(str(repository), {TARGET: (first, second)}) == ()
+    assert losses.look(str(repository), {TARGET: (first, second)}) == (), "as before"
+    git(repository, "branch", "--force", TARGET, first)
+    assert losses.look(str(repository), {TARGET: (first, second)}) == (second,)
+    assert losses.look(str(repository), {TARGET: (first, second)}) == (second,), "still"
+    git(repository, "branch", "-D", TARGET)
+    assert set(losses.look(str(repository), {TARGET: (first, second)})) == {first, second}

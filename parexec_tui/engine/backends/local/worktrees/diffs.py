@@ -24,9 +24,8 @@ def diff_of(state: SessionState, ticket: str, *options: str) -> str:
     if found is None:
         raise GitError(f"{ticket} has no worktree" if ticket in state.tickets else f"there is no ticket {ticket}")
     git = Git(state.plan.workdir)
-    if found.landed is not None:
-        new = found.landed.commit
-        return git.run("diff", *options, found.landed.before, new) if new else ""
+    if (landed := found.landed or found.lost) is not None:
+        return git.run("diff", *options, landed.before, landed.commit) if landed.commit else ""
     attempt = state.tickets[ticket].attempt if ticket in state.tickets else None
     if found.merged and attempt is not None and attempt.side:  # its conflict is decided: this is what came of it
         return git.run("diff", *options, found.onto, found.merged)

@@ -59,6 +59,14 @@ class UnfitError(GitError):
     """Something of the repository or its workdir is not as the plan says: no other agent fares better."""
 
 
+class LostError(UnfitError):
+    """A branch has not what was merged into it any more."""
+
+    def __init__(self, message: str, commits: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.commits = commits
+
+
 class Done(NamedTuple):
     code: int
     out: str

@@ -11,10 +11,17 @@ from typing import Final
 import psutil
 
 from parexec_tui.core.plan.outputs import parse_output, pattern_of
-from parexec_tui.core.wire.requests import Conflict
 from parexec_tui.engine.backends.backend import Worktree
 from parexec_tui.engine.backends.local.files import files_of
-from parexec_tui.engine.backends.local.worktrees.git import NOBODY, Git, GitError, UnfitError, repository_lock, top_of
+from parexec_tui.engine.backends.local.worktrees.git import (
+    NOBODY,
+    Git,
+    GitError,
+    LostError,
+    UnfitError,
+    repository_lock,
+    top_of,
+)
 from parexec_tui.engine.backends.local.worktrees.inner import refuse_changed_submodules, refuse_lost_links
 from parexec_tui.engine.backends.local.worktrees.locks import LOCKED_FOR, free
 
@@ -179,18 +186,18 @@ def _refuse_lost(place: Place, base: str) -> None:
     needed = place.wanted.needed
     if not needed or place.repository.call("rev-list", "--max-count=1", *needed, f"^{base}").out == "":
         return
-    for commit, ticket in needed.items():
-        if not place.repository.is_ancestor(commit, base):
-            lost = f"{place.wanted.target} has lost what {ticket} merged as {commit[:10]}"
-            raise UnfitError(f"{lost}: merge that into it again, or retry {ticket}")
+    if lost := tuple(commit for commit in needed if not place.repository.is_ancestor(commit, base)):
+        ticket = needed[lost[0]]
+        told = f"{place.wanted.target} has lost what {ticket} merged as {lost[0][:10]}"
+        raise LostError(f"{told}: merge that into it again, or retry {ticket}", lost)
 
 
-def restore(wanted: Worktree, conflict: Conflict) -> None:
-    """Make a worktree anew that is gone while a person decides about a conflict of what is committed. Raises OSError.
+def restore(wanted: Worktree, work: str, base: str) -> None:
+    """Make a worktree anew that is gone while a person decides about what was committed there. Raises OSError.
 
     It has what the branch has: `copy` and `link` are done again, all else that git ignores is lost.
     """
-    place, work = Place(wanted), conflict.commit
+    place = Place(wanted)
     if place.exists and place.git.find(BASE):
         return
     with repository_lock(place.repository):
@@ -206,7 +213,7 @@ def restore(wanted: Worktree, conflict: Conflict) -> None:
     place.git.run("checkout", "--quiet", "--force", "--detach", work)
     _bring(place)
     place.git.set_ref(WORK, work)
-    place.git.set_ref(BASE, conflict.base)
+    place.git.set_ref(BASE, base)
 
 
 def _add(place: Place, base: str, *as_branch: str) -> None:

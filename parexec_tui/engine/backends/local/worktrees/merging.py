@@ -29,15 +29,19 @@ _TRIES: Final = 50
 """How often a merge without gates is tried again when others merge at the same moment."""
 
 
-def commit(wanted: Worktree, side: str, *, is_gated: bool, shown: Conflict | None = None) -> Work | Conflict:
+def commit(
+    wanted: Worktree, side: str, *, is_gated: bool, shown: Conflict | None = None, lost: Work | None = None
+) -> Work | Conflict:
     """Commit what the command of an attempt left, and put the result of its merge into the worktree for the gates.
 
     `side`: what to do about a conflict, as in `Attempt.side`; `shown`: about this one, and what is part of it, and no
-    other. Raises OSError.
+    other; `lost`: what was merged before and is to be again. Raises OSError.
     """
     place = Place(wanted)
     if shown is not None:
-        restore(wanted, shown)
+        restore(wanted, shown.commit, shown.base)
+    elif lost is not None:
+        restore(wanted, lost.commit, lost.base)
     place.check()
     clear_locks(place.git.git_dir())
     work = place.git.find(WORK) or _commit_left(place)

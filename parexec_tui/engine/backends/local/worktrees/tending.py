@@ -21,6 +21,7 @@ from parexec_tui.engine.backends.backend import (
 )
 from parexec_tui.engine.backends.local.worktrees import checkout, making, merging
 from parexec_tui.engine.backends.local.worktrees.foreseeing import Foresight
+from parexec_tui.engine.backends.local.worktrees.losses import Losses
 from parexec_tui.engine.threads import in_thread
 
 _AT_ONCE = 8
@@ -46,6 +47,7 @@ class Worktrees:
         """Those of them that are being removed."""
         self._is_done = trio.Event()
         self._foresight = Foresight()
+        self._losses = Losses()
         self._one_look = trio.CapacityLimiter(1)
 
     def make(self, key: ProcessKey, wanted: Worktree) -> rq.WorktreeMade:
@@ -58,7 +60,7 @@ class Worktrees:
     def restore(self, wanted: Worktree, conflict: rq.Conflict) -> None:
         """See `making.restore`. Called in a thread."""
         with self._alone[wanted.path]:
-            making.restore(wanted, conflict)
+            making.restore(wanted, conflict.commit, conflict.base)
 
     def tend(self, key: ProcessKey, task: AnyTask) -> None:
         """See `Backend.tend`."""
@@ -120,6 +122,10 @@ class Worktrees:
         """See `Backend.foresee`."""
         return await in_thread(self._foresight.look, worktrees, may_hang=True, limiter=self._one_look)
 
+    async def find_lost(self, workdir: str, merged: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+        """See `Backend.find_lost`."""
+        return await in_thread(self._losses.look, workdir, merged, may_hang=True, limiter=self._one_look)
+
     async def finish(self) -> None:
         """Wait until nothing is being removed any more."""
         while self._busy:
@@ -133,7 +139,7 @@ def _found(key: ProcessKey, task: FindWorktree) -> rq.WorktreeMade | None:
 
 
 def _committed(key: ProcessKey, task: CommitWork) -> rq.WorkTried:
-    found = merging.commit(task.worktree, task.side, is_gated=task.is_gated, shown=task.shown)
+    found = merging.commit(task.worktree, task.side, is_gated=task.is_gated, shown=task.shown, lost=task.lost)
     unclaimed = merging.unclaimed(task.worktree, found)
     if isinstance(found, rq.Conflict):
         return rq.WorkTried(key.ticket, key.attempt, conflict=found, unclaimed=unclaimed, step=key.step)
