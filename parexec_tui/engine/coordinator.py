@@ -27,7 +27,7 @@ from parexec_tui.core.rules.verbs.rollback import go_on, lost_by, restored_by
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
-from parexec_tui.core.state.outcome import Outcome
+from parexec_tui.core.state.outcome import UNAPPROVED, UNDECIDED, Outcome
 from parexec_tui.core.state.process_key import service_of
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
@@ -212,6 +212,8 @@ class Coordinator:
                 self._record(event)
             if isinstance(report, rq.ProcessEnded) and report.host_short_of:
                 self._attempts.put_off(report)
+            elif isinstance(report, rq.ConflictSeen):
+                self._worktrees.looked(report)
 
     def submit_reports(self, reports: Sequence[rq.AnyReport]) -> None:
         """Take in reports from another task while the loop runs, and wake the loop."""
@@ -449,4 +451,5 @@ class Coordinator:
             return "finished" if self.clock.now() >= self._awaits_until else None
         if state.live or state.asking or self._asked or not (state.unfinished or self.may_finish()):
             return None
-        return why_to_leave(state, stays=self._stays)
+        outcome = why_to_leave(state, stays=self._stays)
+        return None if outcome in (UNAPPROVED, UNDECIDED) and self._worktrees.is_looking else outcome

@@ -48,6 +48,8 @@ class Effects:
                 self._attempts.note_left(event)
             if self._state.worktrees and isinstance(event, ev.AttemptEnded | ev.WorktreeDropped):
                 self._worktrees.tidy(event)
+            if isinstance(event, ev.WorkMerged):
+                self._worktrees.look_again(event)
             if isinstance(event, ev.AttemptEnded):
                 self._writers.note_end(event)
                 self._attempts.leave_tmp(event)

@@ -1,19 +1,21 @@
 """What the engine does with the worktrees of attempts. The backend does it, and the rules decide what follows."""
 
-from parexec_tui.core.rules.conflicts import decided_conflict
+from parexec_tui.core.rules.conflicts import decided_conflict, shown_conflict
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.isolation import conflict_of, target_of
 from parexec_tui.core.state.process_key import COMMIT, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.steps import gates_of
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.core.wire.requests import Work
+from parexec_tui.core.wire.requests import ConflictSeen, Work
 from parexec_tui.engine.backends.backend import (
     Backend,
     CommitWork,
     DropWorktree,
     FindWorktree,
     KeepWorktree,
+    LookAgain,
     MergeWork,
 )
 from parexec_tui.engine.pool import Pool
@@ -26,6 +28,13 @@ class WorktreeKeeper:
         self._state = state
         self._backend = backend
         self._pool = pool
+        self._looking: dict[str, bool] = {}
+        """{ticket whose conflict is being looked at: whether its target moved meanwhile}"""
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether a conflict that waits for a decision is being looked at."""
+        return bool(self._looking)
 
     def act(self, ticket: TicketState) -> None:
         """Begin the present step of an attempt, which commits or merges."""
@@ -43,6 +52,29 @@ class WorktreeKeeper:
             work = Work(found.made.base, found.commit, found.onto, found.merged)
             self._backend.tend(key, MergeWork(worktree, work, is_gated, attempt.side, decided))
 
+    def look_again(self, event: ev.WorkMerged | None = None) -> None:
+        """Have all conflicts looked at that wait for a decision; `event`: those with what it has merged into."""
+        target = self._state.worktrees[event.ticket].made.target if event is not None else ""
+        for ticket in self._state.unapproved.values():
+            if conflict_of(self._state, ticket) is None or (event and target_of(self._state, ticket) != target):
+                continue
+            if ticket.id in self._looking:
+                self._looking[ticket.id] = True
+            else:
+                self._look(ticket)
+
+    def _look(self, ticket: TicketState) -> None:
+        shown, worktree = shown_conflict(self._state, ticket), self._pool.worktree(ticket)
+        if shown is not None and worktree is not None and ticket.is_in_conflict:
+            self._looking[ticket.id] = False
+            self._backend.tend(ProcessKey(ticket.id, ticket.attempts), LookAgain(worktree, shown))
+
+    def looked(self, report: ConflictSeen) -> None:
+        """Note that a look at a conflict is over."""
+        ticket = self._state.tickets.get(report.ticket)
+        if self._looking.pop(report.ticket, False) and ticket is not None:
+            self._look(ticket)
+
     def tidy(self, event: ev.AttemptEnded | ev.WorktreeDropped) -> None:
         """Remove the worktree of what is merged or takes too much room; of what is not merged, find out its size."""
         found, ticket = self._state.worktrees.get(event.ticket), self._state.tickets.get(event.ticket)
@@ -59,6 +91,7 @@ class WorktreeKeeper:
 
     def recover(self) -> None:
         """Do again what the engine before may not have done."""
+        self.look_again()
         for id_, found in list(self._state.worktrees.items()):
             ticket = self._state.tickets.get(id_)
             worktree = self._pool.worktree(ticket) if ticket is not None else None

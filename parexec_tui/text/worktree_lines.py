@@ -24,6 +24,8 @@ def worktree_lines(event: AnyOfWork, by: str) -> Iterator[Line]:
     """The lines of an event. `by`: who asked for it, in words."""
     at, id_ = event.at, event.ticket
     match event:
+        case ev.WorkConflicted(reason=str(reason)) if reason:
+            yield Line(at, "conflict", id_, f"it {reason} by now; you decide", "warn")
         case ev.WorkConflicted():
             pass  # its attempt ends for that and says so, or its step does
         case ev.ConflictForeseen():

@@ -20,6 +20,7 @@ from parexec_tui.engine.backends.backend import (
     Identity,
     Launch,
     LogReading,
+    LookAgain,
     MergeWork,
     ProgressWanted,
     Success,
@@ -179,6 +180,8 @@ class FakeBackend:
         if isinstance(task, CommitWork | MergeWork):
             work = rq.Work("base", "commit", "onto", "merged")
             self.report(rq.WorkTried(key.ticket, key.attempt, work, step=key.step))
+        elif isinstance(task, LookAgain):
+            self.report(rq.ConflictSeen(key.ticket, key.attempt, step=key.step))
 
     async def foresee(self, worktrees: dict[str, Worktree]) -> tuple[rq.Foreseen, ...]:  # noqa: ARG002
         return ()

@@ -343,6 +343,37 @@ def test_many_conflicts_are_decided_by_one_command_and_done_by_one_resume(
         assert found == ["1", "2", "3", subjects(repository)[-1]], "each takes its own lines"
 
 
+MOVED = """
+[plan]
+workdir = "repository"
+parallel = 3
+[agents.coder]
+isolation = "worktree"
+on_conflict = "hold"
+[tickets.A]
+run = "echo A > file"
+[tickets.B]
+run = "echo B > file; echo B > more; until git grep -q A parexec/$PAREXEC_SESSION/@merged -- file; do sleep 0.1; done"
+[tickets.C]
+run = "echo C > more; until [ -e $GO ]; do sleep 0.02; done"
+"""
+
+
+def test_what_waits_for_a_decision_is_looked_at_again_when_its_target_moves(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GO", str(tmp_path / "go"))
+    engine = start(tmp_path, MOVED)
+    engine.until(lambda: happened(ev.WorkConflicted, ticket="B"), "B conflicts")
+    (tmp_path / "go").touch()
+    assert engine.wait() == 1
+    assert ticket("B").reason == "conflicts with A and C in file and more"
+    subprocess.run((*PAREXEC, "merge", "B", "--theirs"), check=True, capture_output=True)
+    assert Engine("resume", cwd=tmp_path).wait() == 0, "the real conflict is decided"
+    assert git(repository, "show", f"{merged_branch()}:more") == "B"
+    assert subjects(repository) == ["first", "A", "C", "B"]
+
+
 BELOW = """
 [plan]
 workdir = "repository/in dir"

@@ -137,6 +137,8 @@ class Merge(Request, frozen=True, tag="merge"):
     """ours: what is merged already wins; theirs: what the ticket did."""
     run: str = ""
     """A command that resolves it, where the ticket worked: the conflict is marked there as git does."""
+    onto: str = ""
+    """The commit of the target with which the conflict was shown: refused if it is another conflict by now."""
 
 
 class Reject(Request, frozen=True, tag="reject"):
@@ -473,6 +475,13 @@ class WorkTried(Report, frozen=True, gc=False, tag="work"):
     """Of a commit: what is in it that the ticket does not claim, if that was looked for and there is any."""
 
 
+class ConflictSeen(Report, frozen=True, gc=False, tag="seen"):
+    """The conflict of an attempt that waits for a decision was looked at again, as its target has moved."""
+
+    conflict: Conflict | None = None
+    """What it is now; None: nothing else than before, or nobody knows."""
+
+
 class CheckMade(Report, frozen=True, gc=False, tag="check"):
     """What a check of the ticket found, while its command runs."""
 
@@ -627,6 +636,7 @@ AnyReport = (
     | WorktreeMade
     | WorkTried
     | WorktreeSized
+    | ConflictSeen
     | ConflictsForeseen
     | MergesLost
     | CheckMade

@@ -31,11 +31,15 @@ from parexec_tui.core.wire.requests import (
     AnyReport,
     ChangedSince,
     Conflict,
+    ConflictSeen,
     Foreseen,
     ProcessEnded,
     ProcessLost,
     ProcessStarted,
     Work,
+    WorktreeMade,
+    WorktreeSized,
+    WorkTried,
 )
 
 TRAILER = "Parexec-Ticket"
@@ -105,6 +109,12 @@ class MergeWork(Task, frozen=True, gc=False, tag="merge"):
     """As in CommitWork."""
 
 
+class LookAgain(Task, frozen=True, gc=False, tag="look"):
+    """Report `ConflictSeen`: what the conflict that waits for a decision is with the newest commit of the target."""
+
+    shown: Conflict
+
+
 class KeepWorktree(Task, frozen=True, gc=False, tag="keep"):
     """Report `WorktreeSized`: the attempt is over and was not merged."""
 
@@ -115,7 +125,11 @@ class DropWorktree(Task, frozen=True, gc=False, tag="drop"):
     is_merged: bool
 
 
-AnyTask = FindWorktree | CommitWork | MergeWork | KeepWorktree | DropWorktree
+AnyTask = FindWorktree | CommitWork | MergeWork | LookAgain | KeepWorktree | DropWorktree
+
+
+Tended = WorktreeMade | WorkTried | WorktreeSized | ConflictSeen
+"""What is reported of a task."""
 
 
 class Launch(Struct, frozen=True, gc=False):

@@ -2,6 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from msgspec import structs
+
+from parexec_tui.core.state.isolation import conflict_of
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.tui.dialogs.diff import GitDialog
@@ -19,13 +22,15 @@ class ConflictDialog(GitDialog[AnyRequest]):
         assert view.state is not None
         super().__init__(view, f"{ticket} {view.state.tickets[ticket].reason}", ask)
         self.ticket = ticket
+        conflict = conflict_of(view.state, view.state.tickets[ticket])
+        self.onto = conflict.onto if conflict is not None else ""
 
     def take_key(self, name: str) -> bool:
         match name:
             case "o":
-                self.dismiss(rq.Merge(tickets=(self.ticket,), side="ours"))
+                self.dismiss(rq.Merge(tickets=(self.ticket,), side="ours", onto=self.onto))
             case "t":
-                self.dismiss(rq.Merge(tickets=(self.ticket,), side="theirs"))
+                self.dismiss(rq.Merge(tickets=(self.ticket,), side="theirs", onto=self.onto))
             case "c":
                 self.app.push_screen(ResolveForm(self.view, (self.ticket,)), self._resolve)
             case _:
@@ -34,7 +39,8 @@ class ConflictDialog(GitDialog[AnyRequest]):
 
     def _resolve(self, request: AnyRequest | None) -> None:
         if request is not None:
-            self.dismiss(request)
+            assert isinstance(request, rq.Merge)
+            self.dismiss(structs.replace(request, onto=self.onto))
 
 
 class ResolveForm(Form):

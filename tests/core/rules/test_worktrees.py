@@ -372,6 +372,25 @@ def test_a_decision_holds_for_what_others_merged_that_were_decided_by_the_same_r
     assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
 
 
+def test_a_conflict_that_waits_is_the_one_that_it_is_by_now() -> None:
+    begun = in_conflict()
+    newer = structs.replace(CONFLICT, onto="newer", files=("src/a.py", "b"), count=2, tickets=("A", "B"))
+    assert begun.tell(rq.ConflictSeen("T", 1)) == []
+    (event,) = begun.tell(rq.ConflictSeen("T", 1, newer))
+    said = "conflicts with A and B in src/a.py and b"
+    assert [line.text for line in lines(begun.state, event)] == [f"it {said} by now; you decide"]
+    assert (begun["T"].reason, begun.why("T")) == (said, [said])
+    refused = begun.ask(rq.Merge(tickets=("T",), side="ours", onto=CONFLICT.onto))
+    assert isinstance(refused, rq.Refusal)
+    assert refused.reason == f"since you looked, T {said}"
+    assert not isinstance(begun.ask(rq.Merge(tickets=("T",), side="ours", onto="newer")), rq.Refusal)
+    assert begun.tell(rq.ConflictSeen("T", 1, newer)) == [], "it is decided"
+    decided = decided_conflict(begun.state, begun["T"])
+    assert decided is not None
+    assert is_decided(newer, decided)
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
 def test_of_many_files_in_conflict_it_is_said_once_how_many_more() -> None:
     begun = session(on_conflict="hold")
     made(begun, "T")

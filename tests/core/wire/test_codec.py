@@ -398,6 +398,18 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.MergeStarted(at=6.0, ticket="T1", attempt=2, step="commit", side="ours", together=("T1", "T2")),
     ev.DurationsLearned(at=1.5, seconds={"T1": 90.5}, sigmas={"T1": 0.25}),
     ev.WorkLost(at=7.25, ticket="T1", attempt=2, commit="c3", target="next"),
+    ev.WorkConflicted(
+        at=6.0,
+        ticket="T1",
+        attempt=2,
+        commit="c0ffee",
+        onto="0ddba11",
+        files=("a",),
+        count=1,
+        tickets=("T2",),
+        then="hold",
+        reason="conflicts with T2 in a",
+    ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

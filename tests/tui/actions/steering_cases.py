@@ -120,14 +120,14 @@ async def _conflict(ui: Harness, name: str) -> None:
     await ui.press(name)
     await ui.until(lambda: "theirs: what lexer did" in ui.text(), "git has answered")
     await ui.press("c", *"fix it", "enter")
-    assert await ui.done() == rq.Merge(tickets=("lexer",), run="fix it")
+    assert await ui.done() == rq.Merge(tickets=("lexer",), run="fix it", onto="one")
     ui.played.fail("lexer")
     ui.feed.tell()
     await ui.until(lambda: ui.status("lexer") == "conflict", "it is asked again")
     await ui.press(name)
     assert "`fix it`: exit 1" in ui.text()
     await ui.press("t")
-    assert await ui.done(2) == rq.Merge(tickets=("lexer",), side="theirs")
+    assert await ui.done(2) == rq.Merge(tickets=("lexer",), side="theirs", onto="one")
     assert ui.status("lexer") == "validating"
 
 

@@ -32,6 +32,7 @@ from parexec_tui.core.rules.reports.silence import on_log_silent
 from parexec_tui.core.rules.reports.taking_back import snapshot_made, taken_back_first
 from parexec_tui.core.rules.reports.timers import on_backoff_elapsed, on_idle_elapsed, on_timeout
 from parexec_tui.core.rules.reports.worktrees import (
+    on_conflict_seen,
     on_conflicts_foreseen,
     on_work_tried,
     on_worktree_made,
@@ -73,6 +74,7 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.SnapshotMade: snapshot_made,
     rq.WorktreeMade: on_worktree_made,
     rq.WorkTried: on_work_tried,
+    rq.ConflictSeen: on_conflict_seen,
     rq.ConflictsForeseen: on_conflicts_foreseen,
     rq.MergesLost: on_merges_lost,
     rq.WorktreeSized: on_worktree_sized,

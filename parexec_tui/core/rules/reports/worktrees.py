@@ -1,5 +1,7 @@
 """What an attempt did in its worktree is committed, tried, merged; or it conflicts with what was merged meanwhile."""
 
+from msgspec import structs
+
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.rules.conflicts import decided_conflict, is_decided
 from parexec_tui.core.rules.reports.claims import breaks_rule, wrote_unclaimed
@@ -7,7 +9,7 @@ from parexec_tui.core.rules.reports.ends import StepReport, attempt_ended, exit_
 from parexec_tui.core.rules.reports.failures import failed
 from parexec_tui.core.rules.reports.stops import ended_on_purpose
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.isolation import branch_of, lost_text, target_of
+from parexec_tui.core.state.isolation import branch_of, conflict_of, lost_text, target_of
 from parexec_tui.core.state.process_key import COMMIT
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
@@ -189,6 +191,36 @@ def _asked_again(
     said = f"`{attempt.resolution}`: {why}" if attempt.resolution else why
     reason = "; ".join(filter(None, (said, told)))
     return attempt_ended(ticket, report, End.stopped, Status.approval, now, reason=reason)
+
+
+def on_conflict_seen(state: SessionState, report: rq.ConflictSeen, now: float) -> list[ev.AnyEvent]:
+    """Of a conflict that waits for a decision, what people see is what they decide."""
+    ticket = state.tickets.get(report.ticket)
+    shown = conflict_of(state, ticket) if ticket is not None else None
+    found = report.conflict
+    if (
+        ticket is None
+        or shown is None
+        or found is None
+        or (found.commit, report.attempt)
+        != (
+            shown.commit,
+            shown.attempt,
+        )
+    ):
+        return []
+    told = conflict_text(target_of(state, ticket), found.files, found.count, found.tickets)
+    return [
+        structs.replace(
+            shown,
+            at=now,
+            onto=found.onto,
+            files=found.files,
+            count=found.count,
+            tickets=found.tickets,
+            reason=told,
+        )
+    ]
 
 
 def on_conflicts_foreseen(state: SessionState, report: rq.ConflictsForeseen, now: float) -> list[ev.AnyEvent]:

@@ -19,6 +19,8 @@ def merge(state: SessionState, asked: rq.Merge, now: float) -> Decision:
         return Refusal("say what is to be done about the conflict", "--ours, --theirs, or --by COMMAND")
     if refusal := refuse_unknown(state, asked.tickets) or first_refusal(refused_merges(state, asked)):
         return refusal
+    if asked.onto and (changed := first_refusal(_others_than_shown(state, asked))):
+        return changed
     tickets = named(state, asked.tickets)
     together = tuple(ticket.id for ticket in tickets) if len(tickets) > 1 else ()
     return [
@@ -41,6 +43,14 @@ def _begun(ticket: TicketState, asked: rq.Merge, together: tuple[str, ...], now:
         by=asked.by,
         together=together,
     )
+
+
+def _others_than_shown(state: SessionState, asked: rq.Merge) -> Iterator[Refused]:
+    for ticket in named(state, asked.tickets):
+        conflict = conflict_of(state, ticket)
+        if conflict is not None and conflict.onto != asked.onto:
+            refusal = Refusal(f"since you looked, {ticket.id} {ticket.reason}", "look at both sides again")
+            yield Refused("tickets", ticket.id, refusal)
 
 
 def refused_merges(state: SessionState, asked: rq.Merge) -> Iterator[Refused]:

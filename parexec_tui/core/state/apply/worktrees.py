@@ -36,6 +36,9 @@ def on_work_committed(state: SessionState, event: ev.WorkCommitted) -> None:
 
 
 def on_work_conflicted(state: SessionState, event: ev.WorkConflicted) -> None:
+    if event.reason:
+        _seen_again(state, event)
+        return
     found = _of(state, event)
     found.commit, found.onto, found.merged, found.conflict = event.commit, event.onto, "", event
     ticket = state.tickets[event.ticket]
@@ -45,6 +48,15 @@ def on_work_conflicted(state: SessionState, event: ev.WorkConflicted) -> None:
         ticket.live_attempt.is_in_conflict = True
     elif event.then == "requeue":
         ticket.note = event.note
+
+
+def _seen_again(state: SessionState, event: ev.WorkConflicted) -> None:
+    ticket = named_ticket(state, event)
+    found, attempt = state.worktrees.get(event.ticket), ticket.attempt
+    if found is None or attempt is None or not ticket.is_in_conflict or attempt.number != event.attempt:
+        raise IllegalEventError(f"{event!r}: no conflict of it waits for a decision")
+    found.onto, found.conflict = event.onto, event
+    ticket.reason = attempt.reason = event.reason
 
 
 def on_merge_started(state: SessionState, event: ev.MergeStarted) -> None:

@@ -54,6 +54,9 @@ class WorkConflicted(Event, frozen=True, tag="work_conflicted"):
     """It runs again on what was merged; a person decides; or it wins, by its priority."""
     note: str = ""
     """What the next attempt is told."""
+    reason: str = ""
+    """Of an attempt that waits for a decision, and whose conflict is another one since its target moved: what it is,
+    in words."""
 
 
 class MergeStarted(Event, frozen=True, tag="merge_started"):

@@ -28,9 +28,11 @@ from parexec_tui.engine.backends.backend import (
     Identity,
     Launch,
     LogReading,
+    LookAgain,
     MergeWork,
     ProgressWanted,
     Success,
+    Tended,
     UsageReading,
     Worktree,
     WritesWanted,
@@ -64,9 +66,7 @@ _freshness = msgspec.json.Decoder(list[Freshness])
 _fingerprints = msgspec.json.Decoder(list[bytes])
 _changed: msgspec.json.Decoder[rq.ChangedSince] = msgspec.json.Decoder(rq.ChangedSince)
 _snapshot: msgspec.json.Decoder[rq.SnapshotMade | None] = msgspec.json.Decoder(rq.SnapshotMade | None)
-_tended: msgspec.json.Decoder[rq.WorktreeMade | rq.WorkTried | rq.WorktreeSized | None] = msgspec.json.Decoder(
-    rq.WorktreeMade | rq.WorkTried | rq.WorktreeSized | None
-)
+_tended: msgspec.json.Decoder[Tended | None] = msgspec.json.Decoder(Tended | None)
 _unclaimed = msgspec.json.Decoder(Unclaimed)
 _foreseen = msgspec.json.Decoder(tuple[rq.Foreseen, ...])
 _lost = msgspec.json.Decoder(tuple[str, ...])
@@ -243,6 +243,8 @@ class PipeBackend:
         except OSError as error:
             if isinstance(task, CommitWork | MergeWork):
                 self._report(rq.WorkTried(key.ticket, key.attempt, problem=str(error), step=key.step))
+            elif isinstance(task, LookAgain):
+                self._report(rq.ConflictSeen(key.ticket, key.attempt, step=key.step))
             return
         if found is not None:
             self._report(found)

@@ -210,6 +210,30 @@ def test_what_was_decided_with_it_is_merged_first_and_it_is_not_asked_again(repo
     assert isinstance(merging.merge(rest[3], works[3], "theirs", is_gated=False, shown=only_a), Conflict)
 
 
+def test_a_conflict_is_looked_at_again_once_its_target_has_moved(repository: Path) -> None:
+    a, b, c = (worked(repository, name, f"{name}\n2\n3\n", "file") for name in ("A", "B", "C"))
+    Path(b.path, "more").write_text("of B")
+    Path(c.path, "more").write_text("of C")
+    merged(a)
+    shown = merging.commit(b, "", is_gated=False)
+    assert isinstance(shown, Conflict)
+    assert merging.look_again(b, shown) is None
+    merged(worked(repository, "E", "in nobody's way"))
+    assert merging.look_again(b, shown) is None, "nobody sees another one"
+    merged_by(c, "theirs")
+    shutil.rmtree(b.path)
+    found = merging.look_again(b, shown)
+    assert found is not None
+    assert (found.files, found.tickets, found.commit) == (("file", "more"), ("C",), shown.commit)
+    git(repository, "checkout", "-q", TARGET)
+    (repository / "file").write_text("a person\n2\n3\n")
+    commit(repository, "of a person")
+    git(repository, "checkout", "-q", "main")
+    again = merging.look_again(b, found)
+    assert again is not None, "it names the same, and has another content"
+    assert again.onto == git(repository, "rev-parse", TARGET)
+
+
 def test_marks_are_looked_for_in_the_files_in_conflict_alone(repository: Path) -> None:
     about_git = "<<<<<<< a\n=======\n>>>>>>> b\n"
     a, b = (worked(repository, name, f"{name}\n2\n3\n", "file") for name in ("A", "B"))

@@ -97,18 +97,45 @@ def _try(place: Place, work: str, side: str = "", shown: Conflict | None = None)
         if git.run("rev-list", "--count", f"{onto}..{work}") == "1":
             return Work(base, work, onto, work)
         return Work(base, work, onto, git.commit_tree(git.tree(work), [onto, work], place.wanted.message))
-    tried = git.call("merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", onto, work)
-    if tried.code not in (0, 1):
-        raise GitError(f"git merge-tree: {tried.err}")
-    tree, *told = tried.out.split("\0")
-    if tried.code == 1:
-        files = conflict_files(told, place.prefix)
-        others = _others(git, work, onto, files)
-        found = Conflict(base, work, onto, tuple(files[:_MAX_FILES]), len(files), others)
+    tree, found = _merge_tree(place, base, work, onto)
+    if found is not None:
         if side not in ("ours", "theirs") or (shown is not None and not is_decided(found, shown)):
             return found
         tree = _taken(place, work, onto, side)
     return Work(base, work, onto, git.commit_tree(tree, [onto, work], place.wanted.message))
+
+
+def _merge_tree(place: Place, base: str, work: str, onto: str) -> tuple[str, Conflict | None]:
+    """The tree of a merge, and its conflict if it has one."""
+    git = place.repository
+    tried = git.call("merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", onto, work)
+    if tried.code not in (0, 1):
+        raise GitError(f"git merge-tree: {tried.err}")
+    tree, *told = tried.out.split("\0")
+    if tried.code == 0:
+        return tree, None
+    files = conflict_files(told, place.prefix)
+    others = _others(git, work, onto, files)
+    return tree, Conflict(base, work, onto, tuple(files[:_MAX_FILES]), len(files), others)
+
+
+def look_again(wanted: Worktree, shown: Conflict) -> Conflict | None:
+    """What a conflict is with the newest commit of the target; None: nobody sees another one than was shown.
+
+    The worktree is not looked at, and may be gone. Raises OSError.
+    """
+    place = Place(wanted)
+    git, onto = place.repository, place.repository.find(place.target)
+    if onto in ("", shown.onto):
+        return None
+    _, found = _merge_tree(place, shown.base, shown.commit, onto)
+    if found is None:
+        return None
+    if is_decided(shown, found) and is_decided(found, shown):
+        files = (f":(top,literal){file}" for file in shown.files)
+        if git.call("diff", "--quiet", shown.onto, onto, "--", *files).code == 0:
+            return None
+    return found
 
 
 RESOLVED: Final = "refs/worktree/parexec/resolved"

@@ -16,7 +16,9 @@ from parexec_tui.engine.backends.backend import (
     DropWorktree,
     FindWorktree,
     KeepWorktree,
+    LookAgain,
     MergeWork,
+    Tended,
     Worktree,
 )
 from parexec_tui.engine.backends.local.worktrees import checkout, making, merging
@@ -76,19 +78,17 @@ class Worktrees:
         if (report := await self.tended(key, task)) is not None:
             self._report(report)
 
-    async def tended(
-        self, key: ProcessKey, task: AnyTask
-    ) -> rq.WorktreeMade | rq.WorkTried | rq.WorktreeSized | None:
+    async def tended(self, key: ProcessKey, task: AnyTask) -> Tended | None:
         """Tend to one; what is reported about it."""
         match task:
             case FindWorktree():
-                work: Callable[[], rq.WorktreeMade | rq.WorkTried | rq.WorktreeSized | None] = partial(
-                    _found, key, task
-                )
+                work: Callable[[], Tended | None] = partial(_found, key, task)
             case CommitWork():
                 work = partial(_committed, key, task)
             case MergeWork():
                 work = partial(_merged, key, task)
+            case LookAgain():
+                work = partial(_seen, key, task)
             case KeepWorktree():
                 work = partial(_sized, key, task)
             case DropWorktree():
@@ -101,6 +101,8 @@ class Worktrees:
         except OSError as error:
             if isinstance(task, CommitWork | MergeWork):
                 return rq.WorkTried(key.ticket, key.attempt, problem=str(error), step=key.step)
+            if isinstance(task, LookAgain):
+                return rq.ConflictSeen(key.ticket, key.attempt, step=key.step)
             return None
 
     async def _drop(self, path: str) -> None:
@@ -144,6 +146,11 @@ def _committed(key: ProcessKey, task: CommitWork) -> rq.WorkTried:
     if isinstance(found, rq.Conflict):
         return rq.WorkTried(key.ticket, key.attempt, conflict=found, unclaimed=unclaimed, step=key.step)
     return rq.WorkTried(key.ticket, key.attempt, found, unclaimed=unclaimed, step=key.step)
+
+
+def _seen(key: ProcessKey, task: LookAgain) -> rq.ConflictSeen:
+    found = merging.look_again(task.worktree, task.shown)
+    return rq.ConflictSeen(key.ticket, key.attempt, found, step=key.step)
 
 
 def _merged(key: ProcessKey, task: MergeWork) -> rq.WorkTried:
