@@ -126,6 +126,7 @@ def unmet(plan: Plan, *, only_looks: bool = False) -> Iterator[Fault]:
         if agent.isolation == "worktree" and not look.is_repository_to_come:
             for lack in missing(plan.workdir, agent):
                 yield Fault(("agents", name, lack.key), lack.problem, lack.remedy)
+            yield from look.not_brought(name, agent)
     for id_, ticket in plan.tickets.items():
         if ticket.requires_commands or ticket.requires_files or ticket.requires_env:
             for name in eligible_types(plan.agents, ticket):
@@ -165,6 +166,18 @@ class _Look:
     def is_repository_to_come(self) -> bool:
         """Whether there is no repository yet, and a ticket may make it."""
         return not top_of(self._root) and self._written.covers(os.path.join(self._root, ".git"))  # noqa: PTH118
+
+    def not_brought(self, name: str, agent: AgentType) -> Iterator[Fault]:
+        """What is to be copied or linked into worktrees, is not there, and is written by no ticket."""
+        for key in ("copy", "link"):
+            for index, text in enumerate(getattr(agent, key)):
+                path = os.path.join(self._root, text)  # noqa: PTH118
+                if text.endswith("?") or os.path.exists(path) or self._written.covers(path):  # noqa: PTH110
+                    continue
+                remedy = (
+                    f"write `{text}?` if it may be missing, or name it in the `writes` of the ticket that makes it"
+                )
+                yield Fault(("agents", name, key, index), f"{path} does not exist, and no ticket writes it", remedy)
 
     def _comes(self, missing: Unmet, cwd: str) -> bool:
         """Whether a ticket may write it."""

@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from msgspec import structs
+
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.status import ENDED_BADLY, UNSUCCESSFUL, Flag, failure_kind
-from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, ServiceFact, StatusReport, Viewer
+from parexec_tui.core.wire.protocol import FailureFact, HoldFact, ServiceFact, StatusReport, Viewer
 from parexec_tui.text.roots import command_of, waited_for_text
 from parexec_tui.text.services import fact_text
 from parexec_tui.text.words import ahead_text, clock, day_and_clock, printable, progress_text, selection_text
@@ -60,7 +62,7 @@ def dashboard(report: StatusReport, *, now: float | None = None, me: str = "", w
     holds = [hold for hold in report.holds if not any(_is_about(found.root, hold) for found in shown)]
     lines += _holds(holds, me, min(most.holds + 1, most.lines - len(lines) - 2 * _LEAST))
     lines += _services(report.services, most.services)
-    lines += _agents(report.agents, min(most.agents + 2, most.lines - len(lines) - _LEAST))
+    lines += _agents(report, min(most.agents + 2, most.lines - len(lines) - _LEAST))
     lines += _failures(report, most.lines - len(lines), most.columns)
     return [_cut(printable(line), most.columns) for line in lines]
 
@@ -189,14 +191,18 @@ def _is_well(service: ServiceFact) -> bool:
     return service.status not in ("failed", "backoff", "frozen")
 
 
-def _agents(agents: Sequence[AgentFact], room: int) -> Iterator[str]:
+def _agents(report: StatusReport, room: int) -> Iterator[str]:
     """How many agents there are of each status; then of those that are not idle as many as fit in `room` lines."""
+    agents = report.agents
+    if report.state == "interrupted":  # nobody knows what they do
+        agents = [structs.replace(each, status=f"last {each.status}") if each.ticket else each for each in agents]
+        agents = [each for each in agents if each.status != "idle"]
     if not agents:
         return
     counts = Counter(agent.status for agent in agents)
     yield f"agents   {', '.join(f'{count} {status}' for status, count in counts.items())}"
     told = [agent for agent in agents if agent.ticket is not None or agent.status != "idle"]
-    told.sort(key=lambda agent: agent.status == "busy")
+    told.sort(key=lambda agent: agent.status.endswith("busy"))
     shown = told[: room - 2]
     width = max((len(agent.id) for agent in shown), default=0)
     for agent in shown:

@@ -17,6 +17,7 @@ from parexec_tui.core.plan.model import Host, Plan, Ticket
 from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.engine.backends.local import controllers
 from parexec_tui.engine.backends.local.controllers import Controllers
+from tests.repositories import new_repository
 
 HOST = Host(cpus=4, memory=2**33)
 
@@ -516,3 +517,16 @@ def test_how_limits_are_kept_is_told_of_those_that_the_plan_names(
     [line] = preflight.limits_here(plan)
     assert "memory by a cgroup (version 1); cpu by a cgroup (version 1); open_files" in line
     assert not [each for each in warnings(plan) if each.startswith("limits")]
+
+
+def test_what_worktrees_are_to_be_given_must_be_there_or_be_written(tmp_path: Path) -> None:
+    work = new_repository(tmp_path / "work")
+    (work / "there").touch()
+    given = 'copy = ["there", "absent", "maybe?"]\nlink = ["made/by"]\n'
+    plan = f'[agents.a]\nisolation = "worktree"\n{given}[tickets.t]\nrun = "true"\n'
+    absent = ("agents.a.copy.1", f"{work}/absent does not exist, and no ticket writes it")
+    assert missing(plan, work) == [
+        absent,
+        ("agents.a.link.0", f"{work}/made/by does not exist, and no ticket writes it"),
+    ]
+    assert missing(plan + 'writes = ["made/"]', work) == [absent]

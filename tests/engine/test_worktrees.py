@@ -189,6 +189,7 @@ def test_what_is_to_be_copied_and_is_not_there_is_asked_of_one_agent_only(tmp_pa
         max = 2
         [tickets.A]
         run = "true"
+        writes = [".env"]
     """
     assert run(tmp_path, plan)[0] == 1
     [ended] = happened(ev.AttemptEnded, ticket="A")

@@ -11,6 +11,7 @@ from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Question, StatusReport
 from parexec_tui.core.wire.requests import Refusal
+from parexec_tui.text.dashboard import dashboard
 from parexec_tui.text.questions import answer
 from parexec_tui.text.services import fact_text
 from parexec_tui.text.session_facts import report_lines, session_report
@@ -73,6 +74,7 @@ def test_status_of_a_session_without_an_engine() -> None:
     found = status_report(session.state, session.now)
     assert (found.state, found.engine_pid, found.eta) == ("interrupted", None, None)
     assert found.needs_you == 1
+    assert [line for line in dashboard(found) if "busy" in line][:1] == ["agents   1 last busy"]
     assert [(each.root.kind, each.count) for each in found.roots][:1] == [("engine", 1)]
     session.state.note_engine_lost(None)
     assert status_report(session.state, session.now).needs_you == 0

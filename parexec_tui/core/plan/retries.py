@@ -60,13 +60,18 @@ FAILURE_WORDS: Final = (
 )  # fmt: skip
 """The words that `retry_on` knows, beside exit codes and `signal N`."""
 
-_signal_number = re.compile(rf"{SIGNAL} ([1-9][0-9]?)").fullmatch
+_signal_number = re.compile(rf"{SIGNAL} ([1-9][0-9]*)").fullmatch
+
+MAX_SIGNAL: Final = 64
+"""The highest number of a signal that Linux has."""
 
 
 def problem_of_failure(named: str | int) -> str:
     """What is wrong with an entry of `retry_on`; empty if nothing is."""
-    if isinstance(named, int) or named in FAILURE_WORDS or _signal_number(named):
+    if isinstance(named, int) or named in FAILURE_WORDS:
         return ""
+    if signal := _signal_number(named):
+        return "" if int(signal[1]) <= MAX_SIGNAL else f"there is no signal {signal[1]}"
     return f"{shown(named)} is no failure"
 
 

@@ -187,7 +187,7 @@ _ROWS: Final = (
     ),
     StatusRow(
         Flag.allowed, "±", "X", 45, 65, "warn", "it failed, and it may: `allow_failure`",
-        is_terminal=True, short="may fail", predicate="failed, which is allowed",
+        is_terminal=True, short="allowed", predicate="failed, which is allowed",
     ),
     StatusRow(End.timed_out, "Θ", "t", 40, 10, "bad", "it took longer than it may", predicate="timed out"),
     StatusRow(

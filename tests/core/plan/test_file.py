@@ -259,7 +259,7 @@ NO_TICKETS = "p:1:1: tickets: the plan has no tickets (write one, for instance [
             "p:8:1: tickets.A.retries: expected a whole number from 0 to 1000000, got 1.5",
         ]),
         ("[plan]\nparallel = 'atuo'" + TICKET, [
-            "p:2:1: plan.parallel: expected one of auto, got 'atuo' (did you mean `auto`?)",
+            "p:2:1: plan.parallel: expected auto or a whole number from 1 to 1000000, got 'atuo' (did you mean `auto`?)",
         ]),
         ("[agents.a]\nnice = 20\ncommand = []" + TICKET, [
             "p:2:1: agents.a.nice: expected a whole number from -20 to 19, got 20",
@@ -377,6 +377,12 @@ NO_TICKETS = "p:1:1: tickets: the plan has no tickets (write one, for instance [
             " of an agent type)",
         ]),
         # Patterns, environments, NUL
+        (TICKET + "outputs = ['ok', '/abs/../..', '/']", [
+            "p:4:18: tickets.A.outputs[1]: '/abs/../..' is all that is on the disk, and no output (name the files that"
+            " it writes)",
+            "p:4:32: tickets.A.outputs[2]: '/' is all that is on the disk, and no output (name the files that it"
+            " writes)",
+        ]),
         (TICKET + "reads = ['ok/**', '[a']\nwrites = ['*/../x']", [
             "p:4:19: tickets.A.reads[1]: '[a': '[' has no ']' before the next '/': close it, or write [[] for a bracket"
             " itself",
@@ -673,6 +679,7 @@ def test_what_counts_as_success_and_what_is_tried_again_is_read() -> None:
         ("expect_codes = [0, 256]", "expect_codes[1]: expected a whole number from 0 to 255, got 256"),
         ("retry_on = []", "retry_on: expected a list of words and numbers, at least one, got an empty list"),
         ("retry_on = ['lots']", "retry_on[0]: 'lots' is no failure (did you mean `lost`?)"),
+        ("retry_on = ['signal 99']", "retry_on[0]: there is no signal 99 (they are 1 to 64)"),
         ("retry_on = ['signal 0']", "retry_on[0]: 'signal 0' is no failure (did you mean `signal`?)"),
         (
             "retry_on = ['always']",

@@ -28,6 +28,9 @@ def test_a_group_that_is_not_there_is_told_with_its_place() -> None:
     assert "no ticket is in this group" in _only("[group.x]\n[group.y]\n" + TICKETS)
     assert "write [group.build]" in _only("[group.x]\n[groups.build]\n" + TICKETS)
     assert "write [groups.2]" in _only("[group.x]\n[group.2]\n" + TICKETS)
+    numbered = problems(TICKETS.replace('group = "x"', 'group = "1"'))
+    assert numbered[0].startswith("p:4:1: tickets.a.group: '1' would be a dependency group")
+    assert "[group.1]" not in numbered[0], "which is refused as well"
     assert "choose another name" in _only("[group.x]\n[group.plan]\n" + TICKETS)
 
 

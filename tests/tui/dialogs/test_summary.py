@@ -324,4 +324,4 @@ async def test_nothing_is_to_be_retried_if_all_that_failed_may() -> None:
         assert ui.asked == []
         await ui.press("escape")
         row = ui.line("failed, allowed: exit 1")
-        assert row.strip("▌ ").startswith("± may fail ")
+        assert row.strip("▌ ").startswith("± allowed ")

@@ -138,7 +138,12 @@ class _Reading:
                 if value is None and any(isinstance(each, inspect.NoneType) for each in types):
                     return None
                 known = len(self.faults)
-                right = self.right_of(_member(type_, value), value, path)
+                member = _member(type_, value)
+                if (choices := _choices(member)) and not _fits(member, value):
+                    said = f"expected {_named_as_one(type_)}, got {shown(value)}"
+                    self.faults.append(Fault(path, said, Hints(choices).of(str(value))))
+                    return _NOTHING
+                right = self.right_of(member, value, path)
                 if words := _other_words(type_, value):
                     self.faults[known:] = [fault._replace(hint=fault.hint or words) for fault in self.faults[known:]]
                 return right
@@ -191,6 +196,13 @@ def _member(type_: inspect.UnionType, value: object) -> inspect.Type:
     members = [each for each in type_.types if not isinstance(each, inspect.NoneType)]
     wanted = _OF_KIND.get(type(value))
     return next((each for each in members if wanted is not None and isinstance(each, wanted)), members[0])
+
+
+def _named_as_one(type_: inspect.UnionType) -> str:
+    """A union with words in it, as a person would call it: `auto or a whole number from 1 to 8`."""
+    words = [word for each in type_.types for word in _choices(each)]
+    kinds = [_kind_of(each) for each in type_.types if not (_choices(each) or isinstance(each, inspect.NoneType))]
+    return " or ".join((f"{'' if len(words) == 1 else 'one of '}{', '.join(words)}", *kinds))
 
 
 def _other_words(type_: inspect.UnionType, value: object) -> str:

@@ -11,7 +11,7 @@ from parexec_tui.core.plan.progress import OFF, progress_regex
 from parexec_tui.core.plan.reading.faults import Fault, Hints, Path, listed
 from parexec_tui.core.plan.reading.rules.draft import Draft
 from parexec_tui.core.plan.requirements import Requires, parse_command
-from parexec_tui.core.plan.retries import FAILURE_WORDS, problem_of_failure
+from parexec_tui.core.plan.retries import FAILURE_WORDS, MAX_SIGNAL, problem_of_failure
 from parexec_tui.core.plan.units import shown
 
 is_simple = re.compile(r"(?!.*\.\.)[^\[\\{}\0\n]+").fullmatch
@@ -59,11 +59,13 @@ _is_command_option = re.compile(r"-[A-Za-z]*c[A-Za-z]*").fullmatch
 def patterns_are_valid(draft: Draft) -> Iterator[Fault]:
     patterns = set(chain.from_iterable(ticket.reads + ticket.all_writes for _, ticket in draft.specs()))
     bad: dict[str, str] = {}
+    everything = {"/", "/**"}
     for text in patterns:
         if is_simple(text):
             continue
         try:
-            parse_pattern(text, draft.workdir)
+            if parse_pattern(text, draft.workdir).text == "/**":
+                everything.add(text)
         except ValueError as error:
             bad[text] = str(error)
     if bad:
@@ -72,6 +74,12 @@ def patterns_are_valid(draft: Draft) -> Iterator[Fault]:
                 for index, text in enumerate(texts):
                     if (problem := bad.get(pattern_of(text) if key == "outputs" else text)) is not None:
                         yield Fault(draft.place(id_, key, index), problem)
+    if not patterns.isdisjoint(everything):
+        for id_, ticket in draft.specs():
+            for index, text in enumerate(ticket.outputs):
+                if pattern_of(text) in everything:
+                    told = f"{shown(text)} is all that is on the disk, and no output"
+                    yield Fault(draft.place(id_, "outputs", index), told, "name the files that it writes")
 
 
 def failures_are_known(draft: Draft) -> Iterator[Fault]:
@@ -81,7 +89,8 @@ def failures_are_known(draft: Draft) -> Iterator[Fault]:
             path = draft.place(id_, "retry_on", index)
             if problem := problem_of_failure(named):
                 known = f"an exit code, `signal 9`, or one of {listed(FAILURE_WORDS, len(FAILURE_WORDS))}"
-                yield Fault(path, problem, (isinstance(named, str) and hints.of(named)) or known)
+                signals = f"they are 1 to {MAX_SIGNAL}" if "no signal" in problem else ""
+                yield Fault(path, problem, signals or (isinstance(named, str) and hints.of(named)) or known)
             elif named in ticket.expect_codes:
                 yield Fault(path, f"exit code {named} counts as success", "leave it out here, or in `expect_codes`")
 

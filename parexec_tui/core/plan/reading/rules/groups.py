@@ -31,7 +31,10 @@ def groups_are_known(draft: Draft) -> Iterator[Fault]:
         if not ticket.group:
             continue
         path = draft.place(id_, "group")
-        if ticket.group not in names:
+        if is_number(ticket.group):
+            hint = "give the group a name, with a letter in it; the gates of a dependency group are in [groups.N]"
+            yield Fault(path, f"{shown(ticket.group)} would be a dependency group: those follow from `needs`", hint)
+        elif ticket.group not in names:
             hint = hints.of(ticket.group) or f"write [group.{ticket.group}] with `gates`"
             yield Fault(path, f"there is no group {shown(ticket.group)}", hint)
         elif ticket.finally_:
