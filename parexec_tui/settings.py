@@ -26,7 +26,7 @@ from typing import Any
 import tomli
 from msgspec import Struct
 
-from parexec_tui.core.plan.model import Hooks
+from parexec_tui.core.plan.plan_settings import Hooks
 from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.reading.faults import Fault, Hints
 from parexec_tui.core.plan.reading.fields import convert, kind, read_fields

@@ -15,7 +15,7 @@ import msgspec
 import msgspec.inspect as mi
 from msgspec import Struct
 
-from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.wire import protocol, requests
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from parexec_tui.core.plan.model import Hooks
+from parexec_tui.core.plan.plan_settings import Hooks
 from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.units import Duration, Size
 from parexec_tui.settings import ScreenSettings, Settings, SettingsError, read_settings, settings_file

@@ -17,7 +17,7 @@ from parexec_tui.cli.plans import report_file_errors
 from parexec_tui.client.plan_files import FROM_STREAM, find_source, read_fragment_file
 
 if TYPE_CHECKING:
-    from parexec_tui.core.plan.model import Ticket
+    from parexec_tui.core.plan.ticket import Ticket
     from parexec_tui.core.state.session import SessionState
 
 # -- edit ------------------------------------------------------------------------------------------------------

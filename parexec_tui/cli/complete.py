@@ -26,7 +26,7 @@ _MAX_NAMES = 500
 _KEYS = ("status", "agent", "type", "priority")
 
 PRIORITIES = ("critical", "high", "medium", "low")
-"""The names of `core.plan.model.Priority`, which is slow to import."""
+"""The names of `core.plan.ticket.Priority`, which is slow to import."""
 
 
 def tickets(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":

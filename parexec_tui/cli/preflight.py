@@ -14,14 +14,16 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
+from parexec_tui.core.plan.agent_type import PLACEHOLDERS, AgentType, eligible_types
 from parexec_tui.core.plan.check import Bottleneck, Survey
 from parexec_tui.core.plan.command import fill, is_posix_shell, words_in_braces
 from parexec_tui.core.plan.limits import Limits
-from parexec_tui.core.plan.model import PLACEHOLDERS, AgentType, Plan, Ticket, eligible_types
+from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.patterns import Pattern, overlap, parse_pattern
 from parexec_tui.core.plan.reading.faults import Fault, Hints, listed
 from parexec_tui.core.plan.reading.faults import Path as KeyPath
 from parexec_tui.core.plan.requirements import Requirements, Requires, parse_command
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.units import format_count, format_duration, format_size
 from parexec_tui.engine.backends.local.cookie import inherited
 from parexec_tui.engine.backends.local.requirements import RequirementLooker, Unmet

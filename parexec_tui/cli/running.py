@@ -30,7 +30,8 @@ from parexec_tui.text.streams import OutputError
 
 if TYPE_CHECKING:
     from parexec_tui.client.mirror import Mirror
-    from parexec_tui.core.plan.model import Parallel, Selection
+    from parexec_tui.core.plan.model import Selection
+    from parexec_tui.core.plan.plan_settings import Parallel
     from parexec_tui.core.state.session import SessionState
     from parexec_tui.engine.session import Result
     from parexec_tui.engine.sinks import EventSink
@@ -83,7 +84,7 @@ class _Parallel(click.ParamType):  # type: ignore[type-arg]  # generic for the c
     name = "number or auto"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> "Parallel":
-        from parexec_tui.core.plan.model import MAX_COUNT
+        from parexec_tui.core.plan.units import MAX_COUNT
 
         text = str(value)
         if text == "auto":

@@ -23,7 +23,7 @@ from parexec_tui.cli.naming import (
 )
 
 if TYPE_CHECKING:
-    from parexec_tui.core.plan.model import FailurePolicy
+    from parexec_tui.core.plan.plan_settings import FailurePolicy
 
 
 # -- the three pauses ------------------------------------------------------------------------------------------
@@ -198,7 +198,7 @@ def reject(context: VerbContext, tickets: tuple[str, ...], note: str) -> None:
 @click.argument("level", type=click.Choice(complete.PRIORITIES))
 @verb
 def priority(context: VerbContext, tickets: tuple[str, ...], level: str) -> None:
-    from parexec_tui.core.plan.model import Priority
+    from parexec_tui.core.plan.ticket import Priority
     from parexec_tui.core.wire.requests import Prioritise
 
     context.ask(Prioritise(tickets=context.tickets(tickets), priority=Priority(level)))

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from parexec_tui.core.plan.model import Host, Plan, Ticket
+    from parexec_tui.core.plan.model import Host, Plan
     from parexec_tui.core.plan.reading.faults import Fault
     from parexec_tui.core.plan.reading.problems import Problem
+    from parexec_tui.core.plan.ticket import Ticket
     from parexec_tui.core.state.session import SessionState
 
 FROM_STREAM = "-"

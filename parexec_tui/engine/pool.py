@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 
 from msgspec import Struct, structs
 
+from parexec_tui.core.plan.agent_type import SHELL, SHELL_OF_OLD, AgentType
 from parexec_tui.core.plan.checks import RunningCheck
 from parexec_tui.core.plan.command import fill, fill_units, write_given
 from parexec_tui.core.plan.gates import PLAN_GATES, described
 from parexec_tui.core.plan.limits import Limits
-from parexec_tui.core.plan.model import SHELL, SHELL_OF_OLD, AgentType, Ticket
 from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.plan.resources import Units, is_port, unit_variable
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.rules.conflicts import shown_conflict
 from parexec_tui.core.state.isolation import branch_of, target_of, unclaimed_rule, works_apart
 from parexec_tui.core.state.process_key import READY, RUN, STOP, ProcessKey

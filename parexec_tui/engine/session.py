@@ -11,7 +11,8 @@ import trio
 from msgspec import Struct, structs
 
 from parexec_tui.client.sockets import own_signature
-from parexec_tui.core.plan.model import Hooks, Host, Plan
+from parexec_tui.core.plan.model import Host, Plan
+from parexec_tui.core.plan.plan_settings import Hooks
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.outcome import Outcome
 from parexec_tui.core.state.session import SessionState

@@ -9,8 +9,8 @@ from pathlib import Path
 import trio
 
 from parexec_tui.core.plan.identity import identity_of
-from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status

@@ -15,7 +15,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from parexec_tui.core.plan.model import Plan, PlanSettings, Ticket
+from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.plan.plan_settings import PlanSettings
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.wire import codec
 from parexec_tui.registry import history
 from parexec_tui.registry.attempts import AttemptFact

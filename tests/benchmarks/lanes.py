@@ -16,7 +16,7 @@ import networkx as nx
 
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.graph import Graph
-from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.tui.drawing.graph.lanes import Lanes
 
 SIZES = (1_000, 10_000, 100_000)

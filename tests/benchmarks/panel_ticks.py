@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from textual.geometry import Region
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.tui.panels import graph
 from parexec_tui.tui.panels.graph import GraphPanel
 from parexec_tui.tui.panels.timeline import TimelinePanel

@@ -19,7 +19,7 @@ from parexec_tui.cli import complete, entry, exits
 from parexec_tui.cli.examples import EXAMPLES
 from parexec_tui.client.blocking import Client
 from parexec_tui.client.framing import ClientError
-from parexec_tui.core.plan.model import Priority
+from parexec_tui.core.plan.ticket import Priority
 from parexec_tui.core.state.status import Status
 from parexec_tui.registry.errors import RegistryError
 from tests.commands import every_command

@@ -13,8 +13,9 @@ from parexec_tui.cli import preflight
 from parexec_tui.cli.preflight import MAX_ARGUMENT, MAX_CLASHES, clashes, first_command, shape, warnings
 from parexec_tui.core.plan import patterns
 from parexec_tui.core.plan.check import Clash, Survey, survey
-from parexec_tui.core.plan.model import Host, Plan, Ticket
+from parexec_tui.core.plan.model import Host, Plan
 from parexec_tui.core.plan.reading.file import read_plan
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.engine.backends.local import controllers
 from parexec_tui.engine.backends.local.controllers import Controllers
 from tests.repositories import new_repository

@@ -24,7 +24,7 @@ from parexec_tui.client.framing import (
     encode_event,
     facts_of,
 )
-from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import (
     MAX_LINE,

@@ -19,12 +19,15 @@ from typing import Any
 
 import msgspec
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.claims import ClaimKey, Claims
 from parexec_tui.core.plan.gates import PLAN_GATES, Gates, Group
-from parexec_tui.core.plan.model import AgentType, Parallel, Plan, PlanSettings, Resources, Ticket
+from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.patterns import overlap
-from parexec_tui.core.plan.resources import Units
+from parexec_tui.core.plan.plan_settings import Parallel, PlanSettings
+from parexec_tui.core.plan.resources import Resources, Units
 from parexec_tui.core.plan.services import Service
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.rules.decide import decide, refusal
 from parexec_tui.core.rules.grant import grant

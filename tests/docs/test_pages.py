@@ -18,22 +18,16 @@ from msgspec import Struct
 from parexec_tui.cli import exits
 from parexec_tui.cli.commands import SHORT_NAMES
 from parexec_tui.cli.entry import cli
+from parexec_tui.core.plan.agent_type import PLACEHOLDERS, AgentType
 from parexec_tui.core.plan.gates import Group
-from parexec_tui.core.plan.model import (
-    PLACEHOLDERS,
-    AgentType,
-    Hooks,
-    Host,
-    PlanDocument,
-    PlanSettings,
-    Priority,
-    Ticket,
-)
+from parexec_tui.core.plan.model import Host, PlanDocument
+from parexec_tui.core.plan.plan_settings import Hooks, PlanSettings
 from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.reading.fields import decode
 from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.plan.reading.schema import plan_schema
 from parexec_tui.core.plan.services import Service
+from parexec_tui.core.plan.ticket import Priority, Ticket
 from parexec_tui.core.state.status import TABLE, TERMINAL, End
 from parexec_tui.core.wire.protocol import StatusReport
 from parexec_tui.engine.hook_calls import HookCall

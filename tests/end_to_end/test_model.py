@@ -27,7 +27,9 @@ from trio.testing import wait_all_tasks_blocked
 
 from parexec_tui import paths
 from parexec_tui.client.framing import decode, encode
-from parexec_tui.core.plan.model import AgentType, Plan, Priority, Ticket
+from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.plan.ticket import Priority, Ticket
 from parexec_tui.core.rules.session_events import opening
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply

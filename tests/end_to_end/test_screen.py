@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from parexec_tui.core.plan.model import Priority
+from parexec_tui.core.plan.ticket import Priority
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status

@@ -7,7 +7,7 @@ from shutil import which
 import pytest
 from msgspec import structs
 
-from parexec_tui.core.plan.model import SHELL, AgentType
+from parexec_tui.core.plan.agent_type import SHELL, AgentType
 from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.state.status import Status
 from parexec_tui.engine.lifecycle.launch import new_session

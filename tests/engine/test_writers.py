@@ -1,6 +1,6 @@
 """Who may have written beside an attempt: all that ran in the workdir meanwhile, whenever the engine began to ask."""
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.plan.unclaimed import Writer
 from parexec_tui.core.state import events as ev

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from parexec_tui.core.plan.model import Plan, PlanSettings, Ticket
+from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.plan.plan_settings import PlanSettings
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.state.history import TicketHistory
 from parexec_tui.registry import migrations
 from parexec_tui.registry.attempts import AttemptFact

@@ -3,8 +3,8 @@
 import msgspec
 from msgspec import structs
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.checks import RunningCheck
-from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire import codec

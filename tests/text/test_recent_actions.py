@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parexec_tui.core.plan.model import Priority
+from parexec_tui.core.plan.ticket import Priority
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.text.recent_actions import RECENT_SECONDS, RecentActions

@@ -2,7 +2,7 @@
 
 import pytest
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import AgentFact, HoldFact, Roots, StatusReport

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from msgspec import structs
 
-from parexec_tui.core.plan.model import AgentType, Plan
+from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from tests.core.sessions import Session, plan

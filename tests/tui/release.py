@@ -10,7 +10,9 @@ from pathlib import Path
 
 from msgspec import structs
 
-from parexec_tui.core.plan.model import AgentType, Plan, Ticket
+from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import DiskSample, HostSample, Progress, Sampled, Usage

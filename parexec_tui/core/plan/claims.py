@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from parexec_tui.core.plan.model import Amounts, Ticket
 from parexec_tui.core.plan.patterns import Pattern, overlap, parse_pattern
-from parexec_tui.core.plan.resources import Units
+from parexec_tui.core.plan.resources import Amounts, Units
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.units import format_size
 
 # --- What a ticket claims ---

@@ -4,8 +4,8 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.plan.resources import Units
+from parexec_tui.core.plan.ticket import Ticket
 
 _BRACED = re.compile(r"(?<!\$)\{([A-Za-z0-9_][A-Za-z0-9_.-]*)\}")
 """A name in braces: of a placeholder, or of a resource. `${name}` is a variable of the shell."""

@@ -9,7 +9,7 @@ plan with a cycle needs what networkx knows.
 from collections.abc import Iterable, Iterator, Mapping
 
 from parexec_tui.core.plan.gates import PLAN_GATES, is_gate_ticket
-from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.waits import Wait, waits_of
 
 

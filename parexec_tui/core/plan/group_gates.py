@@ -15,7 +15,7 @@ from msgspec import structs
 
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.gates import PLAN_GATES, Gates, Group, described, gates_of_group, group_of, is_number
-from parexec_tui.core.plan.model import Priority, Ticket
+from parexec_tui.core.plan.ticket import Priority, Ticket
 
 
 class GatesOf(NamedTuple):

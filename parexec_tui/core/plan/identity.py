@@ -4,7 +4,8 @@ import hashlib
 
 import msgspec
 
-from parexec_tui.core.plan.model import Plan, Ticket
+from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.plan.ticket import Ticket
 
 
 def identity_of(plan: Plan, spec: Ticket, agent_type: str) -> bytes:

@@ -3,10 +3,16 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from parexec_tui.core.plan.units import shown
+from parexec_tui.core.plan.units import Size, shown
 
 Units = tuple[str, ...]
 """The names of the units of a resource, in the order in which they are given out."""
+
+HOST_RESOURCES = ("cpu", "memory")
+"""Keys of `uses` that are counted against the host when `[resources]` does not name them."""
+
+MAX_AMOUNT = 2**63 - 1
+"""The highest amount of a resource: what every format and sum can hold."""
 
 MAX_UNITS = 65_536
 """Units that a resource may name: as many as there are ports."""
@@ -105,3 +111,56 @@ def _is_port_number(unit: str) -> bool:
 def unit_variable(name: str) -> str:
     """The environment variable that tells an attempt its units of a resource: `PAREXEC_GPU`, `PAREXEC_DEBUG_PORT`."""
     return f"PAREXEC_{re.sub('[^A-Za-z0-9]', '_', name).upper()}"
+
+
+class Amounts(dict[str, float]):
+    """Amounts by resource name; `memory` is in bytes."""
+
+    @classmethod
+    def parse(cls, value: object) -> "Amounts":
+        """Read a table of amounts. `memory` is a size, `cpu` may be a fraction, the rest are whole numbers.
+
+        Raises ValueError naming the key that is wrong.
+        """
+        if not isinstance(value, dict):
+            raise ValueError('expected a table of amounts, for instance { cpu = 1, memory = "512MiB" }')  # noqa: TRY004
+        return cls((name, _amount(name, amount)) for name, amount in value.items())
+
+
+def _amount(name: str, amount: object) -> float:
+    if name == "memory":
+        return Size.parse(amount)
+    if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount <= MAX_AMOUNT:
+        raise ValueError(f"{shown(amount)} is not an amount of {name}: write a number that is not negative")
+    if name != "cpu" and amount != int(amount):
+        raise ValueError(f"{amount} of {name} is not a whole number: only cpu may be a fraction")
+    return amount
+
+
+class Resources(dict[str, float | Units]):
+    """What there is of each resource: an amount, or its units by name; `memory` is in bytes."""
+
+    @classmethod
+    def parse(cls, value: object) -> "Resources":
+        """Read a table of amounts, named units and ranges. Raises ValueError naming the key that is wrong."""
+        if not isinstance(value, dict):
+            raise ValueError('expected a table of resources, for instance { gpu = 2, port = "8000-8099" }')  # noqa: TRY004
+        return cls((name, _resource(name, each)) for name, each in value.items())
+
+    @property
+    def amounts(self) -> Amounts:
+        """How much there is of each."""
+        return Amounts((name, len(each) if isinstance(each, tuple) else each) for name, each in self.items())
+
+    @property
+    def units(self) -> dict[str, Units]:
+        """The units of those that have any."""
+        return {name: each for name, each in self.items() if isinstance(each, tuple)}
+
+
+def _resource(name: str, value: object) -> float | Units:
+    if isinstance(value, list | tuple) or (isinstance(value, str) and name != "memory"):
+        if name in HOST_RESOURCES:
+            raise ValueError(f"{name} is an amount of the host, and has no units")
+        return read_units(name, value)
+    return _amount(name, value)

@@ -1,6 +1,9 @@
 """Durations, sizes and counts, as people write them."""
 
 import re
+from typing import Annotated
+
+from msgspec import Meta
 
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION_PART = re.compile(r"\s*([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*(ms|s|m|h|d)\s*")
@@ -24,6 +27,12 @@ MAX_DURATION = 100 * 366 * 86400.0
 
 MAX_SIZE = 2**63 - 1
 """Bytes: what a system can count of memory or of a disk."""
+
+MAX_COUNT = 1_000_000
+"""The highest count a plan may name: of agents, tickets at once."""
+
+Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+CountFromOne = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
 
 
 def shown(value: object) -> str:

@@ -8,7 +8,8 @@ from msgspec import Struct, structs
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.gates import PLAN_GATES, Gates, described, gates_of_group, group_of
 from parexec_tui.core.plan.group_gates import GatesOf, with_gates
-from parexec_tui.core.plan.model import TICKET_KEYS, Plan, Ticket, value_of
+from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.plan.ticket import TICKET_KEYS, Ticket, value_of
 from parexec_tui.core.plan.waits import written_waits
 from parexec_tui.core.state.grown_gates import HAVE_RUN, gates_in_the_way, start_without
 from parexec_tui.core.state.session import SessionState

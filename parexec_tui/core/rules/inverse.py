@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.plan.ticket import Priority
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state import undo
 from parexec_tui.core.state.agents import AgentState

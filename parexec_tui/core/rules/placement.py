@@ -2,9 +2,10 @@
 
 from msgspec import structs
 
+from parexec_tui.core.plan.agent_type import blanks, eligible_types, has_capabilities
 from parexec_tui.core.plan.gates import described
-from parexec_tui.core.plan.model import Ticket, blanks, eligible_types, has_capabilities
 from parexec_tui.core.plan.reading.faults import did_you_mean, listed
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import Refusal

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.plan.reading.faults import Fault
 from parexec_tui.core.plan.reading.fields import convert, read_fields
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire.requests import Refusal
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from parexec_tui.core.plan.model import FailurePolicy
+from parexec_tui.core.plan.plan_settings import FailurePolicy
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import shown
 from parexec_tui.core.wire import requests as rq

@@ -4,7 +4,7 @@ what becomes of them."""
 from collections.abc import Iterable, Mapping
 
 from parexec_tui.core.plan import graph
-from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, Status
 from parexec_tui.core.state.tickets import TicketState

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from parexec_tui.core.plan.model import OnUnclaimed, on_unclaimed
+from parexec_tui.core.plan.agent_type import on_unclaimed
+from parexec_tui.core.plan.ticket import OnUnclaimed
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status

@@ -2,9 +2,10 @@
 
 from msgspec import structs
 
+from parexec_tui.core.plan.agent_type import AgentType, limits_of
 from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.plan.limits import Limits
-from parexec_tui.core.plan.model import AgentType, Amounts, limits_of
+from parexec_tui.core.plan.resources import Amounts
 from parexec_tui.core.plan.units import Size
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState

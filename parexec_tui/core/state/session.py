@@ -13,11 +13,13 @@ from typing import Final, NamedTuple
 from msgspec import structs
 
 from parexec_tui.core.plan import graph
+from parexec_tui.core.plan.agent_type import eligible_types
 from parexec_tui.core.plan.claims import ClaimKey, Claims, Holdings
 from parexec_tui.core.plan.gates import is_gate_ticket
 from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.plan.group_gates import GatesOf, with_gates
-from parexec_tui.core.plan.model import Host, Plan, Ticket, eligible_types
+from parexec_tui.core.plan.model import Host, Plan
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState

@@ -1,6 +1,7 @@
 """How long the command of a ticket may print nothing, and what happens then."""
 
-from parexec_tui.core.plan.model import AgentType, OnSilence
+from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.ticket import OnSilence
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.plan.gates import PLAN_GATES, is_gate_ticket
-from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.state.attempts import Attempt, QuestionClock
 from parexec_tui.core.state.status import INFRASTRUCTURE, LIVE, PENDING, End, Flag, Status, failure_kind, predicate
 

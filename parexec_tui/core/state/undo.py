@@ -9,7 +9,8 @@ from typing import Literal
 from msgspec import Struct
 
 from parexec_tui.core.plan.gates import Gates
-from parexec_tui.core.plan.model import FailurePolicy, Priority, Ticket
+from parexec_tui.core.plan.plan_settings import FailurePolicy
+from parexec_tui.core.plan.ticket import Priority, Ticket
 
 
 class UndoStep(Struct, frozen=True, kw_only=True, tag_field="verb", tag=None, omit_defaults=True):

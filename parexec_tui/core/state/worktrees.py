@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.state import events as ev
 
 

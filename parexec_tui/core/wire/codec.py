@@ -5,8 +5,8 @@ from typing import Any, get_args
 
 import msgspec
 
-from parexec_tui.core.plan.model import Amounts, Plan, Resources
-from parexec_tui.core.plan.resources import write_units
+from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.plan.resources import Amounts, Resources, write_units
 from parexec_tui.core.plan.units import Duration, Factor, Size, shown, write_factor
 from parexec_tui.core.state.events import AnyEvent, Event
 

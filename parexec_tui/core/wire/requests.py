@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 
 from parexec_tui.core.plan.gates import Gates
-from parexec_tui.core.plan.model import FailurePolicy, Priority, Ticket
+from parexec_tui.core.plan.plan_settings import FailurePolicy
+from parexec_tui.core.plan.ticket import Priority, Ticket
 from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.state.history import TicketHistory
 from parexec_tui.core.state.process_key import RUN, ProcessKey

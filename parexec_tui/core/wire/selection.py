@@ -15,8 +15,9 @@ from collections.abc import Container, Iterable, Iterator
 from msgspec import Struct, structs
 
 from parexec_tui.core.plan.gates import PLAN_GATES, Group, described, gates_of_group, is_gate_ticket, is_number
-from parexec_tui.core.plan.model import Plan, Selection, Ticket
+from parexec_tui.core.plan.model import Plan, Selection
 from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.waits import need_of, waits_of
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire.selectors import SelectorError, select

@@ -21,8 +21,8 @@ import re
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from fnmatch import translate
 
-from parexec_tui.core.plan.model import Priority
 from parexec_tui.core.plan.reading.faults import did_you_mean, listed
+from parexec_tui.core.plan.ticket import Priority
 from parexec_tui.core.schedule.readiness import is_held, is_ready
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import COUNTED, GROUPS, Flag, Status

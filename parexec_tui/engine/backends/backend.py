@@ -19,9 +19,10 @@ from msgspec import Struct
 
 from parexec_tui.core.plan.identity import identities
 from parexec_tui.core.plan.limits import Limits
-from parexec_tui.core.plan.model import Plan, Ticket
+from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.plan.resources import Units
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.unclaimed import Writer
 from parexec_tui.core.state.events import MergeSide
 from parexec_tui.core.state.process_key import ProcessKey

@@ -19,9 +19,10 @@ import msgspec
 from msgspec import Struct
 
 from parexec_tui.core.plan.footprint import Footprint, Kind, Touch
-from parexec_tui.core.plan.model import Plan, Ticket
+from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.outputs import all_writes
 from parexec_tui.core.plan.patterns import Pattern, moved, parse_pattern
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.state.events import Neighbour
 from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.core.wire import codec

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 import trio
 from msgspec import Struct
 
-from parexec_tui.core.plan.model import MIN_LOG
+from parexec_tui.core.plan.plan_settings import MIN_LOG
 from parexec_tui.core.rules.flood import Disk, Growth, has_filled, is_flood, is_full, worst_flood
 from parexec_tui.core.rules.reports.host import RELIEF
 from parexec_tui.core.state.process_key import ProcessKey

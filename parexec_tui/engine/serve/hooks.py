@@ -19,7 +19,7 @@ from typing import IO, Protocol
 
 import trio
 
-from parexec_tui.core.plan.model import Hooks
+from parexec_tui.core.plan.plan_settings import Hooks
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import codec

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Literal
 
-from parexec_tui.core.plan.model import TICKET_KEYS, Priority
 from parexec_tui.core.plan.reading.typed import TypedCount, read_count, read_value
+from parexec_tui.core.plan.ticket import TICKET_KEYS, Priority
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal

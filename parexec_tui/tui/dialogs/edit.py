@@ -5,8 +5,9 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from parexec_tui.core.plan.model import TICKET_KEYS, Amounts, Ticket, value_of
 from parexec_tui.core.plan.reading.typed import read_value, write_value, write_values
+from parexec_tui.core.plan.resources import Amounts
+from parexec_tui.core.plan.ticket import TICKET_KEYS, Ticket, value_of
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.tui.dialogs.form import AnyField, Field, Form, Heading

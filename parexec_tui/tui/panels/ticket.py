@@ -7,9 +7,9 @@ from operator import attrgetter
 from rich.cells import cell_len
 from rich.style import Style
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.command import write_given
 from parexec_tui.core.plan.gates import listed
-from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.plan.retries import shown_retries
 from parexec_tui.core.plan.units import format_count, format_duration, format_size
 from parexec_tui.core.rules.verbs.approve import rejection

@@ -4,7 +4,7 @@ from rich.color import Color, ColorType
 from rich.style import Style
 from textual.theme import Theme
 
-from parexec_tui.core.plan.model import Priority
+from parexec_tui.core.plan.ticket import Priority
 from parexec_tui.core.state.status import AGENT_TABLE, TABLE
 
 _SESSION_STATUSES = {"interrupted": "bad", "finished": "good"}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from parexec_tui.core.plan.claims import ClaimKey, format_amount
-from parexec_tui.core.plan.model import HOST_RESOURCES
+from parexec_tui.core.plan.resources import HOST_RESOURCES
 from parexec_tui.core.plan.units import format_count
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire.protocol import DiskSample, GpuSample, HostSample

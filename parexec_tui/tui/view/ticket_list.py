@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import Literal, NamedTuple
 
-from parexec_tui.core.plan.model import Priority
+from parexec_tui.core.plan.ticket import Priority
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, PENDING, TABLE, TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState

@@ -11,8 +11,11 @@ from parexec_tui.core.plan import check as plan_check
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.check import Survey, survey
 from parexec_tui.core.plan.claims import Claims, Holdings
-from parexec_tui.core.plan.model import Amounts, Host, Plan, PlanSettings, Resources, Ticket
+from parexec_tui.core.plan.model import Host, Plan
+from parexec_tui.core.plan.plan_settings import PlanSettings
 from parexec_tui.core.plan.reading.file import read_plan
+from parexec_tui.core.plan.resources import Amounts, Resources
+from parexec_tui.core.plan.ticket import Ticket
 
 
 def plan_of(text: str) -> Plan:

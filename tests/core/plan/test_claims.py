@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from parexec_tui.core.plan import claims as claims_room
 from parexec_tui.core.plan.claims import EMPTY, ClaimKey, Claims, Conflict, Held, Holdings
-from parexec_tui.core.plan.model import Amounts, Ticket
 from parexec_tui.core.plan.patterns import Pattern, overlap
+from parexec_tui.core.plan.resources import Amounts
+from parexec_tui.core.plan.ticket import Ticket
 
 ROOT = "/work/plan"
 

@@ -10,24 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parexec_tui.core.plan.model import (
-    SHELL,
-    SHELL_OF_OLD,
-    AgentType,
-    Amounts,
-    Host,
-    Plan,
-    Priority,
-    Ticket,
-    eligible_types,
-)
+from parexec_tui.core.plan.agent_type import SHELL, SHELL_OF_OLD, AgentType, eligible_types
+from parexec_tui.core.plan.model import Host, Plan
 from parexec_tui.core.plan.patterns import parse_pattern
 from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
 from parexec_tui.core.plan.reading.positions import Format
 from parexec_tui.core.plan.reading.problems import Problem
 from parexec_tui.core.plan.reading.rules.commands import is_simple
 from parexec_tui.core.plan.reading.rules.names import PLAIN_NAME
+from parexec_tui.core.plan.resources import Amounts
 from parexec_tui.core.plan.retries import Budgets
+from parexec_tui.core.plan.ticket import Priority, Ticket
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.plan.waits import Wait
 from tests.core.plan.documents import PLANS, VALUES, toml_texts

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parexec_tui.core.plan import graph
-from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.plan.ticket import Ticket
 
 
 def tickets(text: str) -> dict[str, Ticket]:

@@ -3,10 +3,12 @@
 import msgspec
 import pytest
 
+from parexec_tui.core.plan.agent_type import AgentType, limits_of
 from parexec_tui.core.plan.limits import Limits
-from parexec_tui.core.plan.model import AgentType, Plan, Ticket, limits_of
+from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
 from parexec_tui.core.plan.reading.typed import write_values
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.units import Size
 from parexec_tui.core.wire import codec
 

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parexec_tui.core.plan.model import AgentType, Plan, PlanSettings, Ticket
+from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.plan.plan_settings import PlanSettings
 from parexec_tui.core.plan.reading.faults import Fault
 from parexec_tui.core.plan.reading.file import PlanErrors, places_in, read_plan
 from parexec_tui.core.plan.requirements import (
@@ -15,6 +17,7 @@ from parexec_tui.core.plan.requirements import (
     requires_something,
     version_in,
 )
+from parexec_tui.core.plan.ticket import Ticket
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from parexec_tui.core.plan.claims import Claims, Holdings
 from parexec_tui.core.plan.command import fill, fill_units, words_in_braces
-from parexec_tui.core.plan.model import Amounts, Resources, Ticket
 from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
-from parexec_tui.core.plan.resources import Units, is_port, read_units, unit_variable, write_units
+from parexec_tui.core.plan.resources import Amounts, Resources, Units, is_port, read_units, unit_variable, write_units
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.wire import codec
 
 

@@ -9,9 +9,11 @@ from hypothesis import given
 from jsonschema import Draft202012Validator
 from msgspec import Struct
 
-from parexec_tui.core.plan.model import AgentType, PlanSettings, Ticket
+from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.plan_settings import PlanSettings
 from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
 from parexec_tui.core.plan.reading.schema import plan_schema
+from parexec_tui.core.plan.ticket import Ticket
 from tests.core.plan.documents import PLANS
 from tests.core.plan.test_file import FULL, TICKET
 

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from parexec_tui.core.plan.checks import RunningCheck
 from parexec_tui.core.plan.gates import Gate, GateCommand
-from parexec_tui.core.plan.model import Amounts, Priority, Ticket
 from parexec_tui.core.plan.reading.fields import convert
 from parexec_tui.core.plan.reading.typed import TypedCount, read_count, read_value, write_values
+from parexec_tui.core.plan.resources import Amounts
+from parexec_tui.core.plan.ticket import Priority, Ticket
 from parexec_tui.core.plan.units import Duration, Size
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.rules.attention import Need, Subject, began, needs, relieved
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply

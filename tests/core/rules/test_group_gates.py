@@ -3,7 +3,8 @@
 from typing import Any
 
 from parexec_tui.core.plan.gates import Gate
-from parexec_tui.core.plan.model import Plan, Selection, Ticket
+from parexec_tui.core.plan.model import Plan, Selection
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.rules.decide import refusal
 from parexec_tui.core.rules.difference import compare

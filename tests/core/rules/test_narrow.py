@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from parexec_tui.core.plan.model import Priority
+from parexec_tui.core.plan.ticket import Priority
 from parexec_tui.core.rules.narrow import narrow
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq

@@ -3,8 +3,9 @@
 import pytest
 from msgspec import structs
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.limits import Limits
-from parexec_tui.core.plan.model import AgentType, Amounts
+from parexec_tui.core.plan.resources import Amounts
 from parexec_tui.core.plan.retries import RetryUses
 from parexec_tui.core.plan.units import Factor, Size
 from parexec_tui.core.state import events as ev

@@ -2,7 +2,8 @@
 
 import pytest
 
-from parexec_tui.core.plan.model import AgentType, Priority, Ticket
+from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.ticket import Priority, Ticket
 from parexec_tui.core.rules.decide import decide
 from parexec_tui.core.rules.preview import StoppedAttempt, preview
 from parexec_tui.core.wire import requests as rq

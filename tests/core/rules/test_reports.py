@@ -2,7 +2,7 @@
 
 import pytest
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.rules.verbs.on_failure import change_fail_fast
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End

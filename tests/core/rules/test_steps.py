@@ -3,8 +3,8 @@
 import pytest
 from msgspec import structs
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.gates import Gate, GateCommand
-from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status

@@ -10,8 +10,8 @@ from typing import get_args
 import msgspec
 import pytest
 
-from parexec_tui.core.plan.model import Priority, Ticket
 from parexec_tui.core.plan.services import Service
+from parexec_tui.core.plan.ticket import Priority, Ticket
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state import undo
 from parexec_tui.core.wire import codec

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal

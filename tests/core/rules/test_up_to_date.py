@@ -3,8 +3,9 @@
 import pytest
 from msgspec import structs
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.identity import identity_of
-from parexec_tui.core.plan.model import AgentType, Ticket
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.schedule.dispatcher import MAX_LOOKS
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.tickets import TicketState

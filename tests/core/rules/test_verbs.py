@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from parexec_tui.core.plan.model import AgentType, Priority, Ticket
+from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.ticket import Priority, Ticket
 from parexec_tui.core.rules.verbs.undo import cannot_undo, history, next_undo
 from parexec_tui.core.rules.wording import wording
 from parexec_tui.core.state import events as ev

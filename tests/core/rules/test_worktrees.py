@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.rules.attention import Subject, needs, relieved
 from parexec_tui.core.rules.conflicts import decided_conflict, is_decided
 from parexec_tui.core.rules.verbs.approve import approve_all

@@ -2,7 +2,7 @@
 
 import pytest
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.schedule.bottlenecks import Bottleneck, bottlenecks
 from parexec_tui.core.schedule.critical_path import critical_path

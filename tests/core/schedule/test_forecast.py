@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.forecast import Forecast, Told, eta, left_as_told, no_eta_reason
 from parexec_tui.core.state import events as ev

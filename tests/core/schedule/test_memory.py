@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.history import TicketHistory

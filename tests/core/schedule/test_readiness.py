@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parexec_tui.core.plan.model import AgentType, Plan
+from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.schedule import readiness
 from parexec_tui.core.schedule.blockers import Blocker, blockers_but_agents

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from parexec_tui.core.plan.model import AgentType, Priority
+from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.ticket import Priority
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parexec_tui.core.plan.model import AgentType, Plan
+from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.schedule import roots as rules
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.root_counts import roots, waiting_for

@@ -6,7 +6,8 @@ from itertools import takewhile
 
 import pytest
 
-from parexec_tui.core.plan.model import AgentType, Priority, Ticket
+from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.ticket import Priority, Ticket
 from parexec_tui.core.schedule import dispatcher
 from parexec_tui.core.schedule.blockers import Blocker, blockers, why
 from parexec_tui.core.state import events as ev

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.schedule.forecast import Forecast
 from parexec_tui.core.schedule.simulation import Course, Limit, simulate
 from tests.core.sessions import Session, plan

@@ -7,7 +7,8 @@ from typing import get_args
 
 import pytest
 
-from parexec_tui.core.plan.model import AgentType, Priority, Ticket
+from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.ticket import Priority, Ticket
 from parexec_tui.core.state import apply as state_room
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply

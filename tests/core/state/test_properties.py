@@ -17,13 +17,16 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from parexec_tui.core.plan import graph
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.checks import RunningCheck
 from parexec_tui.core.plan.gates import Gate, GateCommand, Gates, Group
 from parexec_tui.core.plan.group_gates import with_gates
-from parexec_tui.core.plan.model import AgentType, Amounts, Plan, PlanSettings, Priority, Resources, Ticket
-from parexec_tui.core.plan.resources import Units
+from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.plan.plan_settings import PlanSettings
+from parexec_tui.core.plan.resources import Amounts, Resources, Units
 from parexec_tui.core.plan.retries import Budgets
 from parexec_tui.core.plan.services import Service
+from parexec_tui.core.plan.ticket import Priority, Ticket
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply

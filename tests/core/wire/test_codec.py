@@ -10,8 +10,10 @@ from typing import get_args
 import msgspec
 import pytest
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.gates import Gate
-from parexec_tui.core.plan.model import AgentType, Amounts, Priority, Ticket
+from parexec_tui.core.plan.resources import Amounts
+from parexec_tui.core.plan.ticket import Priority, Ticket
 from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.state import events as ev

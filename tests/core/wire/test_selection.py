@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from parexec_tui.core.plan.gates import Group, described, is_gate_ticket
-from parexec_tui.core.plan.model import Plan, Selection, Ticket
+from parexec_tui.core.plan.model import Plan, Selection
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire.selection import choose

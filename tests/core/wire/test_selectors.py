@@ -2,7 +2,7 @@
 
 import pytest
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.reading import faults
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Worktree

@@ -4,7 +4,7 @@ import pytest
 from msgspec import structs
 from trio.testing import MockClock
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.rules.attention import needs
 from parexec_tui.core.state import events as ev

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from parexec_tui.core.plan.model import Hooks
+from parexec_tui.core.plan.plan_settings import Hooks
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.state import events as ev

@@ -1,6 +1,6 @@
 """A case for each key that steers: what it asks of the engine, and what happens then."""
 
-from parexec_tui.core.plan.model import Priority
+from parexec_tui.core.plan.ticket import Priority
 from parexec_tui.core.wire import requests as rq
 from tests.tui.actions.key_cases import KEY_CASES, key_case
 from tests.tui.harness import Harness

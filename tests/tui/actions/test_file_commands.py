@@ -8,8 +8,9 @@ import pytest
 from msgspec import structs
 
 from parexec_tui.cli.entry import LAZY_COMMANDS
-from parexec_tui.core.plan.model import Plan, Ticket
+from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.reading.file import read_plan
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.paths import registry_file, session_folder

@@ -2,7 +2,8 @@
 
 import pytest
 
-from parexec_tui.core.plan.model import AgentType, Priority
+from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.ticket import Priority
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState

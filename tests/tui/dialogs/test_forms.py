@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.gates import Gate
-from parexec_tui.core.plan.model import TICKET_KEYS, AgentType
+from parexec_tui.core.plan.ticket import TICKET_KEYS
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.dialogs.edit import EditForm

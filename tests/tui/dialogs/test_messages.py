@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from textual.widgets import Static
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.state.session import EngineLost
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.paths import session_folder

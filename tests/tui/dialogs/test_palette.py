@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from parexec_tui.core.plan.model import AgentType, Priority
+from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.ticket import Priority
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.actions.table import ACTIONS
 from parexec_tui.tui.dialogs.form import Field

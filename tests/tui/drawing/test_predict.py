@@ -2,8 +2,8 @@
 
 from hypothesis import given
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.graph import Graph
-from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.drawing.predict import predict
 from tests.core.sessions import OPENED_AT, Session, plan

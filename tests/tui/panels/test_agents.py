@@ -6,7 +6,8 @@ from typing import cast
 import pytest
 from msgspec import structs
 
-from parexec_tui.core.plan.model import AgentType, Plan
+from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import EngineLost

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 from rich.style import Style
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import DiskSample, GpuSample, HostSample, Sampled

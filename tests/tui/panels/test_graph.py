@@ -1,6 +1,6 @@
 """The graph panel: signs at the tickets, folds, headings of groups, and the path to the root that is lit."""
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.panels.graph import GraphPanel
 from parexec_tui.tui.view.view_state import Change

@@ -4,7 +4,7 @@ from typing import cast
 
 import pytest
 
-from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.paths import session_folder
 from parexec_tui.tui.panels.output import OutputPanel

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pytest
 from msgspec import structs
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.limits import Limits
-from parexec_tui.core.plan.model import AgentType
 from parexec_tui.core.plan.retries import RetryUses
 from parexec_tui.core.plan.units import Factor, Size
 from parexec_tui.core.wire import requests as rq

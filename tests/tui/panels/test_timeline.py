@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.drawing.predict import predict

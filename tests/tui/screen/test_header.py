@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from textual.geometry import Size
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq

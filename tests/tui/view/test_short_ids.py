@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 import pytest
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.state import events as ev
 from parexec_tui.text.cut_ids import IdCutter
 from parexec_tui.tui.panels.agents import AgentsPanel

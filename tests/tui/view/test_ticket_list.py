@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parexec_tui.core.plan.model import Priority
+from parexec_tui.core.plan.ticket import Priority
 from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from textual.geometry import Region
 
-from parexec_tui.core.plan.model import Priority
+from parexec_tui.core.plan.ticket import Priority
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.panels import ticket_table
 from parexec_tui.tui.panels.tickets import TicketsPanel

@@ -11,9 +11,12 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct, inspect
 
-from parexec_tui.core.plan.model import AgentType, Amounts, PlanSettings, Resources, Ticket
+from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.plan_settings import PlanSettings
 from parexec_tui.core.plan.reading.faults import UNKNOWN_KEY, Fault, Hints, Path
 from parexec_tui.core.plan.reading.foreign import hint_for_plan_key, hint_for_ticket_key
+from parexec_tui.core.plan.resources import Amounts, Resources
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.units import Duration, Factor, Size, shown
 
 _TABLES: dict[type[Struct], str] = {PlanSettings: "[plan]", AgentType: "[agents.NAME]", Ticket: "[tickets.ID]"}

@@ -14,8 +14,10 @@ import msgspec
 import tomli
 from msgspec import Struct, structs
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.gates import Group
-from parexec_tui.core.plan.model import AgentType, Hooks, Host, Plan, PlanDocument, PlanSettings, Resources, Ticket
+from parexec_tui.core.plan.model import Host, Plan, PlanDocument
+from parexec_tui.core.plan.plan_settings import Hooks, PlanSettings
 from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.reading.empty_groups import groups_without_tickets
 from parexec_tui.core.plan.reading.faults import UNKNOWN_KEY, Fault, Hints, Path
@@ -32,7 +34,9 @@ from parexec_tui.core.plan.reading.problems import Problem, located
 from parexec_tui.core.plan.reading.rules import broken_rules
 from parexec_tui.core.plan.reading.rules.draft import Draft
 from parexec_tui.core.plan.reading.unread import by_table
+from parexec_tui.core.plan.resources import Resources
 from parexec_tui.core.plan.services import Service
+from parexec_tui.core.plan.ticket import Ticket
 
 _MERGED_BY_KEY = ("env", "uses", "limits")
 """Tables of a ticket that take from `[defaults]` the keys that they do not have."""

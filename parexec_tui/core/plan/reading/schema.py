@@ -6,7 +6,8 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import NODEFAULT, Struct
 
-from parexec_tui.core.plan.model import ID_PATTERN, MAX_AMOUNT, Amounts, PlanDocument, Resources
+from parexec_tui.core.plan.model import ID_PATTERN, PlanDocument
+from parexec_tui.core.plan.resources import MAX_AMOUNT, Amounts, Resources
 from parexec_tui.core.plan.units import (
     DURATION_PATTERN,
     FACTOR_PATTERN,

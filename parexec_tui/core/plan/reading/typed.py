@@ -11,7 +11,7 @@ import tomli
 from msgspec import Struct
 from msgspec.structs import FieldInfo, fields
 
-from parexec_tui.core.plan.model import TICKET_KEYS, Ticket, value_of
+from parexec_tui.core.plan.ticket import TICKET_KEYS, Ticket, value_of
 from parexec_tui.core.plan.units import Duration, Factor, Size, write_duration, write_factor, write_size
 
 _TEXTS = ("title", "run", "prompt", "priority", "agent", "cwd", "progress")

@@ -8,10 +8,10 @@ from msgspec import structs
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.gates import described, is_gate_ticket
 from parexec_tui.core.plan.group_gates import GatesOf, with_gates
-from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.plan.reading.faults import Fault, listed
 from parexec_tui.core.plan.reading.rules import broken_rules
 from parexec_tui.core.plan.reading.rules.draft import Draft
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.rules.answers import Decision, refuse_unknown
 from parexec_tui.core.rules.placement import can_run

@@ -1,7 +1,7 @@
 """edit: change keys of one ticket."""
 
-from parexec_tui.core.plan.model import TICKET_KEYS
 from parexec_tui.core.plan.reading.faults import did_you_mean
+from parexec_tui.core.plan.ticket import TICKET_KEYS
 from parexec_tui.core.rules.answers import Decision, refuse_unknown
 from parexec_tui.core.rules.ticket_fields import revised
 from parexec_tui.core.rules.verbs.amend import amend

@@ -1,6 +1,6 @@
 """on-failure: what happens when a ticket fails."""
 
-from parexec_tui.core.plan.model import FailurePolicy
+from parexec_tui.core.plan.plan_settings import FailurePolicy
 from parexec_tui.core.rules.answers import Decision
 from parexec_tui.core.rules.verbs.stop import stop_live
 from parexec_tui.core.state import events as ev

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from parexec_tui.core.plan.gates import described
-from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.rules.answers import Decision, Refused, named, refuse_unknown
 from parexec_tui.core.rules.downstream import gates_again, reruns, unskips
 from parexec_tui.core.rules.placement import cannot_go_to

@@ -1,6 +1,6 @@
 """scale: how many agents of a type there may be, or how many tickets may run at once."""
 
-from parexec_tui.core.plan.model import MAX_COUNT
+from parexec_tui.core.plan.units import MAX_COUNT
 from parexec_tui.core.rules.answers import Decision, refuse_unknown
 from parexec_tui.core.rules.verbs.drain import drain_agents
 from parexec_tui.core.state import events as ev

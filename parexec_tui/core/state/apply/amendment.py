@@ -10,7 +10,7 @@ from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.plan.gates import PLAN_GATES, is_gate_ticket
 from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.plan.group_gates import GatesOf, with_gates
-from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.grown_gates import HAVE_RUN, gates_in_the_way, status_with
 from parexec_tui.core.state.indexes import (

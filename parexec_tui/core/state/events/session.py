@@ -7,7 +7,8 @@ monitor, handle conflicts and failures, validate completion, update registry and
 from msgspec import Struct, field
 
 from parexec_tui.core.plan.gates import Gates
-from parexec_tui.core.plan.model import FailurePolicy, Ticket
+from parexec_tui.core.plan.plan_settings import FailurePolicy
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.state.events.event import Event
 from parexec_tui.core.state.undo import AnyUndoStep
 

@@ -1,6 +1,6 @@
 """What happened to tickets between their attempts."""
 
-from parexec_tui.core.plan.model import Priority
+from parexec_tui.core.plan.ticket import Priority
 from parexec_tui.core.state.events.event import Event
 from parexec_tui.core.state.status import Status
 

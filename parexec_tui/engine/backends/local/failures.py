@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 import trio
 from msgspec import structs
 
-from parexec_tui.core.plan.model import MIN_LOG
+from parexec_tui.core.plan.plan_settings import MIN_LOG
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Ended

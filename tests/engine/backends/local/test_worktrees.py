@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from parexec_tui.core.plan.model import AgentType
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Conflict, Foreseen, Work
 from parexec_tui.engine.backends.backend import Worktree

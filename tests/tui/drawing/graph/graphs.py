@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.graph import Graph
-from parexec_tui.core.plan.model import Ticket
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.tui.drawing.graph.canvas import CanvasCell
 from parexec_tui.tui.drawing.graph.lanes import LaneRow, Lanes
 from parexec_tui.tui.drawing.graph.lines import line

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from itertools import chain
 
-from parexec_tui.core.plan.model import AgentType, Ticket, blanks, eligible_types, has_capabilities
+from parexec_tui.core.plan.agent_type import AgentType, blanks, eligible_types, has_capabilities
 from parexec_tui.core.plan.reading.faults import Fault, Hints, listed
 from parexec_tui.core.plan.reading.rules.draft import Draft
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.units import shown
 
 

@@ -6,12 +6,15 @@ from typing import Any
 
 from msgspec import Struct
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.gates import Group
-from parexec_tui.core.plan.model import AgentType, Hooks, PlanSettings, Resources, Ticket
+from parexec_tui.core.plan.plan_settings import Hooks, PlanSettings
 from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.reading.faults import Fault, Path
 from parexec_tui.core.plan.reading.unread import may_be
+from parexec_tui.core.plan.resources import Resources
 from parexec_tui.core.plan.services import Service
+from parexec_tui.core.plan.ticket import Ticket
 
 
 class Draft(Struct, frozen=True, kw_only=True):

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from itertools import chain
 
 from parexec_tui.core.plan.limits import MIN_MEMORY, Limits
-from parexec_tui.core.plan.model import HOST_RESOURCES, MIN_LOG, Host
+from parexec_tui.core.plan.model import Host
+from parexec_tui.core.plan.plan_settings import MIN_LOG
 from parexec_tui.core.plan.reading.faults import Fault, Hints, Path
 from parexec_tui.core.plan.reading.rules.draft import Draft
+from parexec_tui.core.plan.resources import HOST_RESOURCES
 from parexec_tui.core.plan.units import format_size, shown
 
 

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.gates import PLAN_GATES, group_of, is_gate_ticket
-from parexec_tui.core.plan.model import Ticket
 from parexec_tui.core.plan.reading.faults import Fault, Hints
 from parexec_tui.core.plan.reading.rules.draft import Draft
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.units import shown
 from parexec_tui.core.plan.waits import need_of, place_of
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from parexec_tui.core.plan.model import AgentType, eligible_types
+from parexec_tui.core.plan.agent_type import AgentType, eligible_types
 from parexec_tui.core.plan.outputs import pattern_of
 from parexec_tui.core.plan.reading.faults import Fault
 from parexec_tui.core.plan.reading.rules.draft import Draft
