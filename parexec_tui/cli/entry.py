@@ -121,6 +121,7 @@ LAZY_COMMANDS = {
     "parexec_tui.cli.exporting": ("export",),
     "parexec_tui.cli.insight": ("bottlenecks", "claims"),
     "parexec_tui.cli.diffing": ("diff",),
+    "parexec_tui.cli.past": ("history",),
     "parexec_tui.cli.touring": ("tour",),
     "parexec_tui.cli.standing": ("status", "why"),
     "parexec_tui.cli.reruns": ("retry", "rollback", "restart"),

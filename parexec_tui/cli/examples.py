@@ -42,6 +42,11 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec bottlenecks", "what holds the session up, and what more of it would save"),
         ("parexec bottlenecks --json | jq -r '.bottlenecks[0].text'", "the worst one, for scripts"),
     ),
+    "history": (
+        ("parexec history", "what the tickets of the plan of this directory took before, the longest first"),
+        ("parexec history plan.toml T3", "each attempt of T3 in earlier sessions, and why those failed that did"),
+        ("parexec history --json | jq '.tickets[] | select(.flaky > 0.1)'", "what often passes only at a retry"),
+    ),
     "export": (
         ("parexec export night.json", "all facts of the session of this directory"),
         ("parexec export -s nightly tickets.csv", "a line for each ticket, for a spreadsheet"),

@@ -14,22 +14,23 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from parexec_tui.core.plan.model import Plan
-from parexec_tui.core.state.history import TicketHistory
 from parexec_tui.registry import attempts as attempts_table
 from parexec_tui.registry import events as events_table
 from parexec_tui.registry import fingerprints as fingerprints_table
-from parexec_tui.registry import history as history_query
 from parexec_tui.registry import sessions as sessions_table
 from parexec_tui.registry.attempts import AttemptFact
 from parexec_tui.registry.database import Database, checkpoint
 from parexec_tui.registry.errors import RegistryError, SessionExists
 from parexec_tui.registry.events import Damage, Entry, EventRow
 from parexec_tui.registry.fingerprints import Renewed, TakenFingerprint
-from parexec_tui.registry.history import PastAttempt
 from parexec_tui.registry.sessions import Counts, SessionRow, new_session_id
+
+if TYPE_CHECKING:
+    from parexec_tui.core.plan.model import Plan
+    from parexec_tui.core.state.history import TicketHistory
+    from parexec_tui.registry.history import PastAttempt
 
 
 class Registry:
@@ -239,16 +240,20 @@ class Registry:
         """Attempts of a session by start, or of one of its tickets by number."""
         return attempts_table.read(self._db, session, self._number(session), ticket)
 
-    def history(self, plan: Plan, *, besides: str = "") -> dict[str, TicketHistory]:
+    def history(self, plan: "Plan", *, besides: str = "") -> "dict[str, TicketHistory]":
         """What earlier sessions of a plan tell of its tickets, of those that ever succeeded. See `registry.history`.
 
         `besides`: a session that does not count, because it is the one that asks.
         """
-        return history_query.read(self._db, plan, besides)
+        from parexec_tui.registry import history  # it knows plans, which few who open a registry need
 
-    def past_attempts(self, plan: Plan, *, besides: str = "") -> dict[str, list[PastAttempt]]:
+        return history.read(self._db, plan, besides)
+
+    def past_attempts(self, plan: "Plan", *, besides: str = "") -> "dict[str, list[PastAttempt]]":
         """{ticket: its attempts in earlier sessions of the plan that have ended, newest first}. As `history`."""
-        return history_query.past_attempts(self._db, plan, besides)
+        from parexec_tui.registry import history
+
+        return history.past_attempts(self._db, plan, besides)
 
     # -- fingerprints ------------------------------------------------------------------------------------------
 

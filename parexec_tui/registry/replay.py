@@ -1,8 +1,12 @@
 """Makes the state of a session from its events."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import msgspec
 from msgspec import Struct
 
+from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.session import SessionState
@@ -12,6 +16,8 @@ from parexec_tui.gc_control import gc_paused
 from parexec_tui.registry.errors import LaterVersion, RegistryDamaged, RegistryError
 from parexec_tui.registry.events import EventRow
 from parexec_tui.registry.registry import Registry
+
+M = TypeVar("M")
 
 
 class Replay(Struct, frozen=True):
@@ -80,10 +86,19 @@ def apply_row(state: SessionState, row: EventRow, registry: Registry, session: s
 
 def state_before(registry: Registry, session: str) -> SessionState:
     """The state of a session before its first event. Raises RegistryError."""
+    return _from_plan(registry, session, SessionState)
+
+
+def first_plan(registry: Registry, session: str) -> Plan:
+    """The plan that a session began with. Raises RegistryError."""
+    return _from_plan(registry, session, lambda plan: plan)
+
+
+def _from_plan(registry: Registry, session: str, make: Callable[[Plan], M]) -> M:
     plan = registry.plan(session)
     try:
         with gc_paused():
-            return SessionState(codec.decode_plan(plan))
+            return make(codec.decode_plan(plan))
     except Exception as error:
         # Plans of early versions have no checksum: in a damaged one, anything may be wrong.
         text = f"the plan of {session} cannot be read: {type(error).__name__}: {error}"

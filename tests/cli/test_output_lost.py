@@ -44,6 +44,7 @@ USES = {
     "claims": "claims RUNS",
     "log": "log first -s RUNS",
     "diff": "diff --help",
+    "history": "history RUNS",
     "events": "events RUNS --json",
     "status": "status -s RUNS",
     "why": "why second -s RUNS",

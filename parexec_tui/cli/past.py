@@ -1,0 +1,119 @@
+"""history: what earlier sessions of a plan tell of its tickets."""
+
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from parexec_tui.cli import complete
+from parexec_tui.cli.asking import as_json_option
+from parexec_tui.cli.exits import BAD_USAGE, fail, report_errors
+
+if TYPE_CHECKING:
+    from parexec_tui.core.plan.model import Plan
+    from parexec_tui.registry.registry import Registry
+
+
+@click.command()
+@click.argument("plan", required=False, shell_complete=complete.sessions)
+@click.argument("ticket", required=False, shell_complete=complete.tickets)
+@as_json_option
+@report_errors()
+def history(plan: str | None, ticket: str | None, as_json: bool) -> None:
+    """Say what earlier sessions of PLAN tell of its tickets: how long the newest 20 successes of each took (half of
+    them P50 at most, nine in ten P90; newer ones weigh more), how many succeeded only at a retry, and the last
+    failure. With TICKET, each of its attempts.
+
+    PLAN is a plan file, the name of a plan, or a session; default: the plan of the newest session of this directory.
+    Those that never succeeded come first, then the longest.
+    """
+    from parexec_tui.client.sessions import open_registry
+
+    with open_registry() as registry:
+        found, ticket = _plan_and_ticket(registry, plan, ticket)
+        if ticket is None:
+            _print_plan(registry, found, as_json=as_json)
+        else:
+            _print_ticket(registry, found, ticket, as_json=as_json)
+
+
+def _plan_and_ticket(registry: "Registry", plan: str | None, ticket: str | None) -> "tuple[Plan, str | None]":
+    """What is meant; a single word that names no plan may name a ticket of the plan of this directory."""
+    from parexec_tui.registry.errors import RegistryError
+
+    try:
+        found = _plan_of(registry, plan)
+    except RegistryError:
+        if plan is None or ticket is not None or plan not in (here := _plan_of(registry, None)).tickets:
+            raise
+        return here, plan
+    if ticket is not None and ticket not in found.tickets:
+        from parexec_tui.text.words import and_others
+
+        fail(f"no ticket {ticket!r} in {found.settings.name}; it has {and_others(list(found.tickets))}", BAD_USAGE)
+    return found, ticket
+
+
+def _plan_of(registry: "Registry", named: str | None) -> "Plan":
+    """The plan in a file, else that of a session. Raises RegistryError."""
+    from parexec_tui.client.sessions import resolve_past
+    from parexec_tui.registry.replay import first_plan
+
+    if named is not None and (file := Path(named)).is_file():
+        from parexec_tui.cli.plans import plan_of
+
+        return plan_of(file, None)
+    if named is not None and (of_name := [row for row in registry.sessions() if row.name == named]):
+        if len(sources := sorted({row.source for row in of_name})) > 1:
+            fail(f"{named!r} is the name of several plans; name the file: {', '.join(sources)}", BAD_USAGE)
+        row = of_name[0]
+    else:
+        row = resolve_past(registry, named)
+    return first_plan(registry, row.session)
+
+
+def _print_plan(registry: "Registry", plan: "Plan", *, as_json: bool) -> None:
+    from parexec_tui.core.wire import codec
+    from parexec_tui.text.history import past_lines, plan_past
+    from parexec_tui.text.words import is_ascii_only
+
+    past = plan_past(registry, plan)
+    if as_json:
+        click.echo(codec.encode(past))
+        return
+    ascii_only = is_ascii_only(sys.stdout)
+
+    def trend(values: Sequence[float], cells: int) -> str:
+        from parexec_tui.tui.drawing.spark import spark
+
+        return "".join(cell.char for cell in spark(values, cells, ascii_only=ascii_only))
+
+    for line in past_lines(past, time.time(), trend, _width(), ascii_only=ascii_only):
+        click.echo(line)
+
+
+def _print_ticket(registry: "Registry", plan: "Plan", ticket: str, *, as_json: bool) -> None:
+    from parexec_tui.core.wire import codec
+    from parexec_tui.text.history import past_runs, run_lines
+    from parexec_tui.text.words import is_ascii_only
+
+    runs = past_runs(registry, plan, ticket)
+    if as_json:
+        click.echo(codec.encode({"ticket": ticket, "attempts": runs}))
+        return
+    if not runs:
+        click.echo(f"{ticket} has never run in a session of {plan.settings.name}")
+    for line in run_lines(runs, _width(), ascii_only=is_ascii_only(sys.stdout)):
+        click.echo(line)
+
+
+def _width() -> int | None:
+    """The cells of the terminal; None: what is printed goes elsewhere, and nothing is cut off."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+COMMANDS: tuple[click.Command, ...] = (history,)
