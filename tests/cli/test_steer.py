@@ -839,14 +839,14 @@ STATUS_IMPORTS = """
 cli cli.asking cli.beside cli.commands cli.complete cli.entry cli.examples cli.exits cli.standing
 client client.blocking client.framing client.peer client.sessions client.silence client.sockets
 gc_control paths trust text text.dashboard text.roots text.services text.streams text.words
-core core.plan core.plan.agent_type core.plan.checks core.plan.gates core.plan.limits core.plan.model
-core.plan.outputs core.plan.plan_settings core.plan.pressure core.plan.resources core.plan.retries core.plan.services
+core core.plan core.plan.agent_type core.plan.checks core.plan.gates core.plan.limits
+core.plan.outputs core.plan.plan_settings core.plan.resources core.plan.retries
 core.plan.ticket core.plan.unclaimed core.plan.units core.plan.waits core.schedule core.schedule.eta
 core.schedule.root core.state core.state.history core.state.people core.state.process_key core.state.status
 core.state.used
 core.wire core.wire.protocol core.wire.requests
 registry registry.access registry.attempts registry.checksums registry.database registry.errors registry.events
-registry.fingerprints registry.history registry.lock registry.migrations registry.registry registry.sessions
+registry.fingerprints registry.lock registry.migrations registry.registry registry.sessions
 """
 """What of ours `parexec status` imports: a person waits for each of them, so a new one wants a good reason."""
 
