@@ -95,6 +95,7 @@ class Blame:
         self._files: list[str] = []
         self._shared: list[str] = []
         self._shared_by: list[tuple[str, ...]] = []
+        self._shared_at: list[float] = []
         self._count = self._shared_count = 0
         self._suspects: dict[str, None] = {}
 
@@ -120,6 +121,7 @@ class Blame:
         self._shared_count += 1
         if len(self._shared) < MAX_NAMED:
             self._shared.append(self._named(path))
+            self._shared_at.append(max(times))
             self._shared_by.append(tuple(sorted({other.name for other, _ in beside})[:MAX_NAMED]))
         self._suspects.update(dict.fromkeys(other.name for other, _ in beside))
 
@@ -154,4 +156,5 @@ class Blame:
             len(suspects),
             unseen,
             tuple(self._shared_by),
+            tuple(self._shared_at),
         )

@@ -1,8 +1,9 @@
 """What a command wrote and its ticket does not claim: who may have written it, and what was found."""
 
+from collections.abc import Mapping
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 MAX_NAMED: Final = 20
 """Files and tickets that are named; of more, only the number is told."""
@@ -55,6 +56,32 @@ class Unclaimed(Struct, frozen=True, gc=False):
     """Why not all files were looked at, in words; empty: all were."""
     shared_by: tuple[tuple[str, ...], ...] = ()
     """Who may have written each of `shared`, the first of them; empty from earlier versions."""
+
+    shared_at: tuple[float, ...] = ()
+    """When each of `shared` was changed, in seconds since the epoch, as files tell; empty from earlier versions."""
+
+    def without(self, told: Mapping[str, float]) -> "Unclaimed":
+        """The same without those of `shared` that are told already. `told`: which, and when they were changed then.
+
+        If that is all that have names, so are the others: whoever told them counted those too.
+        """
+        left = [
+            (file, who, at)
+            for file, who, at in zip(self.shared, self.shared_by, self.shared_at, strict=False)
+            if told.get(file) != at
+        ]
+        if not self.shared_at or len(left) == len(self.shared):
+            return self
+        others = sorted({name for _, who, _ in left for name in who})
+        return structs.replace(
+            self,
+            shared=tuple(file for file, _, _ in left),
+            shared_count=self.shared_count - len(self.shared) + len(left) if left else 0,
+            others=tuple(others[:MAX_NAMED]),
+            others_count=len(others),
+            shared_by=tuple(who for _, who, _ in left),
+            shared_at=tuple(at for _, _, at in left),
+        )
 
     def __bool__(self) -> bool:
         """Whether there is anything to tell."""

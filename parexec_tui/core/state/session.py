@@ -229,6 +229,8 @@ class SessionState:
         """{ticket: what was last said about the newest of its logs that is longer than `max_log`}"""
         self.unclaimed: dict[str, ev.WroteUnclaimed] = {}
         """{ticket: what its newest attempt wrote outside its claims, if it did}"""
+        self.told_strays: dict[str, float] = {}
+        """{file that several may have written and nobody claims: when it was changed, as it was told}"""
         self.file_snapshots: dict[str, ev.SnapshotTaken] = {}
         """{ticket: the snapshot of its files that is kept}, the oldest first"""
         self.snapshots_size = 0

@@ -35,7 +35,8 @@ def test_a_kernel_writes_down_times_in_ticks() -> None:
     found = blame(others=(Writer("A", 90, 100.0, ("db",)),))
     for name, at in {"first": 100.0, "db": 100.0, "second": 100.004, "db/x": 100.004}.items():
         found.add(f"{ROOT}/{name}", (at,))
-    assert found.found() == Unclaimed(("second", "db/x"), 2, ("first",), 1, ("A",), 1, shared_by=(("A",),))
+    told = Unclaimed(("second", "db/x"), 2, ("first",), 1, ("A",), 1, shared_by=(("A",),), shared_at=(100.0,))
+    assert found.found() == told
 
 
 def test_the_clock_of_the_engine_is_not_that_of_the_disk() -> None:
@@ -53,7 +54,10 @@ def test_what_another_one_claims_that_ran_is_not_blamed_on_it() -> None:
     found = blame("src", others=others)
     for path, at in {"db/x": 100.5, "db/y": 104.0, "old/x": 108.0, "new/x.c": 108.0, "new/x.h": 108.0}.items():
         found.add(f"{ROOT}/{path}", (at,))
-    assert found.found() == Unclaimed(("db/y",), 1, ("old/x", "new/x.h"), 2, ("C",), 1, shared_by=(("C",), ("C",)))
+    told = Unclaimed(
+        ("db/y",), 1, ("old/x", "new/x.h"), 2, ("C",), 1, shared_by=(("C",), ("C",)), shared_at=(108.0, 108.0)
+    )
+    assert found.found() == told
     alone = blame("src", others=others)
     alone.add(f"{ROOT}/x", (103.0,))
     assert alone.found() == Unclaimed(("x",), 1), "A was over by then, and C had not begun"

@@ -130,3 +130,43 @@ def test_in_a_worktree_the_commit_tells_what_was_written(claims: str, status: st
     begun.tell(rq.WorkTried("T", 1, None, step=at(begun)))  # others merged first
     assert at(begun) == "commit"
     assert not any(isinstance(event, ev.WroteUnclaimed) for event in tried(begun, "src/db.py")), "it is said once"
+
+
+def test_a_stray_file_is_told_once_and_again_only_if_it_is_written_again() -> None:
+    begun = session(
+        "A: writes=a claims=warn\nB: writes=b claims=warn\nC: writes=c claims=warn\nD: writes=d claims=warn"
+    )
+
+    def look(id_: str, **stray: tuple[float, str]) -> None:
+        begun.succeed(id_)
+        whom = tuple((who,) for _, who in stray.values())
+        begun.found_unclaimed(
+            id_,
+            shared=tuple(stray),
+            shared_count=len(stray),
+            others=tuple(sorted({who for _, who in stray.values()})),
+            others_count=len(set(whom)),
+            shared_by=whom,
+            shared_at=tuple(at for at, _ in stray.values()),
+        )
+
+    look("A", x=(3.0, "B"))
+    look("B", x=(3.0, "A"))
+    look("C", x=(3.0, "A"), y=(4.0, "D"))
+    look("D", x=(5.0, "B"))
+    told = {id_: event.found.text(id_) for id_, event in begun.state.unclaimed.items()}
+    assert told == {
+        "A": "unclaimed, written by one of A, B: x",
+        "C": "unclaimed, written by one of C, D: y",
+        "D": "unclaimed, written by one of D, B: x",
+    }
+    assert dump(replay(begun.plan, begun.journal)) == dump(begun.state)
+
+
+def test_of_many_stray_files_those_without_a_name_are_not_told_again() -> None:
+    files = tuple(f"f{number}" for number in range(20))
+    found = Unclaimed(
+        shared=files, shared_count=50, others=("B",), others_count=1, shared_by=(("B",),) * 20, shared_at=(1.0,) * 20
+    )
+    assert not found.without(dict.fromkeys(files, 1.0))
+    assert found.without(dict.fromkeys(files[:5], 1.0)).shared_count == 45

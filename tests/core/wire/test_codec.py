@@ -412,6 +412,12 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         then="hold",
         reason="conflicts with T2 in a",
     ),
+    ev.WroteUnclaimed(
+        at=9.0,
+        ticket="T1",
+        attempt=2,
+        found=Unclaimed(shared=("x",), shared_count=1, others=("T2",), shared_by=(("T2",),), shared_at=(8.5,)),
+    ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

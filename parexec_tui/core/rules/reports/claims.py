@@ -26,9 +26,13 @@ def on_claims_checked(state: SessionState, report: rq.ClaimsChecked, now: float)
 
 
 def wrote_unclaimed(state: SessionState, ticket: TicketState, found: Unclaimed, now: float) -> list[ev.AnyEvent]:
-    """The event that says so, unless there is nothing to say, or that was said."""
+    """The event that says so, unless there is nothing to say, or that was said: a file that several may have written
+    is told once, and not of each of them."""
     before = state.unclaimed.get(ticket.id)
-    if not found or (before is not None and before.found == found):
+    if before is not None and before.found == found:
+        return []
+    found = found.without(state.told_strays)
+    if not found:
         return []
     return [ev.WroteUnclaimed(at=now, ticket=ticket.id, attempt=ticket.attempts, found=found)]
 

@@ -266,6 +266,7 @@ def on_wrote_unclaimed(state: SessionState, event: ev.WroteUnclaimed) -> None:
     if event.attempt != named_ticket(state, event).attempts:
         raise IllegalEventError(f"{event!r}: there is no such attempt, or a newer one")
     state.unclaimed[event.ticket] = event
+    state.told_strays.update(zip(event.found.shared, event.found.shared_at, strict=False))
 
 
 def on_log_cut(state: SessionState, event: ev.LogCut) -> None:

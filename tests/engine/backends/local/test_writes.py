@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+from msgspec import structs
 
 from parexec_tui.core.plan.unclaimed import Unclaimed, Writer
 from parexec_tui.core.state.process_key import CLAIMS, ProcessKey
@@ -110,7 +111,12 @@ def test_what_a_ticket_beside_it_claims_is_left_alone(root: Path) -> None:
     make(root, "db/x", "y")
     beside = (Writer("A", 1.0, None, ("db",)),)
     found = look(root, "out", others=beside)
-    assert found == Unclaimed(shared=("y",), shared_count=1, others=("A",), others_count=1, shared_by=(("A",),))
+    [changed] = found.shared_at
+    assert abs(changed - (root / "y").stat().st_ctime) < 1e-3
+    told = Unclaimed(shared=("y",), shared_count=1, others=("A",), others_count=1, shared_by=(("A",),))
+    assert structs.replace(found, shared_at=()) == told
+    assert not found.without({"y": changed})
+    assert found.without({"y": changed - 1, "x": changed}) == found, "it was written anew"
 
 
 def test_a_folder_that_was_moved_to_its_place_is_told(root: Path, tmp_path: Path) -> None:
