@@ -47,6 +47,11 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec history plan.toml T3", "each attempt of T3 in earlier sessions, and why those failed that did"),
         ("parexec history --json | jq '.tickets[] | select(.flaky > 0.1)'", "what often passes only at a retry"),
     ),
+    "simulate": (
+        ("parexec simulate plan.toml", "how long the plan will take, and what binds it; nothing is run"),
+        ("parexec simulate plan.toml --agents builder=6 --parallel 8", "the same with more agents and slots"),
+        ("parexec simulate --json | jq .p90", "when the session of this directory is over, nine times in ten"),
+    ),
     "export": (
         ("parexec export night.json", "all facts of the session of this directory"),
         ("parexec export -s nightly tickets.csv", "a line for each ticket, for a spreadsheet"),

@@ -42,6 +42,7 @@ USES = {
     "show": "show RUNS",
     "bottlenecks": "bottlenecks RUNS",
     "claims": "claims RUNS",
+    "simulate": "simulate good.toml",
     "log": "log first -s RUNS",
     "diff": "diff --help",
     "history": "history RUNS",

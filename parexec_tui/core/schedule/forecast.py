@@ -5,13 +5,14 @@ median of those that succeeded here, else the median of what is known of others,
 Of a ticket that runs and tells how far it is, that goes before all of these.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from math import sqrt
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from parexec_tui.core.schedule.blockers import pinned_agent
+from parexec_tui.core.schedule.bounds import lower_bounds
 from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.state.findings import remembered
@@ -197,54 +198,32 @@ def eta(state: SessionState, now: float, told: Mapping[str, Told] = NOTHING_TOLD
 
     None unless it `comes_to_an_end`, and until something tells how long a ticket takes.
 
-    What is left takes as long as its work shared among `parallel`, and at least as long as its longest chain, as what
-    is left of the tickets that want the same lock, one after another, as what is left of the tickets that only one
-    agent type can run, shared among its agents, and as what is left of those that use a counted resource, as many at
-    once as there is of it. A pause before a next try counts. For p90, the work of tickets of which it is known how
-    long they take is multiplied by the spread of `Forecast`; n tickets of which it is not take, by the central limit
-    theorem, n means and 1.28 standard deviations times the root of n. Paths that tickets share and future failures
-    are ignored.
+    p50 is the greatest of the lower bounds of what is left: see `lower_bounds`. For p90, the work of tickets of which
+    it is known how long they take is multiplied by the spread of `Forecast`; n tickets of which it is not take, by
+    the central limit theorem, n means and 1.28 standard deviations times the root of n. Paths that tickets share and
+    future failures are ignored.
     """
     if not comes_to_an_end(state):
         return None
     forecast = Forecast(state, told)
-    foreseen = unforeseen = chain = 0.0
+    seconds: dict[str, float] = {}
+    foreseen = unforeseen = 0.0
     guessed = 0
-    by_limit: defaultdict[tuple[str, str], float] = defaultdict(float)
-    """{(kind, name): what is left of all tickets that want the same, in seconds for one at a time}"""
-    after: defaultdict[str, float] = defaultdict(float)
-    """ticket: seconds until the last of its needs ends, if there are agents for all"""
-    most = {type_: state.max_agents(type_) for type_ in state.agent_limits}
-    tickets, dependents = state.tickets, state.graph.dependents
-    for group in state.groups:
-        for id_ in group:
-            ticket = tickets[id_]
-            if ticket.status in TERMINAL:
-                continue
-            left = forecast.left(ticket, now)
-            if left is None:
-                return None
-            pause = max(0.0, (ticket.retry_at or now) - now) if ticket.status is Status.backoff else 0.0
-            ends = after[id_] + pause + left
-            for dependent in dependents[id_]:
-                if ends > after[dependent]:
-                    after[dependent] = ends
-            chain = max(chain, ends)
-            for lock in ticket.claims.locks:
-                by_limit["lock", lock] += left
-            for resource, amount in ticket.claims.uses.items():
-                if (capacity := state.holdings.capacity(resource)) > 0:
-                    by_limit["resource", resource] += left * amount / capacity
-            if len(ticket.types) == 1 and most[ticket.types[0]]:
-                by_limit["type", ticket.types[0]] += left / most[ticket.types[0]]
-            if forecast.foreseen(ticket) is None and forecast.left_as_told(ticket, now) is None:
-                guessed += 1
-                unforeseen += left
-            else:
-                foreseen += left
+    for id_, ticket in state.tickets.items():
+        if ticket.status in TERMINAL:
+            continue
+        left = forecast.left(ticket, now)
+        if left is None:
+            return None
+        seconds[id_] = left
+        if forecast.foreseen(ticket) is None and forecast.left_as_told(ticket, now) is None:
+            guessed += 1
+            unforeseen += left
+        else:
+            foreseen += left
     work = foreseen + unforeseen
     late = foreseen * forecast.spread + _late(forecast, guessed, unforeseen)
-    p50 = max(work / state.parallel, chain, *by_limit.values())
+    p50 = lower_bounds(state, seconds, now)[0].seconds
     return Eta(round(p50, 1), round(p50 * (late / work if work else 1.0), 1))
 
 

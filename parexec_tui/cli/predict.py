@@ -1,0 +1,210 @@
+"""simulate: how long a plan or a session will take, and why."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from parexec_tui.cli import complete
+from parexec_tui.cli.asking import as_json_option, report_errors
+from parexec_tui.cli.exits import BAD_USAGE, fail
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from parexec_tui.core.plan.model import Plan
+    from parexec_tui.core.predict.prediction import Prediction
+    from parexec_tui.core.state.history import TicketHistory
+    from parexec_tui.core.state.session import SessionState
+    from parexec_tui.core.wire import requests as rq
+
+_PIPED_WIDTH, _PIPED_LANES = 100, 40
+"""Cells of a line, and lanes, where there is no terminal."""
+
+_OTHER_LINES = 9
+"""Lines of a terminal that the lanes leave free: what stands above and below, and the prompt."""
+
+
+@click.command()
+@click.argument("target", metavar="[PLAN|SESSION]", required=False, shell_complete=complete.sessions)
+@click.option("--agents", "agents", metavar="TYPE=N", multiple=True, help="At most N agents of a type; repeatable.")
+@click.option("--parallel", type=click.IntRange(min=1), metavar="N", help="At most N tickets at once.")
+@click.option("--seed", type=int, default=1, show_default=True, help="Other samples of how long tickets take.")
+@as_json_option
+@report_errors()
+def simulate(target: str | None, agents: tuple[str, ...], parallel: int | None, seed: int, as_json: bool) -> None:
+    """Let a plan file or a session go on to its end without running anything (default: the newest session of this
+    directory), and say when that is, what binds it, and how busy all are.
+
+    The rules are those of a run, under a virtual clock. How long tickets take is what the plan estimates, else what
+    they took before. Nothing fails, and what a person holds, freezes or has to approve goes on at once.
+    """
+    from random import Random
+
+    from parexec_tui.core.predict.prediction import changed, predict
+    from parexec_tui.core.wire.requests import Refusal
+    from parexec_tui.gc_control import gc_paused
+
+    wishes = _wishes(agents, parallel)
+    now = time.time()
+    with gc_paused():
+        state = _state(target, now)
+        altered = changed(state, wishes, now)
+        if isinstance(altered, Refusal):
+            fail(f"refused: {altered}", BAD_USAGE)
+        found = predict(altered, now, Random(seed).random)
+    if as_json:
+        _print_json(found, altered, seed)
+    else:
+        _print(found, altered)
+
+
+def _wishes(agents: "Sequence[str]", parallel: int | None) -> "list[rq.AnyRequest]":
+    """What is to be otherwise. Exits if it makes no sense."""
+    from parexec_tui.core.wire import requests as rq
+
+    wishes: list[rq.AnyRequest] = [] if parallel is None else [rq.Scale(most=parallel)]
+    for word in agents:
+        type_, equals, number = word.rpartition("=")
+        if not equals or not type_ or not (number.isascii() and number.isdigit()):
+            fail(f"--agents {word}: a type and a number are needed, such as --agents builder=6", BAD_USAGE)
+        wishes.append(rq.Scale(most=int(number), type=type_))
+    return wishes
+
+
+def _state(target: str | None, now: float) -> "SessionState":
+    """A session as it is now, or that of a plan file as it would begin now."""
+    if target is not None and (Path(target).is_file() or target.endswith((".toml", ".yaml", ".yml", ".json"))):
+        return _planned(Path(target), now)
+    from parexec_tui.client.sessions import open_registry, resolve_past
+    from parexec_tui.registry.lock import note_engine
+    from parexec_tui.registry.replay import replay
+
+    with open_registry() as registry:
+        past = replay(registry, resolve_past(registry, target).session)
+    if past.warning:
+        click.echo(f"parexec: {past.warning}", err=True)
+    note_engine(past.state)
+    return past.state
+
+
+def _planned(file: Path, now: float) -> "SessionState":
+    from parexec_tui.cli.plans import plan_of
+    from parexec_tui.core.rules.reports import on_report
+    from parexec_tui.core.rules.session_events import opening
+    from parexec_tui.core.state.apply import apply
+    from parexec_tui.core.state.session import SessionState
+    from parexec_tui.core.wire import requests as rq
+    from parexec_tui.engine.measure.monitor import host
+
+    here = host()
+    plan = plan_of(file, here)
+    state = SessionState(plan)
+    events = opening(
+        state,
+        session="simulated",
+        cpus=here.cpus,
+        memory=here.memory,
+        pid=0,
+        boot="",
+        version="",
+        by="",
+        now=now,
+    )
+    for event in events:
+        apply(state, event)
+    for event in on_report(state, rq.HistoryRead(_history(plan)), now):
+        apply(state, event)
+    return state
+
+
+def _history(plan: "Plan") -> "dict[str, TicketHistory]":
+    """What earlier sessions of a plan tell of its tickets; nothing before the first one."""
+    from parexec_tui.client.sessions import NoSuchSession, open_registry
+
+    try:
+        with open_registry() as registry:
+            return registry.history(plan)
+    except NoSuchSession:
+        return {}
+
+
+def _print_json(found: "Prediction", state: "SessionState", seed: int) -> None:
+    import json
+
+    from msgspec import to_builtins
+
+    course = found.course
+    spans = [
+        {
+            "ticket": span.ticket,
+            "agent": span.agent or None,
+            "start": round(span.start - course.began, 3),
+            "end": round(span.end - course.began, 3),
+        }
+        for span in course.spans
+    ]
+    facts = {
+        "plan": state.plan.settings.name,
+        "expected": found.expected,
+        "p50": found.p50,
+        "p90": found.p90,
+        "samples": found.samples,
+        "seed": seed,
+        "bounds": to_builtins(found.bounds),
+        "known": to_builtins(found.known),
+        "uses": to_builtins(found.uses),
+        "left": course.left,
+        "spans": spans,
+    }
+    json.dump(facts, sys.stdout)
+    click.echo()
+
+
+def _print(found: "Prediction", state: "SessionState") -> None:
+    from textwrap import fill
+
+    from parexec_tui.text.prediction import prediction_lines, uses_text
+    from parexec_tui.text.words import printable
+
+    if not state.unfinished:
+        click.echo("nothing is left to do")
+        return
+    for line in prediction_lines(found, state):
+        click.echo(printable(line))
+    if found.course.spans:
+        click.echo()
+        width, height = _room()
+        for line in _gantt(found, width, height - _OTHER_LINES):
+            click.echo(line)
+        click.echo()
+        click.echo(fill(printable(uses_text(found.uses)), width, subsequent_indent="  "))
+
+
+def _room() -> tuple[int, int]:
+    """Cells of a line, and lines."""
+    import shutil
+
+    fallback = (_PIPED_WIDTH, _PIPED_LANES + _OTHER_LINES)
+    width, height = shutil.get_terminal_size(fallback)
+    return width, height if sys.stdout.isatty() else fallback[1]
+
+
+def _gantt(found: "Prediction", width: int, lanes: int) -> "Iterator[str]":
+    """The chart as lines; on a terminal the letters upon a bar are in reverse video."""
+    import os
+
+    from parexec_tui.text.words import is_ascii_only
+    from parexec_tui.tui.drawing.gantt import gantt_rows
+
+    is_styled = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    for name, cells in gantt_rows(found.course, width, lanes, ascii_only=is_ascii_only(sys.stdout)):
+        drawn = (
+            click.style(each.char, reverse=True) if is_styled and each.kind == "on" else each.char for each in cells
+        )
+        yield f"{name}{''.join(drawn)}".rstrip()
+
+
+COMMANDS: tuple[click.Command, ...] = (simulate,)

@@ -1,0 +1,66 @@
+"""What is predicted of a session, in words."""
+
+from collections.abc import Iterator
+
+from parexec_tui.core.plan.units import format_count, format_duration
+from parexec_tui.core.predict.prediction import Known, Prediction, Use
+from parexec_tui.core.schedule.bounds import Bound
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.text.words import and_others
+
+_NAMED = 4
+"""Tickets that are named of those that never end."""
+
+
+def prediction_lines(found: Prediction, state: SessionState) -> Iterator[str]:
+    """When it is over, what it takes at least and why, and what is known of how long tickets take."""
+    yield f"over in about {format_duration(found.p50)}, nine times in ten within {format_duration(found.p90)}"
+    bound = found.bounds[0]
+    least = f"no order takes less than {format_duration(bound.seconds)} ({bound_text(bound, state)})"
+    yield f"if each ticket takes what is expected: {format_duration(found.expected)}; {least}"
+    yield known_text(found.known)
+    if left := found.course.left:
+        yield f"{format_count(len(left), 'ticket')} would not end: {and_others(left, _NAMED)}"
+
+
+def bound_text(bound: Bound, state: SessionState) -> str:
+    """What makes it take so long."""
+    match bound.kind:
+        case "path":
+            return "the longest chain of tickets"
+        case "parallel":
+            return f"the work of all tickets, {state.parallel} at once"
+        case "agents" if bound.name:
+            return f"the work of {bound.name} ({format_count(state.max_agents(bound.name), 'agent')})"
+        case "agents":
+            return "the work of all agents"
+        case "resource":
+            return f"{bound.name} ({state.holdings.capacity(bound.name):g} in all)"
+        case "lock":
+            return f"lock {bound.name}, one ticket after another"
+
+
+def known_text(known: Known) -> str:
+    """What tells how long tickets take."""
+    if known.is_default:
+        each = format_duration(known.usual)
+        return f"nothing tells how long tickets take: {each} is assumed for each; give them an `estimate`"
+    parts = []
+    if known.estimated:
+        parts.append(f"{known.estimated} by the plan's estimates")
+    if known.learned:
+        parts.append(f"{known.learned} by what they took before")
+    if known.assumed:
+        parts.append(f"{known.assumed} as tickets usually do, {format_duration(known.usual)} each")
+    return f"durations of tickets: {', '.join(parts)}" if parts else "durations of tickets: only gates are left"
+
+
+def uses_text(uses: tuple[Use, ...]) -> str:
+    """How busy agents, slots, resources and locks are on average."""
+    return f"busy on average: {', '.join(map(_use_text, uses))}"
+
+
+def _use_text(use: Use) -> str:
+    name = "slots" if use.kind == "parallel" else f"lock {use.name}" if use.kind == "lock" else use.name
+    count = "" if use.kind == "lock" else f" ({use.there_are:g})"
+    return f"{name}{count} {use.share:.0%}"
