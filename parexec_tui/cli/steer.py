@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from parexec_tui.cli import complete
-from parexec_tui.cli.asking import VerbContext, connect, connected_with, verb, verb_options, verb_without_engine
+from parexec_tui.cli.asking import (
+    VerbContext,
+    connect_or_do_without,
+    connected_with,
+    verb,
+    verb_options,
+    verb_without_engine,
+)
 from parexec_tui.cli.naming import (
     ASKS,
     SCOPE,
@@ -298,7 +305,7 @@ def undo(is_list: bool, session: str | None, as_json: bool, **options: Any) -> N
         _take_back(session=session, as_json=as_json, **options)
 
 
-@connected_with(connect)
+@connected_with(connect_or_do_without)
 def _take_back(context: VerbContext) -> None:
     import time
 

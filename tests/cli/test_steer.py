@@ -587,7 +587,7 @@ def test_undo_lists_what_was_done_with_and_without_an_engine(engine: Engine) -> 
     assert status()["counts"] == before
     done("stop", "--yes")
     engine.wait()
-    assert "no session is running" in parexec("undo").err
+    assert "cannot be taken back: it stopped what ran" in parexec("undo").err
     found = [(each["text"], each["why_not"]) for each in json.loads(done("undo", "--list", "--json").out)]
     stays = '"stop the session" is newer and stays'
     assert found == [("stop the session", "it stopped what ran"), ("cancel last", stays), ("hold after", stays)]

@@ -286,9 +286,10 @@ def test_a_conflict_is_decided_without_an_engine_and_the_next_one_does_it(
     command = f"parexec merge B -s {session()} --ours|--theirs|--by CMD"
     assert f"B conflicts with A in file; you decide\ndecide: {command}" in engine.text()
     assert happened(ev.EngineLeft)[-1].reason == "waits for a decision"
-    for decision in (("--ours",), how):  # a slip, and what they meant
-        done = subprocess.run((*PAREXEC, "merge", "B", *decision), check=False, capture_output=True, text=True)
+    for words in (("merge", "B", "--ours"), ("undo",), ("merge", "B", "--ours"), ("merge", "B", *how)):
+        done = subprocess.run((*PAREXEC, *words), check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+        assert ticket("B").shown_status == ("conflict" if words == ("undo",) else "validating")
     assert Engine("resume", cwd=tmp_path).wait() == 0
     assert git(repository, "show", f"{merged_branch()}:file") == file
     if "--by" in how:

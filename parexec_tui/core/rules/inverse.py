@@ -15,7 +15,7 @@ _Steps = list[undo.AnyUndoStep]
 
 def inverse_of(state: SessionState, events: Sequence[ev.AnyEvent]) -> tuple[undo.AnyUndoStep, ...] | str:
     """The steps that would undo all of these events, in order; or why a part of them cannot be undone."""
-    if why := _ends_work(events):
+    if why := _ends_work(state, events):
         return why
     found: _Steps = []
     found += _of_statuses(state, events)
@@ -27,18 +27,24 @@ def inverse_of(state: SessionState, events: Sequence[ev.AnyEvent]) -> tuple[undo
     return tuple(found) or _stopped_agents(events) or "nothing takes it back"
 
 
-def _ends_work(events: Sequence[ev.AnyEvent]) -> str:
+def _ends_work(state: SessionState, events: Sequence[ev.AnyEvent]) -> str:
     """What the events end that cannot go on; empty if they end nothing."""
     if any(isinstance(event, ev.SessionStopping) for event in events):
         return "it stopped what ran"
     if any(isinstance(event, ev.RollbackAsked | ev.RollbackStarted) for event in events):
         return "what was rolled back is gone: retry runs it again"
-    if merged := listed(event.ticket for event in events if isinstance(event, ev.MergeStarted)):
+    begun = (event for event in events if isinstance(event, ev.MergeStarted))
+    if merged := listed(event.ticket for event in begun if not _is_yet_to_begin(state, event)):
         return f"what {merged} did is merged"
     if restarted := listed(event.service for event in events if isinstance(event, ev.ServiceStopRequested)):
         return f"it stopped {restarted}"
     stopped = listed(event.ticket for event in events if isinstance(event, ev.AttemptStopRequested))
     return f"it stopped {stopped}" if stopped else ""
+
+
+def _is_yet_to_begin(state: SessionState, event: ev.MergeStarted) -> bool:
+    """Whether a conflict is decided without an engine: the next one does what was decided."""
+    return bool(event.side) and state.left is not None
 
 
 def _stopped_agents(events: Sequence[ev.AnyEvent]) -> str:
@@ -60,7 +66,10 @@ def _of_statuses(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps:
         *(id_ for event in retried for id_ in (event.ticket, *event.rerun)),
         *(id_ for id_, event in answered.items() if _makes(state, event) is Status.waiting),
     )
+    decided = tuple(event.ticket for event in events if isinstance(event, ev.MergeStarted))
     found: _Steps = []
+    if decided:
+        found.append(undo.PutTicketsBack(tickets=decided, since="validating"))
     if done:
         found.append(undo.PutTicketsBack(tickets=done, since="succeeded"))
     if cancelled:

@@ -18,11 +18,11 @@ class UndoStep(Struct, frozen=True, kw_only=True, tag_field="verb", tag=None, om
 
 
 class PutTicketsBack(UndoStep, frozen=True, tag="restore"):
-    """Make the tickets again what they were before they were cancelled, waived, retried, approved or sent
-    back."""
+    """Make the tickets again what they were before they were cancelled, waived, retried, approved, sent back, or
+    their conflicts decided."""
 
     tickets: tuple[str, ...]
-    since: Literal["cancelled", "waived", "waiting", "succeeded"]
+    since: Literal["cancelled", "waived", "waiting", "succeeded", "validating"]
     """What the action made of them. They must still be so."""
 
 

@@ -152,11 +152,11 @@ class Reject(Request, frozen=True, tag="reject"):
 
 
 class PutBack(Request, frozen=True, tag="restore"):
-    """Take back that these tickets were cancelled, waived, retried, approved or sent back, if nothing followed from
-    it yet: for `undo`."""
+    """Take back that these tickets were cancelled, waived, retried, approved or sent back, or their conflicts
+    decided, if nothing followed from it yet: for `undo`."""
 
     tickets: tuple[str, ...]
-    since: Literal["cancelled", "waived", "waiting", "succeeded"]
+    since: Literal["cancelled", "waived", "waiting", "succeeded", "validating"]
     """The status that they got by what is taken back. They must still have it."""
 
 

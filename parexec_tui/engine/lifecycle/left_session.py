@@ -17,7 +17,9 @@ from parexec_tui.client.peer import signature
 from parexec_tui.client.sockets import client_origin
 from parexec_tui.core.rules.grant import grant
 from parexec_tui.core.rules.preview import preview
+from parexec_tui.core.rules.verbs.undo import meant
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state import undo
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import codec
@@ -32,7 +34,7 @@ from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
 from parexec_tui.text.questions import answer
 
-_WITHOUT_ENGINE = rq.Amend | rq.Edit | rq.Approve | rq.Merge | rq.Reject | rq.Cancel | rq.Waive
+_WITHOUT_ENGINE = rq.Amend | rq.Edit | rq.Approve | rq.Merge | rq.Reject | rq.Cancel | rq.Waive | rq.Undo
 
 
 class LeftSession:
@@ -44,8 +46,8 @@ class LeftSession:
         self.session = session
 
     def ask(self, request: rq.AnyRequest, *, dry_run: bool = False) -> Answer:
-        """Change the plan, approve, merge, reject, cancel or waive; returns once that is remembered, with the events
-        that it led to (or would lead to).
+        """Change the plan, approve, merge, reject, cancel or waive, or take that back; returns once it is remembered,
+        with the events that it led to (or would lead to).
 
         Raises Refused, also for what has to be ended or taken back; SessionOwned if an engine runs the session by
         now, RegistryError.
@@ -87,6 +89,8 @@ class LeftSession:
 
     def _answer(self, state: SessionState, registry: Registry, request: rq.AnyRequest, *, dry_run: bool) -> Answer:
         now = max(time.time(), state.now)
+        if isinstance(request, rq.Undo) and _needs_engine(state, request, now):
+            raise Refused(f"no engine runs {self.session}", f"resume {self.session}")
         decision = grant(state, msgspec.structs.replace(request, by=signature(client_origin())), now)
         if isinstance(decision, rq.Refusal):
             return check_answer(Answer(id=0, refusal=decision.reason, remedy=decision.remedy))
@@ -111,3 +115,10 @@ class LeftSession:
         with suppress(OSError):  # then no hook is told; what the person wants comes first
             owe(session_folder(self.session), state, journal.last + 1, decided)
         journal.append(state, events)
+
+
+def _needs_engine(state: SessionState, asked: rq.Undo, now: float) -> bool:
+    """Whether an action cannot be taken back without one. Changes of the plan and of what became of tickets can."""
+    action = meant(state, asked, now)
+    steps = () if isinstance(action, rq.Refusal) else action.inverse
+    return not all(isinstance(step, undo.PutTicketsBack | undo.RevertPlan) for step in steps)

@@ -456,6 +456,24 @@ def test_a_decision_that_no_engine_has_begun_can_be_changed() -> None:
     assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
 
 
+def test_a_decision_that_no_engine_has_begun_can_be_undone() -> None:
+    begun = in_conflict()
+    begun.apply(ev.EngineLeft(at=begun.now, reason="approval"))
+    reason = begun["T"].reason
+    for request in (rq.Merge(tickets=("T",), side="ours"), rq.Merge(tickets=("T",), run="true")):
+        begun.now += 5
+        begun.act(request)
+        undone = begun.act(rq.Undo())
+        assert not isinstance(undone, rq.Refusal)
+        assert (begun.status("T"), begun["T"].reason, begun["T"].worked(begun.now)) == ("conflict", reason, 0)
+    begun.act(rq.Merge(tickets=("T",), side="ours"))
+    begun.apply(ev.MonitoringStarted(at=begun.now, pid=1, boot="b", version="1"))
+    late = begun.act(rq.Undo())
+    assert isinstance(late, rq.Refusal)
+    assert "T is validating by now" in late.reason
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
 def test_a_decision_that_no_engine_has_begun_can_be_cancelled_with_the_ticket_and_one_that_runs_is_not_changed() -> (
     None
 ):

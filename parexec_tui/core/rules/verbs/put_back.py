@@ -3,6 +3,7 @@
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
 from parexec_tui.core.rules.downstream import skips, unskips
+from parexec_tui.core.rules.verbs.undecide import can_undecide, undecided
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, SATISFIED, TERMINAL, UNSUCCESSFUL, Status
@@ -14,6 +15,8 @@ from parexec_tui.core.wire.requests import Refusal
 def put_back(state: SessionState, asked: rq.PutBack, now: float) -> Decision:
     if refusal := cannot_put_back(state, asked):
         return refusal
+    if asked.since == "validating":
+        return [event for ticket in named(state, asked.tickets) for event in undecided(state, ticket, now)]
     events: list[ev.AnyEvent] = []
     back: set[str] = set()
     gone: set[str] = set()
@@ -48,6 +51,8 @@ def cannot_put_back(state: SessionState, asked: rq.PutBack) -> Refusal | None:
 
 
 def _cannot_go_back(state: SessionState, ticket: TicketState, asked: rq.PutBack) -> Refusal | None:
+    if asked.since == "validating":
+        return None if can_undecide(state, ticket) else Refusal(f"{ticket.id} {ticket.stands} by now")
     if ticket.undo_point is None or ticket.status != asked.since:
         has_run = ticket.attempt is not None and ticket.undo_point is None
         return Refusal(f"{ticket.id} has started since" if has_run else f"{ticket.id} {ticket.stands} by now")
