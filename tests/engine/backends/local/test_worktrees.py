@@ -25,6 +25,7 @@ from parexec_tui.engine.backends.local.worktrees.git import Done, Git, GitError,
 from parexec_tui.engine.backends.local.worktrees.looking import missing
 from parexec_tui.engine.backends.local.worktrees.losses import Losses
 from tests.core.sessions import Session, plan
+from tests.engine.small_disk import MIB, small_disk
 from tests.repositories import FROM_FOLDERS, checkout_of, commit, git, new_repository, with_submodule
 
 TARGET = "parexec/s/@merged"
@@ -648,6 +649,13 @@ def test_a_clean_checkout_is_fast_forwarded_and_any_other_stays(repository: Path
     commit_id = commit(repository, "empty") if (repository / "E").write_text("mine") else ""
     assert updated("F") == f"main has commits that {TARGET} does not have"
     assert git(repository, "rev-parse", "HEAD") == commit_id
+    git(repository, "reset", "--quiet", "--hard", "HEAD^")
+    lock = repository / ".git" / "index.lock"
+    lock.touch()
+    assert updated("G").startswith("main cannot be fast-forwarded")
+    assert lock.exists(), "it is of a git of a person"
+    lock.unlink()
+    assert updated("H") == ""
 
 
 def test_nothing_that_git_ignores_is_overwritten_in_a_checkout(repository: Path) -> None:
@@ -683,6 +691,26 @@ def test_what_a_killed_git_left_in_a_checkout_is_ended_and_what_a_person_did_sin
     assert (repository / "file").read_text() == ("mine\n" if is_changed else "file, and new\n")
     assert (git(repository, "rev-parse", "HEAD") == done.merged) is not is_changed
     assert git(repository, "for-each-ref", "refs/worktree") == ""
+
+
+def test_on_a_full_disk_nothing_of_a_fast_forward_is_left_in_a_checkout(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        repository = new_repository(disk.path / "repository", {"file": "1\n", "big": "x" * 100_000})
+        tree = structs.replace(wanted(repository), path=str(tmp_path / "tree"))
+        making.make(tree, 1)
+        for name, size in (("big", 200_000), ("d/new", 400_000), ("z", 2 * MIB)):
+            Path(tree.path, name).parent.mkdir(exist_ok=True)
+            Path(tree.path, name).write_text("y" * size)  # it takes little room in the repository
+        merged(tree)
+        disk.fill()
+        disk.leave(MIB)
+        before = checkout_of(repository)
+        assert "unable to write file z" in checkout.update_checkout(tree)
+        assert checkout_of(repository) == before
+        assert git(repository, "status", "--porcelain") == ""
+        disk.make_room()
+        assert checkout.update_checkout(tree) == ""
+        assert (repository / "z").stat().st_size == 2 * MIB
 
 
 @pytest.mark.parametrize("is_committed", [True, False])

@@ -3,6 +3,7 @@
 import os
 import stat
 import tempfile
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -41,16 +42,25 @@ def update_checkout(wanted: Worktree) -> str:
             return f"{branch} has uncommitted changes"
         if not git.is_ancestor(old, new):
             return f"{branch} has commits that {wanted.target} does not have"
+        words = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", "--diff-filter=A")
+        added = filter(None, git.run(*words, old, new).split("\0"))
+        there = {name for name in added if os.path.lexists(Path(git.folder, name))}
         git.run("update-ref", "--stdin", given=f"update {_FROM} {old}\nupdate {_TO} {new}\n")
         done = git.call("merge", "--ff-only", "--no-overwrite-ignore", "--quiet", new)
         if done.code < 0:
             return f"{branch} is not fast-forwarded yet: git was killed by signal {-done.code}"
-        _forget(git)
         if done.code == 0:
+            _forget(git)
             return ""
         in_the_way = [line.strip() for line in done.err.splitlines() if line.startswith("\t")]
         if in_the_way:
+            _forget(git)
             return f"{branch} cannot be fast-forwarded: {listed(in_the_way, _NAMED)} is there, and not committed"
+        if "index.lock': File exists" in done.err:  # a git of a person is at work, and this one did not begin
+            _forget(git)
+        else:
+            with suppress(OSError):  # without room for that, the rest is done the next time
+                _end_begun(git, there)
         return f"{branch} cannot be fast-forwarded: {(done.err or done.out).splitlines()[-1]}"
 
 
@@ -58,9 +68,11 @@ def _forget(git: Git) -> None:
     git.run("update-ref", "--stdin", given=f"delete {_FROM}\ndelete {_TO}\n")
 
 
-def _end_begun(git: Git) -> None:
-    """If a git was killed while it brought a commit to a checkout, let that be as if it had not begun, or had
-    ended."""
+def _end_begun(git: Git, besides: Collection[str] = ()) -> None:
+    """If a git ended while it brought a commit to a checkout, let that be as if it had not begun, or had ended.
+
+    `besides`: what was there before, and is not touched.
+    """
     new = git.find(_TO)
     if not new:
         return
@@ -70,11 +82,11 @@ def _end_begun(git: Git) -> None:
         if git.call("diff", "--cached", "--quiet", new).code == 0:  # git had only to say so
             git.set_ref("HEAD", new, old, "parexec: fast-forward")
         else:
-            _take_back(git, old, new)
+            _take_back(git, old, new, besides)
     _forget(git)
 
 
-def _take_back(git: Git, old: str, new: str) -> None:
+def _take_back(git: Git, old: str, new: str, besides: Collection[str]) -> None:
     """Bring back what a checkout had of `old` where git had begun to bring `new`.
 
     Deleted is only what is in `new`: a file that is the same there, or the beginning of it.
@@ -82,7 +94,7 @@ def _take_back(git: Git, old: str, new: str) -> None:
     before = set(filter(None, git.run("ls-files", "-z").split("\0")))
     dirty = set(filter(None, git.run("diff-files", "--name-only", "-z").split("\0")))
     changed = git.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", old, new).split("\0")
-    begun = [name for name in changed if name and (name in dirty or name not in before)]
+    begun = [name for name in changed if name and name not in besides and (name in dirty or name not in before)]
     with tempfile.TemporaryDirectory(prefix="parexec-checkout-") as scratch:
         there = git.with_index(f"{scratch}/index")
         there.run("read-tree", new)
