@@ -85,7 +85,8 @@ class WorktreeKeeper:
         if isinstance(event, ev.WorktreeDropped):
             self._backend.tend(key, DropWorktree(worktree, is_merged=False))
         elif found.landed is not None:
-            self._backend.tend(key, DropWorktree(worktree, is_merged=True))
+            if not found.holds:
+                self._backend.tend(key, DropWorktree(worktree, is_merged=True))
         elif event.then is not Status.approval:
             self._backend.tend(key, KeepWorktree(worktree))
 
@@ -99,7 +100,8 @@ class WorktreeKeeper:
                 continue
             key = ProcessKey(id_, ticket.attempts)
             if found.landed is not None:
-                self._backend.tend(key, DropWorktree(worktree, is_merged=True))
+                if not found.holds:
+                    self._backend.tend(key, DropWorktree(worktree, is_merged=True))
             elif found.size is None and ticket.status is not Status.approval:
                 self._backend.tend(key, KeepWorktree(worktree))
         for ticket in self._state.live.values() if self._state.has_worktrees else ():

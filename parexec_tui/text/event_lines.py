@@ -56,6 +56,7 @@ def brief_lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
         case (
             ev.TicketUnrunnable()
             | ev.WorkLost()
+            | ev.RepositoryLeft()
             | ev.TicketCancelled()
             | ev.TicketWaived()
             | ev.ApprovalAsked()
@@ -165,6 +166,7 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             | ev.ConflictForeseen()
             | ev.ConflictAverted()
             | ev.WorkMerged()
+            | ev.RepositoryLeft()
             | ev.WorkLost()
             | ev.WorktreeDropped()
             | ev.MergeStarted()

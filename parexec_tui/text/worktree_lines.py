@@ -15,6 +15,7 @@ AnyOfWork = (
     | ev.ConflictAverted
     | ev.WorkMerged
     | ev.WorkLost
+    | ev.RepositoryLeft
     | ev.WorktreeDropped
     | ev.MergeStarted
 )
@@ -41,6 +42,9 @@ def worktree_lines(event: AnyOfWork, by: str) -> Iterator[Line]:
         case ev.WorkLost():
             way = f"parexec approve {id_} merges it again, parexec reject {id_} lets it run again"
             yield Line(at, "lost", id_, f"{lost_text(event.target, event.commit)}: {way}", "warn")
+        case ev.RepositoryLeft():
+            why = "which git ignores, has commits that nothing else has: its worktree stays until it runs again"
+            yield Line(at, "kept", id_, f"{event.path}, {why}", "warn")
         case ev.WorktreeDropped():
             yield Line(at, "dropped", id_, "its worktree, of which there are too many; its work is on its branch")
         case ev.MergeStarted():

@@ -11,7 +11,7 @@ import pytest
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import Status
 from tests.engine.engines import PAREXEC, Engine, happened, log_of, run, session, start, state_of, ticket, until
-from tests.repositories import checkout_of, git, new_repository
+from tests.repositories import checkout_of, commit, git, new_repository
 
 GIT = subprocess.run(("sh", "-c", "command -v git"), capture_output=True, text=True, check=True).stdout.strip()
 
@@ -464,3 +464,26 @@ def test_a_session_does_not_end_well_while_what_it_merged_is_lost(
     assert ticket("A").status is Status.succeeded
     assert git(repository, "show", "next:A") == "A"
     assert git(repository, "log", "--format=%s", "--first-parent", "next").splitlines()[:2] == ["A", "other"]
+
+
+def test_a_worktree_stays_that_has_a_repository_which_would_be_lost_with_it(tmp_path: Path, repository: Path) -> None:
+    (repository / ".gitignore").write_text("sub/\n")
+    commit(repository, "ignore")
+    plan = """
+        [plan]
+        workdir = "repository"
+        [agents.coder]
+        isolation = "worktree"
+        [tickets.A]
+        run = "echo A > A; git init -q sub; git -C sub -c user.name=a -c user.email=a commit -qm s --allow-empty"
+        [tickets.B]
+        needs = ["A"]
+        run = "echo B > B"
+    """
+    engine = start(tmp_path, plan)
+    assert engine.wait() == 0
+    [left] = happened(ev.RepositoryLeft)
+    assert git(Path(left.path), "log", "--format=%s") == "s"
+    assert f"{left.path}, which git ignores, has commits that nothing else has" in engine.text()
+    assert subjects(repository)[-2:] == ["A", "B"]
+    assert [Path(each).name for each in git(repository, "worktree", "list").split() if "worktrees" in each] == ["A"]

@@ -9,7 +9,7 @@ from parexec_tui.core.state import events as ev
 class WorktreeState:
     """The worktree of the newest attempt of a ticket that had one."""
 
-    __slots__ = ("commit", "conflict", "decided", "landed", "lost", "made", "merged", "onto", "size")
+    __slots__ = ("commit", "conflict", "decided", "holds", "landed", "lost", "made", "merged", "onto", "size")
 
     def __init__(self, made: ev.WorktreeMade) -> None:
         self.made = made
@@ -21,6 +21,8 @@ class WorktreeState:
         """What it conflicts with, until that is decided."""
         self.decided: ev.WorkConflicted | None = None
         """The conflict on which a person decided last."""
+        self.holds = ""
+        """A repository in it that would be lost with it; empty: none is known."""
         self.landed: ev.WorkMerged | None = None
         self.lost: ev.WorkMerged | None = None
         """What was merged, and is not in the target any more, until it is merged again."""

@@ -472,6 +472,8 @@ class WorkTried(Report, frozen=True, gc=False, tag="work"):
     """Why neither could be done, in words."""
     checkout: str | None = None
     """Of a merge: why the checkout was not updated; empty: it was; None: it was not to be."""
+    holds: str = ""
+    """Of a commit: as in RepositoryLeft."""
     unclaimed: Unclaimed | None = None
     """Of a commit: what is in it that the ticket does not claim, if that was looked for and there is any."""
 

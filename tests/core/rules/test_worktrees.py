@@ -593,3 +593,17 @@ def test_what_needs_what_is_lost_waits_for_it_and_is_charged_nothing() -> None:
     assert (begun["A"].status, begun["B"].status) == (Status.approval, Status.waiting)
     assert (begun["B"].missing, begun["B"].charged, begun.state.agents["agent-1"].strikes) == (1, 0, ())
     assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
+def test_a_repository_that_would_be_lost_is_told_once() -> None:
+    begun = session("A: gates=lint")
+    made(begun, "A")
+    begun.succeed("A")
+    told = [event for event in tried(begun, "A", holds="/w/A/sub") if isinstance(event, ev.RepositoryLeft)]
+    assert [line.word for event in told for line in lines(begun.state, event)] == ["kept"]
+    begun.succeed("A")
+    tried(begun, "A", None)
+    assert at(begun, "A") == "commit", "others merged first"
+    assert not any(isinstance(event, ev.RepositoryLeft) for event in tried(begun, "A", holds="/w/A/sub"))
+    assert begun.state.worktrees["A"].holds == "/w/A/sub"
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)

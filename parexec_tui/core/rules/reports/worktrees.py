@@ -54,11 +54,13 @@ def on_work_tried(state: SessionState, report: rq.WorkTried, now: float) -> list
         return [_asked_again(state, ticket, report, report.problem, now)]
     if report.problem:
         return failed(state, ticket, report, End.failed, report.problem, now)
-    if report.unclaimed is None:
-        return _tried(state, ticket, report, now)
-    told = wrote_unclaimed(state, ticket, report.unclaimed, now)
-    if breaks_rule(state, ticket, report.unclaimed):
-        return [*told, *failed(state, ticket, report, End.failed, report.unclaimed.outside, now)]
+    told: list[ev.AnyEvent] = []
+    if report.holds and state.worktrees[ticket.id].holds != report.holds:
+        told.append(ev.RepositoryLeft(at=now, ticket=ticket.id, attempt=report.attempt, path=report.holds))
+    if report.unclaimed is not None:
+        told += wrote_unclaimed(state, ticket, report.unclaimed, now)
+        if breaks_rule(state, ticket, report.unclaimed):
+            return [*told, *failed(state, ticket, report, End.failed, report.unclaimed.outside, now)]
     return [*told, *_tried(state, ticket, report, now)]
 
 

@@ -21,7 +21,9 @@ def on_worktree_made(state: SessionState, event: ev.WorktreeMade) -> None:
         ticket.live_attempt.step_began = ticket.live_attempt.worked(event.at)  # the command starts now
 
 
-def _of(state: SessionState, event: ev.WorkCommitted | ev.WorkConflicted | ev.WorkMerged) -> WorktreeState:
+def _of(
+    state: SessionState, event: ev.WorkCommitted | ev.WorkConflicted | ev.WorkMerged | ev.RepositoryLeft
+) -> WorktreeState:
     """The worktree of an event. Raises if the attempt of it has none, or does not live."""
     found, ticket = state.worktrees.get(event.ticket), state.live.get(event.ticket)
     if found is None or ticket is None or not found.made.attempt == ticket.attempts == event.attempt:
@@ -97,6 +99,10 @@ def on_work_lost(state: SessionState, event: ev.WorkLost) -> None:
     ticket.attempt.is_lost, ticket.undo_point = True, None
     ticket.reason = lost_text(event.target, event.commit)
     move(state, ticket, Status.approval, event.at)
+
+
+def on_repository_left(state: SessionState, event: ev.RepositoryLeft) -> None:
+    _of(state, event).holds = event.path
 
 
 def on_worktree_kept(state: SessionState, event: ev.WorktreeKept) -> None:

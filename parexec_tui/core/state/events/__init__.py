@@ -118,6 +118,7 @@ from parexec_tui.core.state.events.worktrees import (
     ConflictAverted,
     ConflictForeseen,
     MergeStarted,
+    RepositoryLeft,
     WorkCommitted,
     WorkConflicted,
     WorkLost,
@@ -186,6 +187,7 @@ AnyEvent = (
     | MergeStarted
     | WorkMerged
     | WorkLost
+    | RepositoryLeft
     | WorktreeKept
     | WorktreeDropped
     | SnapshotTaken

@@ -117,6 +117,16 @@ class WorkLost(Event, frozen=True, tag="work_lost"):
     """The branch."""
 
 
+class RepositoryLeft(Event, frozen=True, tag="repository_left"):
+    """In the worktree of the attempt, where git ignores it, is a repository with commits that nothing else has: the
+    worktree stays, though what the attempt did is merged."""
+
+    ticket: str
+    attempt: int
+    path: str
+    """Of the repository; absolute."""
+
+
 class WorktreeKept(Event, frozen=True, tag="worktree_kept"):
     """An attempt ended without being merged, and its worktree stays."""
 

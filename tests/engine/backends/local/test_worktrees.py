@@ -1002,3 +1002,30 @@ def test_what_a_branch_had_and_has_no_more_is_found(repository: Path) -> None:
     assert losses.look(str(repository), {TARGET: (first, second)}) == (second,), "still"
     git(repository, "branch", "-D", TARGET)
     assert set(losses.look(str(repository), {TARGET: (first, second)})) == {first, second}
+
+
+@pytest.mark.parametrize(
+    ("command", "is_found"),
+    [
+        ("git init -q sub", False),
+        ("git init -q sub; git -C sub commit -qm s --allow-empty", True),
+        ("git clone -q $REPOSITORY sub; touch sub/file", False),
+        ("git clone -q $REPOSITORY sub; git -C sub commit -qm s --allow-empty", True),
+        ("git init -q sub; cd sub; git fetch -q $REPOSITORY main; git checkout -q FETCH_HEAD", False),
+        ("git worktree add -q sub -b other; git -C sub commit -qm s --allow-empty", False),
+        ("git worktree add -q --detach sub; git -C sub commit -qm s --allow-empty", True),
+    ],
+)
+def test_a_repository_that_git_ignores_is_found_if_it_has_what_nothing_else_has(
+    repository: Path, command: str, is_found: bool
+) -> None:
+    tree = worked(repository, "T", copy=("copied?",))
+    Path(tree.path, ".gitignore").write_text("build/\ncopied/\n")
+    for folder in ("build/deep", "copied"):
+        Path(tree.path, folder).mkdir(parents=True)
+    who = {f"GIT_{role}_{key}": "Ada" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
+    env = {**os.environ, **who, "REPOSITORY": str(repository)}
+    subprocess.run(("sh", "-ec", command), cwd=Path(tree.path, "build/deep"), env=env, check=True)
+    own = "git init -q; git commit -qm s --allow-empty"
+    subprocess.run(("sh", "-ec", own), cwd=Path(tree.path, "copied"), env=env, check=True)
+    assert making.ignored_repository(tree) == (f"{tree.path}/build/deep/sub" if is_found else "")

@@ -1,6 +1,7 @@
 """Repositories within a worktree: git merges only the name of their commit, and all else goes with the worktree."""
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,9 @@ _LINK = "160000"
 """The mode of what git calls a gitlink: the commit of another repository."""
 
 _NAMED = 5
+
+_MAX_ENTRIES = 50_000
+"""Files and folders among what git ignores that are looked at for repositories."""
 
 
 class _Change(NamedTuple):
@@ -156,3 +160,40 @@ def _refuse_changed(git: Git, path: str, known: Iterable[str]) -> None:
     if _unpushed(there, *mine, *excluded):
         raise GitError(f"what was committed in the submodule {path} would be lost: push it, or undo it")
     refuse_changed_submodules(there, before)
+
+
+def find_ignored(git: Git, main: Git, brought: Collection[str]) -> str:
+    """A repository among what git ignores in a worktree, with commits that neither a remote nor `main` has: builds
+    clone what they need, and that is not looked at any closer. Empty: there is none among the first files.
+
+    `brought`: what was copied there, seen from the top: what it has, the original has. Absolute.
+    """
+    words = ("ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z")
+    folders = [each.rstrip("/") for each in git.run(*words).split("\0") if each.endswith("/")]
+    left = _MAX_ENTRIES
+    waiting = [str(Path(git.folder, each)) for each in folders if each not in brought]
+    while waiting and left > 0:
+        folder = waiting.pop()
+        try:
+            with os.scandir(folder) as found:
+                entries = list(found)
+        except OSError:
+            continue
+        left -= len(entries)
+        if any(entry.name == ".git" for entry in entries):
+            if _has_own(Git(folder, is_top=True), main):
+                return folder
+        else:
+            waiting += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return ""
+
+
+def _has_own(there: Git, main: Git) -> bool:
+    """Whether a repository has a commit that no remote of it has; another worktree of `main`: one on no branch."""
+    head = there.find("HEAD")
+    if there.call("rev-parse", "--path-format=absolute", "--git-common-dir").out == main.common_dir():
+        return bool(head) and not _has(main, head)
+    mine = [*(["HEAD"] if head else []), *(["refs/stash"] if there.find("refs/stash") else [])]
+    fetched = ["FETCH_HEAD"] if there.find("FETCH_HEAD") else []
+    done = there.call("rev-list", "--max-count=1", *mine, "--branches", "--not", "--remotes", "--tags", *fetched)
+    return done.code == 0 and bool(done.out)

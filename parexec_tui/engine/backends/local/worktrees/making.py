@@ -22,7 +22,11 @@ from parexec_tui.engine.backends.local.worktrees.git import (
     repository_lock,
     top_of,
 )
-from parexec_tui.engine.backends.local.worktrees.inner import refuse_changed_submodules, refuse_lost_links
+from parexec_tui.engine.backends.local.worktrees.inner import (
+    find_ignored,
+    refuse_changed_submodules,
+    refuse_lost_links,
+)
 from parexec_tui.engine.backends.local.worktrees.locks import LOCKED_FOR, free
 
 BASE: Final = "refs/worktree/parexec/base"
@@ -123,6 +127,13 @@ class Place:
         found = self.saved(f"{self.wanted.message.splitlines()[0]}: left by attempt {attempt}")
         work = self.git.find(WORK)
         return work if work and not self.git.is_ancestor(work, found) else found
+
+
+def ignored_repository(wanted: Worktree) -> str:
+    """A repository that git ignores in a worktree, with commits that would be lost with it; empty if there is none,
+    or looking for it takes too long. Absolute."""
+    place = Place(wanted)
+    return find_ignored(place.git, place.repository, place.brought())
 
 
 def prefix_of(workdir: str) -> str:

@@ -142,10 +142,10 @@ def _found(key: ProcessKey, task: FindWorktree) -> rq.WorktreeMade | None:
 
 def _committed(key: ProcessKey, task: CommitWork) -> rq.WorkTried:
     found = merging.commit(task.worktree, task.side, is_gated=task.is_gated, shown=task.shown, lost=task.lost)
-    unclaimed = merging.unclaimed(task.worktree, found)
+    unclaimed, holds = merging.unclaimed(task.worktree, found), making.ignored_repository(task.worktree)
     if isinstance(found, rq.Conflict):
-        return rq.WorkTried(key.ticket, key.attempt, conflict=found, unclaimed=unclaimed, step=key.step)
-    return rq.WorkTried(key.ticket, key.attempt, found, unclaimed=unclaimed, step=key.step)
+        return rq.WorkTried(key.ticket, key.attempt, conflict=found, holds=holds, unclaimed=unclaimed, step=key.step)
+    return rq.WorkTried(key.ticket, key.attempt, found, holds=holds, unclaimed=unclaimed, step=key.step)
 
 
 def _seen(key: ProcessKey, task: LookAgain) -> rq.ConflictSeen:
