@@ -1000,8 +1000,11 @@ def test_what_a_branch_had_and_has_no_more_is_found(repository: Path) -> None:
     git(repository, "branch", "--force", TARGET, first)
     assert losses.look(str(repository), {TARGET: (first, second)}) == (second,)
     assert losses.look(str(repository), {TARGET: (first, second)}) == (second,), "still"
+    git(repository, "branch", "other", second)
     git(repository, "branch", "-D", TARGET)
-    assert set(losses.look(str(repository), {TARGET: (first, second)})) == {first, second}
+    assert losses.look(str(repository), {TARGET: (first, second)}) == (), "it is merged elsewhere, and deleted"
+    git(repository, "branch", "-D", "other")
+    assert losses.look(str(repository), {TARGET: (first, second)}) == (second,), "the first is on main"
 
 
 @pytest.mark.parametrize(

@@ -20,14 +20,16 @@ class Losses:
     def _of(self, git: Git, target: str, commits: tuple[str, ...]) -> list[str]:
         head = git.run("for-each-ref", "--format=%(objectname)", f"refs/heads/{target}")
         seen, had = self._seen.get(target, ("", frozenset()))
-        if head == seen and had.issuperset(commits):
+        if head and head == seen and had.issuperset(commits):
             return []
-        lost = set(commits) if not head else _missing(git, commits, head)
+        lost = _missing(git, commits, head)
         self._seen[target] = (head, frozenset(commits) - lost)
         return [commit for commit in commits if commit in lost]
 
 
 def _missing(git: Git, commits: tuple[str, ...], head: str) -> set[str]:
-    """Which of these are not among the ancestors of a commit. What git has thrown away is."""
-    given = "\n".join((*commits, f"^{head}"))
-    return set(commits) & set(git.run("rev-list", "--ignore-missing", "--stdin", given=given).split())
+    """Which of these are not among the ancestors of a commit; without one, of any ref: who deletes a branch may have
+    merged it elsewhere before."""
+    besides = (f"^{head}",) if head else ("--not", "--all")
+    given = "\n".join(commits)
+    return set(commits) & set(git.run("rev-list", "--ignore-missing", "--stdin", *besides, given=given).split())
