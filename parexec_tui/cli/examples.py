@@ -70,7 +70,7 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec hold -r 'the disk is full'", "start nothing at all"),
     ),
     "release": (("parexec release", "let the session go on"), ("parexec release builder-2", "use this agent again")),
-    "freeze": (("parexec freeze T3", "stop the processes of T3 with SIGSTOP"),),
+    "freeze": (("parexec freeze T3", "let the processes of T3 stand still"),),
     "thaw": (("parexec thaw T3", "let T3 go on"),),
     "drain": (
         ("parexec drain builder-2", "let this agent finish what it runs, then stop it"),

@@ -56,7 +56,8 @@ def release(context: VerbContext, what: tuple[str, ...]) -> None:
 
 
 @click.command(
-    help="Stop the processes of what runs, with SIGSTOP. The timeout clock stands still; agent and claims are kept. "
+    help="Let the processes of what runs stand still: by their cgroup where they have one, else by SIGSTOP. "
+    "The timeout clock stands still; agent and claims are kept. "
     f"`thaw` lets them go on.\n{SCOPE}"
 )
 @what_argument

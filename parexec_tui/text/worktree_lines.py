@@ -30,10 +30,10 @@ def worktree_lines(event: AnyOfWork, by: str) -> Iterator[Line]:
         case ev.WorkConflicted():
             pass  # its attempt ends for that and says so, or its step does
         case ev.ConflictForeseen():
-            text = ahead_text(event.other, event.files, event.count).removeprefix("conflict ")
-            yield Line(at, "conflict", id_, text, "warn")
+            text = ahead_text(event.other, event.files, event.count).replace("conflict ahead", "a conflict", 1)
+            yield Line(at, "ahead", id_, text, "warn")
         case ev.ConflictAverted():
-            yield Line(at, "conflict", id_, f"no more ahead with {event.other}")
+            yield Line(at, "ahead", id_, f"no conflict with {event.other} any more")
         case ev.WorkMerged(commit=""):
             yield Line(at, "merged", id_, "it changed nothing")
         case ev.WorkMerged():

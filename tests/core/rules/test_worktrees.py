@@ -515,6 +515,8 @@ def test_coming_conflicts_are_said_where_people_look() -> None:
         made(begun, id_)
     begun.tell(rq.ConflictsForeseen(("A", "B"), (rq.Foreseen("A", "B", ("f", "g"), 3),)))
     state, said = begun.state, "conflict ahead with {} in f, g and 1 more file"
+    told = [(line.word, line.text) for line in lines(state, begun.journal[-1])]
+    assert told == [("ahead", "a conflict with B in f, g and 1 more file")], "not as one that is to be decided"
     assert why_report(state, ["A", "B"], begun.now) == {
         "A": ("running on agent-1", said.format("B")),
         "B": ("running on agent-2", said.format("A")),
