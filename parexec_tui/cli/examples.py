@@ -52,6 +52,11 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec simulate plan.toml --agents builder=6 --parallel 8", "the same with more agents and slots"),
         ("parexec simulate --json | jq .p90", "when the session of this directory is over, nine times in ten"),
     ),
+    "what-if": (
+        ("parexec what-if --agents builder=6", "how much earlier it would be over with six builders"),
+        ("parexec what-if --without T7 --parallel 8", "without T7, and eight at once"),
+        ("parexec what-if --freeze T3 --json | jq .then.p50", "if T3 stood still"),
+    ),
     "export": (
         ("parexec export night.json", "all facts of the session of this directory"),
         ("parexec export -s nightly tickets.csv", "a line for each ticket, for a spreadsheet"),

@@ -1,4 +1,4 @@
-"""simulate: how long a plan or a session will take, and why."""
+"""simulate and what-if: how long a plan or a session will take and why, and what a change would do to that."""
 
 import sys
 import time
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from parexec_tui.cli import complete
-from parexec_tui.cli.asking import as_json_option, report_errors
+from parexec_tui.cli.asking import as_json_option, report_errors, session_argument
 from parexec_tui.cli.exits import BAD_USAGE, fail
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from parexec_tui.core.plan.model import Plan
     from parexec_tui.core.predict.prediction import Prediction
+    from parexec_tui.core.schedule.forecast import Told
     from parexec_tui.core.state.history import TicketHistory
     from parexec_tui.core.state.session import SessionState
     from parexec_tui.core.wire import requests as rq
@@ -43,7 +44,8 @@ def simulate(target: str | None, agents: tuple[str, ...], parallel: int | None, 
     """
     from random import Random
 
-    from parexec_tui.core.predict.prediction import changed, predict
+    from parexec_tui.core.predict.prediction import predict
+    from parexec_tui.core.predict.what_if import changed
     from parexec_tui.core.wire.requests import Refusal
     from parexec_tui.gc_control import gc_paused
 
@@ -54,11 +56,100 @@ def simulate(target: str | None, agents: tuple[str, ...], parallel: int | None, 
         altered = changed(state, wishes, now)
         if isinstance(altered, Refusal):
             fail(f"refused: {altered}", BAD_USAGE)
-        found = predict(altered, now, Random(seed).random)
+        found = predict(altered, now, Random(seed).random, told=_told(altered))
     if as_json:
         _print_json(found, altered, seed)
     else:
         _print(found, altered)
+
+
+@click.command("what-if")
+@session_argument("the newest of this directory")
+@click.option("--agents", metavar="TYPE=N", multiple=True, help="At most N agents of a type; repeatable.")
+@click.option("--parallel", type=click.IntRange(min=1), metavar="N", help="At most N tickets at once.")
+@click.option("--without", metavar="TICKET", multiple=True, help="Waive a ticket; repeatable.")
+@click.option("--freeze", metavar="TICKET", multiple=True, help="Freeze what runs, hold what does not; repeatable.")
+@as_json_option
+@report_errors()
+def what_if(
+    session: str | None,
+    agents: tuple[str, ...],
+    parallel: int | None,
+    without: tuple[str, ...],
+    freeze: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Say when SESSION, which runs, would be over if something were otherwise from now on (default: the newest of
+    this directory). Nothing is changed.
+
+    Both are simulated with the same durations. What a person keeps stays as it is: tickets that would not end are
+    named.
+    """
+    from random import Random
+
+    from parexec_tui.core.predict.what_if import what_if as foresee
+    from parexec_tui.core.rules.wording import wording
+    from parexec_tui.core.wire.requests import Refusal
+    from parexec_tui.gc_control import gc_paused
+    from parexec_tui.text.prediction import what_if_lines
+    from parexec_tui.text.words import printable
+
+    if not (agents or parallel is not None or without or freeze):
+        fail(
+            "what would be otherwise is not said: --agents TYPE=N, --parallel N, --without T or --freeze T", BAD_USAGE
+        )
+    now = time.time()
+    with gc_paused():
+        state = _past(session)
+        if state.status != "running":
+            fail(f"{state.session} is {state.status}, so nothing ends by itself; simulate takes it to go on")
+        requests = _wishes(agents, parallel)
+        changes = [
+            *map(wording, requests),
+            *(f"without {id_}" for id_ in without),
+            *(f"{id_} frozen" for id_ in freeze),
+        ]
+        requests += [*_without(state, without), *_frozen(state, freeze)]
+        found = foresee(state, requests, now, Random(1).random, told=_told(state))
+    if isinstance(found, Refusal):
+        fail(f"refused: {found}")
+    if as_json:
+        import json
+
+        from msgspec import to_builtins
+
+        facts = {"session": state.session, "changes": changes, "earlier": round(found.earlier, 3)}
+        json.dump({**facts, "now": to_builtins(found.now), "then": to_builtins(found.then)}, sys.stdout)
+        click.echo()
+        return
+    for line in what_if_lines(found, ", ".join(changes)):
+        click.echo(printable(line))
+
+
+def _without(state: "SessionState", tickets: "Sequence[str]") -> "Iterator[rq.AnyRequest]":
+    """What runs is ended first."""
+    from parexec_tui.core.wire import requests as rq
+
+    for id_ in tickets:
+        if id_ in state.live:
+            yield rq.Cancel(tickets=(id_,), now=True)
+        yield rq.Waive(tickets=(id_,))
+
+
+def _frozen(state: "SessionState", tickets: "Sequence[str]") -> "Iterator[rq.AnyRequest]":
+    from parexec_tui.core.wire import requests as rq
+
+    for id_ in tickets:
+        yield rq.Freeze(tickets=(id_,)) if id_ in state.live else rq.Hold(tickets=(id_,))
+
+
+def _told(state: "SessionState") -> "dict[str, Told]":
+    """How far what runs is, as its outputs tell."""
+    if not state.live:
+        return {}
+    from parexec_tui.engine.measure.progress import read_told
+
+    return read_told(state)
 
 
 def _wishes(agents: "Sequence[str]", parallel: int | None) -> "list[rq.AnyRequest]":
@@ -78,12 +169,17 @@ def _state(target: str | None, now: float) -> "SessionState":
     """A session as it is now, or that of a plan file as it would begin now."""
     if target is not None and (Path(target).is_file() or target.endswith((".toml", ".yaml", ".yml", ".json"))):
         return _planned(Path(target), now)
+    return _past(target)
+
+
+def _past(session: str | None) -> "SessionState":
+    """A session as it is now."""
     from parexec_tui.client.sessions import open_registry, resolve_past
     from parexec_tui.registry.lock import note_engine
     from parexec_tui.registry.replay import replay
 
     with open_registry() as registry:
-        past = replay(registry, resolve_past(registry, target).session)
+        past = replay(registry, resolve_past(registry, session).session)
     if past.warning:
         click.echo(f"parexec: {past.warning}", err=True)
     note_engine(past.state)
@@ -207,4 +303,4 @@ def _gantt(found: "Prediction", width: int, lanes: int) -> "Iterator[str]":
         yield f"{name}{''.join(drawn)}".rstrip()
 
 
-COMMANDS: tuple[click.Command, ...] = (simulate,)
+COMMANDS: tuple[click.Command, ...] = (simulate, what_if)

@@ -1,26 +1,68 @@
 """What is predicted of a session, in words."""
 
 from collections.abc import Iterator
+from typing import Final
 
-from parexec_tui.core.plan.units import format_count, format_duration
-from parexec_tui.core.predict.prediction import Known, Prediction, Use
+from parexec_tui.core.plan.units import format_count, format_duration, write_duration
+from parexec_tui.core.predict.guess import Known
+from parexec_tui.core.predict.prediction import Prediction, Use
+from parexec_tui.core.predict.what_if import Finish, WhatIf
 from parexec_tui.core.schedule.bounds import Bound
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.text.words import and_others
 
-_NAMED = 4
+_NAMED: Final = 4
 """Tickets that are named of those that never end."""
+
+_LEAST_SHIFT, _LEAST_SHARE = 1.0, 0.01
+"""What shifts the end by fewer seconds, or a smaller part, does not shift it."""
 
 
 def prediction_lines(found: Prediction, state: SessionState) -> Iterator[str]:
     """When it is over, what it takes at least and why, and what is known of how long tickets take."""
-    yield f"over in about {format_duration(found.p50)}, nine times in ten within {format_duration(found.p90)}"
+    yield _over(found.p50, found.p90)
     bound = found.bounds[0]
     least = f"no order takes less than {format_duration(bound.seconds)} ({bound_text(bound, state)})"
     yield f"if each ticket takes what is expected: {format_duration(found.expected)}; {least}"
     yield known_text(found.known)
     if left := found.course.left:
         yield f"{format_count(len(left), 'ticket')} would not end: {and_others(left, _NAMED)}"
+
+
+def _over(p50: float, p90: float) -> str:
+    return f"over in about {format_duration(p50)}, nine times in ten within {format_duration(p90)}"
+
+
+def what_if_lines(found: WhatIf, changes: str) -> Iterator[str]:
+    """When a session is over as it is, and with these changes, and what would not end any more."""
+    width = max(len(_AS_IT_IS), len(changes)) + 2
+    for name, finish in ((_AS_IT_IS, found.now), (changes, found.then)):
+        yield f"{name + ':':<{width}}{_over(finish.p50, finish.p90)}{_left(finish)}"
+    yield effect_text(found)
+
+
+_AS_IT_IS: Final = "as it is"
+
+
+def _left(finish: Finish) -> str:
+    if not finish.left:
+        return ""
+    return f"; {format_count(len(finish.left), 'ticket')} would not end: {and_others(finish.left, _NAMED)}"
+
+
+def effect_text(found: WhatIf) -> str:
+    """What a change does to the end, in a few words: `finishes about 4m5s earlier`. Where tickets would not end any
+    more, the rest is meant."""
+    if found.kept:
+        return f"{format_count(len(found.kept), 'ticket')} would not end; the rest {_shift(found)}"
+    return _shift(found)
+
+
+def _shift(found: WhatIf) -> str:
+    seconds = found.earlier
+    if abs(seconds) < max(_LEAST_SHIFT, _LEAST_SHARE * found.now.p50):
+        return "finishes as early as now"
+    return f"finishes about {write_duration(round(abs(seconds)))} {'earlier' if seconds > 0 else 'later'}"
 
 
 def bound_text(bound: Bound, state: SessionState) -> str:

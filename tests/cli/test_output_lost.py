@@ -43,6 +43,7 @@ USES = {
     "bottlenecks": "bottlenecks RUNS",
     "claims": "claims RUNS",
     "simulate": "simulate good.toml",
+    "what-if": "what-if RUNS --parallel 2",
     "log": "log first -s RUNS",
     "diff": "diff --help",
     "history": "history RUNS",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from parexec_tui.core.state import events as ev
 from tests.cli.test_steer import parexec
 from tests.engine import engines
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
@@ -114,3 +115,25 @@ def test_what_makes_no_sense_is_refused(here: Path, words: tuple[str, ...], erro
     answer = parexec("simulate", *words)
     assert answer.code != 0
     assert error in answer.err
+
+
+def test_what_if_of_a_session_that_runs(here: Path) -> None:
+    plan = PLAN.replace("sleep 0.2", "until [ -e go ]; do sleep 0.05; done").replace('"0.2s"', '"100s"')
+    engine = engines.start(here, plan)
+    engine.until(lambda: len(engines.happened(ev.AttemptStarted)) == 3, "three run")
+    answer = parexec("what-if", "--parallel", "1", "--without", "a", "--json")
+    assert answer.code == 0, answer.err
+    found = json.loads(answer.out)
+    assert found["changes"] == ["at most 1 ticket at once", "without a"]
+    assert found["earlier"] == pytest.approx(found["now"]["p50"] - found["then"]["p50"], abs=0.01)
+    assert (found["now"]["left"], found["then"]["left"]) == ([], [])
+    lines = parexec("what-if", "--freeze", "b").out.splitlines()
+    assert lines[1].startswith("b frozen: over in about ")
+    assert "would not end: b, e, g" in lines[1]
+    assert lines[2].startswith("3 tickets would not end; the rest finishes ")
+    refused = parexec("what-if", "--without", "nope")
+    assert (refused.code, refused.err) == (1, "parexec: refused: there is no ticket nope\n")
+    (here / "go").touch()
+    assert engine.wait() == 0
+    assert "is finished, so nothing ends by itself" in parexec("what-if", "--parallel", "2").err
+    assert parexec("what-if").code == 2

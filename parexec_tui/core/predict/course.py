@@ -188,7 +188,7 @@ class _VirtualEngine:
             self._begin(ticket.id, ticket.agent or "")
             if not ticket.is_frozen:
                 left = 0.0 if ticket.status is Status.stopping else self._takes.left.get(ticket.id, 0.0)
-                self._report(now + left, _end_of(ticket))
+                self._report(now + left, end_of(ticket))
         for ticket in state.asking.values():
             self._answer(ev.QuestionAsked(at=now, ticket=ticket.id, step=ticket.asking))
         if state.counts[Status.backoff]:
@@ -221,17 +221,17 @@ class _VirtualEngine:
             takes = min(takes, timeout)
         if state.has_worktrees and works_apart(state, ticket):
             self._report(event.at, rq.WorktreeMade(id_, event.attempt, path="", base=""))
-        self._report(event.at + takes, _end_of(ticket))
+        self._report(event.at + takes, end_of(ticket))
 
     def _step(self, event: ev.StepStarted | ev.RollbackStarted | ev.MergeStarted) -> None:
         id_ = event.ticket
         if id_ not in self._places:  # it had ended, and is taken back or merged
             self._begin(id_, "")
         ticket = self._state.tickets[id_]
-        self._report(event.at + self._owed.pop(id_, 0.0), _end_of(ticket))
+        self._report(event.at + self._owed.pop(id_, 0.0), end_of(ticket))
 
     def _stop(self, event: ev.AttemptStopRequested) -> None:
-        self._report(event.at, _end_of(self._state.tickets[event.ticket]))
+        self._report(event.at, end_of(self._state.tickets[event.ticket]))
 
     def _end(self, event: ev.AttemptEnded) -> None:
         place = self._places.pop(event.ticket, None)
@@ -283,7 +283,7 @@ _ACTS: Final[dict[type, Callable[[_VirtualEngine, Any], None]]] = {
 _WORK: Final = rq.Work(base="", commit="", onto="", merged="")
 
 
-def _end_of(ticket: TicketState) -> rq.AnyReport:
+def end_of(ticket: TicketState) -> rq.AnyReport:
     """What is reported when the step that a live ticket is at is over: it went well, or was stopped."""
     attempt, id_ = ticket.live_attempt, ticket.id
     number, step = attempt.number, attempt.step

@@ -1,6 +1,6 @@
 """Whose output is asked how far its process is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -29,10 +29,9 @@ async def with_progress(report: StatusReport, state: SessionState, now: Callable
     found = await in_thread(_read, state.session, progress_wanted(state))
     if not found:
         return report
-    told = {ticket: Told(each.progress.share, each.at) for ticket, each in found.items()}
     return replace(
         report,
-        eta=eta(state, now(), told),
+        eta=eta(state, now(), _told(found)),
         agents=[
             replace(each, progress=found[each.ticket].progress) if each.ticket in found else each
             for each in report.agents
@@ -40,10 +39,19 @@ async def with_progress(report: StatusReport, state: SessionState, now: Callable
     )
 
 
+def read_told(state: SessionState) -> dict[str, Told]:
+    """How far what runs is, as its outputs tell now. It reads files."""
+    return _told(_read(state.session, progress_wanted(state)))
+
+
 class _Found(NamedTuple):
     progress: Progress
     at: float
     """When the output grew last, in seconds since the epoch."""
+
+
+def _told(found: Mapping[str, _Found]) -> dict[str, Told]:
+    return {ticket: Told(each.progress.share, each.at) for ticket, each in found.items()}
 
 
 def _read(session: str, wanted: list[ProgressWanted]) -> dict[str, _Found]:

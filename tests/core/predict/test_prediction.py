@@ -5,7 +5,9 @@ from random import Random
 import pytest
 
 from parexec_tui.core.plan.agent_type import AgentType
-from parexec_tui.core.predict.prediction import Known, Prediction, changed, predict
+from parexec_tui.core.predict.guess import Known
+from parexec_tui.core.predict.prediction import Prediction, predict
+from parexec_tui.core.predict.what_if import changed
 from parexec_tui.core.schedule.bounds import Bound
 from parexec_tui.core.state.history import TicketHistory
 from parexec_tui.core.state.session import SessionState

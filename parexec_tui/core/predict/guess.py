@@ -1,0 +1,141 @@
+"""How long tickets take, as a guess: what is expected of each, and samples of it."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import exp, log, sqrt
+from typing import Final
+
+from msgspec import Struct
+
+from parexec_tui.core.predict.course import Durations
+from parexec_tui.core.schedule.forecast import NOTHING_TOLD, Forecast, Told
+from parexec_tui.core.state.session import DEFAULT_ESTIMATE, SessionState
+from parexec_tui.core.state.status import TERMINAL, Status
+from parexec_tui.core.state.tickets import TicketState
+
+_MAX_SAMPLES: Final = 40
+_MIN_SAMPLES: Final = 4
+_TICKETS_SAMPLED: Final = 20_000
+"""Courses that are sampled at most and at least, and how many tickets they have together between these."""
+
+_COUNTED: Final = 20
+"""With so many samples p50 and p90 are counted; with fewer they are those of a normal distribution."""
+
+_NINE_IN_TEN: Final = 1.2816
+"""Standard deviations above the mean of a normal distribution that nine in ten values stay below."""
+
+_RECORDED: Final = 5
+"""So many recorded durations say more of the next one than a distribution that is assumed."""
+
+Random = Callable[[], float]
+"""Returns the next of a series of numbers from 0 up to but not including 1. Where it comes from is not the core's."""
+
+
+class Known(Struct, frozen=True):
+    """What tells how long the tickets take that are not over: how many of them."""
+
+    estimated: int = 0
+    """By the plan."""
+    learned: int = 0
+    """By earlier sessions, or by an earlier run in this one."""
+    assumed: int = 0
+    """By nothing of their own: as long as tickets usually take."""
+    usual: float = 0.0
+    """So many seconds that is."""
+    is_default: bool = False
+    """True: nothing at all is known of any ticket."""
+
+
+class Guess:
+    """How long tickets take: what is expected, and samples of it.
+
+    A sampled duration is what is expected times a factor whose logarithm is normally distributed around 0, with the
+    sigma that earlier sessions tell of the ticket; else with that of the `spread` of `Forecast`, which nine in ten
+    stay below. A ticket of which nothing is known but what others took here takes what one of them took, as soon as a
+    few have.
+    """
+
+    def __init__(self, state: SessionState, now: float, told: Mapping[str, Told] = NOTHING_TOLD) -> None:
+        self._state, self._now = state, now
+        self._forecast = forecast = Forecast(state, told)
+        self._sigma = log(forecast.spread) / _NINE_IN_TEN
+        self._usual = DEFAULT_ESTIMATE if forecast.usual is None else float(forecast.usual)
+        self._todo = [ticket for ticket in state.tickets.values() if ticket.status not in TERMINAL]
+
+    def expected(self) -> Durations:
+        whole = {ticket.id: self._takes(ticket) for ticket in self._todo}
+        left = {ticket.id: self._left(ticket) for ticket in self._todo if _has_begun(ticket)}
+        return Durations(whole, left, self._usual)
+
+    def sampled(self, random: Random) -> Durations:
+        recorded = self._forecast.unforeseen
+        normal = _normals(random)
+        whole, left = {}, {}
+        for ticket in self._todo:
+            if len(recorded) >= _RECORDED and self._forecast.foreseen(ticket) is None:
+                whole[ticket.id] = recorded[int(random() * len(recorded))]
+            else:
+                whole[ticket.id] = self._takes(ticket) * exp(self._sigma_of(ticket) * next(normal))
+            if _has_begun(ticket):
+                rest = whole[ticket.id] - ticket.worked(self._now)
+                is_told = self._forecast.left_as_told(ticket, self._now) is not None
+                if is_told or rest <= 0:
+                    left[ticket.id] = self._left(ticket) * exp(self._sigma_of(ticket) * next(normal))
+                else:
+                    left[ticket.id] = rest
+        return Durations(whole, left, self._usual)
+
+    def _sigma_of(self, ticket: TicketState) -> float:
+        return self._state.sigmas.get(ticket.id, self._sigma)
+
+    def _takes(self, ticket: TicketState) -> float:
+        takes = self._forecast.takes(ticket)
+        return self._usual if takes is None else float(takes)
+
+    def _left(self, ticket: TicketState) -> float:
+        left = self._forecast.left(ticket, self._now)
+        return abs(self._usual - ticket.worked(self._now)) if left is None else left
+
+    @property
+    def known(self) -> Known:
+        by: Counter[str] = Counter()
+        for ticket in self._todo:
+            if ticket.spec.estimate is not None:
+                by["estimated"] += 1
+            elif self._forecast.foreseen(ticket) is not None:
+                by["learned"] += 1
+            elif not ticket.is_gates:
+                by["assumed"] += 1
+        is_default = bool(self._todo) and self._forecast.usual is None
+        return Known(by["estimated"], by["learned"], by["assumed"], self._usual, is_default)
+
+
+def _has_begun(ticket: TicketState) -> bool:
+    return ticket.is_live or ticket.status is Status.approval
+
+
+def _normals(random: Random) -> Iterator[float]:
+    """Normally distributed numbers (G. Marsaglia and T. A. Bray, "A convenient method for generating normal
+    variables", 1964)."""
+    while True:
+        x, y = 2 * random() - 1, 2 * random() - 1
+        square = x * x + y * y
+        if 0 < square < 1:
+            factor = sqrt(-2 * log(square) / square)
+            yield x * factor
+            yield y * factor
+
+
+def samples_for(tickets: int) -> int:
+    """How many courses are to be sampled for so many tickets that are left."""
+    return max(_MIN_SAMPLES, min(_MAX_SAMPLES, _TICKETS_SAMPLED // tickets)) if tickets else 0
+
+
+def quantiles(values: Sequence[float]) -> tuple[float, float]:
+    """p50 and p90 of what these are samples of; one at least."""
+    if len(values) >= _COUNTED:
+        ordered = sorted(values)
+        return ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, int(len(ordered) * 0.9))]
+    mean = sum(values) / len(values)
+    variance = sum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)
+    return mean, mean + _NINE_IN_TEN * sqrt(variance)

@@ -1,0 +1,68 @@
+"""When a session would be over if something were changed."""
+
+from random import Random
+
+from parexec_tui.core.predict.what_if import WhatIf, what_if
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.text.prediction import effect_text, what_if_lines
+from tests.core.sessions import Session, dump, plan
+
+TEXT = "A: estimate=100s\nB: estimate=100s\nC: A estimate=100s\nD: C estimate=50s"
+
+
+def asked(session: Session, *requests: rq.AnyRequest, samples: int | None = 0) -> WhatIf:
+    before = dump(session.state)
+    found = what_if(session.state, requests, session.now, Random(1).random, samples=samples)
+    assert isinstance(found, WhatIf), found
+    assert dump(session.state) == before
+    return found
+
+
+def running() -> Session:
+    session = Session(plan(TEXT, parallel=1))
+    session.dispatch()
+    session.wait(10)
+    return session
+
+
+def test_more_at_once_ends_it_earlier() -> None:
+    found = asked(running(), rq.Scale(most=2))
+    assert (found.now.expected, found.then.expected) == (340, 240)
+    assert effect_text(found) == "finishes about 1m40s earlier"
+    assert list(what_if_lines(found, "at most 2 tickets at once")) == [
+        "as it is:                  over in about 5m40s, nine times in ten within 5m40s",
+        "at most 2 tickets at once: over in about 4m00s, nine times in ten within 4m00s",
+        "finishes about 1m40s earlier",
+    ]
+
+
+def test_what_runs_is_ended_at_once_and_its_dependents_go_on_without_it() -> None:
+    found = asked(running(), rq.Cancel(tickets=("A",)), rq.Waive(tickets=("A",)))
+    assert (found.then.expected, found.kept) == (250, ())
+    without_dependents = asked(running(), rq.Cancel(tickets=("A",)))
+    assert without_dependents.then.expected == 100
+
+
+def test_what_a_person_would_keep_does_not_end_and_the_rest_is_told() -> None:
+    found = asked(running(), rq.Hold(tickets=("C",)))
+    assert (found.kept, found.now.left) == (("C", "D"), ())
+    assert effect_text(found) == "2 tickets would not end; the rest finishes about 2m30s earlier"
+    frozen = asked(running(), rq.Freeze(tickets=("A",)))
+    assert frozen.kept == ("A", "B", "C", "D"), "it keeps the only slot"
+
+
+def test_what_changes_nothing_is_said_to() -> None:
+    assert effect_text(asked(running(), rq.Scale(most=1, type="agent"))) == "finishes as early as now"
+
+
+def test_a_ticket_takes_the_same_in_both() -> None:
+    session = running()
+    same = asked(session, rq.Scale(most=1, type="agent"), samples=5)
+    assert same.now == same.then
+    assert same.now.p90 > same.now.p50
+
+
+def test_what_would_be_refused_is() -> None:
+    session = running()
+    refusal = what_if(session.state, [rq.Waive(tickets=("A",))], session.now, Random(1).random)
+    assert refusal == rq.Refusal("A is running", "cancel A, then waive it")
