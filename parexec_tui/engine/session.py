@@ -45,6 +45,7 @@ from parexec_tui.engine.measure.pressure_watch import PressureWatch
 from parexec_tui.engine.measure.progress import progress_wanted
 from parexec_tui.engine.measure.ready_watch import ReadyWatch
 from parexec_tui.engine.measure.sampling import SampleFeed, SampleLoop, SampleTap
+from parexec_tui.engine.order_search import OrderSearch
 from parexec_tui.engine.owed_hooks import owed_of
 from parexec_tui.engine.pool import Pool, WorktreePlaces
 from parexec_tui.engine.serve.hooks import HookRunner
@@ -66,6 +67,9 @@ _LAST_LOOK = 5.0
 
 _HISTORY_WAIT = 0.1
 """Seconds that the first tickets wait at most for what earlier sessions tell. After that the order follows later."""
+
+_ORDER_WAIT = 0.1
+"""Seconds that they wait at most for a better order of dispatch than the longest path."""
 
 _LOOK_EVERY = 0.5
 """Seconds between two checkpoints of the registry."""
@@ -280,6 +284,11 @@ async def _drive(
         nursery.start_soon(_keep_curve, session, disks, coordinator.state, server.samples)
         with trio.move_on_after(_HISTORY_WAIT):
             await was_read.wait()
+        orders = OrderSearch(coordinator.state, coordinator.clock.now, coordinator.submit_reports)
+        sinks.append(orders.tell)
+        nursery.start_soon(orders.run)
+        with trio.move_on_after(_ORDER_WAIT):
+            await orders.first.wait()
         outcome = await coordinator.run()
         if coordinator.loss is not None:
             await server.finish("its files are gone")

@@ -194,6 +194,9 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
                 "",
                 f"what {format_count(len(event.seconds), 'ticket')} took {_EARLIER}",
             )
+        case ev.OrderFound():
+            less = f"{format_duration(event.seconds)} instead of {format_duration(event.before)}"
+            yield Line(at, "ordered", "", f"an order was found that takes {less}, if the estimates are right")
         case ev.ReservationMade():
             yield Line(at, "is next", event.ticket, "it has waited long: others of its class may not delay it")
         case ev.ReservationEnded():

@@ -42,6 +42,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.attempts import Attempt, QuestionClock
+from parexec_tui.core.state.found_order import EstimateErrors
 from parexec_tui.core.state.history import TicketHistory
 from parexec_tui.core.state.process_key import (
     CLAIMS,
@@ -418,6 +419,7 @@ def dump(state: SessionState) -> object:
         "frozen": list(state.frozen),
         "reservation": deepcopy(state.reservation),
         "rollback": deepcopy(state.rollback),
+        "estimate_errors": _of_errors(state.estimate_errors),
         "tuning": state.tuning and _of_tuning(state.tuning),
         "held_tickets": list(state.held_tickets),
         "failed": list(state.failed),
@@ -436,11 +438,12 @@ def dump(state: SessionState) -> object:
     return {name: value.copy() if isinstance(value, dict | list) else value for name, value in held.items()}
 
 
-_NOT_STATE = ("plan", "graph", "dirty", "findings", "stall_findings", "_types")
+_NOT_STATE = ("estimate_errors", "plan", "graph", "dirty", "findings", "stall_findings", "_types")
 _of_ticket = attrgetter(*(name for name in TicketState.__slots__ if name not in ("attempt", "question_clock")))
 _of_clock = attrgetter(*QuestionClock.__slots__)
 _of_attempt = attrgetter(*Attempt.__slots__)
 _of_worktree = attrgetter(*WorktreeState.__slots__)
+_of_errors = attrgetter(*EstimateErrors.__slots__)
 _of_tuning = attrgetter(*Tuning.__slots__)
 _agent_values = attrgetter(*AgentState.__slots__)
 _of_service = attrgetter(*(name for name in ServiceState.__slots__ if name != "left"))

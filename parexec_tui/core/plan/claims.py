@@ -302,7 +302,7 @@ class Holdings:
         held = self._paths.get(key)
         if held is None:
             held = self._paths[key] = _HeldPath(key, pattern, {})
-            folders = _folders(pattern)
+            folders = folders_of(pattern)
             self._at.setdefault(folders[-1], {})[key] = held
             for folder in folders:
                 self._below.setdefault(folder, {})[key] = held
@@ -310,7 +310,7 @@ class Holdings:
 
     def _forget(self, key: ClaimKey, pattern: Pattern) -> None:
         del self._paths[key]
-        folders = _folders(pattern)
+        folders = folders_of(pattern)
         _discard(self._at, folders[-1], key)
         for folder in folders:
             _discard(self._below, folder, key)
@@ -318,7 +318,7 @@ class Holdings:
     def _overlapping(self, pattern: Pattern) -> Iterator[_HeldPath]:
         if not self._paths:
             return
-        folders = _folders(pattern)
+        folders = folders_of(pattern)
         groups = [self._at.get(folder) for folder in folders[:-1]]
         groups.append(self._below.get(folders[-1]))
         for group in groups:
@@ -355,7 +355,7 @@ def _path_keys(claims: Claims) -> Iterator[tuple[ClaimKey, Pattern]]:
 
 
 @lru_cache(maxsize=4096)
-def _folders(pattern: Pattern) -> tuple[str, ...]:
+def folders_of(pattern: Pattern) -> tuple[str, ...]:
     """The literal folders on the way to a claim, from `/` down; the last one of a plain pattern is itself."""
     return tuple([pattern.head[: slash.end()] for slash in re.finditer("/", pattern.head)])
 

@@ -103,6 +103,13 @@ class PlanSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             ge=0, le=MAX_COUNT, description="The same in usual durations of a ticket; the longer of the two counts."
         ),
     ] = 2
+    order_search: Annotated[
+        bool,
+        Meta(
+            description="Whether a better order than the longest path is searched for, where it is known how long "
+            "tickets take."
+        ),
+    ] = True
     workdir: Annotated[str, Meta(description="The folder of the work, seen from the folder of the plan file.")] = "."
     shell: Annotated[
         Words,

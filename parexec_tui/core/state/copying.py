@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.attempts import Attempt, QuestionClock
+from parexec_tui.core.state.found_order import EstimateErrors
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import Reservation, Rollback, SessionState
 from parexec_tui.core.state.tickets import TicketState
@@ -15,6 +16,7 @@ from parexec_tui.core.state.worktrees import WorktreeState
 
 _OWN: Final = (
     TicketState, Attempt, QuestionClock, AgentState, ServiceState, WorktreeState, Tuning, Reservation, Rollback,
+    EstimateErrors,
 )  # fmt: skip
 """Classes whose objects change. All that a state holds besides them, but dicts, lists and sets, never does."""
 

@@ -24,6 +24,7 @@ from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.findings import Findings
+from parexec_tui.core.state.found_order import EstimateErrors, FoundOrder
 from parexec_tui.core.state.memory import Memory
 from parexec_tui.core.state.pressure import Ladder
 from parexec_tui.core.state.services import ServiceState, count_user
@@ -128,8 +129,10 @@ class SessionState:
     """The median of what is known of tickets, in seconds."""
     usual_of_types: dict[tuple[str, ...], float]
     """agent types: the median of what is known of the tickets that they can run, in seconds"""
-    reserve_after: float
-    """Seconds that a ticket waits for resources or claims before they are kept free for it."""
+    usual_patience: float
+    """What `reserve_after` is by the longest path."""
+    found_order: FoundOrder | None
+    """An order of dispatch that is better than the longest path, if one was found for the plan as it is."""
     group_left: list[int]
     """Tickets to account for, by group."""
     open_group: int
@@ -162,6 +165,7 @@ class SessionState:
         """{ticket: the median of the seconds that it took in earlier sessions}"""
         self.sigmas: dict[str, float] = {}
         """{ticket: how far its runs there are apart, as `TicketHistory.sigma`}"""
+        self.estimate_errors = EstimateErrors()
         self.rerunning: dict[str, None] = {}
         """Tickets that were over, and run again or wait to."""
         self.rerunning_needs: dict[str, int] = {}
@@ -350,7 +354,8 @@ class SessionState:
         self.usual_estimate = _median(known.values()) if known else DEFAULT_ESTIMATE
         self.usual_of_types = self._usual_of_types(known)
         settings = self.plan.settings
-        self.reserve_after = max(
+        self.found_order = None  # it was found for other paths
+        self.usual_patience = max(
             settings.reserve_after, settings.reserve_after_usual * self.usual_estimate if known else 0
         )
         durations = {
@@ -537,16 +542,37 @@ class SessionState:
 
         The priority class decides first, always. Inside a class the longest remaining path goes first, with ageing;
         since all wait at the same rate, the order of two tickets never changes while both wait, and a heap can keep
-        it. What has a reservation goes before all others of its class.
+        it. An order that was found goes before both. What has a reservation goes before all others of its class.
         """
         if self.reservation is not None and self.reservation.ticket == ticket.id:
             return (ticket.spec.priority.rank, -inf, ticket.order)
         return self.own_rank(ticket)
 
     def own_rank(self, ticket: TicketState) -> Rank:
-        """The rank that a ticket has without a reservation."""
+        """The rank that a ticket has without a reservation.
+
+        In an order that was found, no ticket ages. One without a place in it stands where its longest remaining path
+        would have put it.
+        """
+        if self.found_order is not None:
+            path, place = self.found_order.places.get(ticket.id, (-ticket.remaining, ticket.order))
+            return (ticket.spec.priority.rank, path, place)
         waited_since = (ticket.ready_at - self.opened_at) * AGEING
         return (ticket.spec.priority.rank, waited_since - ticket.remaining, ticket.order)
+
+    @property
+    def ageing(self) -> float:
+        """How much of its waiting time a ticket is credited against remaining path in `own_rank`."""
+        return AGEING if self.found_order is None else 0.0
+
+    @property
+    def reserve_after(self) -> float:
+        """Seconds that a ticket waits for resources or claims before they are kept free for it.
+
+        An order that was found has a time for each ticket: what waits longer than all of it takes was forgotten.
+        """
+        order = self.found_order
+        return self.usual_patience if order is None else max(self.usual_patience, order.seconds)
 
     def expected(self, ticket: TicketState) -> float | None:
         """The seconds that a ticket should take, by the plan or else by earlier sessions; None if neither tells."""

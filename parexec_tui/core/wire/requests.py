@@ -587,6 +587,17 @@ class HistoryRead(Struct, frozen=True, gc=False):
     tickets: dict[str, TicketHistory]
 
 
+class OrderSearched(Struct, frozen=True):
+    """An order of dispatch was found that is better than the longest path, for the tickets that are left."""
+
+    tickets: tuple[str, ...]
+    """The first one first."""
+    seconds: float
+    """From now until the last ticket ends in that order."""
+    before: float
+    """The same by the longest path."""
+
+
 class Activity(Struct, frozen=True, gc=False):
     """How busy the host was a moment ago, within the limits of the engine's cgroup."""
 
@@ -656,6 +667,7 @@ AnyReport = (
     | PortsTried
     | NeighboursChanged
     | HistoryRead
+    | OrderSearched
     | HostMeasured
     | IdleElapsed
 )

@@ -6,7 +6,7 @@ from heapq import heapify, heappop, heappush
 from typing import Final, NamedTuple
 
 from parexec_tui.core.schedule.forecast import NOTHING_TOLD, Forecast, Told
-from parexec_tui.core.state.session import AGEING, DEFAULT_ESTIMATE, Rank, SessionState
+from parexec_tui.core.state.session import DEFAULT_ESTIMATE, Rank, SessionState
 from parexec_tui.core.state.status import PENDING, Status
 from parexec_tui.core.state.tickets import TicketState
 
@@ -100,7 +100,7 @@ class _Simulation:
 
     def _queue(self, ticket: TicketState, ready_at: float) -> None:
         priority_rank, path, order = self._state.rank(ticket)
-        waits_less = (ready_at - ticket.ready_at) * AGEING
+        waits_less = (ready_at - ticket.ready_at) * self._state.ageing
         heappush(self._ready[ticket.types], ((priority_rank, path + waits_less, order), ticket.id))
 
     def _start(self, at: float) -> Iterator[PredictedSpan]:

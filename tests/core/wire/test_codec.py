@@ -419,6 +419,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         found=Unclaimed(shared=("x",), shared_count=1, others=("T2",), shared_by=(("T2",),), shared_at=(8.5,)),
     ),
     ev.RepositoryLeft(at=7.0, ticket="T1", attempt=2, path="/state/T1/igsub"),
+    ev.OrderFound(at=2.5, tickets=(2, 0, 1), seconds=90.5, before=120.0),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -18,6 +18,7 @@ from parexec_tui.core.rules.reports.host import (
 )
 from parexec_tui.core.rules.reports.logs import on_log_flooded, on_log_too_long
 from parexec_tui.core.rules.reports.lost_merges import on_merges_lost
+from parexec_tui.core.rules.reports.order import on_order_searched
 from parexec_tui.core.rules.reports.pressure import on_host_measured
 from parexec_tui.core.rules.reports.processes import (
     on_files_restored,
@@ -93,6 +94,7 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.PortsTried: on_ports_tried,
     rq.NeighboursChanged: on_neighbours_changed,
     rq.HistoryRead: on_history_read,
+    rq.OrderSearched: on_order_searched,
     rq.HostMeasured: on_host_measured,
     rq.IdleElapsed: on_idle_elapsed,
 }

@@ -35,6 +35,7 @@ from parexec_tui.core.state.apply.attempts import (
     on_strays_ended,
     on_wrote_unclaimed,
 )
+from parexec_tui.core.state.apply.order import on_order_found
 from parexec_tui.core.state.apply.pressure import (
     on_memory_measured,
     on_peaks_learned,
@@ -162,6 +163,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.AgentStopped: on_agent_stopped,
     ev.ConflictFound: on_conflict_found,
     ev.DurationsLearned: on_durations_learned,
+    ev.OrderFound: on_order_found,
     ev.ReservationMade: on_reservation_made,
     ev.ReservationEnded: on_reservation_ended,
     ev.QuestionAsked: on_question_asked,

@@ -2,6 +2,7 @@
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.apply.order import drop_order
 from parexec_tui.core.state.indexes import check_types_again, doubt_reservation, refresh_agent
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.transitions import IllegalEventError, agent_of, check_type
@@ -67,4 +68,5 @@ def on_agent_type_released(state: SessionState, event: ev.AgentTypeReleased) -> 
 def on_type_scaled(state: SessionState, event: ev.TypeScaled) -> None:
     check_type(state, event)
     state.agent_limits[event.type] = event.most
+    drop_order(state)
     check_types_again(state, event.type)

@@ -4,6 +4,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.admission import count_memory_of_end, count_memory_of_start
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.apply.claims import take_claims
+from parexec_tui.core.state.apply.order import judge_order
 from parexec_tui.core.state.attempts import Attempt, FreezeCause
 from parexec_tui.core.state.indexes import (
     agent_with,
@@ -195,6 +196,7 @@ def on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
     if state.foreseen:
         state.foreseen = {pair: known for pair, known in state.foreseen.items() if ticket.id not in pair}
     _leave_agent(state, ticket, attempt, event)
+    judge_order(state, ticket, event.end)
     count_memory_of_end(state, ticket)
     if state.tuning is not None:
         work = 0.0 if ticket.is_gates or event.ended_before else state.assumed(ticket) / state.usual_estimate

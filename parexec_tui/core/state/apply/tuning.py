@@ -1,6 +1,7 @@
 """How many tickets run at once changes, where the engine finds that out by itself."""
 
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply.order import drop_order
 from parexec_tui.core.state.indexes import check_types_again
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.transitions import IllegalEventError
@@ -10,6 +11,7 @@ from parexec_tui.core.state.tuning import Level, Pace, Tuning
 def on_parallel_changed(state: SessionState, event: ev.ParallelChanged) -> None:
     state.parallel = event.parallel
     state.tuning = Tuning(event.at) if event.auto else None
+    drop_order(state)
     check_types_again(state, *state.available)
 
 

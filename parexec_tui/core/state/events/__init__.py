@@ -34,6 +34,7 @@ from parexec_tui.core.state.events.attempts import (
     WroteUnclaimed,
 )
 from parexec_tui.core.state.events.event import Event as Event
+from parexec_tui.core.state.events.order import OrderFound
 from parexec_tui.core.state.events.pressure import (
     MemoryMeasured,
     PeaksLearned,
@@ -162,6 +163,7 @@ AnyEvent = (
     | AgentStopped
     | ConflictFound
     | DurationsLearned
+    | OrderFound
     | ReservationMade
     | ReservationEnded
     | QuestionAsked

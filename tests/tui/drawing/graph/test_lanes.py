@@ -240,7 +240,9 @@ def test_a_window_is_a_part_of_the_whole(graph: Graph, start: int, height: int) 
 @given(graphs())
 def test_heavy_lines_run_from_each_ticket_of_a_path_to_the_next(graph: Graph) -> None:
     lanes = lanes_of(graph, max_columns=12)
-    path: list[str] = nx.dag_longest_path(nx.DiGraph({id_: list(own) for id_, own in graph.dependents.items()}))
+    whole: nx.DiGraph[str] = nx.DiGraph(graph.edges())
+    whole.add_nodes_from(graph.needs)
+    path: list[str] = nx.dag_longest_path(whole)
     lanes.mark(path)
     rows = rows_of(lanes)
 
