@@ -1,6 +1,7 @@
 """Makes the state of a session from its events."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -40,21 +41,31 @@ class Replay(Struct, frozen=True):
         return f"events after number {self.last} cannot be read: {self.fault}" if self.fault else ""
 
 
-def replay(registry: Registry, session: str, *, until: int | None = None) -> Replay:
+Fold = Callable[[SessionState], Callable[[ev.AnyEvent], None]]
+"""Gives what applies events to a state that has none yet. Each raises as `apply` does."""
+
+
+def _plain(state: SessionState) -> Callable[[ev.AnyEvent], None]:
+    return partial(apply, state)
+
+
+def replay(registry: Registry, session: str, *, until: int | None = None, fold: Fold = _plain) -> Replay:
     """Fold the events of a session: all of them, or the first `until`. Every prefix of them makes a valid state.
 
-    Raises RegistryError when not even the first event is there.
+    `fold`: for who wants to note more than the state; it is asked once more if an event cannot be applied. Raises
+    RegistryError when not even the first event is there.
     """
     state = state_before(registry, session)
     last, fault, is_of_later_version = 0, "", False
+    take = fold(state)
     try:
         for row in registry.events(session, limit=until):
-            apply_row(state, row, registry, session)
+            _take_row(take, row, registry, session)
             last = row.seq
     except RegistryDamaged as error:
         fault, is_of_later_version = str(error), isinstance(error, LaterVersion)
         if last:  # the event that cannot be read may have changed a part of the state
-            state = replay(registry, session, until=last).state
+            state = replay(registry, session, until=last, fold=fold).state
     if not fault and until is None and (damage := registry.damage(session, last)):
         fault = damage.why
     if not state.session and fault:
@@ -69,9 +80,13 @@ def replay(registry: Registry, session: str, *, until: int | None = None) -> Rep
 
 def apply_row(state: SessionState, row: EventRow, registry: Registry, session: str) -> ev.AnyEvent:
     """Apply an event of a session. Raises RegistryDamaged, LaterVersion; the state is then of no more use."""
+    return _take_row(partial(apply, state), row, registry, session)
+
+
+def _take_row(take: Callable[[ev.AnyEvent], None], row: EventRow, registry: Registry, session: str) -> ev.AnyEvent:
     try:
         event = codec.decode_event(row.data)
-        apply(state, event)
+        take(event)
     except codec.LaterVersionError as error:
         raise LaterVersion(str(error)) from error
     except (msgspec.MsgspecError, IllegalEventError) as error:
