@@ -1,0 +1,1 @@
+"""What became of sessions: facts of their journals, and the reports that are written from them."""

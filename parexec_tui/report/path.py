@@ -1,0 +1,178 @@
+"""Why a session took as long as it did: from its last end backwards, what each moment waited for."""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
+
+from msgspec import Struct, structs
+
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.report.course import AttemptRecord, Course
+from parexec_tui.report.waits import Cause, Past, Wait
+
+RAN = "ran"
+"""What a step of the path is in which a ticket ran."""
+
+_SLACK = 1e-6
+"""Seconds that are rounding."""
+
+
+class PathStep(Struct, frozen=True, omit_defaults=True):
+    """A part of the way from the start of a session to its last end. Times are seconds since the epoch."""
+
+    ticket: str
+    what: str
+    """`ran`, or the cause of a wait."""
+    start: float
+    end: float
+    seconds: float
+    attempt: int = 0
+    """Of a ticket that ran."""
+    agent: str = ""
+    name: str = ""
+    """Of a wait: the claim, agent types, service or resource."""
+    released: str = ""
+    """Of a ticket that ran: what let it start then, as `needs`, `claims`, `slots`; empty: it followed a wait."""
+
+
+def real_path(course: Course) -> list[PathStep]:
+    """The critical path as it really was, from the beginning on: each step begins where the one before it ends."""
+    if not course.waits.past:
+        return []
+    return list(_merged(reversed(list(_Walk(course).steps()))))
+
+
+def _merged(steps: Iterable[PathStep]) -> Iterator[PathStep]:
+    """Two waits for the same, one after the other, as one."""
+    last: PathStep | None = None
+    for step in steps:
+        if last is not None and last.what != RAN and _same(last) == _same(step):
+            last = structs.replace(last, end=step.end, seconds=last.seconds + step.seconds)
+            continue
+        if last is not None:
+            yield last
+        last = step
+    if last is not None:
+        yield last
+
+
+def _same(step: PathStep) -> tuple[str, str, str]:
+    return step.ticket, step.what, step.name
+
+
+class _Walk:
+    """From the last end backwards."""
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self._state: SessionState = course.state
+        self._of: dict[str, list[AttemptRecord]] = {}
+        for attempt in course.attempts:
+            self._of.setdefault(attempt.ticket, []).append(attempt)
+        self._ends = sorted((each for each in course.attempts if each.ended is not None), key=_ended)
+        self._end_times = [each.ended or 0.0 for each in self._ends]
+        self._on_agent: dict[str, list[AttemptRecord]] = {}
+        for attempt in self._ends:
+            self._on_agent.setdefault(attempt.agent, []).append(attempt)
+
+    def steps(self) -> Iterator[PathStep]:
+        """The path, its last step first."""
+        past = self._course.waits.past
+        ticket = max(
+            past, key=lambda id_: (past[id_][-1].end, id_ in self._of, past[id_][-1].end - past[id_][-1].start)
+        )
+        at = past[ticket][-1].end
+        opened = self._state.opened_at
+        visited: set[tuple[str, float]] = set()
+        while at > opened + _SLACK:
+            part = self._before(ticket, at)
+            if part is None or part.start >= at:
+                yield PathStep(ticket, Cause.needs, opened, at, at - opened)
+                return
+            if part.end < at - _SLACK:  # it did nothing in between: it was over, and was wanted again
+                yield PathStep(ticket, Cause.holds, part.end, at, at - part.end)
+                at = part.end
+            if isinstance(part, Past):
+                released = self._release(ticket, part.start, visited)
+                record = self._attempt(ticket, part.start)
+                yield PathStep(
+                    ticket, RAN, part.start, at, at - part.start,
+                    attempt=record.number if record is not None else 0,
+                    agent=record.agent if record is not None else "",
+                    released=released[1] if released is not None else "",
+                )  # fmt: skip
+                at = part.start
+                if released is not None:
+                    ticket = released[0]
+                continue
+            before = self._predecessor(ticket, part, at, visited)
+            if before is not None:
+                ticket = before
+                continue
+            reason = part.reason
+            yield PathStep(ticket, reason.cause, part.start, at, at - part.start, name=reason.name)
+            at = part.start
+
+    def _release(self, ticket: str, start: float, visited: set[tuple[str, float]]) -> tuple[str, str] | None:
+        """The ticket whose end let this one start then, and of what it had to wait; None: none did."""
+        part = self._before(ticket, start)
+        if not isinstance(part, Wait):
+            return None
+        other = self._predecessor(ticket, part, start, visited)
+        return None if other is None else (other, str(part.reason.cause))
+
+    def _predecessor(self, ticket: str, wait: Wait, at: float, visited: set[tuple[str, float]]) -> str | None:
+        """The ticket that was at work until a wait was over, and that this one waited for."""
+        match wait.reason.cause:
+            case Cause.needs:
+                found = self._last_need(ticket, at)
+            case Cause.claims:
+                found = wait.reason.holder
+            case Cause.slots | Cause.agents:
+                found = self._made_room(ticket, at)
+            case _:
+                return None
+        if not found or found == ticket or (found, at) in visited:
+            return None
+        part = self._before(found, at)
+        if part is None or part.end < at - _SLACK or part.start >= at:
+            return None
+        visited.add((found, at))
+        return found
+
+    def _last_need(self, ticket: str, at: float) -> str:
+        """The need that was over last by then."""
+        needs = self._state.graph.needs.get(ticket, {})
+        return max(
+            (id_ for id_ in needs if self._before(id_, at) is not None),
+            key=lambda id_: self._end(id_, at),
+            default="",
+        )
+
+    def _end(self, id_: str, at: float) -> float:
+        part = self._before(id_, at)
+        return part.end if part is not None else 0.0
+
+    def _made_room(self, ticket: str, at: float) -> str:
+        """The ticket that had the agent until then; else the one that ended last."""
+        record = self._attempt(ticket, at)
+        ends = self._on_agent.get(record.agent, []) if record is not None else []
+        index = bisect_right(ends, at + _SLACK, key=_ended) - 1
+        if index >= 0 and _ended(ends[index]) >= at - _SLACK:
+            return ends[index].ticket
+        index = bisect_right(self._end_times, at + _SLACK) - 1
+        return self._ends[index].ticket if index >= 0 else ""
+
+    def _attempt(self, ticket: str, at: float) -> AttemptRecord | None:
+        """The attempt that a ticket was at then."""
+        attempts: Sequence[AttemptRecord] = self._of.get(ticket, ())
+        index = bisect_right(attempts, at + _SLACK, key=attrgetter("started")) - 1
+        return attempts[index] if index >= 0 else None
+
+    def _before(self, ticket: str, at: float) -> Wait | Past | None:
+        """What a ticket did right before then, up to then; None: there was no such ticket yet."""
+        return self._course.waits.before(ticket, at - _SLACK)
+
+
+def _ended(attempt: AttemptRecord) -> float:
+    return attempt.ended or 0.0

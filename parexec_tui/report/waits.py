@@ -1,0 +1,468 @@
+"""What tickets waited for: each second in which a ticket that is not over did not run has exactly one cause.
+
+What concerns a ticket itself (its needs, a hold, a pause before its next try) is kept for each ticket. What keeps
+many from starting alike (slots, agents, a hold of the session) is asked once for all of them: they are a *queue*,
+which keeps how long it waited for what, and a ticket takes the difference between its coming and its leaving. So a
+session costs its events, and not its events times its tickets.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from math import inf
+from operator import attrgetter
+from typing import Final, NamedTuple
+
+from parexec_tui.core.plan.claims import EMPTY, Claims, Conflict
+from parexec_tui.core.schedule.blockers import (
+    PressureKey,
+    memory_blocker,
+    parallel_blocker,
+    pick_agent,
+    pressure_blocker,
+    session_blocker,
+)
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.admission import memory_need
+from parexec_tui.core.state.reservation import obstacle
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import TERMINAL, Status
+from parexec_tui.core.state.tickets import TicketState
+
+
+class Cause(StrEnum):
+    """Why a ticket does not run."""
+
+    needs = "needs"
+    """Other tickets come first: what it needs, the groups before its own, all others."""
+    claims = "claims"
+    """Another ticket holds, or is first to get, what it claims."""
+    slots = "slots"
+    """As many run as may run at once."""
+    agents = "agents"
+    """No agent that can run it is free, and no more of them may be started."""
+    services = "services"
+    """A service that it uses is not ready."""
+    pressure = "pressure"
+    """The host is short of something, or pressed for it."""
+    holds = "holds"
+    """A person, or a rule of the plan, holds or froze it or the session, or ends that."""
+    approval = "approval"
+    """A person has to approve, or to decide on a conflict."""
+    backoff = "backoff"
+    """The pause before its next try."""
+    questions = "questions"
+    """It is found out whether it is done already."""
+    engine = "engine"
+    """No engine was there."""
+    dispatch = "dispatch"
+    """Nothing: the engine had not come to it yet."""
+
+
+CAUSES: Final = {
+    Cause.needs: "what comes before it",
+    Cause.claims: "claims of others",
+    Cause.slots: "tickets that may run at once",
+    Cause.agents: "a free agent",
+    Cause.services: "a service",
+    Cause.pressure: "memory, disk and the like",
+    Cause.holds: "a hold or a freeze",
+    Cause.approval: "a person's approval",
+    Cause.backoff: "the pause before a next try",
+    Cause.questions: "whether it is done already",
+    Cause.engine: "an engine",
+    Cause.dispatch: "the engine's next look",
+}
+"""What is waited for, in words."""
+
+
+class Reason(NamedTuple):
+    """A cause, and which of its kind it is."""
+
+    cause: Cause
+    name: str = ""
+    """The claim (`lock db`), agent types, service, resource, or who holds it; empty: there is nothing to tell."""
+    holder: str = ""
+    """The ticket in the way, where there is one."""
+
+
+class Wait(NamedTuple):
+    """A time in which a ticket did not run."""
+
+    start: float
+    end: float
+    reason: Reason
+
+
+_start = attrgetter("start")
+
+
+class _Log:
+    """For how long what was waited for, from moment to moment."""
+
+    def __init__(self) -> None:
+        self.spans: list[Wait] = []
+        self.seconds: defaultdict[Reason, float] = defaultdict(float)
+        """In all; a reason has no holder here."""
+
+    def add(self, start: float, end: float, reason: Reason) -> None:
+        self.seconds[reason._replace(holder="") if reason.holder else reason] += end - start
+        if self.spans and self.spans[-1].end == start and self.spans[-1].reason == reason:
+            self.spans[-1] = self.spans[-1]._replace(end=end)
+        else:
+            self.spans.append(Wait(start, end, reason))
+
+    def before(self, start: float, at: float) -> Wait | None:
+        """What was waited for last before then, from `start` on at the earliest."""
+        index = bisect_left(self.spans, at, key=_start) - 1
+        if index < 0 or self.spans[index].end <= start:
+            return None
+        span = self.spans[index]
+        return Wait(max(start, span.start), min(at, span.end), span.reason)
+
+    def between(self, start: float, end: float) -> Iterator[Wait]:
+        """What was waited for in this time; there may be gaps."""
+        first = max(0, bisect_right(self.spans, start, key=_start) - 1)
+        for span in self.spans[first:]:
+            if span.start >= end:
+                return
+            if span.end > start:
+                yield Wait(max(start, span.start), min(end, span.end), span.reason)
+
+
+class _QueueKey(NamedTuple):
+    """Tickets that the same keeps from starting."""
+
+    able: tuple[tuple[str, ...], str, tuple[str, ...]]
+    group: int
+    flags: tuple[bool, bool, int]
+    services: tuple[str, ...]
+    memory: int
+    claims: Claims | None
+    """Of those that waited for a claim already; None: they did not, or one queue stands for all others of these."""
+
+
+class _Queue(_Log):
+    """Tickets that wait for the same, the one that waits longest first: it is asked for all of them."""
+
+    def __init__(self, key: _QueueKey, *, asks_claims: bool) -> None:
+        super().__init__()
+        self.key = key
+        self.asks_claims = asks_claims
+        self.members: dict[str, None] = {}
+
+
+class _Phase(NamedTuple):
+    """What a ticket does: it runs (neither of both), waits for a reason of its own, or in a queue."""
+
+    reason: Reason | None = None
+    queue: _Queue | None = None
+
+
+class _Since(NamedTuple):
+    """A phase that a ticket is in, since when, and what the logs said then."""
+
+    phase: _Phase
+    start: float
+    before: Mapping[Reason, float]
+
+
+class Past(NamedTuple):
+    """A phase that is over."""
+
+    start: float
+    end: float
+    phase: _Phase
+
+
+_RUNS: Final = _Phase()
+_MOST_CLAIMS: Final = 50
+"""Different claims that are asked for at each moment; of more, one stands for the others."""
+
+_AWAY: Final = Reason(Cause.engine)
+QUIET: Final = (ev.AttemptSpawned, ev.MemoryMeasured, ev.LogCut, ev.WroteUnclaimed, ev.StraysEnded)
+"""Events after which every ticket does what it did."""
+
+_NAMES: Final = ("skipped", "restored", "rerun", "tickets")
+"""Fields of events that name tickets."""
+
+
+class Waits:
+    """Keeps account of what each ticket waits for, event by event.
+
+    For each event: `pass_to` before it is applied, `note` after that. At the end `close`.
+    """
+
+    def __init__(self, state: SessionState) -> None:
+        self._state = state
+        self._now = -inf
+        self._doing: dict[str, _Since] = {}
+        self._queues: dict[_QueueKey, _Queue] = {}
+        self._away = _Log()
+        """When no engine was there."""
+        self._stale: set[str] = set()
+        self.lost: defaultdict[str, defaultdict[Reason, float]] = defaultdict(lambda: defaultdict(float))
+        """{ticket: seconds by reason}; a reason has no holder here"""
+        self.ended: dict[str, float] = {}
+        """{ticket that is over: since when}, in that order"""
+        self.past: defaultdict[str, list[Past]] = defaultdict(list)
+        """{ticket: what it did, in order, without gaps, from when there was one until it was over}"""
+
+    @property
+    def now(self) -> float:
+        """The latest time that was told. A clock that was set back stands until it is as late again."""
+        return self._now
+
+    # -- the clock -------------------------------------------------------------------------------------------------
+
+    def pass_to(self, event: ev.AnyEvent) -> None:
+        """Time passes until this event, which has yet to be applied."""
+        state = self._state
+        if isinstance(event, ev.MonitoringStarted) and state.monitored is not None and state.gone is None:
+            gap = max(0.0, event.at - self._now)  # the engine before this one died without a word
+            away = gap if event.away is None else min(gap, event.away)
+            self._pass(event.at - away)
+            self._pass(event.at, is_away=True)
+        else:
+            self._pass(event.at)
+
+    def _pass(self, at: float, *, is_away: bool = False) -> None:
+        start, self._now = self._now, max(self._now, at)
+        if not self._doing or self._now <= start:
+            return
+        is_away = is_away or self._state.gone is not None
+        if is_away:
+            self._away.add(start, self._now, _AWAY)
+        for queue in self._queues.values():
+            queue.add(start, self._now, _AWAY if is_away else self._reason_of(queue))
+
+    def _reason_of(self, queue: _Queue) -> Reason:
+        """What those wait for who wait in a queue, while an engine is there: in the order of `blockers`."""
+        state, ticket = self._state, self._state.tickets[next(iter(queue.members))]
+        if (blocker := session_blocker(state, is_last=ticket.spec.finally_)) is not None:
+            if blocker.kind == "host":
+                return Reason(Cause.pressure, next(iter(state.pressed)))
+            return Reason(Cause.holds, "the session")
+        if (reason := self._order(ticket)) is not None:
+            return reason
+        if queue.asks_claims and (conflict := state.holdings.conflict(ticket.claims)) is not None:
+            return Reason(Cause.claims, claim_name(conflict), conflict.holder)
+        if memory_blocker(state, ticket) is not None:
+            return Reason(Cause.pressure, "memory")
+        if (pressed := pressure_blocker(state, ticket)) is not None and isinstance(pressed.key, PressureKey):
+            return Reason(Cause.pressure, pressed.key.resource)
+        if state.reservation is not None and (kept := obstacle(state, ticket)):
+            return Reason(Cause.claims, f"{kept}, kept for others", state.reservation.ticket)
+        if not ticket.is_asked:
+            return Reason(Cause.questions)
+        return self._room(ticket)
+
+    def _room(self, ticket: TicketState) -> Reason:
+        """What the pool has not for a ticket that could start else."""
+        state = self._state
+        if parallel_blocker(state) is not None:
+            return Reason(Cause.slots)
+        if not ticket.is_gates and pick_agent(state, ticket) is None:
+            is_held = bool(ticket.types) and state.held_types.keys() >= set(ticket.types)
+            return Reason(Cause.holds if is_held else Cause.agents, "/".join(ticket.types))
+        for name in ticket.spec.uses_service:
+            if not state.services[name].is_ready:
+                return Reason(Cause.services, name)
+        return Reason(Cause.dispatch)
+
+    def _order(self, ticket: TicketState) -> Reason | None:
+        """That other tickets come first, which it does not need."""
+        state, is_last = self._state, ticket.spec.finally_
+        if state.plan.settings.barrier and ticket.group > state.open_group and not is_last:
+            return Reason(Cause.needs, "the group before")
+        if state.last and is_last and state.before_last():
+            return Reason(Cause.needs, "all others")
+        if state.last and not is_last and any(each.is_live for each in state.last.values()):
+            return Reason(Cause.needs, "what runs at the end")
+        return None
+
+    # -- the tickets -----------------------------------------------------------------------------------------------
+
+    def note(self, event: ev.AnyEvent) -> None:
+        """An event was applied: look again at the tickets that it may have changed."""
+        state = self._state
+        if not state.session:
+            return
+        if isinstance(event, ev.SessionOpened | ev.PlanAmended):
+            for id_ in [id_ for id_ in self._doing if id_ not in state.tickets]:
+                self._leave(id_)
+            self._look(state.tickets)
+            return
+        if isinstance(event, ev.AttemptEnded) and event.ended is not None:
+            self._end_unseen(event.ticket, event.ended)
+        if isinstance(event, QUIET):
+            return
+        named = dict.fromkeys(_named(event))
+        named.update((id_, None) for id_, each in state.last.items() if each.spec.approve == "before")
+        for id_ in self._look(id_ for id_ in named if id_ in state.tickets):
+            self._look(state.graph.dependents[id_])
+        if state.stale_needs or self._stale:
+            stale = set(state.stale_needs)
+            self._look(id_ for id_ in stale ^ self._stale if id_ in state.tickets)
+            self._stale = stale
+
+    def close(self, until: float) -> None:
+        """Time passes until then, and no event follows."""
+        self._pass(until)
+        for id_ in list(self._doing):
+            self._leave(id_)
+
+    def intervals(self, id_: str) -> Iterator[Wait | Past]:
+        """What a ticket did, in order: a `Past` where it ran, and a `Wait` for each thing that it waited for."""
+        for past in self.past.get(id_, ()):
+            if past.phase == _RUNS:
+                yield past
+            elif (queue := past.phase.queue) is not None:
+                yield from queue.between(past.start, past.end)
+            else:
+                assert past.phase.reason is not None
+                yield from self._paused(past.start, past.end, past.phase.reason)
+
+    def before(self, id_: str, at: float) -> Wait | Past | None:
+        """What a ticket did last before then; None: there was no such ticket yet."""
+        parts = self.past.get(id_, ())
+        index = bisect_left(parts, at, key=_start) - 1
+        if index < 0:
+            return None
+        start, end, phase = parts[index]
+        end = min(end, at)
+        if phase.queue is not None:
+            return phase.queue.before(start, end)
+        if phase.reason is None:
+            return Past(start, end, phase)
+        return list(self._paused(start, end, phase.reason))[-1]
+
+    def _paused(self, start: float, end: float, reason: Reason) -> Iterator[Wait]:
+        for away in self._away.between(start, end):
+            if away.start > start:
+                yield Wait(start, away.start, reason)
+            yield away
+            start = away.end
+        if end > start:
+            yield Wait(start, end, reason)
+
+    def _look(self, ids: Iterable[str]) -> list[str]:
+        """Note what these tickets do now. Returns those that are over since, or are not any more."""
+        turned = []
+        for id_ in ids:
+            ticket = self._state.tickets[id_]
+            known = self._doing.get(id_)
+            if ticket.status in TERMINAL:
+                if known is not None:
+                    self._leave(id_)
+                    self.ended[id_] = self._now if ticket.ended is None else min(self._now, ticket.ended)
+                    turned.append(id_)
+                continue
+            phase = self._phase(ticket)
+            if known is None:
+                self.ended.pop(id_, None)
+                turned.append(id_)
+            elif known.phase == phase:
+                continue
+            else:
+                self._leave(id_)
+            if phase.queue is not None:
+                phase.queue.members[id_] = None
+                before = dict(phase.queue.seconds)
+            else:
+                before = dict(self._away.seconds)
+            self._doing[id_] = _Since(phase, self._now, before)
+        return turned
+
+    def _leave(self, id_: str) -> None:
+        """What the ticket did until now is over."""
+        phase, start, before = self._doing.pop(id_)
+        if phase.queue is not None:
+            del phase.queue.members[id_]
+            if not phase.queue.members:
+                del self._queues[phase.queue.key]
+        if self._now <= start:
+            return
+        self.past[id_].append(Past(start, self._now, phase))
+        if phase == _RUNS:
+            return
+        lost = self.lost[id_]
+        if phase.queue is not None:
+            for reason, seconds in phase.queue.seconds.items():
+                if passed := seconds - before.get(reason, 0.0):
+                    lost[reason] += passed
+            return
+        assert phase.reason is not None
+        away = self._away.seconds.get(_AWAY, 0.0) - before.get(_AWAY, 0.0)
+        if away:
+            lost[_AWAY] += away
+        if (passed := self._now - start - away) > 0:
+            lost[phase.reason] += passed
+
+    def _end_unseen(self, id_: str, ended: float) -> None:
+        """Its attempt had ended before: since then it did nothing, for no engine was there to see that."""
+        known = self._doing.get(id_)
+        if known is None or known.phase != _RUNS or not known.start <= ended < self._now:
+            return
+        if ended > known.start:
+            self.past[id_].append(Past(known.start, ended, _RUNS))
+        self._doing[id_] = _Since(_Phase(_AWAY), ended, dict(self._away.seconds))
+
+    def _phase(self, ticket: TicketState) -> _Phase:
+        """What a ticket does that is not over."""
+        if ticket.is_live:
+            freeze = ticket.live_attempt.freeze
+            if freeze is None:
+                return _RUNS
+            return _Phase(
+                Reason(Cause.pressure, freeze.pressure) if freeze.pressure else Reason(Cause.holds, freeze.by)
+            )
+        if ticket.status is Status.approval:
+            return _Phase(Reason(Cause.approval))
+        if ticket.missing or ticket.id in self._state.stale_needs:
+            return _Phase(Reason(Cause.needs))
+        if ticket.held is not None:
+            return _Phase(Reason(Cause.holds, ticket.held))
+        if ticket.awaits_approval:
+            return _Phase(Reason(Cause.approval))
+        if ticket.status is Status.backoff:
+            return _Phase(Reason(Cause.backoff))
+        if ticket.asking:
+            return _Phase(Reason(Cause.questions))
+        return _Phase(queue=self._queue(ticket))
+
+    def _queue(self, ticket: TicketState) -> _Queue:
+        spec, state = ticket.spec, self._state
+        waits_for_claim = ticket.conflict_at is not None and ticket.claims is not EMPTY
+        key = _QueueKey(
+            (ticket.types, ticket.pin, ticket.excluded_agents),
+            ticket.group if state.plan.settings.barrier else 0,
+            (spec.finally_, ticket.is_asked, spec.priority.rank),
+            spec.uses_service,
+            memory_need(state, ticket).size.bit_length() if state.memory is not None else 0,
+            ticket.claims if waits_for_claim else None,
+        )
+        if waits_for_claim and key not in self._queues and self._asks_of_many():
+            key = key._replace(claims=EMPTY)
+        if key not in self._queues:
+            self._queues[key] = _Queue(key, asks_claims=waits_for_claim)
+        return self._queues[key]
+
+    def _asks_of_many(self) -> bool:
+        return sum(queue.asks_claims for queue in self._queues.values()) >= _MOST_CLAIMS
+
+
+def _named(event: ev.AnyEvent) -> Iterator[str]:
+    """The tickets that an event names."""
+    if ticket := getattr(event, "ticket", ""):
+        yield ticket
+    for field in _NAMES:
+        if isinstance(names := getattr(event, field, ()), tuple):
+            yield from names
+
+
+def claim_name(conflict: Conflict) -> str:
+    """What another holds, in a word or two: `lock db`, `writes out`, `gpu`."""
+    kind, name = conflict.key
+    return name if kind == "resource" else f"{kind} {name}" if kind == "lock" else f"{kind}s {name}"

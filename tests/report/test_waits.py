@@ -1,0 +1,103 @@
+"""What tickets waited for: each second has one cause, and it is one of those that the predicate of all names."""
+
+import itertools
+from collections.abc import Iterator
+from math import isclose
+
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.schedule.blockers import blockers, parallel_blocker
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import apply
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import TERMINAL
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.report.course import Course
+from parexec_tui.report.path import real_path
+from parexec_tui.report.waits import Cause, Wait
+from tests.core.sessions import OPENED_AT, Session
+from tests.core.state.test_properties import plans, run, steps
+
+CAUSES: dict[str, Cause] = {
+    "needs": Cause.needs, "again": Cause.needs, "barrier": Cause.needs, "finally": Cause.needs,
+    "session": Cause.holds, "held": Cause.holds, "host": Cause.pressure, "memory": Cause.pressure,
+    "pressure": Cause.pressure, "approval": Cause.approval, "conflict": Cause.approval, "backoff": Cause.backoff,
+    "claim": Cause.claims, "resource": Cause.claims, "reservation": Cause.claims, "asked": Cause.questions,
+    "service": Cause.services, "agent": Cause.agents,
+}  # fmt: skip
+
+
+def course_of(session: Session) -> Course:
+    course = Course(SessionState(session.plan)).run(session.journal)
+    course.close(session.now)
+    return course
+
+
+def waited(session: Session, id_: str) -> dict[str, float]:
+    """What a ticket waited for, with names where there are any: seconds, rounded."""
+    lost = course_of(session).waits.lost[id_]
+    return {f"{reason.cause} {reason.name}".strip(): round(seconds, 6) for reason, seconds in lost.items()}
+
+
+def is_idle(ticket: TicketState) -> bool:
+    return ticket.status not in TERMINAL and (not ticket.is_live or ticket.is_frozen)
+
+
+def causes(state: SessionState, ticket: TicketState) -> set[Cause]:
+    """The causes that are right now."""
+    if state.gone is not None:
+        return {Cause.engine}
+    if ticket.is_frozen:
+        return {Cause.holds, Cause.pressure}
+    found = {CAUSES[each.kind] for each in blockers(state, ticket)}
+    if parallel_blocker(state) is not None:
+        found.add(Cause.slots)
+    if Cause.agents in found and state.held_types:
+        found.add(Cause.holds)
+    if found <= {Cause.claims}:
+        found.add(Cause.dispatch)  # the dispatcher has not looked yet
+    return found
+
+
+def moments(
+    session: Session,
+) -> Iterator[tuple[float, float, SessionState, dict[str, TicketState]]]:
+    """Each time in which nothing happened, with the state then and the tickets that did nothing."""
+    state, now = SessionState(session.plan), OPENED_AT
+    for event in session.journal:
+        # While an engine is away that died, no event tells so.
+        if event.at > now and not isinstance(event, ev.MonitoringStarted):
+            yield now, event.at, state, {id_: each for id_, each in state.tickets.items() if is_idle(each)}
+        now = max(now, event.at)
+        apply(state, event)
+
+
+@settings(max_examples=50, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@given(plans(), st.data())
+def test_each_second_in_which_a_ticket_did_not_run_has_one_cause(plan: Plan, data: st.DataObject) -> None:
+    session = Session(plan, checks=False)
+    run(session, data.draw(steps(60)))
+    course = course_of(session)
+    state = course.state
+    parts = {id_: list(course.waits.intervals(id_)) for id_ in course.waits.past}
+    for id_, found in parts.items():
+        for part, after in itertools.pairwise(found):
+            assert part.end <= after.start + 1e-9, "they do not overlap"
+        lost = sum(part.end - part.start for part in found if isinstance(part, Wait))
+        assert isclose(lost, sum(course.waits.lost[id_].values()), abs_tol=1e-6)
+    for start, end, then, idle in moments(session):
+        middle = (start + end) / 2
+        for id_, ticket in idle.items():
+            covering = [part for part in parts[id_] if part.start <= middle < part.end]
+            assert len(covering) == 1, (id_, start, end, covering)
+            (part,) = covering
+            assert isinstance(part, Wait), (id_, start, end, part)
+            assert part.reason.cause in causes(then, ticket) | {Cause.engine}, (id_, start, end, part)
+    path = real_path(course)
+    assert path == [] or path[0].start == state.opened_at
+    for step, following in itertools.pairwise(path):
+        assert isclose(step.end, following.start, abs_tol=1e-5)
+    ends = [found[-1].end for found in parts.values()]
+    assert not path or isclose(path[-1].end, max(ends), abs_tol=1e-5)
