@@ -57,9 +57,12 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec what-if --without T7 --parallel 8", "without T7, and eight at once"),
         ("parexec what-if --freeze T3 --json | jq .then.p50", "if T3 stood still"),
     ),
-    "export": (
-        ("parexec export night.json", "all facts of the session of this directory"),
-        ("parexec export -s nightly tickets.csv", "a line for each ticket, for a spreadsheet"),
+    "export": (("parexec export night.csv", "it says that parexec report -o night.csv does that now"),),
+    "report": (
+        ("parexec report", "how the session of this directory went, and why it took so long"),
+        ("parexec report nightly --format md", "for a pull request"),
+        ("parexec report -o junit.xml", "for a CI system; .txt, .md, .json and .csv are the others"),
+        ("parexec report --format json | jq '.sessions[0].lost'", "what tickets waited for, for scripts"),
     ),
     "status": (
         ("parexec status", "the session of this directory on one page"),

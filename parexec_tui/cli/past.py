@@ -1,4 +1,4 @@
-"""history: what earlier sessions of a plan tell of its tickets."""
+"""history and report: what earlier sessions of a plan tell of its tickets, and what became of sessions."""
 
 import shutil
 import sys
@@ -11,11 +11,14 @@ import click
 
 from parexec_tui.cli import complete
 from parexec_tui.cli.asking import as_json_option
-from parexec_tui.cli.exits import BAD_USAGE, fail, report_errors
+from parexec_tui.cli.exits import BAD_USAGE, UNSUCCESSFUL, fail, report_errors
 
 if TYPE_CHECKING:
     from parexec_tui.core.plan.model import Plan
     from parexec_tui.registry.registry import Registry
+
+FORMATS = ("text", "md", "json", "csv", "junit")
+"""As `report.formats.Format`, which is not needed for other commands."""
 
 
 @click.command()
@@ -116,4 +119,61 @@ def _width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-COMMANDS: tuple[click.Command, ...] = (history,)
+@click.command()
+@click.argument("sessions", metavar="[SESSION]...", nargs=-1, shell_complete=complete.sessions)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    help="What to write; default: what the end of the name of FILE tells, else text.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "file",
+    type=click.Path(path_type=Path),
+    help="The file to write; `-` or no file: standard output.",
+)
+@click.option("--force", is_flag=True, help="Replace FILE if there is one.")
+@report_errors()
+def report(sessions: tuple[str, ...], format_: str | None, file: Path | None, force: bool) -> None:
+    """Report on SESSION (default: the newest of this directory): how it went, and why it took so long.
+
+    What tickets waited for, second by second; the critical path as it really was; agents, estimates against what
+    tickets took, what the machine did, and what changed since the session before of the same plan. Of several
+    sessions, each is compared with the one named before it.
+
+    md is for a pull request, json has all facts, csv a line for each attempt, junit is for CI systems. A file that
+    exists is left as it is, without --force.
+    """
+    from parexec_tui.client.sessions import open_registry, resolve_past
+    from parexec_tui.report.formats import Format, WriteError, format_of
+    from parexec_tui.report.sources import read_report
+    from parexec_tui.report.writing import MOST_WIDTH, content, write_file
+    from parexec_tui.text.words import is_ascii_only
+
+    if file == Path("-"):
+        file = None
+    try:
+        if format_ is None:
+            format_ = format_of(file) if file is not None else Format.text
+    except WriteError as error:
+        fail(str(error), BAD_USAGE)
+    with open_registry() as registry:
+        rows = [resolve_past(registry, text) for text in sessions or (None,)]
+        facts = read_report(registry, rows, warn=lambda text: click.echo(f"parexec: {text}", err=True))
+        if file is None:
+            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else MOST_WIDTH
+            ascii_only = is_ascii_only(sys.stdout)
+            for part in content(facts, Format(format_), registry, width=width, ascii_only=ascii_only):
+                click.echo(part, nl=False)
+            return
+        try:
+            write_file(file, content(facts, Format(format_), registry), replaces=force)
+        except WriteError as error:
+            hint = "" if force or not file.is_file() else " (--force replaces it)"
+            fail(f"{error}{hint}", UNSUCCESSFUL)
+    click.echo(f"written: {file.absolute()}", err=True)
+
+
+COMMANDS: tuple[click.Command, ...] = (history, report)

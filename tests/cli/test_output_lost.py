@@ -44,6 +44,7 @@ USES = {
     "claims": "claims RUNS",
     "simulate": "simulate good.toml",
     "what-if": "what-if RUNS --parallel 2",
+    "report": "report RUNS",
     "log": "log first -s RUNS",
     "diff": "diff --help",
     "history": "history RUNS",
@@ -79,7 +80,7 @@ USES = {
 """A use of each command that prints something. RUNS is a session that runs, DONE one that is over."""
 
 SILENT = {"wait", "tour", "export"}
-"""Commands that print nothing on standard output when all is well: the tour has the screen, an export its file."""
+"""Commands that print nothing on standard output: the tour has the screen, an export says what does its work."""
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from parexec_tui.core.rules.difference import compare
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest
 from parexec_tui.registry.errors import RegistryError
-from parexec_tui.text.export import KINDS, ExportError, check_kind, export
+from parexec_tui.report.formats import ENDINGS, WriteError, format_of
 from parexec_tui.text.words import printable
 from parexec_tui.tui.actions.asking import propose, send
 from parexec_tui.tui.actions.command import Command, CommandError, ScreenChange, state_of
@@ -166,26 +166,26 @@ async def _read(context: ActionContext, file: Path, read: Callable[[], Read]) ->
     return None
 
 
-# -- export ------------------------------------------------------------------------------------------------------
+# -- report ------------------------------------------------------------------------------------------------------
 
 
-def _export(context: ActionContext, argument: str) -> ScreenChange:
+def _report(context: ActionContext, argument: str) -> ScreenChange:
     state_of(context)
     if not argument.strip():
-        raise CommandError("say which file: night.json, events.jsonl, tickets.csv, night.txt")
+        raise CommandError("say which file: night.txt, night.md, night.json, attempts.csv, junit.xml")
     file = _path(argument)
     if file.is_dir():
         raise CommandError(f"{file} is a folder: say which file in it")
     try:
-        check_kind(file)
-    except ExportError as error:
+        format_of(file)
+    except WriteError as error:
         raise CommandError(str(error)) from error
     if not file.parent.is_dir():
         raise CommandError(f"there is no folder {file.parent}")
-    return partial(_ask_to_export, context, file.absolute())
+    return partial(_ask_to_report, context, file.absolute())
 
 
-def _ask_to_export(context: ActionContext, file: Path) -> None:
+def _ask_to_report(context: ActionContext, file: Path) -> None:
     def write(*, replaces: bool) -> None:
         context.app.in_background(_write(context, context.app.session, file, replaces=replaces))
 
@@ -198,11 +198,17 @@ def _ask_to_export(context: ActionContext, file: Path) -> None:
 
 async def _write(context: ActionContext, session: str, file: Path, *, replaces: bool) -> None:
     try:
-        await asyncio.to_thread(partial(export, session, file, replaces=replaces))
-    except (ExportError, RegistryError) as error:
+        await asyncio.to_thread(partial(_write_report, session, file, replaces=replaces))
+    except (WriteError, RegistryError) as error:
         context.say(str(error), "bad")
     else:
         context.say(f"written: {file}", "good")
+
+
+def _write_report(session: str, file: Path, *, replaces: bool) -> None:
+    from parexec_tui.report.writing import write_report  # what it needs is only needed here
+
+    write_report(session, file, replaces=replaces)
 
 
 def _plans(_: ActionContext, words: Sequence[str]) -> Iterator[str]:
@@ -235,11 +241,11 @@ def file_commands() -> Iterator[Command]:
         takes_path=True,
     )
     yield Command(
-        "export",
+        "report",
         "FILE",
-        "write the session down: FILE.json, .jsonl, .csv or .txt",
-        _export,
-        lambda _, words: paths(words[0] if words else "", tuple(KINDS)),
+        "write a report: FILE.txt, .md, .json, .csv (attempts) or .xml (JUnit)",
+        _report,
+        lambda _, words: paths(words[0] if words else "", tuple(ENDINGS)),
         takes_path=True,
         steers=False,
     )

@@ -15,7 +15,8 @@ from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.registry import Registry
-from parexec_tui.text.export import KINDS, ExportError, export
+from parexec_tui.report.formats import ENDINGS, WriteError
+from parexec_tui.report.writing import write_report
 from parexec_tui.tui.actions import palette, screen_commands
 from parexec_tui.tui.actions.commands import COMMANDS, NOT_INSIDE, SAME_AS
 from parexec_tui.tui.actions.file_commands import paths
@@ -174,15 +175,16 @@ async def test_add_reads_the_tickets_of_a_file(played: Session, file: Path) -> N
         ("add ", "say which file"),
         ("add .", "is a folder: say which file in it"),
         ("reload nothing.toml", "there is no file nothing.toml (from "),
-        ("export night", "the end of the name says what is written. .json: all facts"),
-        ("export no/night.json", "there is no folder no"),
-        ("export ~nobody-here/x.json", "there can be no such file: Could not determine home directory"),
+        ("report night", "the end of the name of night does not tell the format: .txt (text)"),
+        ("report no/night.json", "there is no folder no"),
+        ("export", "reports are written with report FILE"),
+        ("report ~nobody-here/x.json", "there can be no such file: Could not determine home directory"),
         ("add ~nobody-here", "there can be no such file: Could not determine home directory"),
         ("reload ~nobody-here", "there can be no such file: Could not determine home directory"),
         (f"add {'x' * 300}", "the file cannot be looked at: File name too long"),
         (f"reload {'x' * 300}", "the file cannot be looked at: File name too long"),
-        (f"export {'x' * 300}", "the file cannot be looked at: File name too long"),
-        (f"export {'x' * 300}/y.json", "the file cannot be looked at: File name too long"),
+        (f"report {'x' * 300}", "the file cannot be looked at: File name too long"),
+        (f"report {'x' * 300}/y.json", "the file cannot be looked at: File name too long"),
         ("attach s9", "there is no session s9"),
         ("edit A", "say what changes: timeout=30m"),
         ("edit X timeout=3m", "there is no ticket X"),
@@ -214,43 +216,42 @@ def test_files_are_offered_folders_first_and_of_files_those_that_fit(tmp_path: P
         assert list(paths(nothing, (".toml",))) == []
 
 
-# -- export ------------------------------------------------------------------------------------------------------
+# -- report ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.asyncio
-async def test_an_export_is_what_the_command_line_writes_and_replaces_nothing_unasked(
+async def test_a_report_is_what_the_command_line_writes_and_replaces_nothing_unasked(
     played: Session, file: Path
 ) -> None:
     folder = file.parent
     async with run_app(played=played, size=(120, 24)) as ui:
-        for ending in KINDS:
+        for ending in ENDINGS:
             name = f"night{ending}"
-            await open_and_type(ui, f"export {name}")
+            await open_and_type(ui, f"report {name}")
             await ui.press("enter")
             await ui.until(lambda: ui.said, "it is written")
             assert ui.said == f"written: {folder / name}"
             ui.main.clear_message()
-            parexec("export", f"cli{ending}", "-s", "s1", cwd=folder)
+            parexec("report", "s1", "-o", f"cli{ending}", cwd=folder)
             assert content(folder / name) == content(folder / f"cli{ending}")
-        assert json.loads(content(folder / "night.json"))["session"] == "s1"
-        assert len(content(folder / "night.jsonl").splitlines()) == len(played.journal)
-        assert [line["id"] for line in csv.DictReader(content(folder / "night.csv").splitlines())] == ["A", "B"]
+        assert json.loads(content(folder / "night.json"))["sessions"][0]["session"] == "s1"
+        assert [line["ticket"] for line in csv.DictReader(content(folder / "night.csv").splitlines())] == ["A", "B"]
         write(folder / "night.txt", "mine")
-        await open_and_type(ui, "export night.txt")
+        await open_and_type(ui, "report night.txt")
         await ui.press("enter")
         assert ui.dialog == "Confirm"
         assert "exists already" in ui.text()
         await ui.press("n")
         assert content(folder / "night.txt") == "mine"
-        await open_and_type(ui, "export night.txt")
+        await open_and_type(ui, "report night.txt")
         await ui.press("enter", "y")
         await ui.until(lambda: ui.said, "it is written")
-        assert "A" in content(folder / "night.txt")
+        assert "0 of 2 tickets succeeded" in content(folder / "night.txt")
         assert hidden(folder) == [], "nothing else is left"
 
 
 @pytest.mark.asyncio
-async def test_an_export_keeps_what_it_replaces_as_private_as_it_was_and_leaves_nothing_beside_a_folder(
+async def test_a_report_keeps_what_it_replaces_as_private_as_it_was_and_leaves_nothing_beside_a_folder(
     played: Session, file: Path
 ) -> None:
     folder = file.parent
@@ -260,17 +261,17 @@ async def test_an_export_keeps_what_it_replaces_as_private_as_it_was_and_leaves_
     (folder / "night.txt").symlink_to("real/night.txt")
     (folder / "a.json").mkdir()
     async with run_app(played=played, size=(120, 24)) as ui:
-        await open_and_type(ui, "export night.txt")
+        await open_and_type(ui, "report night.txt")
         await ui.press("enter", "y")
         await ui.until(lambda: ui.said, "it is written")
         assert (folder / "night.txt").is_symlink()
-        assert "A" in content(folder / "real" / "night.txt")
+        assert "0 of 2 tickets succeeded" in content(folder / "real" / "night.txt")
         assert (folder / "real" / "night.txt").stat().st_mode & 0o777 == 0o600
-        await open_and_type(ui, "export a.json")
+        await open_and_type(ui, "report a.json")
         await ui.press("enter")
         assert "is a folder: say which file in it" in said(ui)
-    with pytest.raises(ExportError, match="is a folder"):
-        export("s1", folder / "a.json", replaces=True)
+    with pytest.raises(WriteError, match="is a folder"):
+        write_report("s1", folder / "a.json", replaces=True)
     assert hidden(folder) == hidden(folder / "real") == []
 
 

@@ -1,0 +1,196 @@
+"""The facts of a report as phrases: the same in all formats that people read."""
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from parexec_tui.core.plan.units import format_count, format_duration, format_size
+from parexec_tui.core.state.status import ENDED_BADLY, TABLE, Status
+from parexec_tui.report.facts import AgentFact, Comparison, Lost, SessionFacts, TicketFact
+from parexec_tui.report.path import RAN, PathStep
+from parexec_tui.report.waits import CAUSES, Cause
+from parexec_tui.text.words import day_and_clock, printable, why_ended
+
+Row = tuple[str, str]
+"""What something is, and the figures."""
+
+
+class Fold(Struct, frozen=True):
+    """Steps of a path that are not told one by one."""
+
+    count: int
+    start: float
+    seconds: float
+
+
+def outcome(facts: SessionFacts) -> str:
+    """`18 of 20 succeeded, 1 failed, 1 skipped`."""
+    summary = facts.summary
+    said = [f"{summary.succeeded} of {format_count(summary.tickets, 'ticket')} succeeded"]
+    order = sorted(summary.counts.items(), key=lambda item: TABLE[item[0]].list_order)
+    said += [f"{count} {word}" for word, count in order if word != Status.succeeded]
+    return ", ".join(said)
+
+
+def has_succeeded(facts: SessionFacts) -> bool:
+    """Whether it is over and nothing ended badly."""
+    return facts.is_over and not facts.summary.ended_badly
+
+
+def course(facts: SessionFacts) -> str:
+    """When it began, and how long it took."""
+    took = format_duration(facts.summary.seconds)
+    return f"{facts.state}, started {day_and_clock(facts.started)}, {'took' if facts.is_over else 'so far'} {took}"
+
+
+def figures(facts: SessionFacts) -> Iterator[Row]:
+    """The figures of the whole session."""
+    summary, rates, parallel, velocity = facts.summary, facts.rates, facts.parallelism, facts.velocity
+    again = summary.attempts - len({each.ticket for each in facts.attempts})
+    shares = {"success": rates.success, "retried": rates.retry, "conflicts": rates.conflict, "flaky": rates.flake}
+    known = [f"{name} {percent(share)}" for name, share in shares.items() if share is not None]
+    yield "attempts", "; ".join(filter(None, (f"{summary.attempts}, {again} of them again", ", ".join(known))))
+    share = f" ({percent(parallel.share)})" if parallel.share is not None else ""
+    yield "at once", f"{parallel.reached:.1f} of {parallel.possible:.1f} possible{share}, at most {parallel.most}"
+    yield "velocity", f"{velocity.per_minute:.1f} tickets a minute, at best {velocity.most_per_minute:.1f}"
+    yield "work", ", ".join(_work(facts))
+    if summary.engines > 1 or summary.requests:
+        yield "care", f"{format_count(summary.engines, 'engine')}, {format_count(summary.requests, 'request')}"
+    if facts.estimates.ratio is not None and facts.estimates.error is not None:
+        yield (
+            "estimates",
+            f"of {format_count(facts.estimates.known, 'ticket')}, which took {facts.estimates.ratio:.2f} times as "
+            f"long as expected, and were {percent(facts.estimates.error)} off (medians)",
+        )
+    if facts.comparison is not None:
+        yield "before", against(facts, facts.comparison)
+
+
+def _work(facts: SessionFacts) -> Iterator[str]:
+    used = facts.resources
+    yield f"{format_duration(facts.summary.ran_seconds)} of attempts"
+    if used.cpu_seconds:
+        yield f"{format_duration(used.cpu_seconds)} of cpu"
+    if used.peak_memory:
+        yield f"at most {format_size(used.peak_memory)} ({used.peak_ticket})"
+    if used.disk_read or used.disk_written:
+        yield f"{format_size(used.disk_read)} read, {format_size(used.disk_written)} written"
+    if used.peak_cpu is not None and used.peak_host_memory is not None:
+        yield f"the host at most {percent(used.peak_cpu)} busy, {format_size(used.peak_host_memory)} in use"
+
+
+def against(facts: SessionFacts, other: Comparison) -> str:
+    """How it went against another session, in a line."""
+    less = facts.summary.seconds - other.seconds
+    changed = f"{format_duration(abs(less))} {'more' if less > 0 else 'less'} now"
+    said = [f"{other.session} took {format_duration(other.seconds)}, {changed}"]
+    said.append(f"{other.succeeded} of {other.tickets} succeeded")
+    return "; ".join(said)
+
+
+def changes(other: Comparison) -> Iterator[Row]:
+    """What is different in which tickets."""
+    for word, ids in (("newly failed", other.newly_failed), ("now succeeded", other.newly_succeeded)):
+        if ids:
+            yield word, listed(ids)
+    for word, found in (("slower", other.slower), ("faster", other.faster)):
+        if found:
+            spans = (
+                f"{each.ticket} {format_duration(each.before)} → {format_duration(each.after)}" for each in found
+            )
+            yield word, ", ".join(spans)
+    if other.added or other.dropped:
+        yield "plan", f"{format_count(other.added, 'ticket')} added, {other.dropped} dropped"
+
+
+def listed(ids: Sequence[str], limit: int = 10) -> str:
+    """`a, b, c and 6 more`."""
+    more = len(ids) - limit
+    return ", ".join(ids[:limit]) + (f" and {more} more" if more > 0 else "")
+
+
+def failures(facts: SessionFacts) -> list[TicketFact]:
+    """The tickets that ended badly by themselves, in plan order."""
+    return [each for each in facts.tickets if each.status in ENDED_BADLY]
+
+
+def word_of(ticket: TicketFact) -> str:
+    """The word for how a ticket stands, or how it failed."""
+    return ticket.end if ticket.end and ticket.status == Status.failed else ticket.status
+
+
+def failure(ticket: TicketFact) -> str:
+    """How a ticket ended: `timed out on builder-1: after 5m`."""
+    word = word_of(ticket)
+    said = printable(why_ended(ticket.reason, None, ticket.error_line))
+    where = f" on {ticket.agent}" if ticket.agent else ""
+    tries = f" in attempt {ticket.attempts}" if ticket.attempts > 1 else ""
+    may = ", which is allowed" if ticket.allowed else ""
+    return f"{word}{where}{tries}{may}" + (f": {said}" if said and said != word else "")
+
+
+def cause(lost: Lost) -> str:
+    """What was waited for: `claims of others: lock db`."""
+    words = CAUSES[Cause(lost.cause)]
+    return f"{words}: {printable(lost.name)}" if lost.name else words
+
+
+def step(each: PathStep | Fold) -> str:
+    """A step of a path in words."""
+    if isinstance(each, Fold):
+        return format_count(each.count, "shorter step")
+    if each.what == RAN:
+        on = f" on {each.agent}" if each.agent else ""
+        again = f", attempt {each.attempt}" if each.attempt > 1 else ""
+        after = f" (after {_RELEASED[each.released]})" if each.released in _RELEASED else ""
+        return f"{each.ticket} ran{on}{again}{after}"
+    name = f": {printable(each.name)}" if each.name else ""
+    return f"{each.ticket} waited for {CAUSES[Cause(each.what)]}{name}"
+
+
+_RELEASED = {
+    str(Cause.needs): "what it needs",
+    str(Cause.claims): "who held its claim",
+    str(Cause.slots): "a slot came free",
+    str(Cause.agents): "an agent came free",
+}
+
+
+def folded(path: Sequence[PathStep], limit: int) -> Iterator[PathStep | Fold]:
+    """The longest steps of a path, in order; what lies between them is folded."""
+    told = {id(each) for each in sorted(path, key=lambda each: -each.seconds)[:limit]}
+    between: list[PathStep] = []
+    for each in path:
+        if id(each) not in told:
+            between.append(each)
+            continue
+        yield from _fold(between)
+        between = []
+        yield each
+    yield from _fold(between)
+
+
+def _fold(steps: Sequence[PathStep]) -> Iterator[PathStep | Fold]:
+    if len(steps) < 2:
+        yield from steps
+        return
+    yield Fold(len(steps), steps[0].start, sum(each.seconds for each in steps))
+
+
+def agent_figures(agent: AgentFact) -> str:
+    """What an agent did: `busy 93%, 12 succeeded, 1 failed, 1.1 times as fast`."""
+    said = [f"busy {percent(agent.busy)}", f"{agent.succeeded} succeeded"]
+    said += [f"{agent.failed} failed"] if agent.failed else []
+    said += [f"{agent.speed:.2f} times as fast as its type"] if agent.speed is not None else []
+    return ", ".join(said)
+
+
+def slowest(facts: SessionFacts, limit: int) -> list[TicketFact]:
+    """The tickets that ran longest, all attempts together."""
+    ran = [each for each in facts.tickets if each.seconds > 0]
+    return sorted(ran, key=lambda each: -each.seconds)[:limit]
+
+
+def percent(share: float) -> str:
+    """`7%`; less than one is told."""
+    return f"{share:.0%}" if share >= 0.01 or not share else "<1%"

@@ -1,0 +1,66 @@
+"""`parexec report`, on sessions that really ran."""
+
+import json
+from pathlib import Path
+
+from tests.engine.engines import run
+from tests.engine.lifecycle.detached import parexec
+
+PLAN = """
+[plan]
+name = "night"
+parallel = 2
+[tickets.build]
+run = "sleep 0.3; echo built"
+locks = ["db"]
+[tickets.lint]
+run = "true"
+locks = ["db"]
+[tickets.test]
+needs = ["build"]
+run = "echo one; echo 'error: two' >&2; exit 3"
+"""
+
+
+def test_a_session_that_ran_is_told_in_every_format_and_compared_with_the_one_before(here: Path) -> None:
+    code, state = run(here, PLAN.replace("exit 3", "exit 0"))
+    first = state.session
+    assert code == 0
+    code, state = run(here, PLAN)
+    second = state.session
+    assert code == 1
+    (facts,) = json.loads(parexec("report", "--format", "json", cwd=here))["sessions"]
+    assert facts["session"] == second
+    assert (facts["summary"]["succeeded"], facts["summary"]["ended_badly"]) == (2, 1)
+    assert facts["comparison"]["session"] == first
+    assert facts["comparison"]["newly_failed"] == ["test"]
+    waited = {f"{each['cause']} {each['name']}".strip(): each["seconds"] for each in facts["lost"]}
+    assert waited["claims lock db"] > 0.2
+    assert abs(sum(waited.values()) - facts["summary"]["waited_seconds"]) < 1e-6
+    ran = [step["ticket"] for step in facts["path"] if step["what"] == "ran"]
+    assert ran in (["build", "test"], ["build", "lint"])
+    text = parexec("report", cwd=here)
+    assert "2 of 3 tickets succeeded, 1 failed" in text
+    assert "failed on agent-1: exit 3: error: two" in text.replace("agent-2", "agent-1")
+    assert "error: two</failure>" in parexec("report", "--format", "junit", cwd=here)
+    assert parexec("report", "-o", "-", "--format", "csv", cwd=here).count("\n") == 4
+    both = json.loads(parexec("report", first, second, "--format", "json", cwd=here))["sessions"]
+    assert [each["comparison"] and each["comparison"]["session"] for each in both] == [None, first]
+
+
+def test_files_are_written_whole_and_not_replaced_unasked(here: Path) -> None:
+    run(here, '[tickets.A]\nrun = "true"\n')
+    assert parexec("report", "-o", "a.md", cwd=here) == f"written: {here / 'a.md'}\n"
+    said = parexec("report", "-o", "a.md", cwd=here, code=1)
+    assert said == "parexec: a.md exists already: it is left as it is (--force replaces it)\n"
+    parexec("report", "-o", "a.md", "--force", cwd=here)
+    assert "does not tell the format" in parexec("report", "-o", "a.b", cwd=here, code=2)
+    parexec("report", "-o", "a.b", "--format", "junit", cwd=here)
+    assert (here / "a.b").read_text(encoding="utf-8").startswith("<?xml")
+    assert sorted(each.name for each in here.glob("*a.*")) == ["a.b", "a.md"]
+
+
+def test_who_still_exports_is_told_what_does_that_now(here: Path) -> None:
+    said = parexec("export", "tickets.csv", "--force", cwd=here, code=2)
+    assert said == "parexec: files are written by report now: parexec report -o tickets.csv\n"
+    assert "parexec events --json > a.jsonl" in parexec("export", "a.jsonl", "-s", "x", cwd=here, code=2)

@@ -1,0 +1,205 @@
+"""A report in each of its formats."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+import xmlschema
+from msgspec import structs
+
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.wire import codec
+from parexec_tui.report.comparing import compare
+from parexec_tui.report.facts import Report, SessionFacts
+from parexec_tui.report.formats import ENDINGS, Format, WriteError, format_of
+from parexec_tui.report.junit import junit_bytes
+from parexec_tui.report.markdown import escaped, markdown_lines
+from parexec_tui.report.phrases import Fold, folded
+from parexec_tui.report.plain import text_lines
+from parexec_tui.report.tables import csv_lines
+from parexec_tui.report.writing import write_file
+from parexec_tui.text.cells import width_of
+from tests.core.sessions import Session
+from tests.docs.pages import page, quoted, rows, section
+from tests.report.test_facts import after, facts_of, started
+
+SCHEMA = xmlschema.XMLSchema(str(Path(__file__).with_name("junit.xsd")))
+
+
+def ended() -> Session:
+    """A succeeded, B failed, C is skipped, D could not start, E failed and may, F succeeded."""
+    session = started("A:\nB: A\nC: B\nD: retries=0\nE: allow_failure=true\nF: A", parallel=6)
+    session.could_not_start("D")
+    session.fail("E")
+    session.dispatch()
+    while session["D"].is_live:
+        session.could_not_start("D")
+        session.dispatch()
+    after(session, 5, "A")
+    session.fail("B")
+    session.succeed("F")
+    session.close()
+    return session
+
+
+@pytest.fixture(scope="module")
+def session() -> Session:
+    return ended()
+
+
+@pytest.fixture(scope="module")
+def facts(session: Session) -> SessionFacts:
+    return facts_of(session)
+
+
+# -- text --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [200, 80, 40])
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_no_line_of_the_text_is_wider_than_the_terminal(facts: SessionFacts, width: int, ascii_only: bool) -> None:
+    lines = list(text_lines(Report([facts]), width=width, ascii_only=ascii_only))
+    assert max(map(width_of, lines)) <= width
+    assert all(line.isascii() for line in lines) or not ascii_only
+    assert lines[0].startswith("x test" if ascii_only else "✗ test")
+    text = "\n".join(lines)
+    assert "what ended badly" in text
+    assert "why it took so long" in text
+
+
+def test_the_longest_steps_of_a_path_are_told_and_the_others_folded(facts: SessionFacts) -> None:
+    step = facts.path[0]
+    path = [structs.replace(step, seconds=float(seconds)) for seconds in (9, 1, 2, 8, 1, 7)]
+    told = [each.seconds for each in folded(path, 3)]
+    assert told == [9, 3, 8, 1, 7]
+    assert [isinstance(each, Fold) for each in folded(path, 3)] == [False, True, False, False, False]
+
+
+# -- Markdown ----------------------------------------------------------------------------------------------------
+
+
+def test_markdown_has_whole_tables_and_shows_signs_of_its_own_as_they_are(facts: SessionFacts) -> None:
+    nasty = structs.replace(facts, plan="a|b <script> *c*")
+    lines = list(markdown_lines(Report([nasty])))
+    assert lines[0].startswith("## ❌ a\\|b \\<script\\> \\*c\\*: ")
+    tables = [line.replace("\\|", "").count("|") for line in lines if line.startswith("|")]
+    assert min(tables) >= 3
+    assert escaped("x\ny_z") == "x y\\_z"
+
+
+# -- JSON --------------------------------------------------------------------------------------------------------
+
+
+def test_every_key_of_the_json_is_on_the_page(facts: SessionFacts) -> None:
+    (told,) = json.loads(codec.encode(Report([facts])))["sessions"]
+    table = rows(section(page("commands"), "Reports"))
+    named = {word for row in table for word in quoted(row[0])}
+    assert told.keys() <= named
+    for key in ("summary", "rates", "velocity", "parallelism", "estimates", "resources"):
+        (described,) = (row[1] for row in table if quoted(row[0]) == [key])
+        assert told[key].keys() <= set(quoted(described)), key
+    for key in ("agents", "lost"):
+        (described,) = (row[1] for row in table if quoted(row[0]) == [key])
+        assert told[key][0].keys() <= set(quoted(described)), key
+    causes = {each["cause"] for each in told["lost"]}
+    assert causes
+    assert causes <= set(quoted(section(page("commands"), "Reports")))
+
+
+# -- CSV ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_csv_has_a_line_for_each_attempt_and_for_each_ticket_without_one(
+    facts: SessionFacts, session: Session
+) -> None:
+    found = list(csv.DictReader(csv_lines(Report([facts]))))
+    assert [(line["ticket"], line["attempt"], line["status"]) for line in found] == [
+        ("A", "1", "succeeded"),
+        ("D", "1", "failed"),
+        ("E", "1", "failed"),
+        ("D", "2", "failed"),
+        ("D", "3", "failed"),
+        ("B", "1", "failed"),
+        ("F", "1", "succeeded"),
+        ("C", "0", "skipped"),
+    ]
+    assert {line["session"] for line in found} == {session.state.session}
+    assert found[0]["seconds"] == "5.0"
+
+
+# -- JUnit -------------------------------------------------------------------------------------------------------
+
+
+def test_the_junit_report_is_valid_and_tells_each_end_apart(facts: SessionFacts) -> None:
+    tails = {"B": ("compiling", "error: \x1b[31mno such file\x1b[0m & <more>", "zero \0 byte")}
+    written = junit_bytes(Report([facts, facts]), {facts.session: tails})
+    SCHEMA.validate(written.decode())
+    root = ET.fromstring(written)
+    suites = root.findall("testsuite")
+    assert [suite.get("name") for suite in suites] == ["group 1", "group 2", "group 3"] * 2
+    assert [suite.get("id") for suite in suites] == [str(number) for number in range(6)]
+    cases = {case.get("name"): case for suite in suites[:3] for case in suite.findall("testcase")}
+    kinds = {name: [child.tag for child in case] for name, case in cases.items()}
+    assert kinds == {"A": [], "B": ["failure"], "C": ["skipped"], "D": ["error"], "E": ["skipped"], "F": []}
+    failure = cases["B"].find("failure")
+    assert failure is not None
+    assert failure.text == "exit 1\ncompiling\nerror: no such file & <more>\nzero  byte"
+    assert cases["A"].get("time") == "5.000"
+    counts = [(suite.get("tests"), suite.get("failures"), suite.get("errors")) for suite in suites[:3]]
+    assert counts == [("3", "0", "1"), ("2", "1", "0"), ("1", "0", "0")]
+
+
+def test_a_report_that_the_schema_does_not_allow_is_found(facts: SessionFacts) -> None:
+    written = junit_bytes(Report([facts]), {}).replace(b' hostname="localhost"', b"", 1)
+    with pytest.raises(xmlschema.XMLSchemaValidationError):
+        SCHEMA.validate(written.decode())
+
+
+# -- comparison --------------------------------------------------------------------------------------------------
+
+
+def test_the_comparison_is_told_in_text_and_markdown(facts: SessionFacts, session: Session) -> None:
+    other = started("A:\nB: A\nX:")
+    after(other, 1, "X")
+    after(other, 1, "A")
+    after(other, 1, "B")
+    state: SessionState = session.state
+    compared = structs.replace(facts, comparison=compare(state, other.state))
+    text = "\n".join(text_lines(Report([compared]), width=100, ascii_only=False))
+    assert "newly failed  B" in text
+    assert "A 2.0s → 5.0s" in text
+    assert "4 tickets added, 1 dropped" in text
+    assert "### Against `s1`" in list(markdown_lines(Report([compared])))
+
+
+# -- files -------------------------------------------------------------------------------------------------------
+
+
+def test_the_end_of_a_name_tells_the_format() -> None:
+    assert {format_of(Path(f"a{ending}")) for ending in ENDINGS} == set(Format)
+    with pytest.raises(WriteError, match=r"does not tell the format: .*--format"):
+        format_of(Path("a.b"))
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"half"
+        raise ValueError
+
+    with pytest.raises(ValueError, match=r"^$"):
+        write_file(tmp_path / "a.txt", broken(), replaces=False)
+    assert list(tmp_path.iterdir()) == []
+    write_file(tmp_path / "a.txt", [b"one"], replaces=False)
+    with pytest.raises(WriteError, match="exists already"):
+        write_file(tmp_path / "a.txt", [b"two"], replaces=False)
+    with pytest.raises(ValueError, match=r"^$"):
+        write_file(tmp_path / "a.txt", broken(), replaces=True)
+    assert (tmp_path / "a.txt").read_bytes() == b"one"
+    write_file(tmp_path / "a.txt", [b"two"], replaces=True)
+    assert (tmp_path / "a.txt").read_bytes() == b"two"
+    with pytest.raises(WriteError, match="cannot be written"):
+        write_file(tmp_path / "none" / "a.txt", [b"two"], replaces=False)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.txt"]
