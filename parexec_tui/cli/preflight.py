@@ -167,7 +167,8 @@ class _Look:
     @property
     def is_repository_to_come(self) -> bool:
         """Whether there is no repository yet, and a ticket may make it."""
-        return not top_of(self._root) and self._written.covers(os.path.join(self._root, ".git"))  # noqa: PTH118
+        is_none = not os.path.isdir(self._root) or not top_of(self._root)  # noqa: PTH112
+        return is_none and self._written.covers(os.path.join(self._root, ".git"))  # noqa: PTH118
 
     def not_brought(self, name: str, agent: AgentType) -> Iterator[Fault]:
         """What is to be copied or linked into worktrees, is not there, and is written by no ticket."""

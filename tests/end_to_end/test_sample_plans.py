@@ -308,6 +308,7 @@ def test_pressure_freezes_one_stops_it_and_all_finish() -> None:
 
 
 def test_of_eight_agents_in_one_repository_two_conflict_and_all_is_merged(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)  # it stands in a checkout, as this one does
     plan = tmp_path / "worktrees.toml"
     shutil.copy(SAMPLES / plan.name, plan)
     parexec("run", plan, "--headless")
