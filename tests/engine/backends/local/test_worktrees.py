@@ -934,10 +934,10 @@ def test_the_diff_of_a_ticket_is_of_what_is_there_then_of_what_was_merged(reposi
         diff_of(begun.state, "T")
     begun.tell(rq.WorktreeMade("T", 1, tree.path, making.make(tree, 1)))
     assert diff() == []
-    Path(tree.path, "new").write_text("untracked\n")
+    Path(tree.path, "new ä").write_text("untracked\n")
     Path(tree.path, "file").write_text("1\n2\nchanged\n")
     before = git(Path(tree.path), "status", "--porcelain")
-    there = ["--- a/file", "+++ b/file", "-3", "+changed", "--- /dev/null", "+++ b/new", "+untracked"]
+    there = ["--- a/file", "+++ b/file", "-3", "+changed", "--- /dev/null", "+++ b/new ä\t", "+untracked"]
     assert diff() == there
     assert git(Path(tree.path), "status", "--porcelain") == before
     begun.succeed("T")

@@ -22,6 +22,7 @@ _SETTINGS = (
     "maintenance.auto=false",
     "advice.detachedHead=false",
     "advice.addEmbeddedRepo=false",
+    "core.quotePath=false",
 )
 _OPTIONS = tuple(word for setting in _SETTINGS for word in ("-c", setting))
 
