@@ -234,6 +234,11 @@ def start_lock() -> Path:
     return state_home(create=True) / "starting"
 
 
+def housekeeping_lock() -> Path:
+    """The file that is locked by the process that tidies up after sessions."""
+    return state_home() / "housekeeping"
+
+
 def registry_file() -> Path:
     """The SQLite file for all sessions."""
     return state_home() / "registry.db"

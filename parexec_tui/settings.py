@@ -13,6 +13,11 @@ mouse = false
 bell = true                  # when something needs a person
 notify = true                # the same as a notification of the terminal (OSC 9)
 
+[prune]                      # what `parexec prune` leaves
+keep = 20                    # the newest of each plan
+older = "30d"                # and what ended later
+automatic = false            # true: also when a session ends
+
 [keys]                       # action = a key, several, or none at all: []
 hold = "h"
 left = ["left"]
@@ -31,6 +36,7 @@ from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.reading.faults import Fault, Hints
 from parexec_tui.core.plan.reading.fields import convert, kind, read_fields
 from parexec_tui.core.plan.reading.problems import Problem, located
+from parexec_tui.core.plan.units import Count, Duration
 from parexec_tui.trust import UntrustedError, check_file
 
 
@@ -53,6 +59,17 @@ class ScreenSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Also ask the terminal to notify them (OSC 9)."""
 
 
+class PruneSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is kept of sessions that are over."""
+
+    keep: Count = 20
+    """The newest of each plan stay, so many."""
+    older: Duration = Duration(30 * 86400)
+    """What ended less than this ago stays."""
+    automatic: bool = False
+    """Prune when a session ends, too."""
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """The content of the settings file."""
 
@@ -61,11 +78,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     pressure: Pressure = Pressure()
     """When the host counts as pressed, in sessions that this person starts, where the plan does not say it."""
     screen: ScreenSettings = ScreenSettings()
+    prune: PruneSettings = PruneSettings()
     keys: dict[str, tuple[str, ...]] = {}
     """action: its keys, instead of the default ones. The keymap checks that actions and keys exist."""
 
 
-_TABLES: dict[str, type[Struct]] = {"hooks": Hooks, "pressure": Pressure, "screen": ScreenSettings}
+_TABLES: dict[str, type[Struct]] = {
+    "hooks": Hooks,
+    "pressure": Pressure,
+    "screen": ScreenSettings,
+    "prune": PruneSettings,
+}
 
 
 def settings_file() -> Path:
@@ -89,6 +112,7 @@ def read_settings() -> Settings:
         hooks=convert(Hooks, document.get("hooks", {})),
         pressure=convert(Pressure, document.get("pressure", {})),
         screen=convert(ScreenSettings, document.get("screen", {})),
+        prune=convert(PruneSettings, document.get("prune", {})),
         keys={action: (names,) if isinstance(names, str) else tuple(names) for action, names in keys.items()},
     )
 

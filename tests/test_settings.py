@@ -7,7 +7,7 @@ import pytest
 from parexec_tui.core.plan.plan_settings import Hooks
 from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.units import Duration, Size
-from parexec_tui.settings import ScreenSettings, Settings, SettingsError, read_settings, settings_file
+from parexec_tui.settings import PruneSettings, ScreenSettings, Settings, SettingsError, read_settings, settings_file
 from parexec_tui.tui.actions.table import keymap_of
 
 
@@ -44,6 +44,12 @@ def test_the_screen_and_its_keys_are_read() -> None:
     assert settings.screen == ScreenSettings(theme="nord", ascii=True, bell=False)
     assert settings.keys == {"hold": ("H",), "left": ("left",), "mouse": ()}
     assert keymap_of(settings).of("hold").keys == ("H",)
+
+
+def test_what_is_pruned_is_read() -> None:
+    write('[prune]\nkeep = 3\nolder = "2d"\nautomatic = true\n')
+
+    assert read_settings().prune == PruneSettings(keep=3, older=Duration(172800), automatic=True)
 
 
 def test_the_old_name_of_an_action_is_understood_and_a_mistake_is_said_of_what_is_written() -> None:

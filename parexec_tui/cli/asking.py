@@ -371,6 +371,18 @@ def session_argument(which: str) -> Callable[[Callable[..., R]], Callable[..., R
     return with_session
 
 
+def seconds(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    """A duration as a plan has it, `30m`; a plain number is seconds."""
+    from parexec_tui.core.plan.units import Duration
+
+    if value is None:
+        return None
+    try:
+        return Duration.parse(float(value) if value.replace(".", "", 1).isdecimal() else value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _dry_run_option = click.option(
     "-n", "--dry-run", is_flag=True, help="Only say what it would mean: what stops, what runs again, what is skipped."

@@ -123,6 +123,7 @@ LAZY_COMMANDS = {
     "parexec_tui.cli.predict": ("simulate", "what-if"),
     "parexec_tui.cli.diffing": ("diff",),
     "parexec_tui.cli.past": ("history", "report"),
+    "parexec_tui.cli.keeping": ("prune",),
     "parexec_tui.cli.touring": ("tour",),
     "parexec_tui.cli.standing": ("status", "why"),
     "parexec_tui.cli.reruns": ("retry", "rollback", "restart"),

@@ -42,6 +42,10 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec bottlenecks", "what holds the session up, and what more of it would save"),
         ("parexec bottlenecks --json | jq -r '.bottlenecks[0].text'", "the worst one, for scripts"),
     ),
+    "prune": (
+        ("parexec prune -n", "which sessions would be removed, with their sizes, and which stay, and why"),
+        ("parexec prune --keep 5 --older 7d", "the newest 5 of each plan stay, and what ended within a week"),
+    ),
     "history": (
         ("parexec history", "what the tickets of the plan of this directory took before, the longest first"),
         ("parexec history plan.toml T3", "each attempt of T3 in earlier sessions, and why those failed that did"),

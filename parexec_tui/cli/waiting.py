@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 import click
 
 from parexec_tui.cli import complete
-from parexec_tui.cli.asking import as_json_option, is_plain, session_option
+from parexec_tui.cli.asking import as_json_option, is_plain, seconds, session_option
 from parexec_tui.cli.exits import (
     BAD_USAGE,
     INTERRUPTED,
@@ -52,22 +52,10 @@ Why = Literal["done", "over", "gone", "late"]
 nor a guardian is left. late: the time is up."""
 
 
-def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
-    """A duration as a plan has it, `30m`; a plain number is seconds."""
-    from parexec_tui.core.plan.units import Duration
-
-    if value is None:
-        return None
-    try:
-        return Duration.parse(float(value) if value.replace(".", "", 1).isdecimal() else value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from None
-
-
 @click.command()
 @click.argument("what", metavar="[SESSION | TICKET...]", nargs=-1, shell_complete=complete.sessions_and_tickets)
 @session_option
-@click.option("--timeout", callback=_seconds, metavar="DURATION", help="Wait no longer than this, for instance 30m.")
+@click.option("--timeout", callback=seconds, metavar="DURATION", help="Wait no longer than this, for instance 30m.")
 @as_json_option
 def wait(what: tuple[str, ...], session: str | None, timeout: float | None, as_json: bool) -> None:
     """Wait until SESSION (default: the newest of this directory) is over, or all of its tickets that are named.

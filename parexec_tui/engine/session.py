@@ -55,6 +55,7 @@ from parexec_tui.engine.threads import in_thread
 from parexec_tui.engine.timers import Clock
 from parexec_tui.engine.up_to_date import UpToDate, owed_fingerprints
 from parexec_tui.engine.writers import Writers
+from parexec_tui.keeping.housekeeping import keep_house_later
 from parexec_tui.paths import SessionFolder, registry_file, session_folder
 from parexec_tui.registry.errors import RegistryError, SessionOwned, StateLost
 from parexec_tui.registry.lock import SessionLock, has_guardian, is_owned
@@ -185,6 +186,8 @@ def run_session(
             outcome = trio.run(_drive, begin, session, registry, sink, options)
     if isinstance(outcome, StateLost):
         raise outcome
+    if outcome == "finished":
+        keep_house_later(session)
     return Result(begin.state, outcome)
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 from parexec_tui.registry import attempts as attempts_table
 from parexec_tui.registry import events as events_table
 from parexec_tui.registry import fingerprints as fingerprints_table
+from parexec_tui.registry import pruned as pruned_table
 from parexec_tui.registry import sessions as sessions_table
 from parexec_tui.registry.attempts import AttemptFact
 from parexec_tui.registry.database import Database, checkpoint
@@ -280,6 +281,33 @@ class Registry:
         """Forget what these tickets of a plan file were, so that they are run."""
         with self._db.transaction():
             fingerprints_table.forget(self._db, source, tickets)
+
+    # -- pruned sessions ---------------------------------------------------------------------------------------
+
+    def prune(self, row: SessionRow) -> bool:
+        """Remove a session, but for what its attempts took; False if its status is not that of `row` any more.
+
+        If it is broken off, `prune_rest` goes on. Who calls this holds the lock of the session.
+        """
+        number = self._number(row.session)
+        if not pruned_table.mark(self._db, number, row.status):
+            return False
+        self._numbers.pop(row.session, None)
+        self._last.pop(row.session, None)
+        pruned_table.drop_rows(self._db, number)
+        return True
+
+    def prune_rest(self, session: str) -> None:
+        """Remove what was left of a session when its removal was broken off."""
+        pruned_table.drop_rows(self._db, sessions_table.number_of(self._db, session))
+
+    def pruned_sessions(self) -> dict[str, bool]:
+        """Every session that was pruned, and whether something is left of it here."""
+        return pruned_table.marked(self._db)
+
+    def size_of(self, session: str) -> int:
+        """Bytes that the events and the plan of a session take, about. Reads all of them."""
+        return pruned_table.size(self._db, self._number(session))
 
     # -- ids and numbers ---------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from parexec_tui.registry.errors import RegistryDamaged, RegistryError
 from parexec_tui.registry.events import Damage
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
-from parexec_tui.registry.sessions import DAMAGED, SessionRow
+from parexec_tui.registry.sessions import DAMAGED, PRUNED, SessionRow
 from parexec_tui.registry.standing import counts_of, ended_of, fact_of
 
 _ID = re.compile(r"exec_\d{8}_\d{6}(_\d+)?")
@@ -46,6 +46,11 @@ _DROP_KNOWN_TO_BE_ASIDE = """
         WHERE q.session = events.session AND q.seq = events.seq AND q.at = events.at AND q.data = events.data
     )
 """
+# What a session had before it was pruned is found on pages that are free now.
+_DROP_PRUNED = tuple(
+    f"DELETE FROM {table} WHERE session IN (SELECT number FROM sessions WHERE status = ?)"
+    for table in ("events", "plans", "quarantine")
+)
 _NUMBERS = "SELECT session FROM events UNION SELECT session FROM plans"
 _FIRST = "SELECT data FROM events WHERE session = ? AND seq = 1"
 _HIGHEST = "SELECT coalesce(max(seq), 0) FROM events WHERE session = ?"
@@ -118,6 +123,8 @@ class Salvage:
             self._take(row)
         self._db.execute(_DROP_KNOWN_TO_BE_ASIDE)
         lost = list(self._put_sessions())
+        for statement in _DROP_PRUNED:
+            self._db.execute(statement, (PRUNED,))
         self._db.execute("COMMIT")
         return [self._settle(row) for row in reversed(self._target.sessions())] + lost
 

@@ -20,6 +20,9 @@ DAMAGED = "damaged"
 ENDED = ("finished", "stopped", "not started", DAMAGED)
 """The status of a session to which no engine will come by itself."""
 
+PRUNED = "pruned"
+"""The status of an entry whose session was removed. No list has it; see `pruned`."""
+
 _ADD_SESSION: Final = """
     INSERT INTO sessions (session, name, source, folder, workdir, started, boot, pid, status)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'running')
@@ -41,7 +44,7 @@ _SELECT: Final = """
     FROM sessions
 """
 _SESSION: Final = f"{_SELECT} WHERE session = ?"
-_SESSIONS: Final = f"{_SELECT} ORDER BY number DESC"
+_SESSIONS: Final = f"{_SELECT} WHERE status <> '{PRUNED}' ORDER BY number DESC"
 _OPEN_SESSIONS: Final = f"{_SELECT} WHERE status NOT IN (SELECT value FROM json_each(?)) ORDER BY number DESC"
 
 
@@ -150,11 +153,22 @@ def plan(db: Database, session: str, number: int) -> bytes:
 
 
 def entry(db: Database, session: str) -> tuple[int, SessionRow]:
-    """The number of a session, and what lists show of it."""
+    """The number of a session, and what lists show of it. Raises RegistryError, also if it was pruned."""
     rows = db.rows(_SESSION, session)
     if not rows:
         raise RegistryError(f"no session {session!r} in {db.file}")
-    return _read_entry(rows[0])
+    found = _read_entry(rows[0])
+    if found[1].status == PRUNED:
+        raise RegistryError(f"session {session} was pruned: only what its attempts took is remembered")
+    return found
+
+
+def number_of(db: Database, session: str) -> int:
+    """The number of a session, also of one that was pruned. Raises RegistryError."""
+    rows = db.rows(_SESSION, session)
+    if not rows:
+        raise RegistryError(f"no session {session!r} in {db.file}")
+    return _read_entry(rows[0])[0]
 
 
 def listed(db: Database) -> tuple[list[SessionRow], list[str]]:
@@ -164,13 +178,15 @@ def listed(db: Database) -> tuple[list[SessionRow], list[str]]:
 
 def not_ended(db: Database) -> list[SessionRow]:
     """Those that can be read and have not ENDED, newest first."""
-    return _list(db, _OPEN_SESSIONS, msgspec.json.encode(ENDED).decode())[0]
+    return _list(db, _OPEN_SESSIONS, msgspec.json.encode((*ENDED, PRUNED)).decode())[0]
 
 
 def resolve(db: Database, text: str) -> SessionRow:
     """As `Registry.resolve`."""
     sessions, unreadable = listed(db)
     exact = [row for row in sessions if row.session == text]
+    if not exact and db.rows(f"{_SESSION} AND status = '{PRUNED}'", text):
+        entry(db, text)  # it says that it was pruned; others may begin with the same
     meant = exact or [row for row in sessions if _is_meant(text, row)]
     if len(meant) == 1:
         return meant[0]

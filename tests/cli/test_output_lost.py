@@ -48,6 +48,7 @@ USES = {
     "log": "log first -s RUNS",
     "diff": "diff --help",
     "history": "history RUNS",
+    "prune": "prune -n",
     "events": "events RUNS --json",
     "status": "status -s RUNS",
     "why": "why second -s RUNS",

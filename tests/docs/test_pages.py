@@ -28,11 +28,12 @@ from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.plan.reading.schema import plan_schema
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.plan.ticket import Priority, Ticket
+from parexec_tui.core.plan.units import Duration, write_duration
 from parexec_tui.core.state.status import TABLE, TERMINAL, End
 from parexec_tui.core.wire.protocol import StatusReport
 from parexec_tui.engine.hook_calls import HookCall
 from parexec_tui.engine.serve.hooks import TIMEOUT
-from parexec_tui.settings import ScreenSettings, Settings
+from parexec_tui.settings import PruneSettings, ScreenSettings, Settings
 from parexec_tui.tui.actions.table import ACTIONS
 from parexec_tui.tui.input.keymap import table_lines
 from parexec_tui.tui.theme.file import ANSI_NAMES
@@ -175,12 +176,15 @@ def test_every_action_is_named_for_the_settings() -> None:
 
 
 def test_every_setting_has_a_row_and_its_default() -> None:
-    assert {"screen", "keys", "hooks", "pressure"} == set(Settings.__struct_fields__)
+    assert {"screen", "keys", "hooks", "pressure", "prune"} == set(Settings.__struct_fields__)
     assert all(f"| `[{table}]` |" in SETTINGS for table in Settings.__struct_fields__)
     defaults = {row[0].strip("`"): row[1] for row in rows(section(SETTINGS, "Settings")) if len(row) == 3}
     for field in msgspec.structs.fields(ScreenSettings):
         unset = "what suits the terminal"
         assert defaults[field.encode_name] == (unset if field.default is None else f"`{json.dumps(field.default)}`")
+    for field in msgspec.structs.fields(PruneSettings):
+        value = write_duration(field.default) if field.type is Duration else field.default
+        assert defaults[field.encode_name] == f"`{json.dumps(value)}`"
 
 
 def test_every_theme_has_a_row() -> None:

@@ -323,6 +323,7 @@ NOT_INSIDE: Mapping[str, str] = {
     "export": "reports are written with report FILE",
     "simulate": "it is simulated in a shell: parexec simulate",
     "what-if": "it is simulated in a shell: parexec what-if",
+    "prune": "old sessions are removed from a shell: parexec prune",
     "history": "history is read in a shell: parexec history",
     "wait": "the screen shows the end by itself; scripts wait: parexec wait",
     "man": "the manual is for a shell: parexec man; ? shows all keys",

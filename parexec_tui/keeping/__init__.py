@@ -1,0 +1,1 @@
+"""What is kept of sessions that are over, and for how long."""

@@ -1,0 +1,201 @@
+"""Removes sessions that are over, by a policy: all that is left of them but what their attempts took.
+
+Whatever dies on the way, a session is either whole, or no list has it any more; then the next one that prunes removes
+the rest. Its folder goes last.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from msgspec import Struct
+
+from parexec_tui.client.sessions import is_living
+from parexec_tui.core.plan.units import write_duration
+from parexec_tui.keeping.disk import remove, taken_by
+from parexec_tui.paths import session_folder, state_home
+from parexec_tui.registry.errors import SessionOwned
+from parexec_tui.registry.lock import SessionLock, has_guardian
+from parexec_tui.registry.registry import Registry
+from parexec_tui.registry.sessions import ENDED, SessionRow
+from parexec_tui.text.words import and_others
+
+_LEFTOVERS = (".new", ".old")
+"""What the names of snapshots end with that are none yet, or none any more."""
+
+
+class Policy(Struct, frozen=True):
+    """Which sessions stay: the newest of each plan, and what ended lately. What also goes if it is asked for."""
+
+    keep: int
+    older: float
+    """Seconds since the end."""
+    stopped: bool = False
+    """Also what a person stopped, and which could go on."""
+    snapshots: bool = False
+    """Also what has snapshots of files, by which tickets could be rolled back."""
+
+
+class Removable(Struct, frozen=True):
+    """A session that is removed, or would be."""
+
+    session: str
+    name: str
+    source: str
+    started: float
+    ended: float
+    """Seconds since the epoch; of one that never noted its end, when it started."""
+    size: int
+    """Bytes, of its folder and in the registry."""
+
+
+class Spared(Struct, frozen=True):
+    """A session that the policy would remove, and that stays all the same."""
+
+    session: str
+    why: str
+    remedy: str = ""
+
+
+class Survey(Struct, frozen=True):
+    """What pruning would do."""
+
+    go: tuple[Removable, ...]
+    spared: tuple[Spared, ...]
+    stay: int
+    """How many stay by the policy."""
+    remnants: tuple[str, ...]
+    """Sessions whose removal was broken off."""
+
+
+def survey(registry: Registry, policy: Policy, now: float) -> Survey:
+    """Look what pruning would do. Raises RegistryError."""
+    go: list[Removable] = []
+    spared: list[Spared] = []
+    stay = 0
+    for row, goes in _by_policy(registry.sessions(), policy, now):
+        if not goes:
+            stay += 1
+        elif is_living(row.session):
+            spared.append(_lives(row.session))
+        elif found := _why_spared(row, policy):
+            spared.append(found)
+        else:
+            go.append(_removable(registry, row))
+    return Survey(tuple(go), tuple(spared), stay, tuple(_remnants(registry)))
+
+
+def _by_policy(rows: Iterable[SessionRow], policy: Policy, now: float) -> Iterator[tuple[SessionRow, bool]]:
+    """Each session, and whether the policy removes it. `rows`: newest first."""
+    newer: Counter[tuple[str, str, str]] = Counter()
+    for row in rows:
+        plan = (row.source, row.name, row.workdir)
+        newer[plan] += 1
+        yield row, newer[plan] > policy.keep and now - ended_at(row) >= policy.older
+
+
+def ended_at(row: SessionRow) -> float:
+    """When a session ended; when it started, if it never noted its end."""
+    return row.started if row.ended is None else row.ended
+
+
+def _why_spared(row: SessionRow, policy: Policy) -> Spared | None:
+    """Why a session must not be removed that nobody runs; None: nothing is in the way."""
+    folder = session_folder(row.session)
+    if row.status not in ENDED:
+        remedy = f"parexec resume {row.session}, or parexec stop -s {row.session}"
+        return Spared(row.session, "it was interrupted, and can go on", remedy)
+    if row.status == "stopped" and not policy.stopped:
+        return Spared(row.session, "it was stopped, and can go on", f"parexec resume {row.session}, or --stopped")
+    if worktrees := _names(folder.worktrees):
+        return Spared(row.session, f"worktrees are kept: {and_others(worktrees)}", "merge or reject what is in them")
+    snapshots = [name for name in _names(folder.snapshots) if not name.endswith(_LEFTOVERS)]
+    if snapshots and not policy.snapshots:
+        return Spared(row.session, f"snapshots are kept for a rollback: {and_others(snapshots)}", "--snapshots")
+    if _names(folder.hooks_owed):
+        return Spared(row.session, "hooks have yet to be run for it", f"parexec resume {row.session}")
+    return None
+
+
+def _lives(session: str) -> Spared:
+    return Spared(session, "it lives", f"parexec stop -s {session}")
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208 - only the names
+    except OSError:
+        return []
+
+
+def _removable(registry: Registry, row: SessionRow) -> Removable:
+    size = registry.size_of(row.session) + taken_by(session_folder(row.session).path)
+    return Removable(row.session, row.name, row.source, row.started, ended_at(row), size)
+
+
+def _remnants(registry: Registry) -> list[str]:
+    pruned = registry.pruned_sessions()
+    folders = set(_names(state_home() / "sessions")) if pruned else set()
+    return [session for session, has_rows in pruned.items() if has_rows or session in folders]
+
+
+def carry_out(registry: Registry, found: Survey, policy: Policy, now: float) -> tuple[Survey, list[str]]:
+    """Remove what a survey found. Returns what was done, and what could not be removed, and why; the next one tries
+    again. Raises RegistryError."""
+    gone: list[Removable] = []
+    spared, failed = list(found.spared), []
+    rests = []
+    for session in found.remnants:
+        try:
+            prune_rest(registry, session)
+            rests.append(session)
+        except OSError as error:
+            failed.append(f"{session}: {error}")
+    for each in found.go:
+        try:
+            reason = prune(registry, each.session, policy, now)
+        except OSError as error:
+            failed.append(f"{each.session}: {error}")
+            continue
+        if reason is None:
+            gone.append(each)
+        else:
+            spared.append(reason)
+    return Survey(tuple(gone), tuple(spared), found.stay, tuple(rests)), failed
+
+
+def prune(registry: Registry, session: str, policy: Policy, now: float) -> Spared | None:
+    """Remove a session of a `survey`. Returns why it stays, if that has changed. Raises RegistryError, OSError."""
+    folder = session_folder(session)
+    with ExitStack() as stack:
+        if folder.path.is_dir():  # else it is only rows, and nobody can own it
+            try:
+                stack.enter_context(SessionLock(folder.lock))
+            except SessionOwned:
+                return _lives(session)
+        if has_guardian(folder):
+            return _lives(session)
+        row = registry.session(session)
+        if now - ended_at(row) < policy.older:
+            return Spared(session, "it has run again")
+        if found := _why_spared(row, policy):
+            return found
+        if not registry.prune(row):
+            return Spared(session, "it has run again")
+        remove(folder.path)
+    return None
+
+
+def prune_rest(registry: Registry, session: str) -> None:
+    """Remove what is left of a session whose removal was broken off. Raises RegistryError, OSError."""
+    registry.prune_rest(session)
+    remove(session_folder(session).path)
+
+
+def words_of(policy: Policy) -> str:
+    """Which sessions stay, for a person."""
+    newest = f"the newest {policy.keep} of each plan" if policy.keep else ""
+    age = f"what ended less than {write_duration(policy.older)} ago" if policy.older else ""
+    return " and ".join(filter(None, (newest, age))) or "none"
