@@ -279,6 +279,7 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             | ev.CompletionValidated() | ev.AgentStarted() | ev.AgentStopped() | ev.AttemptSpawned()
             | ev.BackoffEnded() | ev.QuestionAsked() | ev.QuestionAnswered() | ev.StepStarted() | ev.StepEnded()
             | ev.SnapshotTaken() | ev.SnapshotDropped() | ev.ServiceSpawned() | ev.MemoryMeasured()
+            | ev.EtaTold()
             | ev.WorktreeMade()
             | ev.WorkCommitted() | ev.WorktreeKept()
         ):  # fmt: skip

@@ -163,6 +163,11 @@ class SessionState:
         self.serialised = 0
         self.learned: dict[str, float] = {}
         """{ticket: the median of the seconds that it took in earlier sessions}"""
+        self.eta_told: list[ev.EtaTold] = []
+        """What the ETA said since `eta_since`."""
+        self.eta_since = 0.0
+        """Since when nobody but the engine has changed how the session goes on: it was opened, a person acted, or an
+        engine came back."""
         self.sigmas: dict[str, float] = {}
         """{ticket: how far its runs there are apart, as `TicketHistory.sigma`}"""
         self.estimate_errors = EstimateErrors()

@@ -598,6 +598,13 @@ class OrderSearched(Struct, frozen=True):
     """The same by the longest path."""
 
 
+class EtaFound(Struct, frozen=True, gc=False):
+    """What the ETA says now, for the journal. See EtaTold."""
+
+    p50: float
+    p90: float
+
+
 class Activity(Struct, frozen=True, gc=False):
     """How busy the host was a moment ago, within the limits of the engine's cgroup."""
 
@@ -668,6 +675,7 @@ AnyReport = (
     | NeighboursChanged
     | HistoryRead
     | OrderSearched
+    | EtaFound
     | HostMeasured
     | IdleElapsed
 )

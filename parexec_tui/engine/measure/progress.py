@@ -44,6 +44,11 @@ def read_told(state: SessionState) -> dict[str, Told]:
     return _told(_read(state.session, progress_wanted(state)))
 
 
+async def told_now(state: SessionState) -> dict[str, Told]:
+    """The same of a session that goes on meanwhile. The files are read in a thread."""
+    return _told(await in_thread(_read, state.session, progress_wanted(state)))
+
+
 class _Found(NamedTuple):
     progress: Progress
     at: float

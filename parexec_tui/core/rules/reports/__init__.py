@@ -11,6 +11,7 @@ from parexec_tui.core.rules.reports.checks import on_check_made
 from parexec_tui.core.rules.reports.claims import on_claims_checked
 from parexec_tui.core.rules.reports.host import (
     on_disk_measured,
+    on_eta_found,
     on_history_read,
     on_host_short,
     on_neighbours_changed,
@@ -95,6 +96,7 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.NeighboursChanged: on_neighbours_changed,
     rq.HistoryRead: on_history_read,
     rq.OrderSearched: on_order_searched,
+    rq.EtaFound: on_eta_found,
     rq.HostMeasured: on_host_measured,
     rq.IdleElapsed: on_idle_elapsed,
 }

@@ -72,6 +72,12 @@ def on_history_read(state: SessionState, report: rq.HistoryRead, now: float) -> 
     return [*_durations(state, report, now), *_peaks(state, report, now)]
 
 
+def on_eta_found(state: SessionState, report: rq.EtaFound, now: float) -> list[ev.AnyEvent]:
+    if state.finished_at is not None:
+        return []
+    return [ev.EtaTold(at=now, p50=report.p50, p90=report.p90)]
+
+
 def _durations(state: SessionState, report: rq.HistoryRead, now: float) -> list[ev.AnyEvent]:
     if state.learned:
         return []

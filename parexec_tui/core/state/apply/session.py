@@ -21,7 +21,7 @@ def on_session_opened(state: SessionState, event: ev.SessionOpened) -> None:
     if state.session:
         raise IllegalEventError(f"{event!r}: the session is open already")
     state.session = event.session
-    state.opened_at = event.at
+    state.opened_at = state.eta_since = event.at
     state.parallel = event.parallel
     state.tuning = Tuning(event.at) if event.auto else None
     state.host = Host(event.cpus, event.memory)
@@ -42,6 +42,7 @@ def on_monitoring_started(state: SessionState, event: ev.MonitoringStarted) -> N
         for agent in state.agents.values():
             if agent.ticket is None:
                 agent.without_engine += event.at - max(gone.at, agent.idle_since)
+        _begin_course(state, event.at)
     if event.boot == state.boot:
         _correct_clocks(state, event)
     state.boot, state.monitored = event.boot, event
@@ -154,11 +155,22 @@ def on_durations_learned(state: SessionState, event: ev.DurationsLearned) -> Non
         state.dirty.everything = True
 
 
+def on_eta_told(state: SessionState, event: ev.EtaTold) -> None:
+    state.eta_told.append(event)
+
+
+def _begin_course(state: SessionState, at: float) -> None:
+    """Forget what the ETA said: it could not know of what has come."""
+    state.eta_told.clear()
+    state.eta_since = at
+
+
 def on_failure_policy_changed(state: SessionState, event: ev.FailurePolicyChanged) -> None:
     state.on_failure = event.policy
 
 
 def on_operator_acted(state: SessionState, event: ev.OperatorActed) -> None:
+    _begin_course(state, event.at)
     if event.verb == "undo":
         # In journals of earlier versions, an undo passed over actions that could not be taken back.
         at = event.undone

@@ -66,6 +66,7 @@ from parexec_tui.core.state.events.session import (
     DrainEnded,
     DurationsLearned,
     EngineLeft,
+    EtaTold,
     FailurePolicyChanged,
     FailuresHandled,
     HostPressed,
@@ -164,6 +165,7 @@ AnyEvent = (
     | ConflictFound
     | DurationsLearned
     | OrderFound
+    | EtaTold
     | ReservationMade
     | ReservationEnded
     | QuestionAsked

@@ -206,6 +206,14 @@ class DurationsLearned(Event, frozen=True, tag="durations_learned"):
     """{ticket: how far its runs are apart, as `TicketHistory.sigma`}"""
 
 
+class EtaTold(Event, frozen=True, tag="eta_told"):
+    """What the ETA said at this moment. Kept now and then, ever more seldom, to tell afterwards how good it was."""
+
+    p50: float
+    """Seconds until the session is finished, as in `schedule.eta.Eta`."""
+    p90: float
+
+
 class PlanAmended(Event, frozen=True, tag="plan_amended"):
     """Tickets were added, changed and dropped, all at once. What is changed or dropped was not running."""
 
