@@ -42,8 +42,8 @@ _WALK = 20
 
 def root_of(state: SessionState, ticket: TicketState) -> Root | None:
     """What the ticket waits for in the end; of one that is live, how it stands. None if it is over."""
-    if ticket.is_live:
-        return of_live(ticket)
+    if ticket.is_live:  # with an engine; one that left lets nothing live, but a person may decide a conflict since
+        return of_live(ticket) if state.left is None else _memo(state).of_all[0]
     if ticket.status is Status.approval:
         return of_approval(ticket)
     return _root(state, ticket) if ticket.status in PENDING else None
@@ -210,7 +210,8 @@ def _of_engine(state: SessionState, gone: SessionInterrupted | EngineLeft | Engi
         how = "silent" if gone.is_silent else "lost"
         return Root("engine", how=how, reason=gone.reason if gone.is_silent else "", since=gone.at)
     if not isinstance(gone, EngineLeft) or gone.reason not in _LEFT_ASKED:
-        return Root("engine", reason=gone.reason, since=gone.at)
+        is_answered = gone.reason in LEFT_FOR_ANSWER and not state.unapproved
+        return Root("engine", reason="" if is_answered else gone.reason, since=gone.at)
     asked = state.stopping if gone.reason == "stopped" else state.draining
     by, reason = (asked.by, asked.reason) if asked is not None else ("", "")
     return Root("engine", how=gone.reason, by=by, reason=reason, since=gone.at)

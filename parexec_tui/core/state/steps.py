@@ -78,7 +78,7 @@ def step_text(state: SessionState, ticket: TicketState) -> str:
         return gate.text
     step = ticket.live_attempt.step
     if is_owed(state, ticket):
-        return f"to be taken back: {OWED}"
+        return f"{'to be taken back' if takes_back(step) else 'decided'}: {OWED}"
     if step == LAST_LOOK:
         return "reading the rest of its output"
     if step == OUTPUTS:
@@ -103,11 +103,11 @@ OWED = "parexec resume does it"
 
 
 def is_owed(state: SessionState, ticket: TicketState) -> bool:
-    """Whether what a live ticket did is to be taken back, and nothing does it, since there is no engine."""
+    """Whether what a live ticket did is to be taken back, or merged as a person decided, and no engine does it."""
     attempt, gone = ticket.live_attempt, state.gone
     if gone is None or (isinstance(gone, EngineLost) and gone.is_silent):
         return False
-    return takes_back(attempt.step) and attempt.pid is None
+    return attempt.pid is None and (takes_back(attempt.step) or state.left is not None)
 
 
 def gates_of(state: SessionState, ticket: TicketState) -> tuple[Gate, ...]:

@@ -14,7 +14,7 @@ from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.isolation import conflict_of
 from parexec_tui.core.state.status import End, Flag, Status
-from parexec_tui.core.state.steps import time_left
+from parexec_tui.core.state.steps import step_text, time_left
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.selectors import select
 from parexec_tui.text.banner import pieces
@@ -487,6 +487,16 @@ def test_a_decision_that_no_engine_has_begun_can_be_cancelled_with_the_ticket_an
     running.ask(rq.Merge(tickets=("T",), side="ours"))
     assert isinstance(running.ask(rq.Merge(tickets=("T",), side="theirs")), rq.Refusal)
     assert isinstance(running.ask(rq.Reject(tickets=("T",))), rq.Refusal)
+
+
+def test_what_is_decided_without_an_engine_waits_for_one_and_no_more_for_a_decision() -> None:
+    begun = in_conflict()
+    begun.apply(ev.EngineLeft(at=begun.now, reason="waits for a decision"))
+    begun.ask(rq.Merge(tickets=("T",), side="ours"))
+    found = root_of(begun.state, begun["T"])
+    assert found is not None
+    assert (found.kind, found.reason) == ("engine", "")
+    assert step_text(begun.state, begun["T"]) == "decided: parexec resume does it"
 
 
 def test_what_has_no_conflict_cannot_be_decided_on() -> None:
