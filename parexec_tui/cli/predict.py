@@ -56,6 +56,8 @@ def simulate(target: str | None, agents: tuple[str, ...], parallel: int | None, 
         altered = changed(state, wishes, now)
         if isinstance(altered, Refusal):
             fail(f"refused: {altered}", BAD_USAGE)
+        if not altered.live:
+            _search_order(altered, now)
         found = predict(altered, now, Random(seed).random, told=_told(altered))
     if as_json:
         _print_json(found, altered, seed)
@@ -214,6 +216,27 @@ def _planned(file: Path, now: float) -> "SessionState":
     for event in on_report(state, rq.HistoryRead(_history(plan)), now):
         apply(state, event)
     return state
+
+
+def _search_order(state: "SessionState", now: float) -> None:
+    """Give a plan that begins the order that its engine would find."""
+    from random import Random
+
+    from parexec_tui.core.rules.reports import on_report
+    from parexec_tui.core.schedule.order import Search, is_searched, passes_for
+    from parexec_tui.core.schedule.problem import problem_of
+    from parexec_tui.core.state.apply import apply
+    from parexec_tui.core.wire import requests as rq
+
+    if not is_searched(state) or (problem := problem_of(state, now)) is None:
+        return
+    search = Search(problem, Random(1))
+    for _ in search.steps():
+        if search.passes >= passes_for(len(problem.ids)):
+            break
+    if (found := search.found()) is not None:
+        for event in on_report(state, rq.OrderSearched(found.tickets, found.seconds, found.before), now):
+            apply(state, event)
 
 
 def _history(plan: "Plan") -> "dict[str, TicketHistory]":

@@ -73,7 +73,7 @@ class Course(Struct, frozen=True):
 
 
 def course_of(state: SessionState, takes: Durations, now: float, *, resumes: bool = True) -> Course:
-    """Let a session go on to its end. It changes `state`, of which nobody else may have any part: see `copy_of`.
+    """Let a session go on to its end. It changes `state`, of which nobody else has any part: see `copy_to_go_on`.
 
     `resumes`: what is held, frozen, or waits for approval goes on at once, as if somebody saw to that, and so does a
     session without an engine. O(tickets), 0.1 ms for each.

@@ -1,8 +1,8 @@
 """How long tickets take, as a guess: what is expected of each, and samples of it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import exp, log, sqrt
+from collections.abc import Callable, Mapping, Sequence
+from math import cos, erf, exp, log, pi, sqrt
 from typing import Final
 
 from msgspec import Struct
@@ -19,7 +19,7 @@ _TICKETS_SAMPLED: Final = 20_000
 """Courses that are sampled at most and at least, and how many tickets they have together between these."""
 
 _COUNTED: Final = 20
-"""With so many samples p50 and p90 are counted; with fewer they are those of a normal distribution."""
+"""With so many samples p90 is counted; with fewer it is that of a normal distribution around the median."""
 
 _NINE_IN_TEN: Final = 1.2816
 """Standard deviations above the mean of a normal distribution that nine in ten values stay below."""
@@ -67,20 +67,30 @@ class Guess:
         left = {ticket.id: self._left(ticket) for ticket in self._todo if _has_begun(ticket)}
         return Durations(whole, left, self._usual)
 
-    def sampled(self, random: Random) -> Durations:
+    def samples(self, random: Random, count: int) -> list[Durations]:
+        """So many samples. Each second one mirrors the one before it: what took more takes less. So a few are already
+        right on average."""
+        found: list[Durations] = []
+        while len(found) < count:
+            drawn = [_normal(random) for _ in range(2 * len(self._todo))]
+            found += [self._sample(drawn), self._sample([-each for each in drawn])]
+        return found[:count]
+
+    def _sample(self, drawn: Sequence[float]) -> Durations:
+        """`drawn`: two normally distributed numbers for each ticket."""
         recorded = self._forecast.unforeseen
-        normal = _normals(random)
         whole, left = {}, {}
-        for ticket in self._todo:
+        for ticket, one, other in zip(self._todo, drawn[::2], drawn[1::2], strict=True):
             if len(recorded) >= _RECORDED and self._forecast.foreseen(ticket) is None:
-                whole[ticket.id] = recorded[int(random() * len(recorded))]
+                place = min(len(recorded) - 1, int(_share_below(one) * len(recorded)))
+                whole[ticket.id] = recorded[place]
             else:
-                whole[ticket.id] = self._takes(ticket) * exp(self._sigma_of(ticket) * next(normal))
+                whole[ticket.id] = self._takes(ticket) * exp(self._sigma_of(ticket) * one)
             if _has_begun(ticket):
                 rest = whole[ticket.id] - ticket.worked(self._now)
                 is_told = self._forecast.left_as_told(ticket, self._now) is not None
                 if is_told or rest <= 0:
-                    left[ticket.id] = self._left(ticket) * exp(self._sigma_of(ticket) * next(normal))
+                    left[ticket.id] = self._left(ticket) * exp(self._sigma_of(ticket) * other)
                 else:
                     left[ticket.id] = rest
         return Durations(whole, left, self._usual)
@@ -114,16 +124,15 @@ def _has_begun(ticket: TicketState) -> bool:
     return ticket.is_live or ticket.status is Status.approval
 
 
-def _normals(random: Random) -> Iterator[float]:
-    """Normally distributed numbers (G. Marsaglia and T. A. Bray, "A convenient method for generating normal
-    variables", 1964)."""
-    while True:
-        x, y = 2 * random() - 1, 2 * random() - 1
-        square = x * x + y * y
-        if 0 < square < 1:
-            factor = sqrt(-2 * log(square) / square)
-            yield x * factor
-            yield y * factor
+def _normal(random: Random) -> float:
+    """A normally distributed number (G. E. P. Box and M. E. Muller, "A note on the generation of random normal
+    deviates", 1958)."""
+    return sqrt(-2 * log(1 - random())) * cos(2 * pi * random())
+
+
+def _share_below(value: float) -> float:
+    """How much of a normal distribution is below a value."""
+    return (1 + erf(value / sqrt(2))) / 2
 
 
 def samples_for(tickets: int) -> int:
@@ -133,9 +142,10 @@ def samples_for(tickets: int) -> int:
 
 def quantiles(values: Sequence[float]) -> tuple[float, float]:
     """p50 and p90 of what these are samples of; one at least."""
-    if len(values) >= _COUNTED:
-        ordered = sorted(values)
-        return ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, int(len(ordered) * 0.9))]
-    mean = sum(values) / len(values)
-    variance = sum((value - mean) ** 2 for value in values) / max(1, len(values) - 1)
-    return mean, mean + _NINE_IN_TEN * sqrt(variance)
+    ordered, count = sorted(values), len(values)
+    median = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
+    if count >= _COUNTED:
+        return median, ordered[int(count * 0.9)]
+    mean = sum(values) / count
+    variance = sum((value - mean) ** 2 for value in values) / max(1, count - 1)
+    return median, median + _NINE_IN_TEN * sqrt(variance)

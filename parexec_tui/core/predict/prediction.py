@@ -14,7 +14,7 @@ from parexec_tui.core.predict.course import Course, course_of
 from parexec_tui.core.predict.guess import Guess, Known, Random, quantiles, samples_for
 from parexec_tui.core.schedule.bounds import Bound, lower_bounds
 from parexec_tui.core.schedule.forecast import NOTHING_TOLD, Told
-from parexec_tui.core.state.copying import copy_of
+from parexec_tui.core.state.copying import copy_to_go_on
 from parexec_tui.core.state.session import SessionState
 
 
@@ -61,12 +61,12 @@ def predict(
     """
     guess = Guess(state, now, told)
     expected = guess.expected()
-    course = course_of(copy_of(state), expected, now, resumes=resumes)
+    course = course_of(copy_to_go_on(state), expected, now, resumes=resumes)
     left = {id_: expected.left.get(id_, seconds) for id_, seconds in expected.whole.items()}
     if samples is None:
         samples = samples_for(len(left))
     makespans = [
-        course_of(copy_of(state), guess.sampled(random), now, resumes=resumes).seconds for _ in range(samples)
+        course_of(copy_to_go_on(state), each, now, resumes=resumes).seconds for each in guess.samples(random, samples)
     ]
     p50, p90 = quantiles(makespans or [course.seconds])
     return Prediction(

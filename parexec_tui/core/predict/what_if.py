@@ -10,7 +10,7 @@ from parexec_tui.core.rules.decide import decide
 from parexec_tui.core.rules.reports import on_report
 from parexec_tui.core.schedule.forecast import NOTHING_TOLD, Told
 from parexec_tui.core.state.apply import apply
-from parexec_tui.core.state.copying import copy_of
+from parexec_tui.core.state.copying import copy_of, copy_to_go_on
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
@@ -65,12 +65,12 @@ def what_if(
     guess = Guess(state, now, told)
     if samples is None:
         samples = samples_for(state.unfinished)
-    takes = [guess.expected(), *(guess.sampled(random) for _ in range(samples))]
+    takes = [guess.expected(), *guess.samples(random, samples)]
     return WhatIf(_finish(state, takes, now), _finish(then, takes, now))
 
 
 def _finish(state: SessionState, takes: Sequence[Durations], now: float) -> Finish:
-    courses = [course_of(copy_of(state), each, now, resumes=False) for each in takes]
+    courses = [course_of(copy_to_go_on(state), each, now, resumes=False) for each in takes]
     p50, p90 = quantiles([course.seconds for course in courses[1:]] or [courses[0].seconds])
     return Finish(round(courses[0].seconds, 3), round(p50, 3), round(p90, 3), courses[0].left)
 

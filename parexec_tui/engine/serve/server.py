@@ -10,6 +10,7 @@ import trio
 from parexec_tui.core.rules.preview import preview
 from parexec_tui.engine import descriptors
 from parexec_tui.engine.coordinator import Coordinator
+from parexec_tui.engine.measure.end import EndKeeper
 from parexec_tui.engine.measure.progress import with_progress
 from parexec_tui.engine.serve.connection import Connection
 from parexec_tui.engine.serve.hub import Hub
@@ -122,6 +123,7 @@ async def open_server(
     notice: Callable[[str], None],
 ) -> Hub:
     """Serve what this coordinator runs, from now on and until the nursery ends."""
+    end = EndKeeper(coordinator.state, coordinator.clock.now)
     hub = Hub(
         session,
         registry_file,
@@ -132,7 +134,7 @@ async def open_server(
         preview_lines=lambda events: tuple(preview(coordinator.state, events).lines()),
         look=coordinator.look,
         notice=notice,
-        with_progress=lambda report: with_progress(report, coordinator.state, coordinator.clock.now),
+        with_progress=lambda report: with_progress(report, coordinator.state, end),
     )
     coordinator.publish, coordinator.warn = hub.publish, hub.warn
     await nursery.start(Server(hub).serve)

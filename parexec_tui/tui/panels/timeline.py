@@ -9,6 +9,7 @@ from parexec_tui.tui.drawing.predict import PredictedSpan, predict
 from parexec_tui.tui.drawing.time_window import round_duration
 from parexec_tui.tui.drawing.timeline import free_rows
 from parexec_tui.tui.panels.timeline_chart import MIN_NAME, TimelineChart, TimelineRow, TimelineView
+from parexec_tui.tui.view.foresight import spans_of
 from parexec_tui.tui.view.shown_time import MIN_SPAN, Whole
 from parexec_tui.tui.view.timeline_bars import TimelineBars
 from parexec_tui.tui.view.view_state import Change, ViewState
@@ -100,7 +101,7 @@ class TimelinePanel(TimelineChart):
         state = self.state
         is_other, self._of = state is not self._of, state
         self._made_of = (id(state), self.view.now, self.view.event_history.last)
-        self._predicted = predict(state, self.view.now, self.view.told()) if self._is_going else ()
+        self._predicted = self._predict() if self._is_going else ()
         self._predicted_until = max((each.end for each in self._predicted), default=0.0)
         self.view.critical_path.find(state)
         self._path = self.view.critical_path.members
@@ -109,6 +110,14 @@ class TimelinePanel(TimelineChart):
             self.shown.show_whole()
         self._draw()
         self._wait_since(began)
+
+    def _predict(self) -> Sequence[PredictedSpan]:
+        """By the rules of a run; where that is too much, by needs, agents and slots alone."""
+        state, now = self.state, self.view.now
+        foreseen = self.view.foresight.look(state, now, self.view.told)
+        if foreseen is None:
+            return predict(state, now, self.view.told())
+        return spans_of(foreseen, state, now)
 
     def _wait_since(self, began: float) -> None:
         """Look ahead no more for as long as is due for what took since `began`."""

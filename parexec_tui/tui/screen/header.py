@@ -7,6 +7,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from parexec_tui.core.plan.units import format_count, format_duration
+from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.forecast import comes_to_an_end, eta, no_eta_reason
 from parexec_tui.core.schedule.readiness import waiting_counts
 from parexec_tui.core.state.session import SessionState
@@ -30,7 +31,7 @@ from parexec_tui.tui.view.view_state import Change, ViewState
 
 _ETA_FOR = 2.0
 _ETA_SHARE = 1000
-"""An estimate of the end is kept for this many seconds, or this many times as long as it took: it costs O(plan)."""
+"""An end in closed form is kept for this many seconds, or this many times as long as it took: it costs O(plan)."""
 
 _MIN_BAR = 8
 _MIN_NAME = 16
@@ -121,15 +122,13 @@ class Header(Widget):
             self._eta_until = 0.0  # it would be of before
             return f"ETA -: {reason}" if (reason := no_eta_reason(state)) else "ETA -"
         now = self.view.now
+        foreseen = self.view.foresight.look(state, now, self.view.told)
+        if foreseen is not None and (found := foreseen.eta(now)) is not None and found.p50:
+            return _eta_text(found)
         if now >= self._eta_until:
             began = time.perf_counter()
-            found = eta(state, now, self.view.told())
+            self._eta = _eta_text(eta(state, now, self.view.told()))
             self._eta_until = now + max(_ETA_FOR, _ETA_SHARE * (time.perf_counter() - began))
-            if found is None:
-                self._eta = "ETA learning"
-            else:
-                early, late = short_duration(found.p50), short_duration(found.p90)
-                self._eta = f"ETA {early}" if early == late else f"ETA {early}-{late}"
         return self._eta
 
     def _bar(self, line: StyledLine, state: SessionState, cells: int) -> None:
@@ -220,3 +219,10 @@ class Header(Widget):
 
 def _phase(state: SessionState) -> str:
     return f"group {min(state.open_group + 1, len(state.groups))}/{len(state.groups)}"
+
+
+def _eta_text(found: Eta | None) -> str:
+    if found is None:
+        return "ETA learning"
+    early, late = short_duration(found.p50), short_duration(found.p90)
+    return f"ETA {early}" if early == late else f"ETA {early}-{late}"

@@ -20,6 +20,7 @@ from parexec_tui.tui.theme.palette import Palette
 from parexec_tui.tui.view.bottlenecks import Bottlenecks
 from parexec_tui.tui.view.critical_path import CriticalPath
 from parexec_tui.tui.view.event_history import EventHistory
+from parexec_tui.tui.view.foresight import Foresight
 from parexec_tui.tui.view.short_ids import ShortIds
 from parexec_tui.tui.view.waiting import Waiting
 
@@ -137,6 +138,7 @@ class ViewState:
         self.waiting = Waiting()
         self.bottlenecks = Bottlenecks()
         self.critical_path = CriticalPath()
+        self.foresight = Foresight()
         self._short = ShortIds(ascii_only=ascii_only)
         self.kept_lines = 0
         """Lines at the bottom that no dialog covers: those of the tour, and the footer below them."""

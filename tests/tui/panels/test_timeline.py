@@ -1,5 +1,6 @@
 """The timeline: its rows, its cursor in time, and when predictions are made again, since that costs O(plan)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -7,9 +8,8 @@ import pytest
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.tui.drawing.predict import predict
+from parexec_tui.tui.drawing.predict import PredictedSpan
 from parexec_tui.tui.drawing.timeline import Bar
-from parexec_tui.tui.panels import timeline
 from parexec_tui.tui.panels.timeline import TimelinePanel
 from parexec_tui.tui.view import timeline_bars
 from parexec_tui.tui.view.view_state import Change
@@ -23,11 +23,12 @@ def predictions(monkeypatch: pytest.MonkeyPatch) -> list[SessionState]:
     """The sessions for which predictions were made, one after another. The clock stands still."""
     found: list[SessionState] = []
 
-    def predicted(state: SessionState, *args: float, **more: object) -> object:
-        found.append(state)
-        return predict(state, *args, **more)  # type: ignore[arg-type]
+    def predicted(of: TimelinePanel) -> Sequence[PredictedSpan]:
+        found.append(of.state)
+        return predict(of)
 
-    monkeypatch.setattr(timeline, "predict", predicted)
+    predict = TimelinePanel._predict
+    monkeypatch.setattr(TimelinePanel, "_predict", predicted)
     monkeypatch.setattr("time.monotonic", lambda: 100.0)
     return found
 

@@ -48,7 +48,7 @@ def test_it_says_which_session_and_how_far_it_is() -> None:
     session.succeed("A")
     first = words(view_of(session))
     assert first.startswith("test s1 1970-01-01 00:16:40 1m30 ")
-    assert re.search(r" 25% 1/4 group 2/3 ETA \d+m\d\d ", first)
+    assert re.search(r" 25% 1/4 group 2/3 ETA \d+m\d\d-\d+m\d\d ", first)
 
 
 def test_all_is_done_only_once_all_is_done() -> None:
@@ -108,15 +108,16 @@ def test_a_long_name_leaves_room_for_the_bar(width: int) -> None:
 def test_no_end_is_foreseen_from_the_moment_it_does_not_go_on(request_: rq.AnyRequest) -> None:
     session = started("A: estimate=2m\nB: A estimate=2m")
     header = Header(view_of(session))
-    assert header._when(session.state) == "ETA 4m00-6m00"
+    assert re.fullmatch(r"ETA 4m0\d-5m\d\d", header._when(session.state))
     session.act(request_)
     assert header._when(session.state) == "ETA -"
 
 
 def test_an_end_that_is_sure_is_said_once() -> None:
-    session = started("A:\nB: A")
+    session = Session(plan("\n".join(f"T{number}:" for number in range(6)), parallel=5))
+    ran = session.dispatch()
     session.wait(60)
-    session.succeed("A")
+    session.succeed(*ran)
     session.dispatch()
     assert " ETA 1m00 " in words(view_of(session))
 
@@ -127,7 +128,7 @@ def test_the_end_is_by_what_the_output_tells_rather_than_by_the_estimate() -> No
     view = view_of(session)
     told = Usage("A", 1, cpu=1.0, memory=0, processes=1, silence=0.0, log_size=9, progress=Progress(40))
     view.samples.usage, view.samples.taken_at = {"A": told}, session.now
-    assert " ETA 2m30-3m45 " in words(view)
+    assert re.search(r" ETA 2m[34]\d-3m\d\d ", words(view))
 
 
 # -- counts and alerts -----------------------------------------------------------------------------------------
@@ -327,6 +328,6 @@ def test_a_session_that_is_not_opened_yet_began_at_no_time() -> None:
 def test_the_agent_whose_hold_leaves_no_end_to_tell_is_named() -> None:
     session = Session(plan("A: estimate=10s\nB: A estimate=10s", agents={"agent": AgentType(max=1)}))
     session.dispatch()
-    assert " ETA 20s-30s " in words(view_of(session))
+    assert re.search(r" ETA (19|2\d)s-2\ds ", words(view_of(session)))
     session.act(rq.Hold(agents=("agent-1",)))
     assert " ETA -: agent-1 held " in words(view_of(session))
