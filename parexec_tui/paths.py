@@ -32,6 +32,10 @@ MAX_ID_IN_NAME = 100
 characters only, and a name has a number, a step and an ending as well."""
 
 
+COMPRESSED = GZIP, ZSTD = ".gz", ".zst"
+"""What the names of compressed logs end with."""
+
+
 def id_in_names(ticket: str) -> str:
     """How a ticket is called in the names of its files: by its id; if that is long, by its beginning and a digest.
 
@@ -126,13 +130,17 @@ class SessionFolder(Struct, frozen=True):
         """
         with os.scandir(self.attempts) as entries:
             for entry in entries:
-                name, ending = os.path.splitext(entry.name)  # noqa: PTH122 - of a name, not of a path
+                plain = entry.name
+                for compressed in COMPRESSED:
+                    plain = plain.removesuffix(compressed)
+                name, ending = os.path.splitext(plain)  # noqa: PTH122 - of a name, not of a path
                 if ending in (".log", ".exit") and (key := ProcessKey.parse(name)) is not None:
                     yield key
 
     def set_aside(self, key: ProcessKey) -> None:
         """Rename the log and the record of a process, so that one of the same name can begin. Raises OSError."""
-        for file in (self.log(key), self.record(key)):
+        log = self.log(key)
+        for file in (log, *(log.with_name(f"{log.name}{ending}") for ending in COMPRESSED), self.record(key)):
             with suppress(FileNotFoundError):
                 file.replace(f"{file}.unknown")
 

@@ -17,6 +17,7 @@ notify = true                # the same as a notification of the terminal (OSC 9
 keep = 20                    # the newest of each plan
 older = "30d"                # and what ended later
 automatic = false            # true: also when a session ends
+compress = true              # the logs of sessions that are finished
 
 [keys]                       # action = a key, several, or none at all: []
 hold = "h"
@@ -68,6 +69,8 @@ class PruneSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What ended less than this ago stays."""
     automatic: bool = False
     """Prune when a session ends, too."""
+    compress: bool = True
+    """Compress the logs of a session that is finished."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):

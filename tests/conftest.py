@@ -46,6 +46,9 @@ memory = 0
 disk = 0
 io = 0
 cpu = 0
+# Tests look at logs by their own names; those about what becomes of them say so.
+[prune]
+compress = false
 """
 
 

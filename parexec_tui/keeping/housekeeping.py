@@ -1,7 +1,8 @@
 """What is done after a session has ended, in a process of its own that nobody waits for, at idle priority.
 
-`python -m parexec_tui.keeping.housekeeping SESSION`: prune, if the settings say so. Only one such process works at a
-time for a state folder; another one ends at once, and what it would have done is done after the next session.
+`python -m parexec_tui.keeping.housekeeping SESSION`: prune, if the settings say so; compress the logs of the session,
+and of the newest ones where that was not done. Only one such process works at a time for a state folder; another one
+ends at once, and what it would have done is done after the next session.
 """
 
 import fcntl
@@ -13,17 +14,22 @@ from contextlib import suppress
 
 import psutil
 
+from parexec_tui.keeping.logs import compress_logs, has_logs_to_compress
 from parexec_tui.keeping.pruning import Policy, carry_out, survey
 from parexec_tui.paths import housekeeping_lock, registry_file
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.registry import Registry
 from parexec_tui.settings import PruneSettings, SettingsError, read_settings
 
+_LOOKED_AT = 20
+"""Sessions, the newest, whose logs may not be compressed yet: two may have ended at once."""
+
 
 def keep_house_later(session: str) -> None:
     """Start that process, if there is something to do for it. Whether it can be started is of no interest."""
     with suppress(SettingsError, OSError):
-        if not read_settings().prune.automatic:
+        wanted = read_settings().prune
+        if not (wanted.automatic or (wanted.compress and has_logs_to_compress(session))):
             return
         command = [sys.executable, "-m", "parexec_tui.keeping.housekeeping", session]
         null = subprocess.DEVNULL
@@ -31,12 +37,16 @@ def keep_house_later(session: str) -> None:
         process.returncode = 0  # it is not ours to wait for: no complaint when we forget it
 
 
-def keep_house(wanted: PruneSettings) -> None:
+def keep_house(session: str, wanted: PruneSettings) -> None:
     """Do it. Raises RegistryError, OSError."""
-    if wanted.automatic:
-        policy, now = Policy(wanted.keep, wanted.older), time.time()
-        with Registry.open(registry_file(), create=False) as registry:
+    with Registry.open(registry_file(), create=False) as registry:
+        if wanted.automatic:  # first, should the disk be full
+            policy, now = Policy(wanted.keep, wanted.older), time.time()
             carry_out(registry, survey(registry, policy, now), policy, now)
+        if wanted.compress:
+            newest = [row.session for row in registry.sessions() if row.status == "finished"]
+            for each in sorted(newest[:_LOOKED_AT], key=lambda each: each != session):
+                compress_logs(registry, each)
 
 
 def main() -> None:
@@ -44,7 +54,7 @@ def main() -> None:
     with suppress(SettingsError, RegistryError, OSError):
         lock = os.open(housekeeping_lock(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        keep_house(read_settings().prune)
+        keep_house(sys.argv[1], read_settings().prune)
 
 
 def _be_idle() -> None:

@@ -1,14 +1,13 @@
 """A log file as it is on disk now: read by offset, never whole, and watched as it grows, shrinks, goes and comes."""
 
-import errno
 import os
-import stat
 from enum import Enum, auto
-from io import FileIO
 from pathlib import Path
 
-from parexec_tui.outputs.gap import Gap, find_gap, kept_at_most
+from parexec_tui.outputs.compressed import CompressedLog
+from parexec_tui.outputs.gap import Gap, kept_at_most
 from parexec_tui.outputs.log_lines import MAX_UNCUT, RawLine, last_start, span, split
+from parexec_tui.outputs.sources import PlainLog, Source, compressed_beside
 
 _BLOCK = 64 * 1024
 """Bytes read at once for the lines of a screen."""
@@ -24,8 +23,8 @@ class LogReader:
     call finds less than `size` promises; that is no error.
     """
 
-    def __init__(self, fd: int, size: int, max_uncut: int = MAX_UNCUT) -> None:
-        self._file = FileIO(fd)  # closes itself, even if the thread of a `duplicate` never begins
+    def __init__(self, source: Source, size: int, max_uncut: int = MAX_UNCUT) -> None:
+        self._source = source
         self.size = size
         self.gap: Gap | None = None
         """What was left out. Found by `measure`, and where it is met."""
@@ -38,8 +37,8 @@ class LogReader:
         end = min(end, self.size)
         if self.gap is not None and start < self.gap.end:
             end = min(end, self.gap.start)
-        data = os.pread(self._file.fileno(), end - start, start) if end > start else b""
-        if b"\0" in data and self._find_gap():  # it was cut since we looked
+        data = self._source.pread(end - start, start) if end > start else b""
+        if b"\0" in data and self.look_for_gap():  # it was cut since we looked
             return self.read(start, end)
         return data
 
@@ -67,9 +66,9 @@ class LogReader:
         """Where the lines begin among which this offset is: at the start, or behind the gap."""
         return self.gap.end if self.gap is not None and offset >= self.gap.end else 0
 
-    def _find_gap(self) -> bool:
+    def look_for_gap(self) -> bool:
         """Look where the gap is; returns whether it is elsewhere than before."""
-        before, self.gap = self.gap, find_gap(self._file.fileno(), self.stat_now().st_size)
+        before, self.gap = self.gap, self._source.find_gap()
         return self.gap != before
 
     def shown(self, data: bytes, start: int) -> list[RawLine]:
@@ -133,23 +132,29 @@ class LogReader:
         before, self.size = self.size, (size := found.st_size)
         if size < before:
             self._bar = (0, 0)
-        has_moved = (self.gap is not None or kept_at_most(found) < size) and self._find_gap()
+        has_moved = (self.gap is not None or kept_at_most(found) < size) and self.look_for_gap()
         if size == before and not has_moved:
             return FileChange.none
         return FileChange.grew if size >= before else FileChange.shrank
 
-    def stat_now(self) -> os.stat_result:
-        """What is known of the open file, whatever its name stands for by now."""
-        return os.fstat(self._file.fileno())
+    def measure_now(self) -> "FileChange":
+        """As `measure`, of what is open, whatever its name stands for by now."""
+        return self.measure(self._source.stat()) if isinstance(self._source, PlainLog) else FileChange.none
+
+    def go_on_in(self, source: Source) -> None:
+        """Read the same from another source from now on."""
+        self._source.close()
+        self._source = source
+        self.look_for_gap()
 
     def duplicate(self) -> "LogReader":
         """A reader of the same open file for another thread, which has to close it. Raises OSError."""
-        other = LogReader(os.dup(self._file.fileno()), self.size, self._max_uncut)
+        other = LogReader(self._source.duplicate(), self.size, self._max_uncut)
         other.gap, other._bar = self.gap, self._bar
         return other
 
     def close(self) -> None:
-        self._file.close()
+        self._source.close()
 
 
 class FileChange(Enum):
@@ -184,9 +189,14 @@ class LogFile:
         """Why there is nothing to read, or nothing more; empty: all is well."""
 
     def look(self) -> FileChange:
-        """Look at the file again: one system call when nothing happened."""
+        """Look at the file again: one system call when nothing happened, some more if it is compressed."""
         try:
-            found = self._path.stat()
+            try:
+                found = self._path.stat()
+            except FileNotFoundError:
+                if (compressed := compressed_beside(self._path)) is None:
+                    raise
+                return self._look_at_compressed(compressed)
             if self.reader is None or (found.st_dev, found.st_ino) != self._identity:
                 return self._open()
         except OSError as error:
@@ -201,16 +211,26 @@ class LogFile:
         self.reader, self._identity = None, None
 
     def _open(self) -> FileChange:
-        # A pipe would make us wait for its other end.
-        fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode):
-            os.close(fd)
-            raise OSError(errno.EINVAL, "it is not a regular file")
+        source = PlainLog.open(self._path)
+        return self._opened(source, source.stat())
+
+    def _look_at_compressed(self, path: Path) -> FileChange:
+        """What is compressed does not change. It has all that the plain one had, at the same offsets."""
+        found = path.stat()
+        if self.reader is not None and (found.st_dev, found.st_ino) == self._identity:
+            return FileChange.none
+        source = CompressedLog.open(path)
+        if self.reader is None or source.size() != self.reader.size:
+            return self._opened(source, found)
+        self.reader.go_on_in(source)
+        self._identity, self.trouble = (found.st_dev, found.st_ino), ""
+        return FileChange.none
+
+    def _opened(self, source: PlainLog | CompressedLog, found: os.stat_result) -> FileChange:
         change = FileChange.opened if self.reader is None else FileChange.replaced
         self.close()
-        self.reader = LogReader(fd, found.st_size, self._max_uncut)
-        self.reader.measure(found)
+        self.reader = LogReader(source, source.size(), self._max_uncut)
+        self.reader.look_for_gap()
         self._identity, self.trouble = (found.st_dev, found.st_ino), ""
         return change
 
@@ -224,4 +244,4 @@ class LogFile:
             self.trouble = "the log was deleted: this is what it had"
         if self.trouble != before:
             return FileChange.lost
-        return FileChange.none if self.reader is None else self.reader.measure(self.reader.stat_now())
+        return FileChange.none if self.reader is None else self.reader.measure_now()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from parexec_tui.outputs.log_file import FileChange, LogFile, LogReader
 from parexec_tui.outputs.log_lines import MAX_UNCUT, RawLine, final_state, last_start, span, split
+from parexec_tui.outputs.sources import PlainLog
 from parexec_tui.tui.output.arrivals import Arrivals
 
 SHORT = 16
@@ -100,7 +101,7 @@ def _ordered(parameters: bytes) -> bool:
 @contextmanager
 def reading(path: Path, data: bytes, longest: int = SHORT) -> Iterator[LogReader]:
     path.write_bytes(data)
-    with closing(LogReader(os.open(path, os.O_RDONLY), len(data), longest)) as reader:
+    with closing(LogReader(PlainLog(os.open(path, os.O_RDONLY)), len(data), longest)) as reader:
         yield reader
 
 
@@ -179,7 +180,7 @@ def test_a_huge_file_is_read_only_where_it_is_looked_at(scratch: Path) -> None:
         file.write(b"\nmiddle\n")
         file.seek(0, os.SEEK_END)
         file.write(b"\nlast\n")
-    reader = LogReader(os.open(scratch, os.O_RDONLY), scratch.stat().st_size)
+    reader = LogReader(PlainLog(os.open(scratch, os.O_RDONLY)), scratch.stat().st_size)
     assert [line.data for line in reader.lines_before(reader.size, 1)] == [b"last"]
     start = reader.start_of((1 << 39) + 4)
     assert [line.data for line in reader.lines_from(start, 1)] == [b"middle"]
@@ -238,12 +239,12 @@ def test_a_bar_that_grows_is_read_once(scratch: Path, monkeypatch: pytest.Monkey
         for state in range(200):
             file.write(b"\rstate %d of a bar that grows" % state * 20)
             file.flush()
-            assert reader.measure(reader.stat_now()) is FileChange.grew
+            assert reader.measure_now() is FileChange.grew
             (line,) = reader.lines_before(reader.size, 50)
             assert line.data.endswith(b"state %d of a bar that grows" % state)
         assert sum(sizes) < 200 * 10 * MAX_UNCUT
         os.truncate(scratch, 20_000)
-        assert reader.measure(reader.stat_now()) is FileChange.shrank
+        assert reader.measure_now() is FileChange.shrank
         assert reader.lines_before(20_000, 50)[0].end == 20_000
 
 

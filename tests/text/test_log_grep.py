@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parexec_tui.outputs.log_file import LogReader
+from parexec_tui.outputs.sources import PlainLog
 from parexec_tui.text import log_grep
 from parexec_tui.text.log_grep import line_pattern, log_lines
 from parexec_tui.text.log_text import line_text
@@ -45,7 +46,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def reading(path: Path, data: bytes) -> Iterator[LogReader]:
     path.write_bytes(data)
-    with closing(LogReader(os.open(path, os.O_RDONLY), len(data))) as reader:
+    with closing(LogReader(PlainLog(os.open(path, os.O_RDONLY)), len(data))) as reader:
         yield reader
 
 
@@ -122,7 +123,7 @@ def test_a_large_log_and_a_long_bar_take_little_memory(scratch: Path) -> None:
     scratch.write_bytes(data)
     size = len(data)
     del data
-    with closing(LogReader(os.open(scratch, os.O_RDONLY), size)) as reader:
+    with closing(LogReader(PlainLog(os.open(scratch, os.O_RDONLY)), size)) as reader:
         tracemalloc.start()
         try:
             pattern = line_pattern("warn|  999999$", ignore_case=False)

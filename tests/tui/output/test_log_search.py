@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from parexec_tui.outputs.log_file import LogReader
 from parexec_tui.outputs.log_lines import MAX_UNCUT
+from parexec_tui.outputs.sources import PlainLog
 from parexec_tui.text.search_terms import ERRORS, SearchTerm, search_term
 from parexec_tui.tui.output import log_search
 from parexec_tui.tui.output.log_search import Match, Search
@@ -20,7 +21,7 @@ from parexec_tui.tui.output.log_text import read_line
 @contextmanager
 def reading(path: Path, data: bytes, longest: int = MAX_UNCUT) -> Iterator[LogReader]:
     path.write_bytes(data)
-    with closing(LogReader(os.open(path, os.O_RDONLY), len(data), longest)) as reader:
+    with closing(LogReader(PlainLog(os.open(path, os.O_RDONLY)), len(data), longest)) as reader:
         yield reader
 
 

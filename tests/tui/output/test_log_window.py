@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from parexec_tui.outputs.log_file import LogReader
 from parexec_tui.outputs.log_lines import split
+from parexec_tui.outputs.sources import PlainLog
 from parexec_tui.text.cells import row_starts
 from parexec_tui.tui.output.log_text import read_line
 from parexec_tui.tui.output.log_window import LogPlace, LogWindow
@@ -29,7 +30,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def window_on(path: Path, data: bytes, width: int, height: int) -> Iterator[LogWindow]:
     path.write_bytes(data)
-    with closing(LogReader(os.open(path, os.O_RDONLY), len(data))) as reader:
+    with closing(LogReader(PlainLog(os.open(path, os.O_RDONLY)), len(data))) as reader:
         window = LogWindow()
         window.width, window.height = width, height
         window.show(reader)

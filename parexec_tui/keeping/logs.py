@@ -1,0 +1,108 @@
+"""Compresses the logs of sessions that are finished.
+
+A compressed log gets its name when it is whole, and then the plain one is removed: while both are there, the plain
+one counts. So whatever dies on the way, each log can be read.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from parexec_tui.client.sessions import is_living
+from parexec_tui.outputs.compressed import best_ending, compress
+from parexec_tui.paths import COMPRESSED, SessionFolder, session_folder
+from parexec_tui.registry.access import sync_folder
+from parexec_tui.registry.errors import SessionOwned
+from parexec_tui.registry.lock import SessionLock
+from parexec_tui.registry.registry import Registry
+
+SMALLEST: Final = 4096
+"""Bytes of a log that is worth it: a smaller one takes a block of the disk in any case."""
+
+LARGEST: Final = 4 << 30
+"""Bytes of a log that is left as it is: it would take minutes."""
+
+_BATCH: Final = 100
+_UNFINISHED: Final = ".new"
+
+
+class _Compressed(NamedTuple):
+    plain: Path
+    packed: Path
+    was: os.stat_result
+    """The plain one when it was compressed."""
+
+
+def has_logs_to_compress(session: str) -> bool:
+    """Whether a log of a session is worth it. Costs a look at each until there is one."""
+    return next(_logs(session_folder(session)), None) is not None
+
+
+def compress_logs(registry: Registry, session: str) -> int:
+    """Compress the logs of a session that is finished and that nobody runs; returns how many. Raises RegistryError,
+    OSError."""
+    folder = session_folder(session)
+    _remove_unfinished(folder)
+    count = 0
+    ending = best_ending()
+    for batch in _batches(list(_logs(folder))):
+        if is_living(session) or registry.session(session).status != "finished":
+            return count
+        done = [_compress(path, ending) for path in batch]
+        sync_folder(folder.attempts)  # else a power cut may keep the removal, and lose the new name
+        try:
+            with SessionLock(folder.lock):  # for an instant: who starts an engine tries again for longer
+                for each in done:
+                    count += _replace(each)
+        except SessionOwned:
+            return count
+    return count
+
+
+def _batches(paths: Sequence[Path]) -> Iterator[Sequence[Path]]:
+    for start in range(0, len(paths), _BATCH):
+        yield paths[start : start + _BATCH]
+
+
+def _logs(folder: SessionFolder) -> Iterator[Path]:
+    with suppress(FileNotFoundError), os.scandir(folder.attempts) as entries:
+        for entry in entries:
+            if entry.name.endswith(".log") and entry.is_file(follow_symlinks=False):
+                found = entry.stat(follow_symlinks=False)
+                if found.st_size >= SMALLEST and found.st_size <= LARGEST and found.st_nlink == 1:
+                    yield Path(entry.path)
+
+
+def _compress(path: Path, ending: str) -> _Compressed:
+    was = path.stat()
+    packed = path.with_name(f"{path.name}{ending}")
+    new = packed.with_name(f"{packed.name}{_UNFINISHED}")
+    try:
+        compress(path, new, ending)
+        new.replace(packed)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    return _Compressed(path, packed, was)
+
+
+def _replace(done: _Compressed) -> bool:
+    """Remove the plain one; the compressed one if the plain one is not what it was. False then."""
+    try:
+        now = done.plain.stat()
+    except FileNotFoundError:
+        done.packed.unlink()  # somebody removed it, or set it aside
+        return False
+    if (now.st_ino, now.st_size, now.st_mtime_ns) != (done.was.st_ino, done.was.st_size, done.was.st_mtime_ns):
+        done.packed.unlink()
+        return False
+    done.plain.unlink()
+    return True
+
+
+def _remove_unfinished(folder: SessionFolder) -> None:
+    for ending in COMPRESSED:
+        for left in folder.attempts.glob(f"*.log{ending}{_UNFINISHED}"):
+            left.unlink(missing_ok=True)
