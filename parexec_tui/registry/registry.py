@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Self
 from parexec_tui.registry import attempts as attempts_table
 from parexec_tui.registry import events as events_table
 from parexec_tui.registry import fingerprints as fingerprints_table
-from parexec_tui.registry import pruned as pruned_table
 from parexec_tui.registry import sessions as sessions_table
 from parexec_tui.registry.attempts import AttemptFact
 from parexec_tui.registry.database import Database, checkpoint
@@ -289,25 +288,33 @@ class Registry:
 
         If it is broken off, `prune_rest` goes on. Who calls this holds the lock of the session.
         """
+        from parexec_tui.registry import pruned  # few who open a registry need it
+
         number = self._number(row.session)
-        if not pruned_table.mark(self._db, number, row.status):
+        if not pruned.mark(self._db, number, row.status):
             return False
         self._numbers.pop(row.session, None)
         self._last.pop(row.session, None)
-        pruned_table.drop_rows(self._db, number)
+        pruned.drop_rows(self._db, number)
         return True
 
     def prune_rest(self, session: str) -> None:
         """Remove what was left of a session when its removal was broken off."""
-        pruned_table.drop_rows(self._db, sessions_table.number_of(self._db, session))
+        from parexec_tui.registry import pruned
+
+        pruned.drop_rows(self._db, sessions_table.number_of(self._db, session))
 
     def pruned_sessions(self) -> dict[str, bool]:
         """Every session that was pruned, and whether something is left of it here."""
-        return pruned_table.marked(self._db)
+        from parexec_tui.registry import pruned
+
+        return pruned.marked(self._db)
 
     def size_of(self, session: str) -> int:
         """Bytes that the events and the plan of a session take, about. Reads all of them."""
-        return pruned_table.size(self._db, self._number(session))
+        from parexec_tui.registry import pruned
+
+        return pruned.size(self._db, self._number(session))
 
     # -- ids and numbers ---------------------------------------------------------------------------------------
 

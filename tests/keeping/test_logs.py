@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from parexec_tui.cli.entry import cli
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.keeping.logs import compress_logs, has_logs_to_compress
+from parexec_tui.outputs.compressed import compress
 from parexec_tui.outputs.output import output_of, steps_of
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.lock import SessionLock
@@ -73,16 +74,13 @@ def test_not_while_somebody_runs_it(tmp_path: Path) -> None:
 def test_a_log_that_changes_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     session = session_with(tmp_path)
     log = session_folder(session).log(KEY)
-    from parexec_tui.keeping import logs
-
-    compress = logs.compress
 
     def changing(path: Path, new: Path, ending: str) -> None:
         compress(path, new, ending)
         log.unlink()
         log.write_bytes(b"another process began\n")
 
-    monkeypatch.setattr(logs, "compress", changing)
+    monkeypatch.setattr("parexec_tui.keeping.logs.compress", changing)
 
     assert compressed(session) == 0
     assert files(session) == ["a.1.exit", "a.1.gate-1.log", "a.1.log"]
