@@ -30,7 +30,20 @@ def lower_bounds(state: SessionState, left: Mapping[str, float], now: float) -> 
 
     `left`: of each ticket that is not over, the seconds that it still takes.
     """
-    chain, by_limit = _chain(state, left, now), defaultdict[tuple[BoundKind, str], float](float)
+    found = [Bound(kind, name, load[0]) for (kind, name), load in loads(state, left, {}, now).items()]
+    return sorted(found, key=lambda bound: -bound.seconds)
+
+
+def loads(
+    state: SessionState, left: Mapping[str, float], variances: Mapping[str, float], now: float
+) -> dict[tuple[BoundKind, str], tuple[float, float]]:
+    """{(kind, name) of a bound: its seconds, and their variance}, by those of the tickets; what has none has none."""
+    by_limit = defaultdict[tuple[BoundKind, str], tuple[float, float]](lambda: (0.0, 0.0))
+
+    def add(kind: BoundKind, name: str, share: float, of: tuple[float, float]) -> None:
+        before = by_limit[kind, name]
+        by_limit[kind, name] = before[0] + of[0] * share, before[1] + of[1] * share * share
+
     busy = Counter(state.agents[ticket.agent].type for ticket in state.live.values() if ticket.agent)
     most = {type_: max(state.max_agents(type_), busy[type_]) for type_ in state.agent_limits}
     at_once, agents = max(1, state.parallel, len(state.live)), sum(most.values())
@@ -39,40 +52,43 @@ def lower_bounds(state: SessionState, left: Mapping[str, float], now: float) -> 
         ticket = state.tickets[id_]
         if ticket.status is Status.approval:
             continue
-        by_limit["parallel", ""] += seconds / at_once
+        of = seconds, variances.get(id_, 0.0)
+        add("parallel", "", 1 / at_once, of)
         if ticket.types and agents:
-            by_limit["agents", ""] += seconds / agents
+            add("agents", "", 1 / agents, of)
         if len(ticket.types) == 1 and most[ticket.types[0]]:
-            by_limit["agents", ticket.types[0]] += seconds / most[ticket.types[0]]
+            add("agents", ticket.types[0], 1 / most[ticket.types[0]], of)
         for lock in ticket.claims.locks:
-            by_limit["lock", lock] += seconds
+            add("lock", lock, 1.0, of)
         for resource, amount in ticket.claims.uses.items():
             if (there_is := capacity(resource)) > 0:
-                by_limit["resource", resource] += seconds * amount / there_is
+                add("resource", resource, amount / there_is, of)
     if len(most) == 1:
         by_limit.pop(("agents", ""), None)  # it is that of the type
-    found = [Bound("path", "", chain), *(Bound(kind, name, of) for (kind, name), of in by_limit.items())]
-    return sorted(found, key=lambda bound: -bound.seconds)
+    return {("path", ""): _chain(state, left, variances, now), **by_limit}
 
 
-def _chain(state: SessionState, left: Mapping[str, float], now: float) -> float:
-    """The seconds of the longest chain, if there are agents for all."""
-    after: defaultdict[str, float] = defaultdict(float)
-    """ticket: seconds until the last of its needs ends"""
+def _chain(
+    state: SessionState, left: Mapping[str, float], variances: Mapping[str, float], now: float
+) -> tuple[float, float]:
+    """The seconds of the longest chain, if there are agents for all, and their variance."""
+    nothing = (0.0, 0.0)
+    after: dict[str, tuple[float, float]] = {}
+    """ticket: seconds until the last of its needs ends, and their variance"""
     tickets, dependents = state.tickets, state.graph.dependents
-    chain = others = 0.0
+    chain = others = nothing
     for group in state.groups:
         for id_ in group:
             ticket = tickets[id_]
             if ticket.status in TERMINAL:
                 continue
             pause = max(0.0, (ticket.retry_at or now) - now) if ticket.status is Status.backoff else 0.0
-            begins = max(after[id_], pause)
+            begins = max(after.get(id_, nothing), (pause, 0.0))
             if ticket.spec.finally_ and not ticket.is_live:
                 begins = max(begins, others)
-            ends = begins + left[id_]
+            ends = begins[0] + left[id_], begins[1] + variances.get(id_, 0.0)
             for dependent in dependents[id_]:
-                if ends > after[dependent]:
+                if ends > after.get(dependent, nothing):
                     after[dependent] = ends
             chain = max(chain, ends)
             if not ticket.spec.finally_:

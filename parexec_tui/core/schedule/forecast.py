@@ -7,15 +7,17 @@ Of a ticket that runs and tells how far it is, that goes before all of these.
 
 from collections import Counter
 from collections.abc import Mapping
-from math import sqrt
+from itertools import pairwise
+from math import exp, pi, sqrt
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from parexec_tui.core.schedule.blockers import pinned_agent
-from parexec_tui.core.schedule.bounds import lower_bounds
+from parexec_tui.core.schedule.bounds import loads
 from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.state.findings import remembered
+from parexec_tui.core.state.history import normal, rest_of
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -25,6 +27,9 @@ _SPREAD = 1.5
 
 _NINE_IN_TEN = 1.2816
 """Standard deviations above the mean of a normal distribution that nine in ten values stay below."""
+
+_TAIL = 1.0
+"""Tickets of average length: about so much of a slot stays empty at the end, or does not."""
 
 _MIN_SHARE, _MIN_SECONDS = 0.02, 5.0
 """A share of less, or told so soon after the start, says nothing about how long the rest takes."""
@@ -198,16 +203,20 @@ def eta(state: SessionState, now: float, told: Mapping[str, Told] = NOTHING_TOLD
 
     None unless it `comes_to_an_end`, and until something tells how long a ticket takes.
 
-    p50 is the greatest of the lower bounds of what is left: see `lower_bounds`. For p90, the work of tickets of which
-    it is known how long they take is multiplied by the spread of `Forecast`; n tickets of which it is not take, by
-    the central limit theorem, n means and 1.28 standard deviations times the root of n. Paths that tickets share and
-    future failures are ignored.
+    p50 is that of the lower bounds of what is left (see `loads`): the greatest, moved half way to what the maximum of
+    all would be if they were independent (C. E. Clark, "The greatest of a finite set of random variables", Operations
+    Research, 1961), for they share some tickets. A ticket that earlier sessions know takes the mean of its
+    log-normal distribution, while it runs that of what is left of it; p90 has the variances of these, and that of
+    `_TAIL` tickets for the slots that stay empty at the end. The work of others is multiplied by the spread of
+    `Forecast`; n tickets of which nothing is known take, by the central limit theorem, n means and 1.28 standard
+    deviations times the root of n. Future failures are ignored.
     """
     if not comes_to_an_end(state):
         return None
     forecast = Forecast(state, told)
     seconds: dict[str, float] = {}
-    foreseen = unforeseen = 0.0
+    variances: dict[str, float] = {}
+    foreseen = unforeseen = learned = 0.0
     guessed = 0
     for id_, ticket in state.tickets.items():
         if ticket.status in TERMINAL:
@@ -215,16 +224,43 @@ def eta(state: SessionState, now: float, told: Mapping[str, Told] = NOTHING_TOLD
         left = forecast.left(ticket, now)
         if left is None:
             return None
-        seconds[id_] = left
-        if forecast.foreseen(ticket) is None and forecast.left_as_told(ticket, now) is None:
+        is_told = forecast.left_as_told(ticket, now) is not None
+        if not is_told and id_ in state.sigmas and ticket.spec.estimate is None and left > 0:
+            worked = ticket.worked(now) if ticket.is_live else 0.0
+            left, variances[id_] = rest_of(state.learned[id_], state.sigmas[id_], worked) or (left, left * left)
+            learned += left
+        elif not is_told and forecast.foreseen(ticket) is None:
             guessed += 1
             unforeseen += left
         else:
             foreseen += left
-    work = foreseen + unforeseen
+        seconds[id_] = left
+    others = foreseen + unforeseen
     late = foreseen * forecast.spread + _late(forecast, guessed, unforeseen)
-    p50 = lower_bounds(state, seconds, now)[0].seconds
-    return Eta(round(p50, 1), round(p50 * (late / work if work else 1.0), 1))
+    found = sorted(loads(state, seconds, variances, now).values(), reverse=True)
+    p50, variance = found[0]
+    for before, other in pairwise(found):
+        if before[0] - other[0] > 1e-6 * before[0]:  # else they are the same tickets
+            mean, variance = _greatest((p50, variance), other)
+            p50 = (p50 + mean) / 2
+    if variances:
+        variance += (_TAIL * learned / len(variances)) ** 2 * (learned / (learned + others))
+    spread = p50 * (late - others) / (learned + others) if others else 0.0
+    return Eta(round(p50, 1), round(p50 + spread + _NINE_IN_TEN * sqrt(variance), 1))
+
+
+def _greatest(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    """The mean and the variance of the greater of two independent normal variables, by Clark."""
+    (mean, variance), (mean_2, variance_2) = one, other
+    deviation = sqrt(variance + variance_2)
+    if deviation == 0 or abs(mean - mean_2) > 6 * deviation:
+        return max(one, other)
+    distance = (mean - mean_2) / deviation
+    share, density = normal(distance), exp(-distance * distance / 2) / sqrt(2 * pi)
+    greater = mean * share + mean_2 * (1 - share) + deviation * density
+    square = (variance + mean * mean) * share + (variance_2 + mean_2 * mean_2) * (1 - share)
+    square += (mean + mean_2) * deviation * density
+    return greater, max(0.0, square - greater * greater)
 
 
 def _late(forecast: Forecast, count: int, work: float) -> float:

@@ -6,7 +6,7 @@ weight of a run halves with every `HALF_LIFE` runs that came after it, as in the
 """
 
 from collections.abc import Mapping, Sequence
-from math import exp, log, sqrt
+from math import erfc, exp, expm1, log, sqrt
 from typing import Final, NamedTuple
 
 from msgspec import Struct, structs
@@ -22,6 +22,9 @@ USUAL_SIGMA: Final = 0.316
 
 _LEAST: Final = 0.01
 """Seconds. What is shorter tells of the host rather than of the ticket: for the spread it counts as this."""
+
+_TOO_LATE: Final = 1e-4
+"""Of a run that is later than all but this share of runs, the distribution tells nothing."""
 
 _PRIOR: Final = 3.0
 """The spread of all tickets together counts as much as so many runs of the ticket itself."""
@@ -101,9 +104,26 @@ def quantile(ordered: Sequence[tuple[float, float]], share: float) -> float:
     return found + (1 - reached) * ordered[-1][0]  # what rounding left
 
 
-def mean_of(p50: float, sigma: float) -> float:
-    """The mean of a log-normal distribution: long runs make it more than the median."""
-    return p50 * exp(sigma * sigma / 2)
+def rest_of(p50: float, sigma: float, worked: float) -> tuple[float, float] | None:
+    """The mean and the variance of the seconds that are left of a run that has taken `worked` already.
+
+    That is of a log-normal distribution, where it is more than that. None if it is so late that this tells nothing.
+    """
+    p50, sigma = max(p50, _LEAST), max(sigma, _LEAST)
+    mean = p50 * exp(sigma * sigma / 2)
+    if worked <= 0:
+        return mean, mean * mean * expm1(sigma * sigma)
+    ahead = log(p50 / worked) / sigma
+    if (share := normal(ahead)) < _TOO_LATE:
+        return None
+    above = mean * normal(ahead + sigma) / share
+    square = mean * mean * exp(sigma * sigma) * normal(ahead + 2 * sigma) / share
+    return max(0.0, above - worked), max(0.0, square - above * above)
+
+
+def normal(value: float) -> float:
+    """The share of a standard normal distribution that is below a value."""
+    return erfc(-value / sqrt(2)) / 2
 
 
 def _spread(ordered: Sequence[tuple[float, float]]) -> tuple[float, float]:

@@ -1,5 +1,7 @@
 """How long it will take, told of sessions that a test drives by hand."""
 
+from math import exp
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,8 +10,10 @@ from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.forecast import Forecast, Told, eta, left_as_told, no_eta_reason
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.history import USUAL_SIGMA
 from parexec_tui.core.state.session import EngineLost
 from parexec_tui.core.wire import requests as rq
+from tests.benchmarks.eta_accuracy import COVERAGE, ERROR, SHAPES, figures, run
 from tests.core.sessions import Session, plan
 
 # -- a ticket --------------------------------------------------------------------------------------------------
@@ -60,7 +64,39 @@ def test_history_tells_before_anything_ran() -> None:
     session = Session(plan("A:\nB: A\nC: B", parallel=4))
     assert eta(session.state, session.now) is None
     session.learn(A=10, B=20, C=30)
-    assert eta(session.state, session.now) == Eta(60.0, 90.0)
+    found = eta(session.state, session.now)
+    assert found is not None
+    assert found.p50 == pytest.approx(60 * exp(USUAL_SIGMA**2 / 2), abs=0.1), "the means, which long runs make more"
+    assert 70 < found.p90 < 100
+
+
+def test_many_tickets_that_history_knows_vary_less_together_than_each() -> None:
+    ids = [f"T{number}" for number in range(400)]
+    session = Session(plan("\n".join(f"{id_}:" for id_ in ids), parallel=2))
+    session.learn(**dict.fromkeys(ids, 10))
+    found = eta(session.state, session.now)
+    assert found is not None
+    assert 1.01 < found.p90 / found.p50 < 1.05
+
+
+def test_a_run_that_history_knows_takes_what_such_runs_took_from_there_on() -> None:
+    session = Session(plan("A:", parallel=1))
+    session.learn(A=100)
+    session.dispatch()
+    left = []
+    for _ in range(4):
+        found = eta(session.state, session.now)
+        assert found is not None
+        left.append(found.p50)
+        session.wait(60)
+    assert left[0] > left[1] > 20, "it seldom ends at once when it is as old as half of them become"
+    assert all(0 < each < 120 for each in left)
+
+
+def test_with_history_it_is_as_good_as_promised() -> None:
+    found = figures([run(shape, seed) for shape in SHAPES for seed in range(5)])
+    assert found.error <= ERROR
+    assert COVERAGE[0] <= found.covered <= COVERAGE[1]
 
 
 def test_what_still_runs_does_not_end_in_no_time_because_others_were_quick() -> None:

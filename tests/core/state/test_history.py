@@ -1,12 +1,13 @@
 """What the earlier runs of a ticket tell."""
 
 import statistics
+from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parexec_tui.core.state.history import RUNS, USUAL_SIGMA, Run, quantile, summaries
+from parexec_tui.core.state.history import RUNS, USUAL_SIGMA, Run, quantile, rest_of, summaries
 
 _WEIGHTED = st.lists(st.tuples(st.floats(0, 1e6), st.floats(0.01, 1)), min_size=1, max_size=30)
 
@@ -65,3 +66,18 @@ def test_the_peak_is_one_that_nine_in_ten_runs_stayed_within() -> None:
 def test_the_share_of_runs_that_passed_only_at_a_retry() -> None:
     runs = [Run(1, retried=True), *[Run(1)] * 3]
     assert summaries({"A": runs})["A"].flaky == 0.25
+
+
+@pytest.mark.parametrize("worked", [0, 60, 120])
+def test_what_is_left_of_a_run_is_what_was_left_of_such_runs(worked: float) -> None:
+    random = Random(1)
+    left = [took - worked for _ in range(50_000) if (took := 100 * random.lognormvariate(0, 0.3)) > worked]
+    found = rest_of(100, 0.3, worked)
+    assert found is not None
+    mean, variance = found
+    assert mean == pytest.approx(statistics.mean(left), rel=0.03)
+    assert variance == pytest.approx(statistics.variance(left), rel=0.1)
+
+
+def test_of_what_is_far_too_late_it_tells_nothing() -> None:
+    assert rest_of(100, 0.3, 400) is None
