@@ -120,6 +120,7 @@ LAZY_COMMANDS = {
     "parexec_tui.cli.reading": ("ls", "show", "log", "events"),
     "parexec_tui.cli.exporting": ("export",),
     "parexec_tui.cli.insight": ("bottlenecks", "claims"),
+    "parexec_tui.cli.optimise": ("optimise",),
     "parexec_tui.cli.predict": ("simulate", "what-if"),
     "parexec_tui.cli.diffing": ("diff",),
     "parexec_tui.cli.past": ("history", "report"),

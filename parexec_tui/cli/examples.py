@@ -51,6 +51,11 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec history plan.toml T3", "each attempt of T3 in earlier sessions, and why those failed that did"),
         ("parexec history --json | jq '.tickets[] | select(.flaky > 0.1)'", "what often passes only at a retry"),
     ),
+    "optimise": (
+        ("parexec optimise plan.toml", "which pool size, limits and estimates would make the plan faster"),
+        ("parexec optimise plan.toml --write", "the same, and estimates and pool sizes are put into the file"),
+        ("parexec optimise plan.toml --json | jq .savings", "what each need, lock and resource costs"),
+    ),
     "simulate": (
         ("parexec simulate plan.toml", "how long the plan will take, and what binds it; nothing is run"),
         ("parexec simulate plan.toml --agents builder=6 --parallel 8", "the same with more agents and slots"),

@@ -44,6 +44,7 @@ def simulate(target: str | None, agents: tuple[str, ...], parallel: int | None, 
     """
     from random import Random
 
+    from parexec_tui.core.predict.ordering import find_order
     from parexec_tui.core.predict.prediction import predict
     from parexec_tui.core.predict.what_if import changed
     from parexec_tui.core.wire.requests import Refusal
@@ -56,8 +57,8 @@ def simulate(target: str | None, agents: tuple[str, ...], parallel: int | None, 
         altered = changed(state, wishes, now)
         if isinstance(altered, Refusal):
             fail(f"refused: {altered}", BAD_USAGE)
-        if not altered.live:
-            _search_order(altered, now)
+        if altered.found_order is None and (wishes or not altered.live):
+            find_order(altered, Random(1), now)  # as an engine does
         found = predict(altered, now, Random(seed).random, told=_told(altered))
     if as_json:
         _print_json(found, altered, seed)
@@ -170,7 +171,7 @@ def _wishes(agents: "Sequence[str]", parallel: int | None) -> "list[rq.AnyReques
 def _state(target: str | None, now: float) -> "SessionState":
     """A session as it is now, or that of a plan file as it would begin now."""
     if target is not None and (Path(target).is_file() or target.endswith((".toml", ".yaml", ".yml", ".json"))):
-        return _planned(Path(target), now)
+        return planned_state(Path(target), now)
     return _past(target)
 
 
@@ -188,7 +189,8 @@ def _past(session: str | None) -> "SessionState":
     return past.state
 
 
-def _planned(file: Path, now: float) -> "SessionState":
+def planned_state(file: Path, now: float) -> "SessionState":
+    """The state of a session that began with a plan file now. Exits if the file has errors."""
     from parexec_tui.cli.plans import plan_of
     from parexec_tui.core.rules.reports import on_report
     from parexec_tui.core.rules.session_events import opening
@@ -213,33 +215,12 @@ def _planned(file: Path, now: float) -> "SessionState":
     )
     for event in events:
         apply(state, event)
-    for event in on_report(state, rq.HistoryRead(_history(plan)), now):
+    for event in on_report(state, rq.HistoryRead(history_of(plan)), now):
         apply(state, event)
     return state
 
 
-def _search_order(state: "SessionState", now: float) -> None:
-    """Give a plan that begins the order that its engine would find."""
-    from random import Random
-
-    from parexec_tui.core.rules.reports import on_report
-    from parexec_tui.core.schedule.order import Search, is_searched, passes_for
-    from parexec_tui.core.schedule.problem import problem_of
-    from parexec_tui.core.state.apply import apply
-    from parexec_tui.core.wire import requests as rq
-
-    if not is_searched(state) or (problem := problem_of(state, now)) is None:
-        return
-    search = Search(problem, Random(1))
-    for _ in search.steps():
-        if search.passes >= passes_for(len(problem.ids)):
-            break
-    if (found := search.found()) is not None:
-        for event in on_report(state, rq.OrderSearched(found.tickets, found.seconds, found.before), now):
-            apply(state, event)
-
-
-def _history(plan: "Plan") -> "dict[str, TicketHistory]":
+def history_of(plan: "Plan") -> "dict[str, TicketHistory]":
     """What earlier sessions of a plan tell of its tickets; nothing before the first one."""
     from parexec_tui.client.sessions import NoSuchSession, open_registry
 

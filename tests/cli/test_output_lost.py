@@ -42,6 +42,7 @@ USES = {
     "show": "show RUNS",
     "bottlenecks": "bottlenecks RUNS",
     "claims": "claims RUNS",
+    "optimise": "optimise good.toml",
     "simulate": "simulate good.toml",
     "what-if": "what-if RUNS --parallel 2",
     "report": "report RUNS",

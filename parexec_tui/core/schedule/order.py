@@ -118,6 +118,7 @@ class Search:
         """By the longest path."""
         self.seconds = self.first.seconds
         """Of the best schedule yet."""
+        self.best = self.first
         self.passes = 1
 
     def is_over(self) -> bool:
@@ -186,7 +187,7 @@ class Search:
         if schedule.started < len(keys):
             return schedule
         if schedule.seconds < self.seconds - _SLACK:
-            self.seconds = schedule.seconds
+            self.seconds, self.best = schedule.seconds, schedule
             self._alike = [places]
         elif (
             schedule.seconds <= self.seconds + _SLACK and 0 < len(self._alike) < _ALIKE and places not in self._alike

@@ -58,6 +58,8 @@ class Problem(Struct):
     demands: list[Demand]
     capacities: list[int]
     """counted thing: how much there is, in billionths. The first one are the slots."""
+    things: list[tuple[str, str]]
+    """counted thing: its kind (`slot`, `type`, `agent`, `lock` or `resource`) and its name"""
     clashes: list[tuple[int, ...]]
     """file: those that cannot be held at the same time"""
     running: list[int]
@@ -126,6 +128,7 @@ class _Maker:
             demand_of=demand_of,
             demands=list(demands),
             capacities=self._capacities,
+            things=list(self._things),
             clashes=files.clashes,
             running=running,
             idle=[[agent.turn for agent in state.available[type_].values()] for type_ in self._types],
@@ -147,7 +150,7 @@ class _Maker:
             yield from self._claimed(ticket)
             return
         yield 0, _PER_UNIT
-        if len(ticket.types) == 1 and not self._has_choice and self._most(ticket.types[0]) < self._state.parallel:
+        if len(ticket.types) == 1 and not self._has_choice and self._is_limited(ticket.types[0]):
             yield self._thing("type", ticket.types[0], self._most(ticket.types[0])), _PER_UNIT
         if ticket.pin and ticket.pin in self._state.agents:
             yield self._thing("agent", ticket.pin, 1), _PER_UNIT
@@ -165,6 +168,9 @@ class _Maker:
             self._things[kind, name] = len(self._capacities)
             self._capacities.append(round(capacity * _PER_UNIT))
         return self._things[kind, name]
+
+    def _is_limited(self, type_: str) -> bool:
+        return self._state.agent_limits.get(type_) is not None or self._bad[type_] > 0
 
     def _most(self, type_: str) -> int:
         return self._state.max_agents(type_) - self._bad[type_]

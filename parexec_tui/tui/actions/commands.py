@@ -321,6 +321,7 @@ NOT_INSIDE: Mapping[str, str] = {
     "schema": "the schema is for editors: parexec schema, from a shell",
     "show": "the panels show every ticket; report writes them to a file",
     "export": "reports are written with report FILE",
+    "optimise": "the plan is optimised in a shell: parexec optimise PLAN",
     "simulate": "it is simulated in a shell: parexec simulate",
     "what-if": "it is simulated in a shell: parexec what-if",
     "prune": "old sessions are removed from a shell: parexec prune",
