@@ -70,6 +70,7 @@ EXAMPLES: dict[str, Examples] = {
     "report": (
         ("parexec report", "how the session of this directory went, and why it took so long"),
         ("parexec report nightly --format md", "for a pull request"),
+        ("parexec report -o night.html", "one page with drawings: what ran where and when, curves, the graph"),
         ("parexec report -o junit.xml", "for a CI system; .txt, .md, .json and .csv are the others"),
         ("parexec report --format json | jq '.sessions[0].lost'", "what tickets waited for, for scripts"),
     ),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from parexec_tui.core.plan.model import Plan
     from parexec_tui.registry.registry import Registry
 
-FORMATS = ("text", "md", "json", "csv", "junit")
+FORMATS = ("text", "md", "json", "csv", "junit", "html")
 """As `report.formats.Format`, which is not needed for other commands."""
 
 
@@ -143,7 +143,8 @@ def report(sessions: tuple[str, ...], format_: str | None, file: Path | None, fo
     tickets took, what the machine did, and what changed since the session before of the same plan. Of several
     sessions, each is compared with the one named before it.
 
-    md is for a pull request, json has all facts, csv a line for each attempt, junit is for CI systems. A file that
+    md is for a pull request, html is one page with drawings, json has all facts, csv a line for each
+    attempt, junit is for CI systems. A file that
     exists is left as it is, without --force.
     """
     from parexec_tui.client.sessions import open_registry, resolve_past

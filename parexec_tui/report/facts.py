@@ -175,6 +175,19 @@ class Estimates(Struct, frozen=True):
     """By the seconds that they were off, the worst ten."""
 
 
+class EtaFact(Struct, frozen=True):
+    """How near the ETA of a finished session came, since a person or an absent engine last changed how it went on."""
+
+    half_error: float | None
+    """How far `p50` was off about half way, as a share of what was left then."""
+    error: float
+    """The same on average."""
+    covered: float
+    """How often no more was left than `p90` said: 0.9 at best."""
+    looks: int
+    """How often it was asked."""
+
+
 class CurvePoint(Struct, frozen=True, gc=False):
     at: float
     cpu: float
@@ -247,6 +260,8 @@ class SessionFacts(Struct, frozen=True):
     path: list[PathStep]
     """The critical path as it really was, from the beginning: each step begins where the one before it ends."""
     estimates: Estimates
+    eta: EtaFact | None
+    """null: it is not over, or was too short to be asked."""
     resources: Resources
     agents: list[AgentFact]
     tickets: list[TicketFact]

@@ -4,6 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from statistics import median
 
+from msgspec import structs
+
+from parexec_tui.core.schedule.eta import eta_accuracy
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ENDED_BADLY, OWN_FAILURES, TERMINAL, End, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -15,6 +18,7 @@ from parexec_tui.report.facts import (
     CurvePoint,
     EstimateFact,
     Estimates,
+    EtaFact,
     Lost,
     Parallelism,
     ParallelPoint,
@@ -58,6 +62,7 @@ def session_facts(course: Course, until: float, samples: Sequence[HostSample] = 
         lost=lost,
         path=real_path(course),
         estimates=_estimates(state),
+        eta=EtaFact(*structs.astuple(accuracy)) if (accuracy := eta_accuracy(state)) is not None else None,
         resources=_resources(course.attempts, samples),
         agents=_agents(course, until),
         tickets=_tickets(course),

@@ -10,6 +10,7 @@ class Format(StrEnum):
     json = "json"
     csv = "csv"
     junit = "junit"
+    html = "html"
 
 
 ENDINGS = {
@@ -18,6 +19,7 @@ ENDINGS = {
     ".json": Format.json,
     ".csv": Format.csv,
     ".xml": Format.junit,
+    ".html": Format.html,
 }
 """The end of a file's name tells what is written to it, unless that is said."""
 

@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.report.course import AttemptRecord, Course
-from parexec_tui.report.waits import Cause, Past, Wait
+from parexec_tui.report.waits import Cause, Past, Reason, Wait
 
 RAN = "ran"
 """What a step of the path is in which a ticket ran."""
@@ -31,8 +31,10 @@ class PathStep(Struct, frozen=True, omit_defaults=True):
     agent: str = ""
     name: str = ""
     """Of a wait: the claim, agent types, service or resource."""
+    after: str = ""
+    """Of a ticket that ran: the ticket whose end let it start then; empty: it followed a wait."""
     released: str = ""
-    """Of a ticket that ran: what let it start then, as `needs`, `claims`, `slots`; empty: it followed a wait."""
+    """What that end gave it, as the cause of a wait: `needs`, `claims`, `slots`, `agents`. `name` is then of that."""
 
 
 def real_path(course: Course) -> list[PathStep]:
@@ -95,15 +97,18 @@ class _Walk:
             if isinstance(part, Past):
                 released = self._release(ticket, part.start, visited)
                 record = self._attempt(ticket, part.start)
+                after, reason, begun = released or ("", None, part.start)
                 yield PathStep(
                     ticket, RAN, part.start, at, at - part.start,
                     attempt=record.number if record is not None else 0,
                     agent=record.agent if record is not None else "",
-                    released=released[1] if released is not None else "",
+                    name=reason.name if reason is not None else "",
+                    after=after,
+                    released=str(reason.cause) if reason is not None else "",
                 )  # fmt: skip
-                at = part.start
-                if released is not None:
-                    ticket = released[0]
+                if begun < part.start:
+                    yield PathStep(ticket, Cause.dispatch, begun, part.start, part.start - begun)
+                at, ticket = begun, after or ticket
                 continue
             before = self._predecessor(ticket, part, at, visited)
             if before is not None:
@@ -113,13 +118,21 @@ class _Walk:
             yield PathStep(ticket, reason.cause, part.start, at, at - part.start, name=reason.name)
             at = part.start
 
-    def _release(self, ticket: str, start: float, visited: set[tuple[str, float]]) -> tuple[str, str] | None:
-        """The ticket whose end let this one start then, and of what it had to wait; None: none did."""
+    def _release(
+        self, ticket: str, start: float, visited: set[tuple[str, float]]
+    ) -> tuple[str, Reason, float] | None:
+        """The ticket whose end let this one start then, what it had waited for, and when that end was; None: none.
+
+        Between the two the engine had yet to come to it.
+        """
         part = self._before(ticket, start)
+        if isinstance(part, Wait) and part.reason.cause is Cause.dispatch:
+            start = part.start
+            part = self._before(ticket, start)
         if not isinstance(part, Wait):
             return None
         other = self._predecessor(ticket, part, start, visited)
-        return None if other is None else (other, str(part.reason.cause))
+        return None if other is None else (other, part.reason, start)
 
     def _predecessor(self, ticket: str, wait: Wait, at: float, visited: set[tuple[str, float]]) -> str | None:
         """The ticket that was at work until a wait was over, and that this one waited for."""

@@ -62,6 +62,10 @@ def figures(facts: SessionFacts) -> Iterator[Row]:
             f"of {format_count(facts.estimates.known, 'ticket')}, which took {facts.estimates.ratio:.2f} times as "
             f"long as expected, and were {percent(facts.estimates.error)} off (medians)",
         )
+    if facts.eta is not None:
+        half = f", {percent(facts.eta.half_error)} half way" if facts.eta.half_error is not None else ""
+        covered = f"p90 held {percent(facts.eta.covered)} of the time"
+        yield "ETA", f"{percent(facts.eta.error)} off on average{half}; {covered}"
     if facts.comparison is not None:
         yield "before", against(facts, facts.comparison)
 
@@ -142,22 +146,34 @@ def step(each: PathStep | Fold) -> str:
     if each.what == RAN:
         on = f" on {each.agent}" if each.agent else ""
         again = f", attempt {each.attempt}" if each.attempt > 1 else ""
-        after = f" (after {_RELEASED[each.released]})" if each.released in _RELEASED else ""
-        return f"{each.ticket} ran{on}{again}{after}"
+        return f"{each.ticket} ran{on}{again}{_after(each)}"
     name = f": {printable(each.name)}" if each.name else ""
     return f"{each.ticket} waited for {CAUSES[Cause(each.what)]}{name}"
 
 
-_RELEASED = {
-    str(Cause.needs): "what it needs",
-    str(Cause.claims): "who held its claim",
-    str(Cause.slots): "a slot came free",
-    str(Cause.agents): "an agent came free",
-}
+def _after(each: PathStep) -> str:
+    """What let a ticket start."""
+    match each.released:
+        case Cause.needs:
+            return f", once {each.after} was over"
+        case Cause.claims:
+            return f", once {each.after} gave back {printable(each.name)}"
+        case Cause.slots:
+            return f", once {each.after} left it a slot"
+        case Cause.agents:
+            return f", once {each.after} left it an agent"
+        case _:
+            return ""
+
+
+_MOMENT = 0.1
+"""Seconds."""
 
 
 def folded(path: Sequence[PathStep], limit: int) -> Iterator[PathStep | Fold]:
-    """The longest steps of a path, in order; what lies between them is folded."""
+    """The longest steps of a path, in order; what lies between them is folded. What is too short to matter is left
+    out: that the engine had not come to a ticket yet, for a moment."""
+    path = [each for each in path if each.what != Cause.dispatch or each.seconds >= _MOMENT]
     told = {id(each) for each in sorted(path, key=lambda each: -each.seconds)[:limit]}
     between: list[PathStep] = []
     for each in path:

@@ -103,15 +103,29 @@ class _Log:
 
     def __init__(self) -> None:
         self.spans: list[Wait] = []
-        self.seconds: defaultdict[Reason, float] = defaultdict(float)
-        """In all; a reason has no holder here."""
+        """Those that are over."""
+        self._seconds: defaultdict[Reason, float] = defaultdict(float)
+        """Of those that are over; a reason has no holder here."""
+        self._since = 0.0
+        self._reason: Reason | None = None
 
-    def add(self, start: float, end: float, reason: Reason) -> None:
-        self.seconds[reason._replace(holder="") if reason.holder else reason] += end - start
-        if self.spans and self.spans[-1].end == start and self.spans[-1].reason == reason:
-            self.spans[-1] = self.spans[-1]._replace(end=end)
-        else:
-            self.spans.append(Wait(start, end, reason))
+    def change(self, at: float, reason: Reason | None) -> None:
+        """From then on this is waited for; None: nothing."""
+        last = self._reason
+        if reason == last:
+            return
+        if last is not None and at > self._since:
+            self.spans.append(Wait(self._since, at, last))
+            self._seconds[_without_holder(last)] += at - self._since
+        self._since, self._reason = at, reason
+
+    def until(self, at: float) -> dict[Reason, float]:
+        """Seconds by reason, until now; a reason has no holder here."""
+        seconds = dict(self._seconds)
+        if (reason := self._reason) is not None and at > self._since:
+            key = _without_holder(reason)
+            seconds[key] = seconds.get(key, 0.0) + at - self._since
+        return seconds
 
     def before(self, start: float, at: float) -> Wait | None:
         """What was waited for last before then, from `start` on at the earliest."""
@@ -129,6 +143,10 @@ class _Log:
                 return
             if span.end > start:
                 yield Wait(max(start, span.start), min(end, span.end), span.reason)
+
+
+def _without_holder(reason: Reason) -> Reason:
+    return Reason(reason.cause, reason.name) if reason.holder else reason
 
 
 class _QueueKey(NamedTuple):
@@ -150,6 +168,9 @@ class _Queue(_Log):
         super().__init__()
         self.key = key
         self.asks_claims = asks_claims
+        self.is_last = key.flags[0]
+        self.held: Reason | None = None
+        """Which path or lock another ticket held when that was asked last."""
         self.members: dict[str, None] = {}
 
 
@@ -177,6 +198,7 @@ class Past(NamedTuple):
 
 
 _RUNS: Final = _Phase()
+_NOTHING: Final[Mapping[Reason, float]] = {}
 _MOST_CLAIMS: Final = 50
 """Different claims that are asked for at each moment; of more, one stands for the others."""
 
@@ -202,6 +224,8 @@ class Waits:
         self._away = _Log()
         """When no engine was there."""
         self._stale: set[str] = set()
+        self._is_known = False
+        """Whether the logs of the queues say what is so since the last event."""
         self.lost: defaultdict[str, defaultdict[Reason, float]] = defaultdict(lambda: defaultdict(float))
         """{ticket: seconds by reason}; a reason has no holder here"""
         self.ended: dict[str, float] = {}
@@ -231,32 +255,56 @@ class Waits:
         start, self._now = self._now, max(self._now, at)
         if not self._doing or self._now <= start:
             return
-        is_away = is_away or self._state.gone is not None
-        if is_away:
-            self._away.add(start, self._now, _AWAY)
-        for queue in self._queues.values():
-            queue.add(start, self._now, _AWAY if is_away else self._reason_of(queue))
+        if is_away or self._state.gone is not None:
+            self._away.change(start, _AWAY)
+            self._away.change(self._now, None)
+            for queue in self._queues.values():
+                queue.change(start, _AWAY)
+            self._is_known = False
+        elif not self._is_known:
+            paused = {is_last: self._pause(is_last=is_last) for is_last in (False, True)}
+            for queue in self._queues.values():
+                queue.change(start, paused[queue.is_last] or self._reason_of(queue))
+            self._is_known = True
+
+    def _pause(self, *, is_last: bool) -> Reason | None:
+        """Why nothing at all is started. `is_last` as for `session_blocker`."""
+        blocker = session_blocker(self._state, is_last=is_last)
+        if blocker is None:
+            return None
+        if blocker.kind == "host":
+            return Reason(Cause.pressure, next(iter(self._state.pressed)))
+        return Reason(Cause.holds, "the session")
 
     def _reason_of(self, queue: _Queue) -> Reason:
-        """What those wait for who wait in a queue, while an engine is there: in the order of `blockers`."""
+        """What those wait for who wait in a queue, while the session goes on: in the order of `blockers`."""
         state, ticket = self._state, self._state.tickets[next(iter(queue.members))]
-        if (blocker := session_blocker(state, is_last=ticket.spec.finally_)) is not None:
-            if blocker.kind == "host":
-                return Reason(Cause.pressure, next(iter(state.pressed)))
-            return Reason(Cause.holds, "the session")
         if (reason := self._order(ticket)) is not None:
             return reason
-        if queue.asks_claims and (conflict := state.holdings.conflict(ticket.claims)) is not None:
-            return Reason(Cause.claims, claim_name(conflict), conflict.holder)
-        if memory_blocker(state, ticket) is not None:
+        if queue.asks_claims and (reason := self._claim(queue, ticket)) is not None:
+            return reason
+        if state.memory is not None and memory_blocker(state, ticket) is not None:
             return Reason(Cause.pressure, "memory")
-        if (pressed := pressure_blocker(state, ticket)) is not None and isinstance(pressed.key, PressureKey):
-            return Reason(Cause.pressure, pressed.key.resource)
+        if state.ladders and (pressed := pressure_blocker(state, ticket)) is not None:
+            return Reason(Cause.pressure, pressed.key.resource if isinstance(pressed.key, PressureKey) else "")
         if state.reservation is not None and (kept := obstacle(state, ticket)):
             return Reason(Cause.claims, f"{kept}, kept for others", state.reservation.ticket)
         if not ticket.is_asked:
             return Reason(Cause.questions)
         return self._room(ticket)
+
+    def _claim(self, queue: _Queue, ticket: TicketState) -> Reason | None:
+        """What another ticket holds that this one claims."""
+        held = queue.held
+        if held is not None and held.holder in self._state.live:
+            return held  # nothing is given back before the end
+        conflict = self._state.holdings.conflict(ticket.claims)
+        if conflict is None:
+            queue.held = None
+            return None
+        reason = Reason(Cause.claims, claim_name(conflict), conflict.holder)
+        queue.held = reason if conflict.kind != "resource" else None
+        return reason
 
     def _room(self, ticket: TicketState) -> Reason:
         """What the pool has not for a ticket that could start else."""
@@ -293,11 +341,13 @@ class Waits:
             for id_ in [id_ for id_ in self._doing if id_ not in state.tickets]:
                 self._leave(id_)
             self._look(state.tickets)
+            self._is_known = False
             return
         if isinstance(event, ev.AttemptEnded) and event.ended is not None:
             self._end_unseen(event.ticket, event.ended)
         if isinstance(event, QUIET):
             return
+        self._is_known = False
         named = dict.fromkeys(_named(event))
         named.update((id_, None) for id_, each in state.last.items() if each.spec.approve == "before")
         for id_ in self._look(id_ for id_ in named if id_ in state.tickets):
@@ -369,9 +419,9 @@ class Waits:
                 self._leave(id_)
             if phase.queue is not None:
                 phase.queue.members[id_] = None
-                before = dict(phase.queue.seconds)
+                before: Mapping[Reason, float] = phase.queue.until(self._now)
             else:
-                before = dict(self._away.seconds)
+                before = self._away.until(self._now) if phase.reason is not None else _NOTHING
             self._doing[id_] = _Since(phase, self._now, before)
         return turned
 
@@ -381,6 +431,7 @@ class Waits:
         if phase.queue is not None:
             del phase.queue.members[id_]
             if not phase.queue.members:
+                phase.queue.change(self._now, None)
                 del self._queues[phase.queue.key]
         if self._now <= start:
             return
@@ -389,12 +440,12 @@ class Waits:
             return
         lost = self.lost[id_]
         if phase.queue is not None:
-            for reason, seconds in phase.queue.seconds.items():
+            for reason, seconds in phase.queue.until(self._now).items():
                 if passed := seconds - before.get(reason, 0.0):
                     lost[reason] += passed
             return
         assert phase.reason is not None
-        away = self._away.seconds.get(_AWAY, 0.0) - before.get(_AWAY, 0.0)
+        away = self._away.until(self._now).get(_AWAY, 0.0) - before.get(_AWAY, 0.0)
         if away:
             lost[_AWAY] += away
         if (passed := self._now - start - away) > 0:
@@ -407,7 +458,7 @@ class Waits:
             return
         if ended > known.start:
             self.past[id_].append(Past(known.start, ended, _RUNS))
-        self._doing[id_] = _Since(_Phase(_AWAY), ended, dict(self._away.seconds))
+        self._doing[id_] = _Since(_Phase(_AWAY), ended, self._away.until(self._now))
 
     def _phase(self, ticket: TicketState) -> _Phase:
         """What a ticket does that is not over."""

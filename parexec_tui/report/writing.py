@@ -36,6 +36,10 @@ def content(
             from parexec_tui.report.tables import csv_lines
 
             return (line.encode(errors="backslashreplace") for line in csv_lines(report))
+        case Format.html:
+            from parexec_tui.report.page import page
+
+            return iter((page(report).encode(errors="backslashreplace"),))
         case Format.junit:
             from parexec_tui.report.junit import junit_bytes
 

@@ -172,7 +172,7 @@ async def _read(context: ActionContext, file: Path, read: Callable[[], Read]) ->
 def _report(context: ActionContext, argument: str) -> ScreenChange:
     state_of(context)
     if not argument.strip():
-        raise CommandError("say which file: night.txt, night.md, night.json, attempts.csv, junit.xml")
+        raise CommandError("say which file: night.txt, night.md, night.html, night.json, attempts.csv, junit.xml")
     file = _path(argument)
     if file.is_dir():
         raise CommandError(f"{file} is a folder: say which file in it")
@@ -243,7 +243,7 @@ def file_commands() -> Iterator[Command]:
     yield Command(
         "report",
         "FILE",
-        "write a report: FILE.txt, .md, .json, .csv (attempts) or .xml (JUnit)",
+        "write a report: FILE.txt, .md, .json, .html, .csv (attempts) or .xml (JUnit)",
         _report,
         lambda _, words: paths(words[0] if words else "", tuple(ENDINGS)),
         takes_path=True,

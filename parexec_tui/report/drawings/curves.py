@@ -1,0 +1,86 @@
+"""Curves over the time of a session: how many ran at once, how busy the host was, how many tickets were over."""
+
+from collections.abc import Callable, Sequence
+
+from parexec_tui.core.plan.units import format_duration, format_size
+from parexec_tui.report.drawings.scale import Scale
+from parexec_tui.report.drawings.svg import drawing, element
+from parexec_tui.report.facts import SessionFacts
+
+_HEIGHT = 64.0
+_LEFT = 62.0
+
+Point = tuple[float, float]
+"""A moment in seconds since the epoch, and a value."""
+
+
+def at_once(facts: SessionFacts, width: float) -> str:
+    """How many tickets ran at once, and how many could."""
+    points = [(each.at, each.running) for each in facts.parallelism.points]
+    slots = [(each.at, each.slots) for each in facts.parallelism.points]
+    top = max([1.0, *(value for _, value in (*points, *slots))])
+    return _curve(facts, width, points, top, _number, "How many tickets ran at once", limit=slots)
+
+
+def ended(facts: SessionFacts, width: float) -> str:
+    """How many tickets were over."""
+    points, count = [(facts.started, 0.0)], 0
+    for each in facts.velocity.points:
+        count += each.ended
+        points.append((each.at, float(count)))
+    return _curve(facts, width, points, max(1.0, float(facts.summary.tickets)), _number, "How many tickets were over")
+
+
+def cpu(facts: SessionFacts, width: float) -> str:
+    """How busy the CPUs of the host were."""
+    points = [(each.at, each.cpu) for each in facts.resources.curve]
+    return _curve(facts, width, points, 1.0, lambda value: f"{value:.0%}", "How busy the CPUs were")
+
+
+def memory(facts: SessionFacts, width: float) -> str:
+    """What memory of the host was in use."""
+    points = [(each.at, float(each.memory)) for each in facts.resources.curve]
+    most = float(facts.resources.memory_total or 1)
+    return _curve(facts, width, points, most, format_size, "Memory in use")
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}"
+
+
+def _curve(
+    facts: SessionFacts,
+    width: float,
+    points: Sequence[Point],
+    top: float,
+    said: Callable[[float], str],
+    label: str,
+    limit: Sequence[Point] = (),
+) -> str:
+    """The drawing; empty if there are not two points."""
+    if len(points) < 2:
+        return ""
+    scale = Scale(facts.started, facts.until, _LEFT, width - 8)
+
+    def y(value: float) -> float:
+        return 6 + _HEIGHT * (1 - min(1.0, value / top))
+
+    def line(values: Sequence[Point]) -> str:
+        return "M" + " L".join(f"{scale.x(at):.1f} {y(value):.1f}" for at, value in values)
+
+    base = y(0)
+    parts = [scale.grid(6, base)]
+    for value in (top, top / 2):
+        parts.append(element("line", class_="grid", x1=_LEFT, x2=width - 8, y1=y(value), y2=y(value)))
+        parts.append(element("text", said(value), class_="dim", x=_LEFT - 6, y=y(value) + 4, text_anchor="end"))
+    parts.append(element("text", "0", class_="dim", x=_LEFT - 6, y=base + 4, text_anchor="end"))
+    ends = f" L{scale.x(points[-1][0]):.1f} {base:.1f} L{scale.x(points[0][0]):.1f} {base:.1f} Z"
+    parts.append(element("path", class_="area", d=line(points) + ends))
+    parts.append(element("path", class_="curve", d=line(points)))
+    if limit:
+        parts.append(element("path", class_="limit", d=line(limit)))
+    for (at, value), (after, _) in zip(points, [*points[1:], (facts.until, 0.0)], strict=True):
+        x, wide = scale.x(at), max(0.5, scale.x(after) - scale.x(at))
+        told = f"{format_duration(at - facts.started)}: {said(value)}"
+        parts.append(element("rect", class_="hit", x=x, y=6, width=wide, height=_HEIGHT, title=told))
+    return drawing(width, base + 20, *parts, label=label)
