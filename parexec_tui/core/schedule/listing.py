@@ -69,8 +69,8 @@ class Lister:
         """what is short: the demands that wait for that"""
         look: list[tuple[Any, int]] = []
         """heap of (best ticket, demand): what is to be looked at"""
-        running: list[tuple[float, int]] = []
-        """heap of (end, ticket)"""
+        running: list[tuple[float, int, int]] = []
+        """heap of (end, number of its start, ticket): what ends at once ends in the order of the starts"""
         now = 0.0
         count = 0
 
@@ -101,7 +101,7 @@ class Lister:
                 for other in clashes[file]:
                     blocked[other] += 1
             starts[ticket] = now
-            heappush(running, (now + durations[ticket], ticket))
+            heappush(running, (now + durations[ticket], count, ticket))
 
         ended: list[int] = []
         if self._backwards:
@@ -171,7 +171,7 @@ class Lister:
             now = running[0][0]
             freed: set[int] = set()
             while running and running[0][0] <= now + _SAME:
-                end, ticket = heappop(running)
+                end, _, ticket = heappop(running)
                 if end > now:
                     now = end
                 wanted = demands[demand_of[ticket]]

@@ -115,7 +115,8 @@ class _Maker:
                 if (other := self._numbers.get(need)) is not None:
                     after[other].append(number)
                     before[number].append(other)
-        running = [number for number, ticket in enumerate(tickets) if _holds(ticket)]
+        kept = [number for number, ticket in enumerate(tickets) if ticket.status is Status.approval]
+        running = [*map(self._numbers.__getitem__, state.live), *kept]
         problem = Problem(
             ids=[ticket.id for ticket in tickets],
             durations=[self._takes(ticket) for ticket in tickets],
@@ -216,11 +217,6 @@ def _put_between(problem: Problem, first: list[int], then: list[int]) -> None:
         problem.after[number].append(between)
     for number in then:
         problem.before[number].append(between)
-
-
-def _holds(ticket: TicketState) -> bool:
-    """Whether it holds its claims."""
-    return ticket.is_live or ticket.status is Status.approval
 
 
 class _Files:
