@@ -38,6 +38,7 @@ from parexec_tui.engine.measure.check_watch import CheckWatch
 from parexec_tui.engine.measure.conflict_watch import ConflictWatch
 from parexec_tui.engine.measure.curve import CurveKeeper
 from parexec_tui.engine.measure.disk_watch import DiskWatch
+from parexec_tui.engine.measure.end import EndKeeper
 from parexec_tui.engine.measure.eta_watch import EtaWatch
 from parexec_tui.engine.measure.log_watch import LogWatch
 from parexec_tui.engine.measure.loss_watch import LossWatch
@@ -273,7 +274,8 @@ async def _drive(
             coordinator.ask_nowait(request)
         was_read = trio.Event()
         nursery.start_soon(_remember, coordinator, session, registry.file, was_read)
-        server = await open_server(nursery, coordinator, session, registry.file, sink.notice)
+        end = EndKeeper(coordinator.state, coordinator.clock.now)
+        server = await open_server(nursery, coordinator, session, registry.file, sink.notice, end)
         logs = LogWatch(backend, coordinator.state, coordinator.submit_reports, coordinator.clock.now)
         nursery.start_soon(logs.run)
         if sink.sample is not None:
@@ -286,7 +288,7 @@ async def _drive(
         )
         await nursery.start(pressure.run)
         nursery.start_soon(_keep_curve, session, disks, coordinator.state, server.samples)
-        nursery.start_soon(EtaWatch(coordinator.state, coordinator.submit_reports, coordinator.clock.now).run)
+        nursery.start_soon(EtaWatch(coordinator.state, coordinator.submit_reports, end).run)
         with trio.move_on_after(_HISTORY_WAIT):
             await was_read.wait()
         orders = OrderSearch(coordinator.state, coordinator.clock.now, coordinator.submit_reports)

@@ -40,6 +40,7 @@ from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import VERSION, Answer, Farewell, Happened, Hello, Question, Request, Welcome
 from parexec_tui.engine.coordinator import Coordinator
+from parexec_tui.engine.measure.end import EndKeeper
 from parexec_tui.engine.pool import Pool
 from parexec_tui.engine.serve.hub import Hub
 from parexec_tui.engine.serve.server import open_server
@@ -371,7 +372,9 @@ async def scene(registry: Registry, session: str, plan: Plan) -> AsyncIterator[S
     scene.coordinator.begin(first)
     async with trio.open_nursery() as nursery:
         scene.backend.live_in(nursery)
-        hub = await open_server(nursery, scene.coordinator, session, registry.file, scene.notices.append)
+        coordinator = scene.coordinator
+        end = EndKeeper(coordinator.state, coordinator.clock.now)
+        hub = await open_server(nursery, coordinator, session, registry.file, scene.notices.append, end)
         nursery.start_soon(scene.drive, hub)
         await scene.connect()
         async with scene._stream:

@@ -6,9 +6,9 @@ from typing import Final
 
 import trio
 
-from parexec_tui.core.schedule.forecast import eta
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.measure.end import EndKeeper
 from parexec_tui.engine.measure.progress import told_now
 
 FIRST: Final = 5.0
@@ -28,11 +28,11 @@ class EtaWatch:
         self,
         state: SessionState,
         submit: Callable[[Sequence[rq.AnyReport]], None],
-        now: Callable[[], float],
+        end: EndKeeper,
     ) -> None:
         self._state = state
         self._submit = submit
-        self._now = now
+        self._end = end
 
     async def run(self) -> None:
         began = trio.current_time()
@@ -43,7 +43,7 @@ class EtaWatch:
             if self._state.finished_at is None and self._state.live:
                 told = await told_now(self._state)
                 before = perf_counter()
-                found = eta(self._state, self._now(), told)
+                found = await self._end.eta(told)
                 cost = perf_counter() - before
                 if found is not None:
                     self._submit([rq.EtaFound(found.p50, found.p90)])

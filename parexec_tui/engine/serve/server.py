@@ -121,9 +121,9 @@ async def open_server(
     session: str,
     registry_file: Path,
     notice: Callable[[str], None],
+    end: EndKeeper,
 ) -> Hub:
     """Serve what this coordinator runs, from now on and until the nursery ends."""
-    end = EndKeeper(coordinator.state, coordinator.clock.now)
     hub = Hub(
         session,
         registry_file,

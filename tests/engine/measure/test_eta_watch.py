@@ -12,6 +12,7 @@ from parexec_tui.core.schedule.eta import eta_accuracy
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.measure import eta_watch, monitor
+from parexec_tui.engine.measure.end import EndKeeper
 from parexec_tui.engine.measure.eta_watch import FIRST, GROWTH, EtaWatch
 from parexec_tui.engine.session import run_plan
 from tests.core.sessions import OPENED_AT, Session
@@ -32,7 +33,7 @@ async def test_it_is_asked_ever_more_seldom_while_something_runs(
         watch = EtaWatch(
             session.state,
             lambda reports: found.extend((trio.current_time() - began, each) for each in reports),
-            lambda: OPENED_AT + trio.current_time() - began,
+            EndKeeper(session.state, lambda: OPENED_AT + trio.current_time() - began),
         )
         nursery.start_soon(watch.run)
         await trio.sleep(FIRST + 0.1)
@@ -62,7 +63,11 @@ async def test_it_is_asked_the_more_seldom_the_more_it_costs(
     session.dispatch()
     found: list[float] = []
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(EtaWatch(session.state, lambda _: found.append(trio.current_time()), lambda: 0.0).run)
+        nursery.start_soon(
+            EtaWatch(
+                session.state, lambda _: found.append(trio.current_time()), EndKeeper(session.state, lambda: 0.0)
+            ).run
+        )
         await trio.sleep(7000)
         nursery.cancel_scope.cancel()
     assert [b - a for a, b in pairwise(found)] == pytest.approx([3000, 3000])
