@@ -15,6 +15,7 @@ from parexec_tui.core.state.undo import PutTicketsBack
 from parexec_tui.core.wire.requests import AnyRequest, Drain, Refusal, Rollback, Stop, Undo
 from parexec_tui.text.words import ago, printable
 from parexec_tui.tui.actions.context import ActionContext
+from parexec_tui.tui.actions.effect import effect_of
 from parexec_tui.tui.dialogs.dialog import Confirm
 from parexec_tui.tui.view.outlook import Outlook, outlook
 
@@ -46,10 +47,11 @@ def propose(context: ActionContext, request: AnyRequest, found: Outlook | None =
             first = [printable(line) for line in first]
             request = Undo(at=undone.at, text=undone.text)  # that and no other, whatever they do meanwhile
         asked = request
+        effect: list[str] = []
 
         def look() -> tuple[str, Iterable[str]] | Refusal:
             present = outlook(context.state, asked, context.view.now)
-            return present.refusal or (present.cost, [*first, *present.details])
+            return present.refusal or (present.cost, [*first, *present.details, *effect])
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -57,8 +59,16 @@ def propose(context: ActionContext, request: AnyRequest, found: Outlook | None =
 
         dialog = Confirm(context.view, heading, found.cost, [*first, *found.details], yes="do it", look=look)
         context.open(dialog, answered)
+        context.app.in_background(_tell_effect(context, asked, dialog, effect))
     else:
         send(context, request)
+
+
+async def _tell_effect(context: ActionContext, request: AnyRequest, dialog: Confirm, effect: list[str]) -> None:
+    """Add to what a dialog says what the request would do to the end of the session, once that is known."""
+    if text := await effect_of(context, request):
+        effect.append(text)
+        dialog.look_again()
 
 
 async def _propose_rollback(context: ActionContext, request: Rollback, found: Outlook) -> None:
@@ -108,7 +118,9 @@ def send(context: ActionContext, request: AnyRequest) -> None:
 
 async def _send(context: ActionContext, request: AnyRequest) -> None:
     text = printable(wording(request))
-    besides = _besides(context, request)  # before it is asked: the events may be applied here before the answer comes
+    # Before it is asked: the events may be applied here before the answer comes.
+    besides, effect = _besides(context, request), asyncio.ensure_future(effect_of(context, request))
+    await asyncio.sleep(0)  # so that it has its copy of the session
     late = asyncio.get_running_loop().call_later(LATE, context.say, f"{text}: no answer yet", "warn")
     try:
         answer = await context.app.ask(request)
@@ -117,17 +129,21 @@ async def _send(context: ActionContext, request: AnyRequest) -> None:
     if isinstance(answer, str):
         context.say(f"{text}: {answer}", "bad")
     elif answer:
-        _say_what_came_of_it(context, answer, text, besides)
+        _say_what_came_of_it(context, answer, text, besides, await effect)
     else:
         context.say(f"so already: {text}")
+    effect.cancel()
 
 
-def _say_what_came_of_it(context: ActionContext, answer: Sequence[ev.AnyEvent], text: str, besides: str) -> None:
+def _say_what_came_of_it(
+    context: ActionContext, answer: Sequence[ev.AnyEvent], text: str, besides: str, effect: str
+) -> None:
     acted = next((event for event in answer if isinstance(event, OperatorActed)), None)
+    effects = [effect] if effect else []
     if acted is None:
-        context.say(f"done: {text}", "good")
+        context.say("; ".join([f"done: {text}", *effects]), "good")
         return
-    parts = [f"done: {acted.text}"]
+    parts = [f"done: {acted.text}", *effects]
     if besides and acted.inverse:
         until = " until it starts" if _is_for_a_start(acted) else ""
         parts.append(f"{besides}, {context.screen.keymap.hint('undo')} takes it back{until}")

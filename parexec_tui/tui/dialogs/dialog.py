@@ -227,6 +227,12 @@ class Confirm(Dialog[bool]):
             self._cost, self._lines = found[0], list(found[1])
         self.query_one(Page).update(self._text())
 
+    def look_again(self) -> None:
+        """Say what it would mean by now, as there is more to say."""
+        if self.is_attached:
+            self._seen = -1
+            self._look()
+
     def take_key(self, name: str) -> bool:
         if name == "y":
             self._look()
