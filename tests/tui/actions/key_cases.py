@@ -332,7 +332,7 @@ async def _timeline_view(ui: Harness, name: str) -> None:
 @key_case("time-in", panel="timeline", ticket="core")
 async def _time_in(ui: Harness, name: str) -> None:
     await ui.press(name, name)
-    assert "7m12s shown" in ui.text()
+    assert "5m20s shown" in ui.text()
     assert "[█✓ core███" in ui.text_of("timeline"), "what was under the cursor is still there"
 
 
@@ -340,7 +340,7 @@ async def _time_in(ui: Harness, name: str) -> None:
 async def _time_out(ui: Harness, name: str) -> None:
     before = axis(ui)
     await ui.press("i", "i", name)
-    assert "14m24s shown" in ui.text()
+    assert "10m40s shown" in ui.text()
     await ui.press(name)
     assert axis(ui) == before
 
@@ -355,8 +355,8 @@ async def _time_whole(ui: Harness, name: str) -> None:
 @key_case("time-earlier", panel="timeline", ticket="links")
 async def _time_earlier(ui: Harness, name: str) -> None:
     await ui.press("i", "i", "i", name)
-    assert " 8m " in axis(ui)
-    assert "12m30s" not in axis(ui)
+    assert " 9m " in axis(ui)
+    assert "11m30s" not in axis(ui)
 
 
 @key_case("time-later", panel="timeline", ticket="core")
