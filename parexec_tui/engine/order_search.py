@@ -23,6 +23,10 @@ _SEED: Final = 1
 """The same plan is searched in the same way each time."""
 
 
+_QUICK: Final = 1_000
+"""With more tickets a search takes longer than a start should wait: they start meanwhile."""
+
+
 class OrderSearch:
     """Searches for the order of one session."""
 
@@ -36,7 +40,7 @@ class OrderSearch:
         """How often a search was called for."""
         self._wake = trio.Event()
         self.first = trio.Event()
-        """Set when the first search is over, or there was nothing to search."""
+        """Set when the first search is over, there was nothing to search, or it takes too long to wait for."""
 
     def tell(self, state: SessionState, events: Sequence[ev.AnyEvent]) -> None:  # noqa: ARG002
         """Hear what happened: some of it calls for another search."""
@@ -61,6 +65,8 @@ class OrderSearch:
             return
         if (problem := problem_of(self._state, self._now())) is None:
             return
+        if len(problem.ids) > _QUICK:
+            self.first.set()
         stood = self._stands()
         found = await in_thread(self._find, problem, asked, may_hang=True)
         if found is not None and self._stands() != stood and (problem := problem_of(self._state, self._now())):
@@ -72,9 +78,13 @@ class OrderSearch:
         search = Search(problem, Random(_SEED))
         passes = passes_for(len(problem.ids))
         for _ in search.steps():
-            if search.passes >= passes or asked != self._asked:
+            if search.passes >= passes or not self._is_wanted(asked):
                 break
-        return search.found() if asked == self._asked else None
+        return search.found() if self._is_wanted(asked) else None
+
+    def _is_wanted(self, asked: int) -> bool:
+        """Whether nothing has come between: another search, or ends that show that estimates are wrong."""
+        return asked == self._asked and not self._state.estimate_errors.are_large
 
     def _stands(self) -> tuple[int, tuple[str, ...]]:
         """How far the session is: an order was found for that."""

@@ -83,6 +83,35 @@ async def test_nobody_waits_for_an_order_that_is_not_searched() -> None:
     assert search.reports == []
 
 
+@pytest.mark.trio
+async def test_nobody_waits_for_a_search_among_many_tickets() -> None:
+    lines = [f"T{number}: estimate=3s" for number in range(1001)]
+    search = Slow(Session(plan("\n".join(lines)), checks=False))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(search.run)
+        with trio.fail_after(10):
+            await search.first.wait()
+        assert not search.go.is_set()
+        search.go.set()
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_a_search_ends_once_estimates_are_seen_to_be_wrong() -> None:
+    session = Session(plan("\n".join(f"T{number}: estimate={10 + number}s" for number in range(40)), parallel=7))
+    search = Slow(session)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(search.run)
+        await trio.testing.wait_all_tasks_blocked()
+        for factor in (0.2, 5.0) * 5:
+            session.state.estimate_errors.note(10.0, factor * 10)
+        search.go.set()
+        with trio.fail_after(10):
+            await search.first.wait()
+        nursery.cancel_scope.cancel()
+    assert search.reports == []
+
+
 PLAN = "[plan]\nparallel = 2\n" + "".join(
     f'[tickets.{id_}]\nrun = "true"\nestimate = "{seconds}s"\n' for id_, seconds in zip("ABCDE", "33222", strict=True)
 )
