@@ -6,7 +6,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from msgspec import Struct
 
-from parexec_tui.core.plan.units import format_count, format_duration, format_size
+from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.state.status import Status
 from parexec_tui.report import phrases
 from parexec_tui.report.drawings import curves, gantt, graph, svg
@@ -86,7 +86,10 @@ class _Session:
             "CPUs of the host": curves.cpu,
             "Memory of the host in use": curves.memory,
         }
-        drawn = [_Curve(heading, _drawn(draw(self.facts, _WIDTH))) for heading, draw in found.items()]
+        drawn = [
+            _Curve(heading, _drawn(draw(self.facts, _WIDTH, gantt.left_of(self.facts))))
+            for heading, draw in found.items()
+        ]
         return [each for each in drawn if each.drawing]
 
     @property
@@ -141,9 +144,6 @@ class _Session:
 
     def is_wait(self, step: object) -> bool:
         return getattr(step, "what", RAN) != RAN
-
-    def count(self, number: int, noun: str) -> str:
-        return format_count(number, noun)
 
 
 def nodes(facts: SessionFacts) -> list[graph.Node]:

@@ -199,7 +199,7 @@ class Past(NamedTuple):
 
 _RUNS: Final = _Phase()
 _NOTHING: Final[Mapping[Reason, float]] = {}
-_MOST_CLAIMS: Final = 50
+MOST_CLAIMS: Final = 50
 """Different claims that are asked for at each moment; of more, one stands for the others."""
 
 _AWAY: Final = Reason(Cause.engine)
@@ -363,17 +363,6 @@ class Waits:
         for id_ in list(self._doing):
             self._leave(id_)
 
-    def intervals(self, id_: str) -> Iterator[Wait | Past]:
-        """What a ticket did, in order: a `Past` where it ran, and a `Wait` for each thing that it waited for."""
-        for past in self.past.get(id_, ()):
-            if past.phase == _RUNS:
-                yield past
-            elif (queue := past.phase.queue) is not None:
-                yield from queue.between(past.start, past.end)
-            else:
-                assert past.phase.reason is not None
-                yield from self._paused(past.start, past.end, past.phase.reason)
-
     def before(self, id_: str, at: float) -> Wait | Past | None:
         """What a ticket did last before then; None: there was no such ticket yet."""
         parts = self.past.get(id_, ())
@@ -501,7 +490,7 @@ class Waits:
         return self._queues[key]
 
     def _asks_of_many(self) -> bool:
-        return sum(queue.asks_claims for queue in self._queues.values()) >= _MOST_CLAIMS
+        return sum(queue.asks_claims for queue in self._queues.values()) >= MOST_CLAIMS
 
 
 def _named(event: ev.AnyEvent) -> Iterator[str]:

@@ -181,6 +181,10 @@ def test_every_session_is_shown(old: Old) -> None:
         assert [id_ for id_ in tickets if id_ not in shown] == []
         assert say("status", "-s", session).startswith(session)
         assert "opened" in say("events", session)
+        (facts,) = json.loads(say("report", session, "--format", "json"))["sessions"]
+        assert {each["id"] for each in facts["tickets"]} == tickets.keys()
+        waited = sum(each["seconds"] for each in facts["lost"])
+        assert waited == pytest.approx(facts["summary"]["waited_seconds"])
 
 
 def test_the_output_of_every_attempt_is_found(old: Old) -> None:

@@ -66,6 +66,8 @@ COMMANDS = (
     ("ls", "--json"),
     ("show", "SESSION"),
     ("show", "OTHER"),
+    ("report", "SESSION"),
+    ("report", "OTHER", "--format", "html"),
     ("status", "-s", "SESSION"),
     ("status",),
     ("log", "first", "-s", "SESSION"),

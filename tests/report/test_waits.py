@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
-from math import isclose
+from math import inf, isclose
 
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -14,10 +14,11 @@ from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire import requests as rq
 from parexec_tui.report.course import Course
-from parexec_tui.report.path import real_path
-from parexec_tui.report.waits import Cause, Wait
-from tests.core.sessions import OPENED_AT, Session
+from parexec_tui.report.path import RAN, real_path
+from parexec_tui.report.waits import MOST_CLAIMS, Cause, Past, Reason, Wait, Waits
+from tests.core.sessions import OPENED_AT, Session, plan
 from tests.core.state.test_properties import plans, run, steps
 
 CAUSES: dict[str, Cause] = {
@@ -35,10 +36,14 @@ def course_of(session: Session) -> Course:
     return course
 
 
-def waited(session: Session, id_: str) -> dict[str, float]:
-    """What a ticket waited for, with names where there are any: seconds, rounded."""
-    lost = course_of(session).waits.lost[id_]
-    return {f"{reason.cause} {reason.name}".strip(): round(seconds, 6) for reason, seconds in lost.items()}
+def parts_of(waits: Waits, id_: str) -> list[Wait | Past]:
+    """All that a ticket did, in order."""
+    found: list[Wait | Past] = []
+    at = inf
+    while (part := waits.before(id_, at)) is not None:
+        found.append(part)
+        at = part.start
+    return found[::-1]
 
 
 def is_idle(ticket: TicketState) -> bool:
@@ -74,14 +79,14 @@ def moments(
         apply(state, event)
 
 
-@settings(max_examples=50, deadline=None, phases=(Phase.explicit, Phase.reuse, Phase.generate))
+@settings(max_examples=50, deadline=None, phases=(Phase.reuse, Phase.generate))  # to shrink one takes minutes
 @given(plans(), st.data())
-def test_each_second_in_which_a_ticket_did_not_run_has_one_cause(plan: Plan, data: st.DataObject) -> None:
-    session = Session(plan, checks=False)
+def test_each_second_in_which_a_ticket_did_not_run_has_one_cause(drawn: Plan, data: st.DataObject) -> None:
+    session = Session(drawn, checks=False)
     run(session, data.draw(steps(60)))
     course = course_of(session)
     state = course.state
-    parts = {id_: list(course.waits.intervals(id_)) for id_ in course.waits.past}
+    parts = {id_: parts_of(course.waits, id_) for id_ in course.waits.past}
     for id_, found in parts.items():
         for part, after in itertools.pairwise(found):
             assert part.end <= after.start + 1e-9, "they do not overlap"
@@ -101,3 +106,40 @@ def test_each_second_in_which_a_ticket_did_not_run_has_one_cause(plan: Plan, dat
         assert isclose(step.end, following.start, abs_tol=1e-5)
     ends = [found[-1].end for found in parts.values()]
     assert not path or isclose(path[-1].end, max(ends), abs_tol=1e-5)
+
+
+def test_of_very_many_different_claims_one_stands_for_the_others() -> None:
+    count = 3 * MOST_CLAIMS
+    lines = "\n".join(f"T{number}: writes=out/**,log/{number}" for number in range(count))
+    session = Session(plan(lines, parallel=8), checks=False)
+    session.dispatch()
+    while session.live():
+        session.wait(1)
+        session.succeed(*session.live())
+        session.dispatch()
+    lost = course_of(session).waits.lost
+    assert sum(sum(reasons.values()) for reasons in lost.values()) == sum(range(count))
+    assert {reason.cause for reasons in lost.values() for reason in reasons} == {Cause.claims}
+
+
+def test_an_engine_that_died_without_a_word_was_away_for_as_long_as_the_next_one_says() -> None:
+    session = Session("A:\nB: A")
+    session.dispatch()
+    session.wait(10)
+    session.apply(ev.MonitoringStarted(at=session.now, pid=101, boot="boot", died="by signal 9", away=4.0))
+    session.succeed("A")
+    course = course_of(session)
+    assert dict(course.waits.lost["B"]) == {Reason(Cause.needs): 6, Reason(Cause.engine): 4}
+    assert course.engines == 2
+
+
+def test_what_ended_while_no_engine_was_there_did_not_run_until_one_came() -> None:
+    session = Session("A:")
+    session.dispatch()
+    session.spawned("A")
+    session.wait(10)
+    session.monitor()
+    session.tell(rq.ProcessEnded("A", 1, code=0, ended=OPENED_AT + 3))
+    course = course_of(session)
+    assert dict(course.waits.lost["A"]) == {Reason(Cause.engine): 7}
+    assert [(step.what, step.seconds) for step in real_path(course)] == [(RAN, 3), (Cause.engine, 7)]

@@ -8,40 +8,43 @@ from parexec_tui.report.drawings.svg import drawing, element
 from parexec_tui.report.facts import SessionFacts
 
 _HEIGHT = 64.0
-_LEFT = 62.0
+LEFT = 62.0
+"""What stands left of a curve has this room, at least."""
 
 Point = tuple[float, float]
 """A moment in seconds since the epoch, and a value."""
 
 
-def at_once(facts: SessionFacts, width: float) -> str:
+def at_once(facts: SessionFacts, width: float, left: float = LEFT) -> str:
     """How many tickets ran at once, and how many could."""
     points = [(each.at, each.running) for each in facts.parallelism.points]
     slots = [(each.at, each.slots) for each in facts.parallelism.points]
     top = max([1.0, *(value for _, value in (*points, *slots))])
-    return _curve(facts, width, points, top, _number, "How many tickets ran at once", limit=slots)
+    return _curve(facts, (left, width), points, top, _number, "How many tickets ran at once", limit=slots)
 
 
-def ended(facts: SessionFacts, width: float) -> str:
+def ended(facts: SessionFacts, width: float, left: float = LEFT) -> str:
     """How many tickets were over."""
     points, count = [(facts.started, 0.0)], 0
     for each in facts.velocity.points:
         count += each.ended
         points.append((each.at, float(count)))
-    return _curve(facts, width, points, max(1.0, float(facts.summary.tickets)), _number, "How many tickets were over")
+    return _curve(
+        facts, (left, width), points, max(1.0, float(facts.summary.tickets)), _number, "How many tickets were over"
+    )
 
 
-def cpu(facts: SessionFacts, width: float) -> str:
+def cpu(facts: SessionFacts, width: float, left: float = LEFT) -> str:
     """How busy the CPUs of the host were."""
     points = [(each.at, each.cpu) for each in facts.resources.curve]
-    return _curve(facts, width, points, 1.0, lambda value: f"{value:.0%}", "How busy the CPUs were")
+    return _curve(facts, (left, width), points, 1.0, lambda value: f"{value:.0%}", "How busy the CPUs were")
 
 
-def memory(facts: SessionFacts, width: float) -> str:
+def memory(facts: SessionFacts, width: float, left: float = LEFT) -> str:
     """What memory of the host was in use."""
     points = [(each.at, float(each.memory)) for each in facts.resources.curve]
     most = float(facts.resources.memory_total or 1)
-    return _curve(facts, width, points, most, format_size, "Memory in use")
+    return _curve(facts, (left, width), points, most, format_size, "Memory in use")
 
 
 def _number(value: float) -> str:
@@ -50,7 +53,7 @@ def _number(value: float) -> str:
 
 def _curve(
     facts: SessionFacts,
-    width: float,
+    sides: tuple[float, float],
     points: Sequence[Point],
     top: float,
     said: Callable[[float], str],
@@ -60,7 +63,8 @@ def _curve(
     """The drawing; empty if there are not two points."""
     if len(points) < 2:
         return ""
-    scale = Scale(facts.started, facts.until, _LEFT, width - 8)
+    left, width = sides
+    scale = Scale(facts.started, facts.until, left, width - 8)
 
     def y(value: float) -> float:
         return 6 + _HEIGHT * (1 - min(1.0, value / top))
@@ -71,9 +75,9 @@ def _curve(
     base = y(0)
     parts = [scale.grid(6, base)]
     for value in (top, top / 2):
-        parts.append(element("line", class_="grid", x1=_LEFT, x2=width - 8, y1=y(value), y2=y(value)))
-        parts.append(element("text", said(value), class_="dim", x=_LEFT - 6, y=y(value) + 4, text_anchor="end"))
-    parts.append(element("text", "0", class_="dim", x=_LEFT - 6, y=base + 4, text_anchor="end"))
+        parts.append(element("line", class_="grid", x1=left, x2=width - 8, y1=y(value), y2=y(value)))
+        parts.append(element("text", said(value), class_="dim", x=left - 6, y=y(value) + 4, text_anchor="end"))
+    parts.append(element("text", "0", class_="dim", x=left - 6, y=base + 4, text_anchor="end"))
     ends = f" L{scale.x(points[-1][0]):.1f} {base:.1f} L{scale.x(points[0][0]):.1f} {base:.1f} Z"
     parts.append(element("path", class_="area", d=line(points) + ends))
     parts.append(element("path", class_="curve", d=line(points)))

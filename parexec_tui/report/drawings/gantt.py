@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from parexec_tui.core.plan.units import format_count, format_duration
 from parexec_tui.core.state.status import End
+from parexec_tui.report.drawings.curves import LEFT
 from parexec_tui.report.drawings.scale import Scale
 from parexec_tui.report.drawings.svg import STRIPES, drawing, element, text
 from parexec_tui.report.facts import AttemptFact, SessionFacts
@@ -41,7 +42,7 @@ def gantt(facts: SessionFacts, width: float) -> str:
     lanes = _lanes(facts)
     if not lanes:
         return ""
-    left = min(150.0, max(_LETTER * max(map(len, lanes)) + 12, 40.0))
+    left = left_of(facts)
     scale = Scale(facts.started, facts.until, left, width - 8)
     bottom = 6.0 + _LANE * len(lanes)
     on_path = {(step.ticket, step.attempt) for step in facts.path if step.what == RAN}
@@ -60,6 +61,11 @@ def gantt(facts: SessionFacts, width: float) -> str:
     if not is_folded:
         parts.append(_links(facts.path, scale, tops))
     return drawing(width, bottom + 20, *parts, label="What ran on which agent, and when")
+
+
+def left_of(facts: SessionFacts) -> float:
+    """The room for the names of agents, and for what stands left of curves below."""
+    return min(150.0, max(_LETTER * max(map(len, _lanes(facts)), default=0) + 12, LEFT))
 
 
 def left_out(facts: SessionFacts) -> int:
