@@ -11,7 +11,7 @@ import click
 from parexec_tui.cli.asking import as_json_option, report_errors
 from parexec_tui.cli.exits import BAD_USAGE, fail
 from parexec_tui.cli.plans import plan_argument
-from parexec_tui.cli.predict import history_of, planned_state
+from parexec_tui.cli.states import history_of, planned_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,14 +9,13 @@ import click
 from parexec_tui.cli import complete
 from parexec_tui.cli.asking import as_json_option, report_errors, session_argument
 from parexec_tui.cli.exits import BAD_USAGE, fail
+from parexec_tui.cli.states import past_state, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from parexec_tui.core.plan.model import Plan
     from parexec_tui.core.predict.prediction import Prediction
     from parexec_tui.core.schedule.forecast import Told
-    from parexec_tui.core.state.history import TicketHistory
     from parexec_tui.core.state.session import SessionState
     from parexec_tui.core.wire import requests as rq
 
@@ -53,7 +51,7 @@ def simulate(target: str | None, agents: tuple[str, ...], parallel: int | None, 
     wishes = _wishes(agents, parallel)
     now = time.time()
     with gc_paused():
-        state = _state(target, now)
+        state = state_of(target, now)
         altered = changed(state, wishes, now)
         if isinstance(altered, Refusal):
             fail(f"refused: {altered}", BAD_USAGE)
@@ -103,7 +101,7 @@ def what_if(
         )
     now = time.time()
     with gc_paused():
-        state = _past(session)
+        state = past_state(session)
         if state.status != "running":
             fail(f"{state.session} is {state.status}, so nothing ends by itself; simulate takes it to go on")
         requests = _wishes(agents, parallel)
@@ -166,69 +164,6 @@ def _wishes(agents: "Sequence[str]", parallel: int | None) -> "list[rq.AnyReques
             fail(f"--agents {word}: a type and a number are needed, such as --agents builder=6", BAD_USAGE)
         wishes.append(rq.Scale(most=int(number), type=type_))
     return wishes
-
-
-def _state(target: str | None, now: float) -> "SessionState":
-    """A session as it is now, or that of a plan file as it would begin now."""
-    if target is not None and (Path(target).is_file() or target.endswith((".toml", ".yaml", ".yml", ".json"))):
-        return planned_state(Path(target), now)
-    return _past(target)
-
-
-def _past(session: str | None) -> "SessionState":
-    """A session as it is now."""
-    from parexec_tui.client.sessions import open_registry, resolve_past
-    from parexec_tui.registry.lock import note_engine
-    from parexec_tui.registry.replay import replay
-
-    with open_registry() as registry:
-        past = replay(registry, resolve_past(registry, session).session)
-    if past.warning:
-        click.echo(f"parexec: {past.warning}", err=True)
-    note_engine(past.state)
-    return past.state
-
-
-def planned_state(file: Path, now: float) -> "SessionState":
-    """The state of a session that began with a plan file now. Exits if the file has errors."""
-    from parexec_tui.cli.plans import plan_of
-    from parexec_tui.core.rules.reports import on_report
-    from parexec_tui.core.rules.session_events import opening
-    from parexec_tui.core.state.apply import apply
-    from parexec_tui.core.state.session import SessionState
-    from parexec_tui.core.wire import requests as rq
-    from parexec_tui.engine.measure.monitor import host
-
-    here = host()
-    plan = plan_of(file, here)
-    state = SessionState(plan)
-    events = opening(
-        state,
-        session="simulated",
-        cpus=here.cpus,
-        memory=here.memory,
-        pid=0,
-        boot="",
-        version="",
-        by="",
-        now=now,
-    )
-    for event in events:
-        apply(state, event)
-    for event in on_report(state, rq.HistoryRead(history_of(plan)), now):
-        apply(state, event)
-    return state
-
-
-def history_of(plan: "Plan") -> "dict[str, TicketHistory]":
-    """What earlier sessions of a plan tell of its tickets; nothing before the first one."""
-    from parexec_tui.client.sessions import NoSuchSession, open_registry
-
-    try:
-        with open_registry() as registry:
-            return registry.history(plan)
-    except NoSuchSession:
-        return {}
 
 
 def _print_json(found: "Prediction", state: "SessionState", seed: int) -> None:

@@ -1,0 +1,75 @@
+"""The state of what a command is about: a session, or a plan file as if it began now."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from parexec_tui.core.plan.model import Plan
+    from parexec_tui.core.state.history import TicketHistory
+    from parexec_tui.core.state.session import SessionState
+
+
+def state_of(target: str | None, now: float) -> "SessionState":
+    """A session as it is now, or that of a plan file as it would begin now. Exits if the plan has errors; raises
+    RegistryError."""
+    if target is not None and (Path(target).is_file() or target.endswith((".toml", ".yaml", ".yml", ".json"))):
+        return planned_state(Path(target), now)
+    return past_state(target)
+
+
+def past_state(session: str | None) -> "SessionState":
+    """A session as it is now; that a part of it is lost is said. Raises RegistryError."""
+    from parexec_tui.client.sessions import open_registry, resolve_past
+    from parexec_tui.registry.lock import note_engine
+    from parexec_tui.registry.replay import replay
+
+    with open_registry() as registry:
+        past = replay(registry, resolve_past(registry, session).session)
+    if past.warning:
+        click.echo(f"parexec: {past.warning}", err=True)
+    note_engine(past.state)
+    return past.state
+
+
+def planned_state(file: Path, now: float) -> "SessionState":
+    """The state of a session that began with a plan file now. Exits if the file has errors."""
+    from parexec_tui.cli.plans import plan_of
+    from parexec_tui.core.rules.reports import on_report
+    from parexec_tui.core.rules.session_events import opening
+    from parexec_tui.core.state.apply import apply
+    from parexec_tui.core.state.session import SessionState
+    from parexec_tui.core.wire import requests as rq
+    from parexec_tui.engine.measure.monitor import host
+
+    here = host()
+    plan = plan_of(file, here)
+    state = SessionState(plan)
+    events = opening(
+        state,
+        session="simulated",
+        cpus=here.cpus,
+        memory=here.memory,
+        pid=0,
+        boot="",
+        version="",
+        by="",
+        now=now,
+    )
+    for event in events:
+        apply(state, event)
+    for event in on_report(state, rq.HistoryRead(history_of(plan)), now):
+        apply(state, event)
+    return state
+
+
+def history_of(plan: "Plan") -> "dict[str, TicketHistory]":
+    """What earlier sessions of a plan tell of its tickets; nothing before the first one."""
+    from parexec_tui.client.sessions import NoSuchSession, open_registry
+
+    try:
+        with open_registry() as registry:
+            return registry.history(plan)
+    except NoSuchSession:
+        return {}
