@@ -122,6 +122,7 @@ LAZY_COMMANDS = {
     "parexec_tui.cli.insight": ("bottlenecks", "claims"),
     "parexec_tui.cli.optimise": ("optimise",),
     "parexec_tui.cli.predict": ("simulate", "what-if"),
+    "parexec_tui.cli.graphs": ("graph",),
     "parexec_tui.cli.diffing": ("diff",),
     "parexec_tui.cli.past": ("history", "report"),
     "parexec_tui.cli.keeping": ("prune",),

@@ -46,6 +46,11 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec prune -n", "which sessions would be removed, with their sizes, and which stay, and why"),
         ("parexec prune --keep 5 --older 7d", "the newest 5 of each plan stay, and what ended within a week"),
     ),
+    "graph": (
+        ("parexec graph plan.toml", "what needs what, the longest chain, and what will not run at once"),
+        ("parexec graph --format mermaid", "the session of this directory, for a pull request"),
+        ("parexec graph plan.toml --format dot | dot -Tpdf -o plan.pdf", "drawn by Graphviz"),
+    ),
     "history": (
         ("parexec history", "what the tickets of the plan of this directory took before, the longest first"),
         ("parexec history plan.toml T3", "each attempt of T3 in earlier sessions, and why those failed that did"),

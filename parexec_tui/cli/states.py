@@ -11,10 +11,15 @@ if TYPE_CHECKING:
     from parexec_tui.core.state.session import SessionState
 
 
+def is_plan(target: str | None) -> bool:
+    """Whether a plan file is meant, and no session."""
+    return target is not None and (Path(target).is_file() or target.endswith((".toml", ".yaml", ".yml", ".json")))
+
+
 def state_of(target: str | None, now: float) -> "SessionState":
     """A session as it is now, or that of a plan file as it would begin now. Exits if the plan has errors; raises
     RegistryError."""
-    if target is not None and (Path(target).is_file() or target.endswith((".toml", ".yaml", ".yml", ".json"))):
+    if target is not None and is_plan(target):
         return planned_state(Path(target), now)
     return past_state(target)
 

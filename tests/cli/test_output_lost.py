@@ -44,6 +44,7 @@ USES = {
     "claims": "claims RUNS",
     "optimise": "optimise good.toml",
     "simulate": "simulate good.toml",
+    "graph": "graph good.toml",
     "what-if": "what-if RUNS --parallel 2",
     "report": "report RUNS",
     "log": "log first -s RUNS",

@@ -11,13 +11,15 @@ from typing import Any
 from msgspec import Struct
 
 from parexec_tui.core.plan.units import format_count, format_duration
-from parexec_tui.core.state.status import TABLE, Status
+from parexec_tui.core.state.status import FAILURES, TABLE, Status
 from parexec_tui.report.drawings.svg import drawing, element, text
 
 MOST_NODES = 200
 """Tickets that are drawn one by one."""
 
 _LETTER, _HIGH, _ROW, _PASSAGE, _BETWEEN = 7.0, 24.0, 34.0, 14.0, 56.0
+_BAD = {*FAILURES, Status.failed, Status.cancelled, Status.rolled_back}
+
 _LONGEST = 24
 """Letters of an id that are shown."""
 
@@ -44,14 +46,13 @@ def graph(nodes: Sequence[Node]) -> str:
 
 
 def style_of(status: str) -> str:
-    """The class of a ticket by its status."""
+    """The class of a ticket by the word for its status, or for how it ended."""
     row = TABLE.get(status)
     if status == Status.succeeded:
         return "good"
     if row is not None and row.is_live:
         return "run"
-    bad = (Status.failed, Status.cancelled, Status.rolled_back)
-    return "bad" if status in bad else "warn" if row is not None and row.is_problem else "wait"
+    return "bad" if status in _BAD else "warn" if row is not None and row.is_problem else "wait"
 
 
 def _tickets(nodes: Sequence[Node]) -> str:

@@ -7,18 +7,13 @@ from typing import Literal
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.tui.drawing.graph.folding import Place
-from parexec_tui.tui.drawing.graph.lanes import Lanes
+from parexec_tui.tui.drawing.graph.lanes import Lanes, laid_out
 from parexec_tui.tui.panels.graph_picture import GraphPicture
 from parexec_tui.tui.theme.palette import LANES
 from parexec_tui.tui.view.view_state import Change, ViewState
 
 _MAX_AT_ONCE = 5_000
 """Tickets whose lanes are laid out at once, which takes a fifth of a second; more are laid out in a thread."""
-
-_BIG = 100
-"""From so many tickets on, rows stand by group where chains cannot be followed anyway."""
-_MAX_LEFT_OUT = 0.2
-"""The share of tickets with lanes that are not drawn from which on chains count as such."""
 
 
 class GraphPanel(GraphPicture):
@@ -67,7 +62,7 @@ class GraphPanel(GraphPicture):
             if len(state.tickets) > _MAX_AT_ONCE:
                 self.run_worker(lambda: self._lay_out_aside(state, max_columns), thread=True, exclusive=True)
                 return
-            self._lanes = _laid_out(state, max_columns)
+            self._lanes = laid_out(state.graph, state.groups, max_columns=max_columns, colours=LANES)
             self._take_groups()
             self._fold()
             self._find_selected()
@@ -138,7 +133,7 @@ class GraphPanel(GraphPicture):
 
     def _lay_out_aside(self, state: SessionState, max_columns: int) -> None:
         """Lay out in a thread: so many rows take seconds."""
-        lanes = _laid_out(state, max_columns)
+        lanes = laid_out(state.graph, state.groups, max_columns=max_columns, colours=LANES)
         self.app.call_from_thread(self._take_lanes, lanes, state.graph, max_columns)
 
     def _take_lanes(self, lanes: Lanes, graph: object, max_columns: int) -> None:
@@ -206,11 +201,3 @@ class GraphPanel(GraphPicture):
         self._around = None
         self._find_selected()
         self.refresh()
-
-
-def _laid_out(state: SessionState, max_columns: int) -> Lanes:
-    """The lanes by chains; of a big plan by group, if there are too many chains to follow them."""
-    lanes = Lanes(state.graph, state.groups, max_columns=max_columns, colours=LANES)
-    if len(lanes.order) < _BIG or lanes.left_out < _MAX_LEFT_OUT:
-        return lanes
-    return Lanes(state.graph, state.groups, max_columns=max_columns, colours=LANES, by_group=True)

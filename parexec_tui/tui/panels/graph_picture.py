@@ -7,18 +7,19 @@ from typing import Literal
 from rich.style import Style
 from textual.strip import Strip
 
+from parexec_tui.core.plan.drawn import drawn_dependents, drawn_needs
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.state.people import on_agent
-from parexec_tui.core.state.status import Flag, Status, Word
+from parexec_tui.core.state.status import Status, Word
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.cells import width_of
 from parexec_tui.text.words import printable, short_duration
 from parexec_tui.tui.drawing.graph.canvas import CanvasCell
-from parexec_tui.tui.drawing.graph.drawn import drawn_dependents, drawn_needs
 from parexec_tui.tui.drawing.graph.folding import Place
 from parexec_tui.tui.drawing.graph.lanes import LaneCell, Lanes, with_glyph
 from parexec_tui.tui.drawing.graph.neighbourhood import Neighbourhood, neighbourhood
 from parexec_tui.tui.drawing.graph.selection import Surroundings
+from parexec_tui.tui.drawing.graph.text import SAID_OTHERWISE
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.theme.palette import LANES
 from parexec_tui.tui.view.facts import reason_of
@@ -28,9 +29,6 @@ from parexec_tui.tui.view.view_state import ViewState
 from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
 GraphMode = Literal["lanes", "neighbourhood"]
-
-_SAID_OTHERWISE = (Status.waiting, Flag.ready, Status.succeeded)
-"""Words that a row need not have: the sign says it, and what follows is why, or the title."""
 
 
 class GraphPicture(RowsPanel):
@@ -203,7 +201,7 @@ class GraphPicture(RowsPanel):
         if not has_glyph:
             line.add(f"{self.glyph(word)} ", look)
         line.add(ticket.id, self._id_style(ticket.id))
-        if word not in _SAID_OTHERWISE:
+        if word not in SAID_OTHERWISE:
             line.add("  ").add(word, look)
         if ticket.is_live:
             line.add(f" {short_duration(ticket.worked(self.view.now))} {on_agent(ticket.agent)}", self.style("dim"))

@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from parexec_tui.core.plan.drawn import drawn_dependents
 from parexec_tui.core.plan.graph import Graph
 from parexec_tui.gc_control import gc_paused
-from parexec_tui.tui.drawing.graph.drawn import drawn_dependents
 from parexec_tui.tui.drawing.graph.lane_layout import Lane, lay_out
 from parexec_tui.tui.drawing.graph.lines import HEAVY, LIGHT, ascii_line, line
 from parexec_tui.tui.drawing.graph.order import row_order
@@ -205,6 +205,20 @@ class Lanes:
     def _path_lane(self, step: int) -> int | None:
         """The lane that the critical path takes in this step, if it is drawn."""
         return self._path_lanes[step] if 0 <= step < len(self._path_lanes) else None
+
+
+_BIG: Final = 100
+"""From so many tickets on, rows stand by group where chains cannot be followed anyway."""
+_MAX_LEFT_OUT: Final = 0.2
+"""The share of tickets with lanes that are not drawn from which on chains count as such."""
+
+
+def laid_out(graph: Graph, groups: list[list[str]], *, max_columns: int, colours: int = 6) -> Lanes:
+    """The lanes by chains; of a big plan by group, if there are too many chains to follow them."""
+    lanes = Lanes(graph, groups, max_columns=max_columns, colours=colours)
+    if len(lanes.order) < _BIG or lanes.left_out < _MAX_LEFT_OUT:
+        return lanes
+    return Lanes(graph, groups, max_columns=max_columns, colours=colours, by_group=True)
 
 
 class _RowDrawing:

@@ -1,7 +1,7 @@
 """Lines of the graph around gates: those that say something, and only those."""
 
+from parexec_tui.core.plan.drawn import drawn_dependents, drawn_needs
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.tui.drawing.graph.drawn import drawn_dependents, drawn_needs
 from parexec_tui.tui.drawing.graph.lanes import Lanes
 from tests.core.sessions import plan
 
