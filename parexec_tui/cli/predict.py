@@ -199,7 +199,7 @@ def _print_json(found: "Prediction", state: "SessionState", seed: int) -> None:
 
 
 def _print(found: "Prediction", state: "SessionState") -> None:
-    from textwrap import fill
+    from textwrap import TextWrapper
 
     from parexec_tui.text.prediction import prediction_lines, uses_text
     from parexec_tui.text.words import printable
@@ -207,15 +207,16 @@ def _print(found: "Prediction", state: "SessionState") -> None:
     if not state.unfinished:
         click.echo("nothing is left to do")
         return
+    width, height = _room()
+    wrap = TextWrapper(width if sys.stdout.isatty() else sys.maxsize, subsequent_indent="  ")
     for line in prediction_lines(found, state):
-        click.echo(printable(line))
+        click.echo(wrap.fill(printable(line)))
     if found.course.spans:
         click.echo()
-        width, height = _room()
         for line in _gantt(found, width, height - _OTHER_LINES):
             click.echo(line)
         click.echo()
-        click.echo(fill(printable(uses_text(found.uses)), width, subsequent_indent="  "))
+        click.echo(wrap.fill(printable(uses_text(found.uses))))
 
 
 def _room() -> tuple[int, int]:

@@ -13,7 +13,7 @@ from msgspec import Struct
 from parexec_tui.core.plan.claims import ClaimKey
 from parexec_tui.core.schedule.blockers import AgentKey, AmountKey, blockers_but_agents, parallel_blocker, pick_agent
 from parexec_tui.core.schedule.forecast import NOTHING_TOLD, Forecast, Told
-from parexec_tui.core.schedule.simulation import Course, Limit, simulate
+from parexec_tui.core.schedule.simulation import Course, Limit, Simulation
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.core.state.tickets import TicketState
@@ -25,7 +25,8 @@ MOST_ASKED: Final = 2_000
 """Ready tickets that are asked what they wait for."""
 
 MOST_LIVE: Final = 1_000
-"""Tickets that are left at most, so that a screen or `status` may ask again and again: 30 ms."""
+"""Tickets that are left at most, so that a screen or `status` may ask again and again: 10 ms, or 100 where most claim
+much."""
 
 _SHOWN: Final = 3
 """Bottlenecks of those that are said live."""
@@ -66,13 +67,14 @@ def bottlenecks(
     forecast = Forecast(state, told)
     waiting = Counter(_waits(state))
     through, work = _wanted(state, forecast, now)
-    base = simulate(state, forecast, now)
+    simulation = Simulation(state, forecast, now)
+    base = simulation.course()
     candidates = sorted(
         {*waiting, *through}, key=lambda limit: (-waiting[limit], -work.get(limit, 0.0), limit.kind, limit.name)
     )
     found = []
     for limit in candidates[:MOST]:
-        more = simulate(state, forecast, now, limit) if base is not None else None
+        more = simulation.course(limit) if base is not None else None
         saves = starts = None
         if base is not None and more is not None:
             saves, starts = max(0.0, round(base.seconds - more.seconds, 1)), max(0, more.at_once - base.at_once)

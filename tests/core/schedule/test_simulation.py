@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.schedule.forecast import Forecast
-from parexec_tui.core.schedule.simulation import Course, Limit, simulate
+from parexec_tui.core.schedule.simulation import Course, Limit, Simulation
 from tests.core.sessions import Session, plan
 
 
 def course(session: Session, more: Limit | None = None) -> Course | None:
-    return simulate(session.state, Forecast(session.state), session.now, more)
+    return Simulation(session.state, Forecast(session.state), session.now).course(more)
 
 
 @pytest.mark.parametrize(
