@@ -7,8 +7,9 @@ from operator import attrgetter
 from msgspec import Struct, structs
 
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.report.causes import Cause, Reason, Wait
 from parexec_tui.report.course import AttemptRecord, Course
-from parexec_tui.report.waits import Cause, Past, Reason, Wait
+from parexec_tui.report.waits import Past
 
 RAN = "ran"
 """What a step of the path is in which a ticket ran."""

@@ -6,9 +6,9 @@ from msgspec import Struct
 
 from parexec_tui.core.plan.units import format_count, format_duration, format_size
 from parexec_tui.core.state.status import ENDED_BADLY, TABLE, Status
+from parexec_tui.report.causes import CAUSES, Cause
 from parexec_tui.report.facts import AgentFact, Comparison, Lost, SessionFacts, TicketFact
 from parexec_tui.report.path import RAN, PathStep
-from parexec_tui.report.waits import CAUSES, Cause
 from parexec_tui.text.words import day_and_clock, printable, why_ended
 
 Row = tuple[str, str]

@@ -6,15 +6,14 @@ which keeps how long it waited for what, and a ticket takes the difference betwe
 session costs its events, and not its events times its tickets.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from enum import StrEnum
 from math import inf
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from parexec_tui.core.plan.claims import EMPTY, Claims, Conflict
+from parexec_tui.core.plan.claims import EMPTY
 from parexec_tui.core.schedule.blockers import (
     PressureKey,
     memory_blocker,
@@ -29,156 +28,15 @@ from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
-
-
-class Cause(StrEnum):
-    """Why a ticket does not run."""
-
-    needs = "needs"
-    """Other tickets come first: what it needs, the groups before its own, all others."""
-    claims = "claims"
-    """Another ticket holds, or is first to get, what it claims."""
-    slots = "slots"
-    """As many run as may run at once."""
-    agents = "agents"
-    """No agent that can run it is free, and no more of them may be started."""
-    services = "services"
-    """A service that it uses is not ready."""
-    pressure = "pressure"
-    """The host is short of something, or pressed for it."""
-    holds = "holds"
-    """A person, or a rule of the plan, holds or froze it or the session, or ends that."""
-    approval = "approval"
-    """A person has to approve, or to decide on a conflict."""
-    backoff = "backoff"
-    """The pause before its next try."""
-    questions = "questions"
-    """It is found out whether it is done already."""
-    engine = "engine"
-    """No engine was there."""
-    dispatch = "dispatch"
-    """Nothing: the engine had not come to it yet."""
-
-
-CAUSES: Final = {
-    Cause.needs: "what comes before it",
-    Cause.claims: "claims of others",
-    Cause.slots: "tickets that may run at once",
-    Cause.agents: "a free agent",
-    Cause.services: "a service",
-    Cause.pressure: "memory, disk and the like",
-    Cause.holds: "a hold or a freeze",
-    Cause.approval: "a person's approval",
-    Cause.backoff: "the pause before a next try",
-    Cause.questions: "whether it is done already",
-    Cause.engine: "an engine",
-    Cause.dispatch: "the engine's next look",
-}
-"""What is waited for, in words."""
-
-
-class Reason(NamedTuple):
-    """A cause, and which of its kind it is."""
-
-    cause: Cause
-    name: str = ""
-    """The claim (`lock db`), agent types, service, resource, or who holds it; empty: there is nothing to tell."""
-    holder: str = ""
-    """The ticket in the way, where there is one."""
-
-
-class Wait(NamedTuple):
-    """A time in which a ticket did not run."""
-
-    start: float
-    end: float
-    reason: Reason
-
-
-_start = attrgetter("start")
-
-
-class _Log:
-    """For how long what was waited for, from moment to moment."""
-
-    def __init__(self) -> None:
-        self.spans: list[Wait] = []
-        """Those that are over."""
-        self._seconds: defaultdict[Reason, float] = defaultdict(float)
-        """Of those that are over; a reason has no holder here."""
-        self._since = 0.0
-        self._reason: Reason | None = None
-
-    def change(self, at: float, reason: Reason | None) -> None:
-        """From then on this is waited for; None: nothing."""
-        last = self._reason
-        if reason == last:
-            return
-        if last is not None and at > self._since:
-            self.spans.append(Wait(self._since, at, last))
-            self._seconds[_without_holder(last)] += at - self._since
-        self._since, self._reason = at, reason
-
-    def until(self, at: float) -> dict[Reason, float]:
-        """Seconds by reason, until now; a reason has no holder here."""
-        seconds = dict(self._seconds)
-        if (reason := self._reason) is not None and at > self._since:
-            key = _without_holder(reason)
-            seconds[key] = seconds.get(key, 0.0) + at - self._since
-        return seconds
-
-    def before(self, start: float, at: float) -> Wait | None:
-        """What was waited for last before then, from `start` on at the earliest."""
-        index = bisect_left(self.spans, at, key=_start) - 1
-        if index < 0 or self.spans[index].end <= start:
-            return None
-        span = self.spans[index]
-        return Wait(max(start, span.start), min(at, span.end), span.reason)
-
-    def between(self, start: float, end: float) -> Iterator[Wait]:
-        """What was waited for in this time; there may be gaps."""
-        first = max(0, bisect_right(self.spans, start, key=_start) - 1)
-        for span in self.spans[first:]:
-            if span.start >= end:
-                return
-            if span.end > start:
-                yield Wait(max(start, span.start), min(end, span.end), span.reason)
-
-
-def _without_holder(reason: Reason) -> Reason:
-    return Reason(reason.cause, reason.name) if reason.holder else reason
-
-
-class _QueueKey(NamedTuple):
-    """Tickets that the same keeps from starting."""
-
-    able: tuple[tuple[str, ...], str, tuple[str, ...]]
-    group: int
-    flags: tuple[bool, bool, int]
-    services: tuple[str, ...]
-    memory: int
-    claims: Claims | None
-    """Of those that waited for a claim already; None: they did not, or one queue stands for all others of these."""
-
-
-class _Queue(_Log):
-    """Tickets that wait for the same, the one that waits longest first: it is asked for all of them."""
-
-    def __init__(self, key: _QueueKey, *, asks_claims: bool) -> None:
-        super().__init__()
-        self.key = key
-        self.asks_claims = asks_claims
-        self.is_last = key.flags[0]
-        self.held: Reason | None = None
-        """Which path or lock another ticket held when that was asked last."""
-        self.members: dict[str, None] = {}
+from parexec_tui.report.causes import Cause, Reason, Wait, claim_name
+from parexec_tui.report.queues import Log, Queue, QueueKey
 
 
 class _Phase(NamedTuple):
     """What a ticket does: it runs (neither of both), waits for a reason of its own, or in a queue."""
 
     reason: Reason | None = None
-    queue: _Queue | None = None
+    queue: Queue | None = None
 
 
 class _Since(NamedTuple):
@@ -197,6 +55,7 @@ class Past(NamedTuple):
     phase: _Phase
 
 
+_start = attrgetter("start")
 _RUNS: Final = _Phase()
 _NOTHING: Final[Mapping[Reason, float]] = {}
 MOST_CLAIMS: Final = 50
@@ -220,8 +79,8 @@ class Waits:
         self._state = state
         self._now = -inf
         self._doing: dict[str, _Since] = {}
-        self._queues: dict[_QueueKey, _Queue] = {}
-        self._away = _Log()
+        self._queues: dict[QueueKey, Queue] = {}
+        self._away = Log()
         """When no engine was there."""
         self._stale: set[str] = set()
         self._is_known = False
@@ -276,7 +135,7 @@ class Waits:
             return Reason(Cause.pressure, next(iter(self._state.pressed)))
         return Reason(Cause.holds, "the session")
 
-    def _reason_of(self, queue: _Queue) -> Reason:
+    def _reason_of(self, queue: Queue) -> Reason:
         """What those wait for who wait in a queue, while the session goes on: in the order of `blockers`."""
         state, ticket = self._state, self._state.tickets[next(iter(queue.members))]
         if (reason := self._order(ticket)) is not None:
@@ -293,7 +152,7 @@ class Waits:
             return Reason(Cause.questions)
         return self._room(ticket)
 
-    def _claim(self, queue: _Queue, ticket: TicketState) -> Reason | None:
+    def _claim(self, queue: Queue, ticket: TicketState) -> Reason | None:
         """What another ticket holds that this one claims."""
         held = queue.held
         if held is not None and held.holder in self._state.live:
@@ -472,10 +331,10 @@ class Waits:
             return _Phase(Reason(Cause.questions))
         return _Phase(queue=self._queue(ticket))
 
-    def _queue(self, ticket: TicketState) -> _Queue:
+    def _queue(self, ticket: TicketState) -> Queue:
         spec, state = ticket.spec, self._state
         waits_for_claim = ticket.conflict_at is not None and ticket.claims is not EMPTY
-        key = _QueueKey(
+        key = QueueKey(
             (ticket.types, ticket.pin, ticket.excluded_agents),
             ticket.group if state.plan.settings.barrier else 0,
             (spec.finally_, ticket.is_asked, spec.priority.rank),
@@ -486,7 +345,7 @@ class Waits:
         if waits_for_claim and key not in self._queues and self._asks_of_many():
             key = key._replace(claims=EMPTY)
         if key not in self._queues:
-            self._queues[key] = _Queue(key, asks_claims=waits_for_claim)
+            self._queues[key] = Queue(key, asks_claims=waits_for_claim)
         return self._queues[key]
 
     def _asks_of_many(self) -> bool:
@@ -500,9 +359,3 @@ def _named(event: ev.AnyEvent) -> Iterator[str]:
     for field in _NAMES:
         if isinstance(names := getattr(event, field, ()), tuple):
             yield from names
-
-
-def claim_name(conflict: Conflict) -> str:
-    """What another holds, in a word or two: `lock db`, `writes out`, `gpu`."""
-    kind, name = conflict.key
-    return name if kind == "resource" else f"{kind} {name}" if kind == "lock" else f"{kind}s {name}"

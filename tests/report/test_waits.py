@@ -15,9 +15,10 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.report.causes import Cause, Reason, Wait
 from parexec_tui.report.course import Course
 from parexec_tui.report.path import RAN, real_path
-from parexec_tui.report.waits import MOST_CLAIMS, Cause, Past, Reason, Wait, Waits
+from parexec_tui.report.waits import MOST_CLAIMS, Past, Waits
 from tests.core.sessions import OPENED_AT, Session, plan
 from tests.core.state.test_properties import plans, run, steps
 
