@@ -162,12 +162,14 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
                 at, "gate failed", event.ticket, why_ended(event.reason, event.signal, event.error_line), "warn"
             )
         case (
-            ev.WorkConflicted()
+            ev.WorktreeMade()
+            | ev.WorkConflicted()
             | ev.ConflictForeseen()
             | ev.ConflictAverted()
             | ev.WorkMerged()
             | ev.RepositoryLeft()
             | ev.WorkLost()
+            | ev.WorktreeKept()
             | ev.WorktreeDropped()
             | ev.MergeStarted()
         ):
@@ -280,8 +282,7 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             | ev.BackoffEnded() | ev.QuestionAsked() | ev.QuestionAnswered() | ev.StepStarted() | ev.StepEnded()
             | ev.SnapshotTaken() | ev.SnapshotDropped() | ev.ServiceSpawned() | ev.MemoryMeasured()
             | ev.EtaTold()
-            | ev.WorktreeMade()
-            | ev.WorkCommitted() | ev.WorktreeKept()
+            | ev.WorkCommitted()
         ):  # fmt: skip
             pass  # of no interest to a person
         case (

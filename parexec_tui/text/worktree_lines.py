@@ -10,12 +10,14 @@ _SHORT = 10
 """Characters of a commit that are shown."""
 
 AnyOfWork = (
-    ev.WorkConflicted
+    ev.WorktreeMade
+    | ev.WorkConflicted
     | ev.ConflictForeseen
     | ev.ConflictAverted
     | ev.WorkMerged
     | ev.WorkLost
     | ev.RepositoryLeft
+    | ev.WorktreeKept
     | ev.WorktreeDropped
     | ev.MergeStarted
 )
@@ -25,6 +27,11 @@ def worktree_lines(event: AnyOfWork, by: str) -> Iterator[Line]:
     """The lines of an event. `by`: who asked for it, in words."""
     at, id_ = event.at, event.ticket
     match event:
+        case ev.WorktreeMade(aside=""):
+            pass
+        case ev.WorktreeMade():
+            text = f"its worktree of the attempt before, now {event.aside}: {event.why_aside}"
+            yield Line(at, "kept", id_, text, "warn")
         case ev.WorkConflicted(reason=str(reason)) if reason:
             yield Line(at, "conflict", id_, f"it {reason} by now; you decide", "warn")
         case ev.WorkConflicted():
@@ -43,8 +50,12 @@ def worktree_lines(event: AnyOfWork, by: str) -> Iterator[Line]:
             way = f"parexec approve {id_} merges it again, parexec reject {id_} lets it run again"
             yield Line(at, "lost", id_, f"{lost_text(event.target, event.commit)}: {way}", "warn")
         case ev.RepositoryLeft():
-            why = "which git ignores, has commits that nothing else has: its worktree stays until it runs again"
+            why = "which git ignores, has commits that nothing else has: its worktree stays"
             yield Line(at, "kept", id_, f"{event.path}, {why}", "warn")
+        case ev.WorktreeKept(stays=""):
+            pass
+        case ev.WorktreeKept():
+            yield Line(at, "kept", id_, f"its worktree, whatever room it takes: {event.stays}", "warn")
         case ev.WorktreeDropped():
             yield Line(at, "dropped", id_, "its worktree, of which there are too many; its work is on its branch")
         case ev.MergeStarted():

@@ -22,7 +22,7 @@ class WorktreeState:
         self.decided: ev.WorkConflicted | None = None
         """The conflict on which a person decided last."""
         self.holds = ""
-        """A repository in it that would be lost with it; empty: none is known."""
+        """What in it would be lost with it, as a path or in words; empty: nothing is known."""
         self.landed: ev.WorkMerged | None = None
         self.lost: ev.WorkMerged | None = None
         """What was merged, and is not in the target any more, until it is merged again."""

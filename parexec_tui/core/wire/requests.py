@@ -429,6 +429,8 @@ class WorktreeMade(Report, frozen=True, gc=False, tag="worktree"):
 
     path: str
     base: str
+    aside: str = ""
+    why_aside: str = ""
     """As in the event of that name."""
 
 
@@ -461,6 +463,8 @@ class WorktreeSized(Report, frozen=True, gc=False, tag="worktree_size"):
 
     size: int
     """Bytes."""
+    stays: str = ""
+    """As in WorktreeKept."""
 
 
 class WorkTried(Report, frozen=True, gc=False, tag="work"):

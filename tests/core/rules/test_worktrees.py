@@ -245,6 +245,28 @@ def test_of_what_is_not_merged_the_oldest_goes_when_it_takes_too_much_room() -> 
     assert begun.state.worktrees_size == 90
 
 
+def test_what_no_commit_can_stand_for_stays_whatever_room_it_takes() -> None:
+    begun = Session(plan("A:\nB:", agents={"agent": AgentType(isolation="worktree")}, keep_worktrees=100))
+    begun.dispatch()
+    for id_ in ("A", "B"):
+        made(begun, id_)
+        begun.fail(id_)
+    [kept] = begun.tell(rq.WorktreeSized("A", 1, 145, stays="sub is a git repository of its own"))
+    assert [line.text for line in lines(begun.state, kept)] == [
+        "its worktree, whatever room it takes: sub is a git repository of its own"
+    ]
+    events = begun.tell(rq.WorktreeSized("B", 1, 45))
+    assert [event.ticket for event in events if isinstance(event, ev.WorktreeDropped)] == ["B"]
+
+
+def test_a_worktree_that_is_put_aside_for_a_retry_is_told() -> None:
+    begun = session("T:")
+    [told] = begun.tell(rq.WorktreeMade("T", 1, "/w/T", "c0", aside="/w/T.left-0", why_aside="lib has changes"))
+    assert [(line.word, line.text) for line in lines(begun.state, told)] == [
+        ("kept", "its worktree of the attempt before, now /w/T.left-0: lib has changes")
+    ]
+
+
 def test_in_a_plan_without_worktrees_nothing_of_all_that_happens() -> None:
     begun = Session("T: gates=lint")
     begun.dispatch()

@@ -421,6 +421,18 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.RepositoryLeft(at=7.0, ticket="T1", attempt=2, path="/state/T1/igsub"),
     ev.OrderFound(at=2.5, tickets=(2, 0, 1), seconds=90.5, before=120.0),
     ev.EtaTold(at=6.0, p50=90.5, p90=120.0),
+    ev.WorktreeMade(
+        at=5.0,
+        ticket="T1",
+        attempt=3,
+        path="/state/T1",
+        branch="parexec/s/T1",
+        target="main",
+        base="c0ffee",
+        aside="/state/T1.left-2",
+        why_aside="lib has changes",
+    ),
+    ev.WorktreeKept(at=6.0, ticket="T1", attempt=3, size=4096, stays="lib has changes"),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -37,6 +37,8 @@ def on_worktree_made(state: SessionState, report: rq.WorktreeMade, now: float) -
             branch=branch_of(state, ticket.id),
             target=target_of(state, ticket),
             base=report.base,
+            aside=report.aside,
+            why_aside=report.why_aside,
         )
     ]
 
@@ -147,19 +149,19 @@ def conflict_text(target: str, files: tuple[str, ...], count: int, tickets: tupl
 
 
 def on_worktree_sized(state: SessionState, report: rq.WorktreeSized, now: float) -> list[ev.AnyEvent]:
-    """What is not merged is kept, within a budget: of more, the oldest go."""
+    """What is not merged is kept, within a budget: of more, the oldest go, but for what no commit can stand for."""
     found = state.worktrees.get(report.ticket)
     if found is None or found.made.attempt != report.attempt or found.size is not None or report.ticket in state.live:
         return []
     events: list[ev.AnyEvent] = [
-        ev.WorktreeKept(at=now, ticket=report.ticket, attempt=report.attempt, size=report.size)
+        ev.WorktreeKept(at=now, ticket=report.ticket, attempt=report.attempt, size=report.size, stays=report.stays)
     ]
     excess = state.worktrees_size + report.size - state.plan.settings.keep_worktrees
     for id_, kept in state.worktrees.items():
         if excess <= 0:
             break
-        size = report.size if kept is found else kept.size
-        if size is not None:
+        size, stays = (report.size, report.stays) if kept is found else (kept.size, kept.holds)
+        if size is not None and not stays:
             events.append(ev.WorktreeDropped(at=now, ticket=id_, attempt=kept.made.attempt))
             excess -= size
     return events

@@ -110,6 +110,7 @@ def on_worktree_kept(state: SessionState, event: ev.WorktreeKept) -> None:
     if found is None or found.made.attempt != event.attempt or found.size is not None:
         raise IllegalEventError(f"{event!r}: there is no such worktree, or it is kept already")
     found.size = event.size
+    found.holds = event.stays
     state.worktrees_size += event.size
 
 

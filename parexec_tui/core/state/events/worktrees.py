@@ -21,6 +21,10 @@ class WorktreeMade(Event, frozen=True, tag="worktree_made"):
     """The branch that this is merged into."""
     base: str
     """The commit where it begins."""
+    aside: str = ""
+    """Where the worktree of the attempt before is now, as what that left cannot be kept as a commit; absolute."""
+    why_aside: str = ""
+    """Why it cannot."""
 
 
 class WorkCommitted(Event, frozen=True, tag="work_committed"):
@@ -134,6 +138,8 @@ class WorktreeKept(Event, frozen=True, tag="worktree_kept"):
     attempt: int
     size: int
     """Bytes that it takes."""
+    stays: str = ""
+    """Why it is not removed however much room it takes: something in it cannot be kept as a commit."""
 
 
 class WorktreeDropped(Event, frozen=True, tag="worktree_dropped"):

@@ -464,18 +464,38 @@ def test_what_it_needs_must_be_in_the_target_still(repository: Path) -> None:
         making.make(wanted(repository, "C", needed=needs), 1)
 
 
-def test_what_cannot_be_kept_for_another_attempt_is_named_with_where_it_is(repository: Path) -> None:
+@pytest.mark.parametrize("is_ignored", [False, True])
+def test_what_cannot_be_kept_as_a_commit_is_put_aside_for_another_attempt(repository: Path, is_ignored: bool) -> None:
     tree = worked(repository, "T")
-    git(Path(tree.path), "init", "--quiet", "sub")
-    (Path(tree.path) / "sub" / "x").write_text("")
-    commit(Path(tree.path) / "sub", "x")
-    with pytest.raises(UnfitError) as refused:
-        making.make(tree, 2)
-    assert str(refused.value) == (
-        f"what attempt 1 left in {tree.path} cannot be kept: sub is a git repository of its own, and what it has "
-        "would be lost: push it elsewhere and ignore it here (what git ignores goes with the worktree), or delete "
-        "its .git, and its files are merged"
-    )
+    there = Path(tree.path)
+    (there / ".gitignore").write_text("sub\n" if is_ignored else "")
+    git(there, "init", "--quiet", "sub")
+    (there / "sub" / "x").write_text("")
+    commit(there / "sub", "x")
+    reason = f"{there}/sub, which git ignores, has commits" if is_ignored else "sub is a git repository of its own"
+    assert making.why_it_stays(tree).startswith(reason)
+    made = making.make(tree, 2)
+    assert made.base == git(repository, "rev-parse", TARGET).strip()
+    assert made.aside == f"{tree.path}.left-1"
+    assert made.why.startswith(reason)
+    assert git(Path(made.aside, "sub"), "log", "--format=%s").strip() == "x"
+    assert git(Path(made.aside), "status", "--porcelain"), "what it did is there as it was"
+    assert git(there, "status", "--porcelain", "--ignored") == ""
+    assert making.make(tree, 3).aside == "", "nothing is in the way any more"
+
+
+def test_a_submodule_works_on_in_a_worktree_that_is_put_aside(tmp_path: Path, repository: Path) -> None:
+    with_submodule(repository, new_repository(tmp_path / "other"))
+    tree = wanted(repository, "T")
+    making.make(tree, 1)
+    there = Path(tree.path)
+    git(there, *FROM_FOLDERS, "submodule", "--quiet", "update", "--init")
+    (there / "lib" / "new").write_text("")
+    commit(there / "lib", "own work")
+    aside = Path(making.make(tree, 2).aside)
+    assert git(aside / "lib", "log", "-1", "--format=%s").strip() == "own work"
+    assert git(aside / "lib", "status", "--porcelain") == ""
+    assert list((there / "lib").iterdir()) == []
 
 
 def test_what_is_to_be_copied_must_be_there(repository: Path) -> None:
@@ -592,7 +612,7 @@ def test_a_worktree_that_is_not_whole_is_made_again(repository: Path, harm: str)
     assert git(Path(tree.path), "status", "--porcelain", "--ignored") == ""
     assert git(Path(tree.path), "symbolic-ref", "--short", "HEAD") == "parexec/s/T"
     if harm in ("no HEAD", "no link", "another"):
-        assert Path(f"{tree.path}.broken-1", "T").read_text() == "new", "nobody knows what that is: it stays"
+        assert Path(f"{tree.path}.broken", "T").read_text() == "new", "nobody knows what that is: it stays"
 
 
 def test_it_is_never_removed_with_work_that_nothing_else_has(repository: Path) -> None:
@@ -932,7 +952,7 @@ def test_the_diff_of_a_ticket_is_of_what_is_there_then_of_what_was_merged(reposi
 
     with pytest.raises(GitError, match="T has no worktree"):
         diff_of(begun.state, "T")
-    begun.tell(rq.WorktreeMade("T", 1, tree.path, making.make(tree, 1)))
+    begun.tell(rq.WorktreeMade("T", 1, tree.path, making.make(tree, 1).base))
     assert diff() == []
     Path(tree.path, "new ä").write_text("untracked\n")
     Path(tree.path, "file").write_text("1\n2\nchanged\n")

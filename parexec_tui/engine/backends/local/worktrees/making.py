@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import psutil
 
@@ -143,20 +143,34 @@ def prefix_of(workdir: str) -> str:
     return "" if inner == "." else f"{inner}/"
 
 
-def make(wanted: Worktree, attempt: int) -> str:
-    """Make the worktree of an attempt, on the newest commit of its target; returns that commit.
+class Made(NamedTuple):
+    """A worktree that was made for an attempt."""
 
-    What another attempt left there is kept: see `kept_ref`. Raises OSError.
+    base: str
+    """The commit where it begins."""
+    aside: str = ""
+    """Where the worktree of the attempt before is now, if what that left cannot be kept as a commit. Absolute."""
+    why: str = ""
+    """Why it cannot."""
+
+
+def make(wanted: Worktree, attempt: int) -> Made:
+    """Make the worktree of an attempt, on the newest commit of its target.
+
+    What another attempt left there is kept: see `kept_ref` and `Made.aside`. Raises OSError.
     """
     place = Place(wanted)
     is_whole = place.exists and bool(place.git.find(BASE))
+    why = ""
     if is_whole:
         clear_locks(place.git.git_dir())
         try:
             _keep_left(place, attempt - 1)
+            why = _held(place)
         except GitError as error:
-            raise UnfitError(f"what attempt {attempt - 1} left in {wanted.path} cannot be kept: {error}") from None
+            why = str(error)
     with repository_lock(place.repository):
+        aside = _put_aside(place, attempt - 1) if why else ""
         base = _target(place)
         _refuse_lost(place, base)
         elsewhere = place.repository.checkouts().get(wanted.branch, wanted.path)
@@ -173,7 +187,7 @@ def make(wanted: Worktree, attempt: int) -> str:
     place.git.run("clean", "-ffdxq")
     _bring(place)
     place.git.set_ref(BASE, base)
-    return base
+    return Made(base, aside, why)
 
 
 def kept_ref(wanted: Worktree, attempt: int) -> str:
@@ -231,9 +245,7 @@ def _add(place: Place, base: str, *as_branch: str) -> None:
     path = place.wanted.path
     Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if os.path.lexists(path):  # a worktree that was never made whole has nothing of anybody
-        number = 1
-        while os.path.lexists(aside := f"{path}.broken-{number}"):
-            number += 1
+        aside = _free_name(f"{path}.broken")
         Path(path).replace(aside)
         if not _has_files(aside):
             shutil.rmtree(aside, ignore_errors=True)
@@ -244,6 +256,40 @@ def _add(place: Place, base: str, *as_branch: str) -> None:
 
 def _has_files(folder: str) -> bool:
     return any(each.name != ".git" for each in Path(folder).iterdir())
+
+
+def _put_aside(place: Place, attempt: int) -> str:
+    """Move a worktree out of the way of the next attempt, with all that is in it. Returns where it is.
+
+    `git worktree move` refuses one with submodules: their repositories are told here where their files are now.
+    """
+    path = place.wanted.path
+    aside = _free_name(f"{path}.left-{attempt}")
+    head = place.git.find("HEAD")
+    if head:
+        place.git.set_ref(kept_ref(place.wanted, attempt), head)
+        place.git.run("update-ref", "--no-deref", "HEAD", head)  # its branch goes on in the new one
+    Path(path).replace(aside)
+    place.repository.run("worktree", "repair", aside)
+    for folder, folders, files in os.walk(aside):
+        if folder != aside and ".git" in files:
+            link = Path(folder, ".git").read_text(errors="surrogateescape").removeprefix("gitdir:").strip()
+            config = Path(folder, link, "config")
+            if config.is_file():  # git itself does not start there: its files are not where the repository says
+                place.repository.call("config", f"--file={config}", "core.worktree", folder)
+            else:
+                place.repository.call("worktree", "repair", folder)
+        if ".git" in folders:
+            folders.remove(".git")
+    return aside
+
+
+def _free_name(path: str) -> str:
+    number, found = 1, path
+    while os.path.lexists(found):
+        number += 1
+        found = f"{path}-{number}"
+    return found
 
 
 def _keep_left(place: Place, attempt: int) -> None:
@@ -311,6 +357,8 @@ def remove(wanted: Worktree, attempt: int, *, is_merged: bool) -> str:
         return ""
     if (pid := _whose_folder(wanted.path)) is not None:
         return f"process {pid} has it as its folder"
+    if held := _held(place):
+        return held
     if place.is_dirty() or not is_merged:
         found = place.left(attempt)
         if not is_merged:  # else gates alone wrote there since it was looked at
@@ -343,6 +391,28 @@ def _whose_folder(path: str) -> int | None:
             if folder == top or folder.startswith(f"{top}/"):
                 return pid
     return None
+
+
+def why_it_stays(wanted: Worktree) -> str:
+    """What is in a worktree whose attempt is over that no commit can stand for, in words; empty if there is nothing.
+
+    Raises OSError.
+    """
+    place = Place(wanted)
+    if not place.exists:
+        return ""
+    try:
+        place.refuse_changed()
+        place.saved("")
+    except GitError as error:
+        return str(error)
+    return _held(place)
+
+
+def _held(place: Place) -> str:
+    """A repository among what git ignores that would be lost with the worktree, in words; empty if there is none."""
+    found = find_ignored(place.git, place.repository, place.brought())
+    return f"{found}, which git ignores, has commits that nothing else has" if found else ""
 
 
 def size_of(path: str) -> int:

@@ -56,8 +56,10 @@ class Worktrees:
         """Make one. Called in a thread. Raises OSError."""
         with self._alone[wanted.path]:
             self._newest[wanted.path] = key.attempt
-            base = making.make(wanted, key.attempt)
-        return rq.WorktreeMade(key.ticket, key.attempt, wanted.path, base, step=key.step)
+            made = making.make(wanted, key.attempt)
+        return rq.WorktreeMade(
+            key.ticket, key.attempt, wanted.path, made.base, aside=made.aside, why_aside=made.why, step=key.step
+        )
 
     def restore(self, wanted: Worktree, conflict: rq.Conflict) -> None:
         """See `making.restore`. Called in a thread."""
@@ -167,4 +169,6 @@ def _merged(key: ProcessKey, task: MergeWork) -> rq.WorkTried:
 
 
 def _sized(key: ProcessKey, task: KeepWorktree) -> rq.WorktreeSized:
-    return rq.WorktreeSized(key.ticket, key.attempt, making.size_of(task.worktree.path), step=key.step)
+    tree = task.worktree
+    stays = making.why_it_stays(tree)
+    return rq.WorktreeSized(key.ticket, key.attempt, making.size_of(tree.path), stays=stays, step=key.step)
