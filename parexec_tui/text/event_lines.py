@@ -409,8 +409,12 @@ def _changes(event: _Change, me: str) -> Iterator[Line]:
             yield Line(at, "scaled", event.type, f"{limit} {_by(event.by, me)}".strip())
         case ev.ParallelChanged():
             at_once = format_count(event.parallel, "ticket")
-            how = "as many tickets as finish most" if event.auto else at_once
-            yield Line(at, "scaled", "session", f"{how} at once {_by(event.by, me)}".strip())
+            how = (
+                f"as many tickets as finish most at once, from {event.parallel} on"
+                if event.auto
+                else f"{at_once} at once"
+            )
+            yield Line(at, "scaled", "session", f"{how} {_by(event.by, me)}".strip())
         case ev.FailurePolicyChanged():
             yield Line(at, "on failure", "session", f"{POLICIES[event.policy]} {_by(event.by, me)}".strip())
         case ev.PlanAmended():

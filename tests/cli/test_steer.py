@@ -704,7 +704,7 @@ def test_a_dry_run_changes_nothing_and_tells_what_would(engine: Engine) -> None:
         (("priority", "last", "high"), "new priority: last"),
         (("stop",), "the session ends, and can be resumed"),
         (("scale", "mill", "+1"), "agents of type mill: at most 4"),
-        (("scale", "-p", "auto"), "tickets at once: as the engine finds best"),
+        (("scale", "-p", "auto"), "tickets at once: as the engine finds best, from 3 on"),
         (("on-failure", "stop"), "when a ticket fails: end what runs, and leave"),
         (("edit", "last", "retries=2"), "changed: last"),
     ):

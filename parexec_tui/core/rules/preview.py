@@ -306,7 +306,7 @@ def _session(events: Sequence[ev.AnyEvent]) -> Iterator[str]:
                 yield f"agents of type {event.type}: {most}"
             case ev.ParallelChanged():
                 yield (
-                    "tickets at once: as the engine finds best"
+                    f"tickets at once: as the engine finds best, from {event.parallel} on"
                     if event.auto
                     else f"tickets at once: {event.parallel}"
                 )

@@ -40,7 +40,7 @@ from parexec_tui.core.state.status import (
 )
 from parexec_tui.core.state.step_record import StepRecord
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.core.state.tuning import Tuning
+from parexec_tui.core.state.tuning import Pace, Tuning
 from parexec_tui.core.state.worktrees import WorktreeState, has_worktrees
 
 DEFAULT_ESTIMATE: Final = 60.0
@@ -160,6 +160,8 @@ class SessionState:
         """Set by the dispatcher; a viewer leaves it None."""
         self.tuning: Tuning | None = None
         """What the engine knows of how many should run at once; None: the plan or a person says how many."""
+        self.found: Tuning | None = None
+        """What it knew before a person said how many."""
         self.serialised = 0
         self.learned: dict[str, float] = {}
         """{ticket: the median of the seconds that it took in earlier sessions}"""
@@ -366,8 +368,9 @@ class SessionState:
         durations = {
             id_: known[id_] if id_ in known else self.assumed(ticket) for id_, ticket in self.tickets.items()
         }
-        if self.tuning is not None:
-            self.tuning.forget_pace()
+        for tuning in (self.tuning, self.found):
+            if tuning is not None:
+                tuning.forget_pace()
         for id_, remaining in graph.remaining_paths(self.graph, self.groups, durations).items():
             self.tickets[id_].remaining = remaining
 
@@ -593,6 +596,18 @@ class SessionState:
         if takes is not None or not self.usual_of_types:
             return self.usual_estimate if takes is None else takes
         return self.usual_of_types.get(self.types_of(ticket.spec), self.usual_estimate)
+
+    def pace(self, now: float) -> Pace:
+        """How fast tickets are that began since as many run at once as do now, where the engine finds out how many
+        should: O(live)."""
+        if self.tuning is None:
+            return Pace()
+        live = ((ticket.live_attempt, self.work(ticket)) for ticket in self.live.values() if not ticket.is_gates)
+        return self.tuning.pace_at(now, live)
+
+    def work(self, ticket: TicketState) -> float:
+        """How much it should be, in usual tickets."""
+        return self.assumed(ticket) / self.usual_estimate
 
     def is_idle_forever(self) -> bool:
         """True when nothing runs and no timer will change that."""

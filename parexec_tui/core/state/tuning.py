@@ -1,7 +1,7 @@
 """What the engine knows of how many tickets should run at once, where it finds that out: `parallel = "auto"`."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
 from parexec_tui.core.state.attempts import Attempt
@@ -9,6 +9,9 @@ from parexec_tui.core.state.events import TuningCause
 
 _REMEMBERED: Final = 20
 """How many attempts that ended count in what a ticket is taken to use."""
+
+_LONG: Final = 1.5
+"""What runs for so many times the usual time is one of the long ones."""
 
 
 _MAX_PER_CPU, _LEAST_MAX = 32, 32
@@ -48,6 +51,11 @@ class Pace(NamedTuple):
         return Estimate(factor, math.exp(math.sqrt(self._variance + other._variance)))
 
     @property
+    def error(self) -> float:
+        """The factor by which the mean may be off (one standard error)."""
+        return math.exp(math.sqrt(self._variance))
+
+    @property
     def _variance(self) -> float:
         """Of the mean of the logarithms."""
         if self.ended < 2:
@@ -77,8 +85,10 @@ class Tuning:
         "cause",
         "ceiling",
         "cpus",
+        "earlier",
         "ended",
         "failures",
+        "left_at",
         "memory",
         "pace",
         "retry_at",
@@ -96,12 +106,16 @@ class Tuning:
         self.told_at = now
         self.pace = Pace()
         """Of attempts that started since."""
+        self.earlier = Pace()
+        """Of attempts that started before, when fewer ran."""
         self.before: Level | None = None
         """What it was raised from, if it is known how fast that was."""
         self.ceiling: int | None = None
         """What was too many. None: nothing was yet, and it is raised fast."""
         self.retry_at = 0.0
         """Until when it is not raised again."""
+        self.left_at = 0
+        """How many ran at once when a person said how many; 0: nobody has."""
         self.failures = 0
         """How often it was too many."""
         self.ended = 0
@@ -128,7 +142,26 @@ class Tuning:
         self.cpus += (attempt.used.cpu_seconds / ran - self.cpus) * share
         if attempt.started >= self.since:
             self.pace = self.pace.and_one(ran / work)
+        elif self.before is None and self.ceiling is None:
+            self.earlier = self.earlier.and_one(ran / work)
+
+    def pace_at(self, now: float, live: Iterable[tuple[Attempt, float]]) -> Pace:
+        """Of attempts that started since, those that run and are long by now among them: as if each took the usual
+        time once more. Of those that ended alone, the short ones are the first. `live`: attempts that run, with how
+        much work each is, in usual tickets."""
+        pace = self.pace
+        if self.since is None or not pace.ended:
+            return pace
+        usual = pace.total / pace.ended
+        for attempt, work in live:
+            if work > 0 and attempt.started >= self.since and (seconds := attempt.worked(now) / work) > _LONG * usual:
+                pace = pace.and_one(seconds + usual)
+        return pace
+
+    def go_on(self, now: float) -> None:
+        """As many run again as when it was last asked: what is measured from now on tells of them."""
+        self.since = self.told_at = now
 
     def forget_pace(self) -> None:
         """What a ticket should take is known anew: what was measured before cannot be compared with it."""
-        self.pace, self.before = Pace(), None
+        self.pace, self.earlier, self.before = Pace(), Pace(), None

@@ -20,7 +20,7 @@ from parexec_tui.engine.measure.cgroup import Cgroup
 from parexec_tui.engine.measure.host_meter import load_average, stall
 from parexec_tui.engine.threads import in_thread
 
-EVERY, WHILE_TUNING, WHILE_RISING = 1.0, 0.5, 0.25
+EVERY, WHILE_TUNING, WHILE_RISING = 1.0, 0.5, 0.1
 """Seconds between two looks; where the engine finds out how many tickets should run at once; and at the start of
 that, while it goes up fast."""
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.copying import copy_of
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 from tests.core.sessions import Session, dump, plan, replay
@@ -211,15 +212,46 @@ def test_a_person_says_how_many_and_lets_it_be_found_out_again() -> None:
     assert how_many(made) == (8, "fixed")
     assert tell(made, after=20) == []
     made.act(rq.Undo(by="ann"))
-    assert how_many(made) == (8, "auto")
-    made.act(rq.Scale(most=8, by="ann"))
-    assert how_many(made) == (8, "fixed"), "though they are as many"
+    assert how_many(made) == (4, "auto"), "as it had found"
+    made.act(rq.Scale(most=4, by="ann"))
+    assert how_many(made) == (4, "fixed"), "though they are as many"
+    made.act(rq.Scale(most=9, by="ann"))
     made.act(rq.Scale(most=None, auto=True, by="ann"))
-    assert how_many(made) == (8, "auto")
+    assert how_many(made) == (4, "auto")
     assert made.ask(rq.Scale(most=None, auto=True)) == [], "it is so already"
     made.act(rq.Undo(by="ann"))
-    assert how_many(made) == (8, "fixed")
+    assert how_many(made) == (9, "fixed")
     assert isinstance(made.ask(rq.Scale(most=None, type="agent", auto=True)), Refusal)
+
+
+def test_what_was_found_is_known_again_when_a_person_lets_it_go_on() -> None:
+    plant = Plant(scaling(0.05, 0.005))
+    plant.run(20)
+    made = plant.session
+    found, tuning = made.state.parallel, made.state.tuning
+    assert tuning is not None
+    known = (tuning.ceiling, tuning.failures, tuning.before, tuning.memory)
+    made.act(rq.Scale(most=1, by="ann"))
+    plant.run(5)
+    assert copy_of(made.state).found is not made.state.found
+    made.act(rq.Scale(most=None, auto=True, by="ann"))
+    assert how_many(made) == (found, "auto")
+    again = made.state.tuning
+    assert again is not None
+    assert (again.ceiling, again.failures, again.before, again.memory) == known
+    assert again.since == made.now, "what started before ran beside fewer"
+    assert dump(replay(made.plan, made.journal)) == dump(made.state)
+
+
+def test_it_goes_on_with_no_more_than_agents_may_be_by_then() -> None:
+    made = session(agents={"a": AgentType(max=8)})
+    for _ in range(3):
+        tell(made)
+    assert how_many(made) == (8, "auto")
+    made.act(rq.Scale(most=2, by="ann"))
+    made.act(rq.Scale(type="a", most=3, by="ann"))
+    made.act(rq.Scale(most=None, auto=True, by="ann"))
+    assert how_many(made) == (3, "auto")
 
 
 def how_many(made: Session) -> tuple[int, str]:
@@ -306,3 +338,39 @@ def test_with_nothing_in_its_way_it_is_raised_faster() -> None:
     plant = Plant(lambda n: n)
     plant.run(10)
     assert [event.parallel for event in plant.tuned][:3] == [4, 16, 64]
+
+
+def raised_after(took: list[float]) -> bool:
+    """Whether eight at once become more, when some of them have ended that took so long."""
+    made = session()
+    tell(made)
+    tell(made)
+    assert made.state.parallel == 8
+    began = made.now
+    for number, seconds in enumerate(took, 4):  # four ran already when there were fewer
+        made.wait(began + seconds - made.now)
+        end(made, f"T{number}", 0.01)
+    made.dispatch()
+    return bool(tell(made, after=0.1))
+
+
+def test_half_of_those_that_run_are_enough_if_they_took_alike() -> None:
+    assert raised_after([1.0, 1.0, 1.01, 1.02])
+    assert not raised_after([1.0, 1.0, 1.01])
+    assert not raised_after([0.5, 1.0, 2.0, 3.0])
+
+
+def test_what_runs_for_long_counts_before_it_ends() -> None:
+    made = session()
+    tell(made)
+    assert made.state.parallel == 4
+    for id_ in ("T2", "T3"):
+        made.wait(1)
+        end(made, id_, 0.01)
+    ended = made.state.pace(made.now)
+    assert (ended.ended, ended.total) == (2, 3.0), "of those that began since"
+    made.succeed("T0", "T1")
+    made.dispatch()
+    made.wait(2.5)
+    pace = made.state.pace(made.now)
+    assert (pace.ended, pace.total) == (6, 3.0 + 4 * (2.5 + 1.5)), "four more are long: the usual time is to come"

@@ -44,14 +44,20 @@ _GAIN = 0.05
 _MIN_ENDED = 3
 """Attempts that must have ended at least before they tell anything."""
 
+_MIN_ALIKE = 2
+"""The same, if those took alike."""
+
 _NOTHING_IN_THE_WAY = 0.9
 """From this share of that on, it is raised to four times as many at once."""
+
+_ALIKE = 1.05
+"""The mean of what they took is known to that factor."""
 
 _ERRORS = 2.0
 """By so many standard errors what was gained may be more than it seems."""
 
 _MANY = 24
-"""When as many have ended, and three times as many as run at once, it counts as what it seems."""
+"""When as many have ended, and three times as many as run at once, one standard error is enough."""
 
 _AFTER_RAISED, _AFTER_LOWERED = 0.2, 3.0
 """Seconds until what changed can be seen in what is measured."""
@@ -81,11 +87,12 @@ def tune(state: SessionState, report: rq.HostMeasured, memory: Memory, now: floa
         return [event]
     if (short := _short_of_cpus(seen)) and waited >= _AFTER_LOWERED and (event := _quarter_less(state, short, now)):
         return [event]
-    if event := _taken_back(state, tuning, now):
+    pace = state.pace(now)
+    if event := _taken_back(state, tuning, pace, now):
         return [event]
     if waited < (_AFTER_RAISED if tuning.ceiling is None else _AFTER_LOWERED):
         return []
-    return _raised(state, tuning, report, memory, now)
+    return _raised(state, tuning, pace, report, memory, now)
 
 
 def rate_text(parallel: int, pace: Pace) -> str:
@@ -154,22 +161,22 @@ def _quarter_less(state: SessionState, short: str, now: float) -> ev.ParallelTun
     return _tuned(now, parallel, "cpu", short, _next_try(tuning, now))
 
 
-def _taken_back(state: SessionState, tuning: Tuning, now: float) -> ev.ParallelTuned | None:
+def _taken_back(state: SessionState, tuning: Tuning, pace: Pace, now: float) -> ev.ParallelTuned | None:
     """As many as before, if as many as now do not get more done: at once if that is certain, else when many ended."""
-    before, pace = tuning.before, tuning.pace
-    if before is None or (gain := _gain(state, tuning)) is None:
+    before = tuning.before
+    if before is None or (gain := _gain(state, tuning, pace)) is None:
         return None
     is_certain = gain.factor * gain.error**_ERRORS < 1
-    if gain.factor >= 1 or not (is_certain or pace.ended >= max(_MANY, 3 * state.parallel)):
+    if gain.factor * gain.error >= 1 or not (is_certain or pace.ended >= max(_MANY, 3 * state.parallel)):
         return None
     text = f"{rate_text(state.parallel, pace)}, {rate_text(before.parallel, before.pace)}"
     return _tuned(now, before.parallel, "no gain", text, _next_try(tuning, now))
 
 
-def _gain(state: SessionState, tuning: Tuning) -> _Gain | None:
+def _gain(state: SessionState, tuning: Tuning, pace: Pace) -> _Gain | None:
     """What as many as now get done beside as many as before; None: it is not known yet."""
-    before, pace = tuning.before, tuning.pace
-    if before is None or pace.ended < _enough(state.parallel) or before.pace.ended < _enough(before.parallel):
+    before = tuning.before
+    if before is None or not (_is_enough(pace, state.parallel) and _is_enough(before.pace, before.parallel)):
         return None
     more = state.parallel / before.parallel
     slower = pace.slower_than(before.pace)
@@ -180,19 +187,22 @@ def _gain(state: SessionState, tuning: Tuning) -> _Gain | None:
 
 def _is_light(state: SessionState, tuning: Tuning, parallel: int) -> bool:
     """Whether so many tickets keep at most half of the CPUs busy, by those that ended: then others are who do."""
-    return tuning.ended >= _MIN_ENDED and tuning.cpus * parallel <= _cpus(state) / 2
+    return tuning.ended >= _MIN_ALIKE and tuning.cpus * parallel <= _cpus(state) / 2
 
 
-def _enough(parallel: int) -> int:
-    """How many must have ended: as many as run at once. Of fewer, the short ones are the first."""
-    return max(_MIN_ENDED, parallel)
+def _is_enough(pace: Pace, parallel: int) -> bool:
+    """Whether enough have ended: as many as run at once, as of fewer the short ones are the first; half of them, if
+    those took alike."""
+    if pace.ended >= max(_MIN_ENDED, parallel):
+        return True
+    return pace.ended >= max(_MIN_ALIKE, (parallel + 1) // 2) and pace.error <= _ALIKE
 
 
 # -- up --------------------------------------------------------------------------------------------------------
 
 
 def _raised(
-    state: SessionState, tuning: Tuning, report: rq.HostMeasured, memory: Memory, now: float
+    state: SessionState, tuning: Tuning, pace: Pace, report: rq.HostMeasured, memory: Memory, now: float
 ) -> list[ev.AnyEvent]:
     """More, if all that may run do and others wait; or that there is no room for more, once for each level."""
     parallel, seen = state.parallel, report.activity
@@ -202,13 +212,13 @@ def _raised(
     if full := _full(state, tuning, report, memory):
         return _no_room(tuning, parallel, full, now)
     proven = _UNPROVEN_PER_CPU * _cpus(state)
-    has_ended = tuning.pace.ended >= _enough(parallel)
-    if not has_ended and (parallel >= proven or tuning.pace.ended):  # some have: soon it is known how fast they are
+    has_ended = _is_enough(pace, parallel)
+    if not has_ended and (parallel >= proven or pace.ended):  # some have: soon it is known how fast they are
         return []
-    if (gain := _gain(state, tuning)) is not None and gain.factor < 1:
+    if (gain := _gain(state, tuning, pace)) is not None and gain.factor < 1:
         return []  # it seems to be too many already
     if tuning.ceiling is None or parallel >= tuning.ceiling:
-        times = 4 if gain is not None and gain.share >= _NOTHING_IN_THE_WAY else 2
+        times = 4 if _is_free(tuning, pace, gain) else 2
         wanted = times * parallel if has_ended else min(2 * parallel, proven)
     else:
         wanted = parallel + max(1, tuning.ceiling // 8)
@@ -218,8 +228,18 @@ def _raised(
     wanted = int(min(wanted, max_parallel(state.agent_limits.values(), _cpus(state)), parallel + room))
     if wanted <= parallel:
         return []
-    did = f", {rate_text(parallel, tuning.pace)}" if tuning.pace.ended else ""
+    did = f", {rate_text(parallel, pace)}" if pace.ended else ""
     return [_tuned(now, wanted, "more", f"cpu {seen.cpu:.0%} busy{did}")]
+
+
+def _is_free(tuning: Tuning, pace: Pace, gain: _Gain | None) -> bool:
+    """Whether nothing is in their way: they are as fast as when fewer ran."""
+    if gain is not None:
+        return gain.share >= _NOTHING_IN_THE_WAY
+    earlier = tuning.earlier
+    if tuning.before is not None or min(pace.ended, earlier.ended) < _MIN_ALIKE:
+        return False
+    return max(pace.error, earlier.error) <= _ALIKE and pace.slower_than(earlier).factor <= 1 / _NOTHING_IN_THE_WAY
 
 
 def _no_room(tuning: Tuning, parallel: int, full: str, now: float) -> list[ev.AnyEvent]:
@@ -262,7 +282,8 @@ def _room_for(state: SessionState, tuning: Tuning, report: rq.HostMeasured, memo
         return max(0, 2 * _cpus(state) - state.parallel)
     low = report.activity.memory_low if report.activity is not None else None
     pace = tuning.pace
-    if low is not None and pace.ended >= _enough(state.parallel) and pace.total / pace.ended <= _SHORT:
+    have_ended = pace.ended >= max(_MIN_ENDED, state.parallel)
+    if low is not None and have_ended and pace.total / pace.ended <= _SHORT:
         available = float(min(low, memory.available))  # what they use has all been seen
     else:
         available = memory.available - sum(max(0.0, each - report.used.get(id_, 0)) for id_ in state.live)

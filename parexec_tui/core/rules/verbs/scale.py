@@ -6,6 +6,7 @@ from parexec_tui.core.rules.verbs.drain import drain_agents
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.tuning import max_parallel
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 
@@ -48,7 +49,9 @@ def _scale_session(state: SessionState, asked: rq.Scale, now: float) -> Decision
     if asked.auto:
         if state.tuning is not None:
             return []
-        return [ev.ParallelChanged(at=now, parallel=state.parallel, by=asked.by, auto=True)]
+        parallel = state.parallel if state.found is None else state.found.left_at
+        most = max_parallel(state.agent_limits.values(), state.host.cpus if state.host is not None else 1)
+        return [ev.ParallelChanged(at=now, parallel=min(parallel, most), by=asked.by, auto=True)]
     if asked.most is None:
         return Refusal("how many tickets shall run at once is not said", "name a number")
     parallel = asked.most + (state.parallel if asked.relative else 0)

@@ -199,7 +199,7 @@ def on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
     judge_order(state, ticket, event.end)
     count_memory_of_end(state, ticket)
     if state.tuning is not None:
-        work = 0.0 if ticket.is_gates or event.ended_before else state.assumed(ticket) / state.usual_estimate
+        work = 0.0 if ticket.is_gates or event.ended_before else state.work(ticket)
         state.tuning.count_end(attempt, work, succeeded=event.end is End.succeeded)
     if state.ladders and state.dirty is not None:
         state.dirty.host = True  # what does not start beside others may start alone

@@ -9,8 +9,17 @@ from parexec_tui.core.state.tuning import Level, Pace, Tuning
 
 
 def on_parallel_changed(state: SessionState, event: ev.ParallelChanged) -> None:
+    if not event.auto:
+        if state.tuning is not None:
+            state.found = state.tuning
+            state.found.left_at = state.parallel
+        state.tuning = None
+    elif state.found is not None and state.found.left_at == event.parallel:
+        state.tuning, state.found = state.found, None
+        state.tuning.go_on(event.at)
+    else:
+        state.tuning = Tuning(event.at)
     state.parallel = event.parallel
-    state.tuning = Tuning(event.at) if event.auto else None
     drop_order(state)
     check_types_again(state, *state.available)
 
@@ -25,7 +34,7 @@ def on_parallel_tuned(state: SessionState, event: ev.ParallelTuned) -> None:
         return
     if event.parallel > before:
         if tuning.pace.ended:
-            tuning.before = Level(before, tuning.pace)
+            tuning.before = Level(before, state.pace(event.at))
         tuning.pace = Pace()
         if tuning.ceiling is not None and before >= tuning.ceiling:
             tuning.ceiling = None  # it was not too many this time
