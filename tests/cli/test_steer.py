@@ -120,7 +120,9 @@ def ticket(id_: str) -> Json:
 
 
 def events() -> list[Json]:
-    return [json.loads(line) for line in done("events", "--json").out.splitlines()]
+    """All but what the engine tells by itself as time goes by."""
+    found = (json.loads(line) for line in done("events", "--json").out.splitlines())
+    return [event for event in found if event["kind"] != "eta_told"]
 
 
 def is_frozen(id_: str) -> bool:
