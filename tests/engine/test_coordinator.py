@@ -220,7 +220,7 @@ async def test_more_run_at_once_when_the_machine_says_that_it_has_room(
             run.coordinator.submit_reports([idle])
             await trio.sleep(0.5)
     tuned = [event.parallel for event in run.told if isinstance(event, ev.ParallelTuned)]
-    assert tuned == [8, 16, 32, 128]
+    assert tuned == [8, 16, 64, 128]
     ends = [end.at for end in run.told if isinstance(end, ev.AttemptEnded)]
     assert max(Counter(ends).values()) > 32, "as many do run"
     again = SessionState(run.plan)
