@@ -226,7 +226,7 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             what = format_count(event.count, "process", "processes") if event.count > 1 else "a process"
             more = ", ..." if event.count > len(event.commands) else ""
             leaver = f"its check {event.check}" if event.check else "it"
-            text = f"ended {what} that {leaver} left behind: {', '.join(event.commands)}{more}"
+            text = f"ended {what} that {leaver} left behind: {', '.join(dict.fromkeys(event.commands))}{more}"
             yield Line(at, "strays", event.ticket, text, "warn")
         case ev.WroteUnclaimed():
             yield Line(at, "unclaimed", event.ticket, printable(event.found.text(event.ticket)), "warn")

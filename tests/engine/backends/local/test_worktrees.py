@@ -498,6 +498,26 @@ def test_a_submodule_works_on_in_a_worktree_that_is_put_aside(tmp_path: Path, re
     assert list((there / "lib").iterdir()) == []
 
 
+@pytest.mark.parametrize("told", ["--skip-worktree", "--assume-unchanged"])
+def test_what_git_was_told_not_to_look_at_is_committed_as_well(repository: Path, told: str) -> None:
+    tree = wanted(repository, "T")
+    making.make(tree, 1)
+    there = Path(tree.path)
+    git(there, "update-index", told, "file")
+    (there / "file").write_text("changed")
+    work = done(merging.commit(tree, "", is_gated=False))
+    assert git(repository, "show", f"{work.merged}:file").strip() == "changed"
+
+
+def test_a_branch_in_the_way_of_those_to_come_is_found_before_the_start(repository: Path) -> None:
+    assert list(missing(str(repository), AgentType(target="rel/x"))) == []
+    git(repository, "branch", "rel")
+    assert [lack.key for lack in missing(str(repository), AgentType(target="rel/x"))] == ["target"]
+    git(repository, "branch", "parexec")
+    [lack] = missing(str(repository), AgentType())
+    assert lack.problem == "there is a branch parexec, so git cannot make a branch parexec/SESSION/TICKET"
+
+
 def test_what_is_to_be_copied_must_be_there(repository: Path) -> None:
     with pytest.raises(GitError, match=r"\.env is to be in its worktree, and is not there: write `\.env\?`"):
         making.make(wanted(repository, copy=(".env",)), 1)

@@ -44,7 +44,7 @@ def worktrees_can_be_made(draft: Draft) -> Iterator[Fault]:
 
 
 def _faults_of(agent: AgentType, path: tuple[str, ...]) -> Iterator[Fault]:
-    if agent.target and _has_bad_text(agent.target):
+    if agent.target == "HEAD" or (agent.target and _has_bad_text(agent.target)):
         yield Fault((*path, "target"), f"{shown(agent.target)} cannot be the name of a branch")
     if agent.target.startswith("refs/"):
         yield Fault((*path, "target"), "name the branch alone", f"write {agent.target.rpartition('heads/')[2]!r}")

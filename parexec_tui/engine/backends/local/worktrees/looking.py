@@ -35,6 +35,14 @@ def missing(workdir: str, agent: AgentType) -> Iterator[Missing]:
 
 
 def _of_repository(git: Git, agent: AgentType) -> Iterator[Missing]:
+    for key, branch in (
+        ("isolation", "parexec/SESSION/TICKET"),
+        *([("target", agent.target)] if agent.target else []),
+    ):
+        if other := _in_the_way(git, branch):
+            hint = f"rename that one: git branch -m {other} NAME"
+            yield Missing(key, f"there is a branch {other}, so git cannot make a branch {branch}", hint)
+            return
     if agent.target and git.find(f"refs/heads/{agent.target}"):
         folder = git.checkouts().get(agent.target)
         if folder is not None:
@@ -43,6 +51,16 @@ def _of_repository(git: Git, agent: AgentType) -> Iterator[Missing]:
     elif not git.find(agent.base):
         hint = "" if git.find("HEAD") else "the repository needs a first commit"
         yield Missing("base" if agent.base != "HEAD" else "isolation", f"there is no commit {agent.base}", hint)
+
+
+def _in_the_way(git: Git, branch: str) -> str:
+    """A branch beside which this one cannot be, as the name of one is a folder in that of the other; else empty."""
+    above = branch.split("/")[:-1]
+    for end in range(1, len(above) + 1):
+        if git.find(f"refs/heads/{'/'.join(above[:end])}"):
+            return "/".join(above[:end])
+    below = git.call("for-each-ref", "--count=1", "--format=%(refname:strip=2)", f"refs/heads/{branch}/")
+    return below.out
 
 
 def has_submodules(workdir: str) -> bool:

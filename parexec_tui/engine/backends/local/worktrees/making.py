@@ -115,12 +115,25 @@ class Place:
     def saved(self, message: str) -> str:
         """A commit of what is there now: that of HEAD if nothing else is. The index is that afterwards."""
         clear_locks(self.git.git_dir())
+        self._look_at_all()
         self.git.run("add", "--all", "--", ":/")
         self.forget_brought()
         tree = self.git.run("write-tree")
         head = self.git.find("HEAD")
         refuse_lost_links(self.git, self.repository, tree, self.begun())
         return head if head and self.git.tree(head) == tree else self.git.commit_tree(tree, [head], message)
+
+    def _look_at_all(self) -> None:
+        """Let git look at files of which it was told not to (`update-index --skip-worktree`): it would leave out what
+        was changed in them. One that is not there is left out of a sparse checkout, and not deleted.
+        """
+        entries = (
+            each.partition(" ") for each in self.git.run("ls-files", "-v", "-z", "--full-name", ":/").split("\0")
+        )
+        hidden = [path for tag, _, path in entries if (tag == "S" or tag.islower())]
+        if there := [path for path in hidden if os.path.lexists(f"{self.wanted.path}/{path}")]:
+            for option in ("--no-skip-worktree", "--no-assume-unchanged"):
+                self.git.run("update-index", option, "-z", "--stdin", given="\0".join(there))
 
     def left(self, attempt: int) -> str:
         """A commit of what an attempt left: of its work alone, where a merge that was to be resolved is begun."""
