@@ -518,6 +518,22 @@ def test_a_branch_in_the_way_of_those_to_come_is_found_before_the_start(reposito
     assert lack.problem == "there is a branch parexec, so git cannot make a branch parexec/SESSION/TICKET"
 
 
+def test_what_the_repository_has_is_not_to_be_brought_and_never_taken_out_of_it(repository: Path) -> None:
+    (repository / "d").mkdir()
+    (repository / "d" / "x").write_text("")
+    commit(repository, "more")
+    agent = AgentType(copy=("file",), link=("d/",))
+    assert [(lack.key, lack.problem) for lack in missing(str(repository), agent)] == [
+        ("copy", "file is in the repository, so a worktree has it"),
+        ("link", "d/ is in the repository, so a worktree has it"),
+    ]
+    with pytest.raises(UnfitError, match="file is in the repository, so its worktree has it"):
+        making.make(wanted(repository, "T", copy=("file",)), 1)
+    tree = worked(repository, "U")
+    found = done(merging.commit(structs.replace(tree, copy=("file",)), "", is_gated=False))
+    assert "file" in git(repository, "ls-tree", "--name-only", found.merged).split()
+
+
 def test_what_is_to_be_copied_must_be_there(repository: Path) -> None:
     with pytest.raises(GitError, match=r"\.env is to be in its worktree, and is not there: write `\.env\?`"):
         making.make(wanted(repository, copy=(".env",)), 1)

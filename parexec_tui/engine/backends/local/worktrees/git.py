@@ -216,6 +216,11 @@ def version() -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
+def is_tracked(git: Git, commit: str, path: str) -> bool:
+    """Whether a commit has a file, or one below a folder, that is seen from the folder of `git`."""
+    return bool(git.call("ls-tree", "--name-only", commit, "--", path.rstrip("/")).out)
+
+
 def top_of(folder: str) -> str:
     """The folder of the checkout that a folder is in; empty if it is in none. Reads no more than names."""
     here = Path(os.path.realpath(folder))

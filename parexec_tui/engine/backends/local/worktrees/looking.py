@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from parexec_tui.core.plan.agent_type import AgentType
-from parexec_tui.engine.backends.local.worktrees.git import MIN_VERSION, Git, GitError, top_of, version
+from parexec_tui.core.plan.outputs import pattern_of
+from parexec_tui.engine.backends.local.worktrees.git import MIN_VERSION, Git, GitError, is_tracked, top_of, version
 
 
 class Missing(NamedTuple):
@@ -43,6 +44,11 @@ def _of_repository(git: Git, agent: AgentType) -> Iterator[Missing]:
             hint = f"rename that one: git branch -m {other} NAME"
             yield Missing(key, f"there is a branch {other}, so git cannot make a branch {branch}", hint)
             return
+    start = f"refs/heads/{agent.target}" if agent.target and git.find(f"refs/heads/{agent.target}") else agent.base
+    for key in ("copy", "link"):
+        for text in getattr(agent, key):
+            if is_tracked(git, start, pattern_of(text)):
+                yield Missing(key, f"{text} is in the repository, so a worktree has it", "leave it out")
     if agent.target and git.find(f"refs/heads/{agent.target}"):
         folder = git.checkouts().get(agent.target)
         if folder is not None:

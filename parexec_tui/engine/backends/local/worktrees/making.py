@@ -19,6 +19,7 @@ from parexec_tui.engine.backends.local.worktrees.git import (
     GitError,
     LostError,
     UnfitError,
+    is_tracked,
     repository_lock,
     top_of,
 )
@@ -83,13 +84,14 @@ class Place:
         words = ("status", "--porcelain", "--untracked-files=normal", *self.others_than(self.brought()))
         return bool(self.git.run(*words))
 
-    def forget_brought(self) -> None:
+    def forget_brought(self, base: str = "") -> None:
         """Take out of the index what was copied and linked, which nobody wants in a commit.
 
-        git may not ignore it: a pattern for folders does not match a link.
+        git may not ignore it: a pattern for folders does not match a link. What `base` has of it stays as it is
+        there; default: the commit at which the attempt began.
         """
         if paths := [f":(top,literal){each}" for each in self.brought()]:
-            self.git.run("rm", "-r", "--cached", "--quiet", "--ignore-unmatch", "--", *paths)
+            self.git.run("reset", "--quiet", base or self.git.find(BASE) or "HEAD", "--", *paths)
 
     def begun(self) -> Iterator[str]:
         """What is there that the ticket has not done: the commit at which it began, and what is merged by now."""
@@ -315,7 +317,7 @@ def _keep_left(place: Place, attempt: int) -> None:
 
 def _bring(place: Place) -> None:
     """Copy and link what git ignores."""
-    there = Path(place.root)
+    there, inside = Path(place.root), Git(place.root)
     for texts, bring in ((place.wanted.copy, _copy), (place.wanted.link, _link)):
         for text in texts:
             source, copy = Path(place.wanted.workdir, pattern_of(text)), there / pattern_of(text)
@@ -324,6 +326,10 @@ def _bring(place: Place) -> None:
                     continue
                 raise UnfitError(
                     f"{source} is to be in its worktree, and is not there: write `{text}?` if it may be missing"
+                )
+            if is_tracked(inside, "HEAD", pattern_of(text)):
+                raise UnfitError(
+                    f"{text} is in the repository, so its worktree has it: leave it out of what is brought"
                 )
             copy.parent.mkdir(parents=True, exist_ok=True)
             if not os.path.lexists(copy):

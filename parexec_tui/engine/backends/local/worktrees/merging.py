@@ -153,7 +153,7 @@ def _try_resolved(place: Place, work: str) -> Work | Conflict:
         git.run("add", "--all", "--", ":/")
         if left := _marked(git, work, onto):
             raise GitError(f"there still is a conflict in {listed(left, limit=_NAMED)}")
-        place.forget_brought()
+        place.forget_brought(onto)
         tree = git.run("write-tree")
         refuse_lost_links(git, place.repository, tree, [onto, work])
         place.refuse_changed()
