@@ -12,6 +12,7 @@ import click
 from parexec_tui.cli import complete
 from parexec_tui.cli.exits import BAD_USAGE, UNSUCCESSFUL, fail, report_errors
 from parexec_tui.cli.states import is_plan, state_of
+from parexec_tui.cli.written import writes_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -41,20 +42,7 @@ _MOST_NAMED = 12
 
 @click.command()
 @click.argument("target", metavar="[PLAN|SESSION]", required=False, shell_complete=complete.sessions)
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(FORMATS),
-    help="What to write; default: what the end of the name of FILE tells, else text.",
-)
-@click.option(
-    "-o",
-    "--output",
-    "file",
-    type=click.Path(path_type=Path),
-    help="The file to write; `-` or no file: standard output.",
-)
-@click.option("--force", is_flag=True, help="Replace FILE if there is one.")
+@writes_as(FORMATS)
 @report_errors()
 def graph(target: str | None, format_: str | None, file: Path | None, force: bool) -> None:
     """Draw what needs what in a plan file or a session (default: the newest session of this directory): groups,

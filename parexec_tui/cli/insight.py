@@ -2,14 +2,11 @@
 
 import sys
 import time
-from typing import TYPE_CHECKING
 
 import click
 
 from parexec_tui.cli.asking import as_json_option, report_errors, session_argument
-
-if TYPE_CHECKING:
-    from parexec_tui.core.state.session import SessionState
+from parexec_tui.cli.states import past_state
 
 
 @click.command()
@@ -34,7 +31,7 @@ def bottlenecks(session: str | None, as_json: bool) -> None:
     from parexec_tui.text.bottlenecks import bottleneck_lines, bottleneck_text
     from parexec_tui.text.words import printable
 
-    state, now = _now(session), time.time()
+    state, now = past_state(session), time.time()
     found, course = find(state, now)
     path = critical_path(state)
     if as_json:
@@ -65,7 +62,7 @@ def claims(session: str | None, as_json: bool) -> None:
     from parexec_tui.text.claims import claims_lines, claims_report
     from parexec_tui.text.words import printable
 
-    state, now = _now(session), time.time()
+    state, now = past_state(session), time.time()
     report = claims_report(state, now)
     if as_json:
         import json
@@ -77,20 +74,6 @@ def claims(session: str | None, as_json: bool) -> None:
         return
     for line in claims_lines(report, now):
         click.echo(printable(line))
-
-
-def _now(session: str | None) -> "SessionState":
-    """A session as it is now."""
-    from parexec_tui.client.sessions import open_registry, resolve_past
-    from parexec_tui.registry.lock import note_engine
-    from parexec_tui.registry.replay import replay
-
-    with open_registry() as registry:
-        past = replay(registry, resolve_past(registry, session).session)
-    if past.warning:
-        click.echo(f"parexec: {past.warning}", err=True)
-    note_engine(past.state)
-    return past.state
 
 
 COMMANDS: tuple[click.Command, ...] = (bottlenecks, claims)

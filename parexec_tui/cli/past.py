@@ -12,6 +12,7 @@ import click
 from parexec_tui.cli import complete
 from parexec_tui.cli.asking import as_json_option
 from parexec_tui.cli.exits import BAD_USAGE, UNSUCCESSFUL, fail, report_errors
+from parexec_tui.cli.written import writes_as
 
 if TYPE_CHECKING:
     from parexec_tui.core.plan.model import Plan
@@ -121,20 +122,7 @@ def _width() -> int | None:
 
 @click.command()
 @click.argument("sessions", metavar="[SESSION]...", nargs=-1, shell_complete=complete.sessions)
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice(FORMATS),
-    help="What to write; default: what the end of the name of FILE tells, else text.",
-)
-@click.option(
-    "-o",
-    "--output",
-    "file",
-    type=click.Path(path_type=Path),
-    help="The file to write; `-` or no file: standard output.",
-)
-@click.option("--force", is_flag=True, help="Replace FILE if there is one.")
+@writes_as(FORMATS)
 @report_errors()
 def report(sessions: tuple[str, ...], format_: str | None, file: Path | None, force: bool) -> None:
     """Report on SESSION (default: the newest of this directory): how it went, and why it took so long.
