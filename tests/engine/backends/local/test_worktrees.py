@@ -418,6 +418,27 @@ def test_in_a_workdir_within_the_repository_a_conflict_names_files_from_the_top_
     assert (found.files, found.tickets) == (("file", "nd/inner/f"), ("A",))
 
 
+def test_of_a_file_that_was_renamed_a_conflict_names_who_changed_it_under_any_name(repository: Path) -> None:
+    one, again, tree = (worked(repository, each, f"{each}\n2\n3\n", "file") for each in ("A", "B", "T"))
+    other = worked(repository, "O")
+    renamed = [wanted(repository, each) for each in ("R", "S")]
+    merged(one)
+    merged(other)
+    making.make(renamed[0], 1)
+    git(Path(renamed[0].path), "mv", "file", "new name")
+    merged(renamed[0])
+    making.make(renamed[1], 1)
+    git(Path(renamed[1].path), "mv", "new name", "newest")
+    merged(renamed[1])
+    found = merging.commit(tree, "", is_gated=False)
+    assert isinstance(found, Conflict)
+    assert (found.files, found.tickets) == (("newest",), ("A", "R", "S"))
+    merged_by(again, "theirs")
+    seen = merging.look_again(tree, found)
+    assert seen is not None
+    assert seen.tickets == ("A", "B", "R", "S")
+
+
 def test_of_a_file_that_one_side_deleted_either_may_win(repository: Path) -> None:
     for number, (side, is_there) in enumerate({"ours": False, "theirs": True}.items()):
         target = f"t{number}"

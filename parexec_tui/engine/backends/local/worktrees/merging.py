@@ -194,11 +194,26 @@ def _marked(git: Git, work: str, onto: str) -> list[str]:
 
 
 def _others(git: Git, work: str, onto: str, files: Sequence[str]) -> tuple[str, ...]:
-    """The tickets that the other side of a conflict is from, as their commits say."""
-    between = f"{git.run('merge-base', onto, work)}..{onto}"
+    """The tickets that the other side of a conflict is from, as their commits say.
+
+    Those that changed a file under another name as well: only who renamed it last has changed it under its own.
+    """
+    base = git.run("merge-base", onto, work)
     form = f"--format=%(trailers:key={TRAILER},valueonly,separator=%x20)"
-    said = git.call("log", form, between, "--", *(f":(top,literal){file}" for file in files))
+    names = _names_of(git, files, (f"{base}..{onto}", f"{base}..{work}"))
+    said = git.call("log", form, f"{base}..{onto}", "--", *(f":(top,literal){file}" for file in names))
     return tuple(sorted({name for line in said.out.splitlines() for name in line.split()}))
+
+
+def _names_of(git: Git, files: Sequence[str], ranges: Sequence[str]) -> list[str]:
+    """All names that files have had in these ranges of commits, their own first."""
+    found = dict.fromkeys(files)
+    for each in ranges:
+        renamed = git.run("log", "-M", "--diff-filter=R", "--name-status", "--format=", "-z", each).split("\0")
+        for old, new in zip(renamed[1::3], renamed[2::3], strict=False):  # the newest first
+            if new in found:
+                found[old] = None
+    return list(found)
 
 
 def _taken(place: Place, work: str, onto: str, side: str) -> str:
