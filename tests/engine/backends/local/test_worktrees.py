@@ -539,6 +539,14 @@ def test_a_branch_in_the_way_of_those_to_come_is_found_before_the_start(reposito
     assert lack.problem == "there is a branch parexec, so git cannot make a branch parexec/SESSION/TICKET"
 
 
+def test_a_branch_is_not_begun_with_the_name_of_a_tag(repository: Path) -> None:
+    git(repository, "tag", "v1")
+    [lack] = missing(str(repository), AgentType(target="v1"))
+    assert (lack.key, lack.problem) == ("target", "v1 is a tag, and no branch")
+    git(repository, "branch", "v1")
+    assert list(missing(str(repository), AgentType(target="v1"))) == [], "who has both has made them so"
+
+
 def test_what_the_repository_has_is_not_to_be_brought_and_never_taken_out_of_it(repository: Path) -> None:
     (repository / "d").mkdir()
     (repository / "d" / "x").write_text("")

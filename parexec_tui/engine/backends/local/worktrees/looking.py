@@ -44,6 +44,10 @@ def _of_repository(git: Git, agent: AgentType) -> Iterator[Missing]:
             hint = f"rename that one: git branch -m {other} NAME"
             yield Missing(key, f"there is a branch {other}, so git cannot make a branch {branch}", hint)
             return
+    if agent.target and git.find(f"refs/tags/{agent.target}") and not git.find(f"refs/heads/{agent.target}"):
+        hint = "give the branch another name: git takes the one of a tag for the tag"
+        yield Missing("target", f"{agent.target} is a tag, and no branch", hint)
+        return
     start = f"refs/heads/{agent.target}" if agent.target and git.find(f"refs/heads/{agent.target}") else agent.base
     for key in ("copy", "link"):
         for text in getattr(agent, key):
