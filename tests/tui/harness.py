@@ -229,13 +229,14 @@ class Harness:
         return self.lines()[-1]
 
 
-def _diff(state: SessionState, ticket: str, _: int) -> list[str]:
+def _diff(state: SessionState, ticket: str, limit: int, *, sides: bool = False) -> list[str]:
     diff = [f"diff --git a/{ticket} b/{ticket}", "@@ -1 +1 @@", "-old", "+new"]
-    if (found := conflict_of(state, state.tickets[ticket])) is None:
+    found = conflict_of(state, state.tickets[ticket]) if sides else None
+    if found is None:
         return diff
-    sides = [f"ours: what is merged already ({', '.join(found.tickets)})", f"theirs: what {ticket} did", ""]
+    both = [f"ours: what is merged already ({', '.join(found.tickets)})", f"theirs: what {ticket} did", ""]
     marked = ["<<<<<<< ours", "mine", "||||||| base", "old", "=======", "new", ">>>>>>> theirs", ""]
-    return [*sides, found.files[0], *marked, f"All that {ticket} changed:", *diff]
+    return [*both, found.files[0], *marked, f"All that {ticket} changed:", *diff]
 
 
 @asynccontextmanager

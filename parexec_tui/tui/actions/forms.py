@@ -42,7 +42,9 @@ def _reject_form(context: ActionContext, tickets: Sequence[str]) -> Dialog[AnyRe
 def _conflict_form(context: ActionContext, tickets: Sequence[str]) -> Dialog[AnyRequest]:
     from parexec_tui.tui.dialogs.conflict import ConflictDialog
 
-    return ConflictDialog(context.view, tickets[0], lambda: context.app.diff(context.state, tickets[0], MAX_DIFF))
+    return ConflictDialog(
+        context.view, tickets[0], lambda: context.app.diff(context.state, tickets[0], MAX_DIFF, sides=True)
+    )
 
 
 def cannot_reassign_any(state: SessionState, targets: Targets, _: float) -> Refusal | None:

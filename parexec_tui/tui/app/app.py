@@ -301,8 +301,8 @@ class ParexecApp(TerminalApp[str], ThemedApp[str], inherit_bindings=False):
     async def changed_since(self, keys: tuple[ProcessKey, ...]) -> ChangedSince:
         return await asyncio.to_thread(self.config.changed_since, self.session, keys)
 
-    async def diff(self, state: SessionState, ticket: str, limit: int) -> list[str]:
-        return await asyncio.to_thread(self.config.diff, state, ticket, limit)
+    async def diff(self, state: SessionState, ticket: str, limit: int, *, sides: bool = False) -> list[str]:
+        return await asyncio.to_thread(self.config.diff, state, ticket, limit, sides=sides)
 
     def travel(self, seq: int | None) -> None:
         """Show the session as it was after an event; None: as it is now."""

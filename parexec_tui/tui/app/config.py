@@ -32,9 +32,16 @@ LookForChanges = Callable[[str, tuple[ProcessKey, ...]], ChangedSince]
 reads files, so it may take a while; called in a thread."""
 
 
-ReadDiff = Callable[[SessionState, str, int], list[str]]
-"""The diff of what a ticket did in its worktree, of at most so many lines; or why there is none. It asks git, so it
-is called in a thread."""
+class ReadDiff(Protocol):
+    """The diff of what a ticket did in its worktree, of at most so many lines; or why there is none. It asks git, so
+    it is called in a thread. `sides`: both sides of the conflict before it that waits for a decision."""
+
+    def __call__(self, state: SessionState, ticket: str, limit: int, *, sides: bool = False) -> list[str]: ...
+
+
+def _no_diff(*_: object, **__: object) -> list[str]:
+    """A ReadDiff that asks nobody."""
+    return []
 
 
 class ScreenConfig(Struct, frozen=True, kw_only=True):
@@ -54,6 +61,6 @@ class ScreenConfig(Struct, frozen=True, kw_only=True):
     """A plan that was shown before has its panels as they were then."""
     take_over: TakeOver = _start_none
     changed_since: LookForChanges = lambda _, __: ChangedSince()
-    diff: ReadDiff = lambda _, __, ___: []
+    diff: ReadDiff = _no_diff
     notes: tuple[str, ...] = ()
     """Problems that were found before the screen opened; the footer shows them."""

@@ -110,6 +110,11 @@ async def _reject(ui: Harness, name: str) -> None:
 
 @key_case("conflict", played=conflict(), ticket="lexer")
 async def _conflict(ui: Harness, name: str) -> None:
+    await ui.press("d")
+    await ui.until(lambda: "+new" in ui.text(), "git has answered")
+    assert "What lexer changed" in ui.text()
+    assert "ours:" not in ui.text(), "both sides are what C shows"
+    await ui.press("escape")
     await ui.select("printer")
     await ui.press(name)
     assert (ui.dialog, ui.said) == (

@@ -349,8 +349,10 @@ def test_both_sides_of_a_conflict_are_shown_with_what_they_were_made_from(reposi
     assert "CONFLICT (content): Merge conflict in file" in shown
     at = shown.index("<<<<<<< ours")
     assert shown[at:] == ["<<<<<<< ours", "A", "||||||| base", "1", "=======", "T", ">>>>>>> theirs", "2", "3"]
-    assert diff_lines(begun.state, "T", 100)[: len(shown)] == shown
-    assert "-1\n+T" in diff_of(begun.state, "T")
+    own = diff_lines(begun.state, "T", 100)
+    assert own[-5:] == ["@@ -1,3 +1,3 @@", "-1", "+T", " 2", " 3"]
+    assert own[0] == " file | 2 +-", "no more than what it changed, unless both sides are asked for"
+    assert diff_lines(begun.state, "T", 100, sides=True) == [*shown, "", "All that T changed:", *own]
     begun.ask(rq.Merge(tickets=("T",), side="theirs"))
     begun.tell(rq.WorkTried("T", 1, done(merging.commit(tree, "theirs", is_gated=False)), step="commit"))
     assert begun["T"].shown_status == "approval"

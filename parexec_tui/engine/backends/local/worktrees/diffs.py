@@ -62,10 +62,13 @@ def _brought(state: SessionState, ticket: str) -> list[str]:
     return [f":(top,literal){prefix}{pattern_of(each).rstrip('/')}" for each in (*agent.copy, *agent.link)]
 
 
-def diff_lines(state: SessionState, ticket: str, limit: int) -> list[str]:
-    """The first lines of a diff with a summary before it; or why there is none."""
+def diff_lines(state: SessionState, ticket: str, limit: int, *, sides: bool = False) -> list[str]:
+    """The first lines of a diff with a summary before it; or why there is none.
+
+    `sides`: before that, both sides of the conflict that a person has to decide on.
+    """
     try:
-        both = conflict_lines(state, ticket)
+        both = conflict_lines(state, ticket) if sides else []
         both += ["", f"All that {ticket} changed:"] if both else []
         lines = diff_of(state, ticket, "--stat", "--patch").splitlines()
     except OSError as error:
