@@ -1,7 +1,6 @@
 """wait: until a session, or some of its tickets, are over. Scripts read the exit code."""
 
 import math
-import select
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -25,7 +24,6 @@ from parexec_tui.cli.exits import (
 
 if TYPE_CHECKING:
     from parexec_tui.client.mirror import Mirror
-    from parexec_tui.client.silence import SilenceWatch
     from parexec_tui.core.state.session import SessionState
     from parexec_tui.core.state.tickets import TicketState
 
@@ -44,8 +42,8 @@ _Tickets = _Some | None
 _MAX_LINES = 20
 """Tickets without success that are printed; of more, only the number."""
 
-_LOOK_EVERY = 0.2
-"""Seconds between two looks into the registry while no engine can be listened to."""
+_ANSWER_WITHIN = 0.2
+"""Seconds that an engine gets to say that it is there, once the time is up."""
 
 Why = Literal["done", "over", "gone", "late"]
 """done: what was waited for is over. over: the session is, or its engine left in good order. gone: neither an engine
@@ -159,7 +157,7 @@ def _wait(mirror: "Mirror", tickets: "_Tickets", *, until: float | None = None, 
 
         facts = {"session": mirror.session, "why": why, "code": code, **_facts(mirror.state, tickets)}
         if why == "late":
-            facts["trouble"] = str(listen(mirror.session, _LOOK_EVERY) or "")
+            facts["trouble"] = str(listen(mirror.session, _ANSWER_WITHIN) or "")
         click.echo(json.dumps(facts))
     else:
         for line in _lines(mirror.state, tickets):
@@ -171,52 +169,16 @@ def _wait(mirror: "Mirror", tickets: "_Tickets", *, until: float | None = None, 
 
 def _follow(mirror: "Mirror", tickets: "_Tickets", until: float | None) -> Why:
     """Follow the session until what is waited for is over, or nothing will come any more. Raises RegistryError."""
-    from parexec_tui.client.sessions import is_living
-    from parexec_tui.client.silence import SilenceWatch
+    from parexec_tui.cli.following import Following
 
-    silence = SilenceWatch(mirror.session, lambda text: click.echo(f"parexec: {text}", err=True))
-    while True:
-        there = is_living(mirror.session)  # checked before reading, so that nothing is missed
-        for _ in mirror.news():
-            pass
+    following = Following(mirror, lambda text: click.echo(f"parexec: {text}", err=True))
+    for _ in following:
         if _is_over(mirror.state, tickets):
             return "done"
-        if mirror.outcome:
-            return "over"
-        if not there:
-            return "gone"
-        if _left(until) <= 0:
+        following.within = _left(until)
+        if following.is_there and not mirror.outcome and following.within <= 0:
             return "late"
-        if _listen(mirror, tickets, until, silence):
-            return "done"
-
-
-def _listen(mirror: "Mirror", tickets: "_Tickets", until: float | None, silence: "SilenceWatch") -> bool:
-    """Listen to the engine until it leaves or is gone, the time is up, or (True) the tickets are over."""
-    from parexec_tui.client.blocking import Client
-    from parexec_tui.client.framing import ClientError, EngineGone
-    from parexec_tui.client.silence import is_hopeless
-    from parexec_tui.client.sockets import TIMEOUT
-    from parexec_tui.core.wire.protocol import Happened
-
-    try:
-        if is_hopeless(mirror.session):
-            raise EngineGone
-        timeout = max(_LOOK_EVERY, min(TIMEOUT, _left(until)))
-        with Client.connect(mirror.session, name="wait", read_only=True, timeout=timeout) as client:
-            silence.look()
-            heard = client.follow(mirror.last)
-            while not heard.is_over and _left(until) > 0:
-                for each in heard.take():
-                    if isinstance(each, Happened):
-                        mirror.take(each.seq, bytes(each.event))
-                if _is_over(mirror.state, tickets):
-                    return True
-                select.select([heard], [], [], None if until is None else max(0.0, _left(until)))
-    except ClientError:  # it has not started, is gone, or has another version
-        silence.unanswered()
-        time.sleep(max(0.0, min(_LOOK_EVERY, _left(until))))
-    return False
+    return "over" if mirror.outcome else "gone"
 
 
 def _left(until: float | None) -> float:
