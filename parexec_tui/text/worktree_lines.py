@@ -17,6 +17,7 @@ AnyOfWork = (
     | ev.WorkMerged
     | ev.WorkLost
     | ev.RepositoryLeft
+    | ev.ResolutionLeft
     | ev.WorktreeKept
     | ev.WorktreeDropped
     | ev.MergeStarted
@@ -52,6 +53,9 @@ def worktree_lines(event: AnyOfWork, by: str) -> Iterator[Line]:
         case ev.RepositoryLeft():
             why = "which git ignores, has commits that nothing else has: its worktree stays"
             yield Line(at, "kept", id_, f"{event.path}, {why}", "warn")
+        case ev.ResolutionLeft():
+            why = f": {event.why}" if event.why else ""
+            yield Line(at, "kept", id_, f"what the command before left, now {event.aside}{why}", "warn")
         case ev.WorktreeKept(stays=""):
             pass
         case ev.WorktreeKept():

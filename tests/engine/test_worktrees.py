@@ -260,7 +260,12 @@ def test_a_conflict_waits_for_a_person_whose_command_resolves_it(
     merge('rm -r "$PWD"')
     assert "the merge that was to be resolved is gone" in ticket("B").reason
     shutil.rmtree(state_of().worktrees["B"].made.path)
+    make = "git init -q nest; git -C nest -c user.name=a -c user.email=a commit -qm n --allow-empty"
+    merge(f"sed -i '/^[<>=]/d' file; {make}")
+    assert "nest is a git repository of its own" in ticket("B").reason
     merge("true")
+    [left] = happened(ev.ResolutionLeft)
+    assert Path(left.aside, "nest", ".git").is_dir()
     assert ticket("B").reason == "`true`: there still is a conflict in file; conflicts with A in file"
     merge("sed -i '/^[<>=]/d' file")
     assert ticket("B").status is Status.succeeded

@@ -184,6 +184,12 @@ def next_resolve(started: int) -> str:
     return f"{RESOLVE}-{started + 1}" if started else RESOLVE
 
 
+def previous_resolve(step: str) -> str:
+    """The one before such a step; empty if it is the first."""
+    number = step.removeprefix(RESOLVE).removeprefix("-")
+    return next_resolve(int(number) - 2) if number else ""
+
+
 def time_left(state: SessionState, ticket: TicketState, now: float) -> float | None:
     """Seconds that the step that the current attempt is at may still run, less than 0 if it ran longer.
 

@@ -431,7 +431,7 @@ class WorktreeMade(Report, frozen=True, gc=False, tag="worktree"):
     base: str
     aside: str = ""
     why_aside: str = ""
-    """As in the event of that name."""
+    """As in the event of that name; in a step that resolves a conflict as in ResolutionLeft."""
 
 
 class Foreseen(Struct, frozen=True, gc=False):

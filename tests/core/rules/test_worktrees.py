@@ -306,6 +306,10 @@ def test_a_command_resolves_a_conflict_and_if_it_fails_a_person_decides_again() 
     assert at(begun, "T") == "resolve"
     begun.lost("T", began=False)
     assert at(begun, "T") == "resolve-2", "an engine died before it could begin"
+    [left] = begun.tell(rq.WorktreeMade("T", 1, "/w/T", "c0", "/w/T.left", "x is a repository", step="resolve-2"))
+    assert [(line.word, line.text) for line in lines(begun.state, left)] == [
+        ("kept", "what the command before left, now /w/T.left: x is a repository")
+    ]
     begun.fail("T")
     assert (begun.status("T"), begun["T"].reason) == (
         "conflict",

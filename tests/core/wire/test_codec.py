@@ -433,6 +433,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         why_aside="lib has changes",
     ),
     ev.WorktreeKept(at=6.0, ticket="T1", attempt=3, size=4096, stays="lib has changes"),
+    ev.ResolutionLeft(at=8.0, ticket="T1", attempt=2, aside="/state/T1.left-2.resolve", why="lib has changes"),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -13,7 +13,7 @@ from parexec_tui.core.state.isolation import branch_of, conflict_of, lost_text, 
 from parexec_tui.core.state.process_key import COMMIT
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
-from parexec_tui.core.state.steps import first_gate, next_resolve, step_started
+from parexec_tui.core.state.steps import first_gate, is_resolve, next_resolve, step_started
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
@@ -26,6 +26,12 @@ def on_worktree_made(state: SessionState, report: rq.WorktreeMade, now: float) -
     if ticket is None or ticket.attempts != report.attempt:
         return []
     before = state.worktrees.get(ticket.id)
+    if is_resolve(report.step) and report.aside:
+        return [
+            ev.ResolutionLeft(
+                at=now, ticket=ticket.id, attempt=report.attempt, aside=report.aside, why=report.why_aside
+            )
+        ]
     if before is not None and before.made.attempt == report.attempt:
         return []
     return [

@@ -22,7 +22,8 @@ def on_worktree_made(state: SessionState, event: ev.WorktreeMade) -> None:
 
 
 def _of(
-    state: SessionState, event: ev.WorkCommitted | ev.WorkConflicted | ev.WorkMerged | ev.RepositoryLeft
+    state: SessionState,
+    event: ev.WorkCommitted | ev.WorkConflicted | ev.WorkMerged | ev.RepositoryLeft | ev.ResolutionLeft,
 ) -> WorktreeState:
     """The worktree of an event. Raises if the attempt of it has none, or does not live."""
     found, ticket = state.worktrees.get(event.ticket), state.live.get(event.ticket)
@@ -103,6 +104,10 @@ def on_work_lost(state: SessionState, event: ev.WorkLost) -> None:
 
 def on_repository_left(state: SessionState, event: ev.RepositoryLeft) -> None:
     _of(state, event).holds = event.path
+
+
+def on_resolution_left(state: SessionState, event: ev.ResolutionLeft) -> None:
+    _of(state, event)
 
 
 def on_worktree_kept(state: SessionState, event: ev.WorktreeKept) -> None:

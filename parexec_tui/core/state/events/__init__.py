@@ -121,6 +121,7 @@ from parexec_tui.core.state.events.worktrees import (
     ConflictForeseen,
     MergeStarted,
     RepositoryLeft,
+    ResolutionLeft,
     WorkCommitted,
     WorkConflicted,
     WorkLost,
@@ -192,6 +193,7 @@ AnyEvent = (
     | WorkMerged
     | WorkLost
     | RepositoryLeft
+    | ResolutionLeft
     | WorktreeKept
     | WorktreeDropped
     | SnapshotTaken

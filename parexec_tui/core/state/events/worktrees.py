@@ -131,6 +131,18 @@ class RepositoryLeft(Event, frozen=True, tag="repository_left"):
     """Of the repository; absolute."""
 
 
+class ResolutionLeft(Event, frozen=True, tag="resolution_left"):
+    """A command was to resolve the conflict of the attempt, and what it left is put aside: another one begins with
+    the conflict as it is shown."""
+
+    ticket: str
+    attempt: int
+    aside: str
+    """Where it is now: the name of a ref, or the absolute path of a folder that was the worktree."""
+    why: str = ""
+    """Why it cannot be kept as a commit, of a folder."""
+
+
 class WorktreeKept(Event, frozen=True, tag="worktree_kept"):
     """An attempt ended without being merged, and its worktree stays."""
 

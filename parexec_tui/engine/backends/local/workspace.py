@@ -87,7 +87,7 @@ class Workspace:
         """
         key = start.key
         if launch.worktree is not None and launch.decides is not None:
-            self.open_worktrees().restore(launch.worktree, launch.decides)
+            start.made = self.open_worktrees().show_again(key, launch.worktree, launch.decides)
         elif launch.worktree is not None:
             start.made = self.open_worktrees().make(key, launch.worktree)
         if launch.requires is not None:

@@ -185,7 +185,7 @@ def make(wanted: Worktree, attempt: int) -> Made:
         except GitError as error:
             why = str(error)
     with repository_lock(place.repository):
-        aside = _put_aside(place, attempt - 1) if why else ""
+        aside = put_aside(place, attempt - 1) if why else ""
         base = _target(place)
         _refuse_lost(place, base)
         elsewhere = place.repository.checkouts().get(wanted.branch, wanted.path)
@@ -200,13 +200,16 @@ def make(wanted: Worktree, attempt: int) -> Made:
     place.git.run("symbolic-ref", "HEAD", place.branch)
     place.git.run("reset", "--hard", "--quiet", base)
     place.git.run("clean", "-ffdxq")
-    _bring(place)
+    bring(place)
     place.git.set_ref(BASE, base)
     return Made(base, aside, why)
 
 
-def kept_ref(wanted: Worktree, attempt: int) -> str:
-    """Where a commit is kept of what an attempt left, once its worktree is needed for the next one or removed."""
+def kept_ref(wanted: Worktree, attempt: int | str) -> str:
+    """Where a commit is kept of what an attempt left, once its worktree is needed for the next one or removed.
+
+    Also of a step, with the attempt before it: `1.resolve`.
+    """
     return f"refs/{wanted.branch}/{attempt}"
 
 
@@ -251,7 +254,7 @@ def restore(wanted: Worktree, work: str, base: str) -> None:
             _add(place, wanted.branch)
     clear_locks(place.git.git_dir())
     place.git.run("checkout", "--quiet", "--force", "--detach", work)
-    _bring(place)
+    bring(place)
     place.git.set_ref(WORK, work)
     place.git.set_ref(BASE, base)
 
@@ -273,9 +276,10 @@ def _has_files(folder: str) -> bool:
     return any(each.name != ".git" for each in Path(folder).iterdir())
 
 
-def _put_aside(place: Place, attempt: int) -> str:
+def put_aside(place: Place, attempt: int | str) -> str:
     """Move a worktree out of the way of the next attempt, with all that is in it. Returns where it is.
 
+    `attempt`: who worked there, as in `kept_ref`.
     `git worktree move` refuses one with submodules: their repositories are told here where their files are now.
     """
     path = place.wanted.path
@@ -315,10 +319,10 @@ def _keep_left(place: Place, attempt: int) -> None:
         place.git.set_ref(kept_ref(wanted, attempt), found)
 
 
-def _bring(place: Place) -> None:
+def bring(place: Place) -> None:
     """Copy and link what git ignores."""
     there, inside = Path(place.root), Git(place.root)
-    for texts, bring in ((place.wanted.copy, _copy), (place.wanted.link, _link)):
+    for texts, put in ((place.wanted.copy, _copy), (place.wanted.link, _link)):
         for text in texts:
             source, copy = Path(place.wanted.workdir, pattern_of(text)), there / pattern_of(text)
             if not source.exists():
@@ -333,7 +337,7 @@ def _bring(place: Place) -> None:
                 )
             copy.parent.mkdir(parents=True, exist_ok=True)
             if not os.path.lexists(copy):
-                bring(source, copy)
+                put(source, copy)
 
 
 def _copy(source: Path, copy: Path) -> None:

@@ -141,6 +141,9 @@ def look_again(wanted: Worktree, shown: Conflict) -> Conflict | None:
 RESOLVED: Final = "refs/worktree/parexec/resolved"
 """The commit of a conflict that a person's command has resolved."""
 
+OUTDATED: Final = "refs/worktree/parexec/outdated"
+"""The same, once others merged meanwhile what conflicts with it."""
+
 
 def _try_resolved(place: Place, work: str) -> Work | Conflict:
     """What the merge is that a command has made in the worktree, and tried again if others merged meanwhile."""
@@ -167,6 +170,7 @@ def _try_resolved(place: Place, work: str) -> Work | Conflict:
         return Work(git.find(BASE), work, onto, made)
     tried = _try(place, made)
     if isinstance(tried, Conflict):
+        git.set_ref(OUTDATED, made)
         git.run("update-ref", "-d", RESOLVED)
         return _try(place, work)
     return tried

@@ -21,7 +21,7 @@ from parexec_tui.engine.backends.backend import (
     Tended,
     Worktree,
 )
-from parexec_tui.engine.backends.local.worktrees import checkout, making, merging
+from parexec_tui.engine.backends.local.worktrees import anew, checkout, making, merging
 from parexec_tui.engine.backends.local.worktrees.foreseeing import Foresight
 from parexec_tui.engine.backends.local.worktrees.losses import Losses
 from parexec_tui.engine.threads import in_thread
@@ -61,10 +61,10 @@ class Worktrees:
             key.ticket, key.attempt, wanted.path, made.base, aside=made.aside, why_aside=made.why, step=key.step
         )
 
-    def restore(self, wanted: Worktree, conflict: rq.Conflict) -> None:
-        """See `making.restore`. Called in a thread."""
+    def show_again(self, key: ProcessKey, wanted: Worktree, conflict: rq.Conflict) -> rq.WorktreeMade | None:
+        """See `anew.show_again`. Called in a thread."""
         with self._alone[wanted.path]:
-            making.restore(wanted, conflict.commit, conflict.base)
+            return anew.show_again(wanted, key, conflict)
 
     def tend(self, key: ProcessKey, task: AnyTask) -> None:
         """See `Backend.tend`."""
