@@ -125,7 +125,11 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec approve deploy", "what waits for approval may start, or has succeeded"),
         ("parexec approve status:approval", "all that waits for approval, after a look at it"),
     ),
-    "diff": (("parexec diff T3 --stat", "how much T3 changed in which files"),),
+    "diff": (
+        ("parexec diff", "what changed since the session before: slower, newly failed, new in the plan"),
+        ("parexec diff 20261123_0215 20261124_0215", "the same of two sessions; the parts of their ids are enough"),
+        ("parexec diff T3 --stat", "how much T3 changed in which files"),
+    ),
     "merge": (
         ("parexec merge T3 --theirs", "of what conflicts, what T3 did wins"),
         ("parexec merge T3 --by 'sort -u -o list list'", "a command resolves it, where T3 worked"),

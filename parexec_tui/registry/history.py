@@ -7,7 +7,6 @@ its title and command stayed the same, and the plan has no ticket of the old id 
 """
 
 import os
-from collections import Counter
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
@@ -17,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.plan.renames import Content, renames
 from parexec_tui.core.state.history import RUNS, Run, TicketHistory, summaries
 from parexec_tui.core.state.status import OWN_FAILURES, End
 from parexec_tui.gc_control import gc_paused
@@ -79,7 +79,7 @@ class _Ticket(Struct):
     prompt: str = ""
 
     @property
-    def content(self) -> tuple[str, str, str]:
+    def content(self) -> Content:
         return self.title, self.run, self.prompt
 
 
@@ -149,6 +149,11 @@ def past_attempts(db: Database, plan: Plan, besides: str) -> dict[str, list[Past
     return {id_: attempts for id_, attempts in found.items() if id_ in plan.tickets}
 
 
+def sessions_of(db: Database, plan: Plan, besides: str) -> list[str]:
+    """As `Registry.sessions_of`."""
+    return [session for _, session in _sessions(db, plan, besides)]
+
+
 def _sessions(db: Database, plan: Plan, besides: str) -> list[tuple[int, str]]:
     """The numbers and ids of the sessions of a plan, newest first."""
     places = [(each.source, each.name, each.workdir) for each in _places(db, plan, besides)]
@@ -179,7 +184,7 @@ def _places(db: Database, plan: Plan, besides: str) -> list[_Place]:
     return places
 
 
-def _tickets(db: Database, number: int) -> dict[str, tuple[str, str, str]]:
+def _tickets(db: Database, number: int) -> dict[str, Content]:
     """{ticket: its content} in the plan of a session; empty if that cannot be read."""
     try:
         plan = msgspec.json.decode(sessions.plan(db, str(number), number), type=_Tickets)
@@ -192,19 +197,10 @@ def _renamed(
     db: Database, plan: Plan, attempts: dict[str, list[PastAttempt]], numbers: dict[str, int]
 ) -> dict[str, str]:
     """{id that the plan has no more: id that its ticket has now}"""
-    new_ids: dict[tuple[str, str, str], str | None] = {}
-    for id_, spec in plan.tickets.items():
-        content = (spec.title, spec.run, spec.prompt)
-        new_ids[content] = None if content in new_ids or not any(content) else id_
+    now = {id_: (spec.title, spec.run, spec.prompt) for id_, spec in plan.tickets.items()}
     gone = {id_: numbers[found[0].session] for id_, found in attempts.items() if id_ not in plan.tickets}
     renamed: dict[str, str] = {}
     for number in sorted(set(gone.values()), reverse=True)[:_MOST_MOVES]:
-        tickets = _tickets(db, number)
-        alike = Counter(tickets.values())
-        for id_, last in gone.items():
-            if last != number or id_ not in tickets or alike[tickets[id_]] > 1:
-                continue
-            new = new_ids.get(tickets[id_])
-            if new is not None and new not in tickets:  # else both were there at once
-                renamed[id_] = new
+        found = renames(_tickets(db, number), now)
+        renamed |= {id_: new for id_, new in found.items() if gone.get(id_) == number}
     return renamed

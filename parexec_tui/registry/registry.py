@@ -257,6 +257,12 @@ class Registry:
 
     # -- fingerprints ------------------------------------------------------------------------------------------
 
+    def sessions_of(self, plan: "Plan", *, besides: str = "") -> list[str]:
+        """The sessions of a plan, newest first, also those that were pruned. As `history`."""
+        from parexec_tui.registry import history
+
+        return history.sessions_of(self._db, plan, besides)
+
     def fingerprints(self, source: str, tickets: Sequence[str]) -> Mapping[str, bytes]:
         """What these tickets of a plan file were after their last success; empty: an attempt began since then."""
         return fingerprints_table.read(self._db, source, tickets)

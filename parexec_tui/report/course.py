@@ -61,6 +61,10 @@ class Course:
         """What persons asked for and was granted."""
         self.serialised: set[str] = set()
         """Tickets that had to wait for a claim."""
+        self.merged: set[str] = set()
+        """Tickets whose work was merged from a worktree, or could not be for a conflict."""
+        self.conflicted: set[str] = set()
+        """Tickets whose merge conflicted."""
         self._counts: tuple[int, int, int, bool] | None = None
         self._newest: dict[str, AttemptRecord] = {}
 
@@ -87,6 +91,11 @@ class Course:
                 self.requests += 1
             case ev.ConflictFound():
                 self.serialised.add(event.ticket)
+            case ev.WorkMerged():
+                self.merged.add(event.ticket)
+            case ev.WorkConflicted():
+                self.merged.add(event.ticket)
+                self.conflicted.add(event.ticket)
             case _:
                 pass
         self.waits.note(event)

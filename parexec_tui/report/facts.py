@@ -115,6 +115,8 @@ class Rates(Struct, frozen=True):
     """Attempts that were not the first of their ticket, of all."""
     conflict: float | None
     """Tickets that had to wait for a claim, of those that ran."""
+    merge_conflict: float | None
+    """Tickets whose merge conflicted, of those that were to be merged from a worktree."""
     flake: float | None
     """Tickets that succeeded after a failed attempt, of those that succeeded and ran."""
 
@@ -216,28 +218,71 @@ class Resources(Struct, frozen=True):
 
 
 class Change(Struct, frozen=True):
+    """What a ticket took that succeeded in both sessions, in seconds."""
+
     ticket: str
     before: float
     after: float
+    sure: float
+    """How sure it is that this is more than chance, by how much its runs differ: 0.95 leaves one in twenty to it."""
+
+
+class ChangedTicket(Struct, frozen=True):
+    ticket: str
+    keys: tuple[str, ...]
+    """Of the plan file, those that differ."""
+
+
+class Side(Struct, frozen=True):
+    """One of two sessions that are compared."""
+
+    session: str
+    plan: str
+    source: str
+    started: float
+    is_over: bool
+    seconds: float
+    """What it took."""
+    ran_seconds: float
+    attempts: int
+    tickets: int
+    succeeded: int
+    at_once: float
+    """How many tickets ran at once, on average; `possible`: that could."""
+    possible: float
+    lost: dict[str, float]
+    """Seconds that tickets waited, by cause."""
+    path: list[str]
+    """The tickets that ran on the critical path, as it really was, in order."""
+    path_seconds: float
+    """What of the path they ran."""
 
 
 class Comparison(Struct, frozen=True):
-    """Against another session, mostly the one before of the same plan."""
+    """How a session differs from another one, mostly the one before of the same plan."""
 
-    session: str
-    seconds: float
-    """What that took."""
-    ran_seconds: float
-    succeeded: int
-    tickets: int
+    before: Side
+    after: Side
+    pace: float | None
+    """The median of what tickets took, by what they took before: 2.0 is twice as long. null: none was in both."""
+    pace_sure: float
+    """How sure it is that this is more than chance, if tickets vary each by itself."""
     slower: list[Change]
-    """Tickets that succeeded in both and took longer, by at least a fifth and a second: the worst ten."""
+    """Tickets that succeeded in both and took longer by more than chance, most seconds first: of all in `slower` and
+    `faster`, no more than one in ten is expected to be there by chance."""
     faster: list[Change]
     newly_failed: list[str]
-    """Tickets that succeeded there, and ended badly here."""
+    """Tickets that succeeded before and failed, or were cancelled or taken back."""
+    newly_skipped: list[str]
     newly_succeeded: list[str]
-    added: int
-    dropped: int
+    """Tickets that had not succeeded before, though they were over."""
+    unfinished: list[str]
+    """Tickets that had succeeded before and are not over."""
+    added: list[str]
+    dropped: list[str]
+    renamed: dict[str, str]
+    """{old id: new id} of tickets whose title and command stayed the same."""
+    changed: list[ChangedTicket]
 
 
 class SessionFacts(Struct, frozen=True):

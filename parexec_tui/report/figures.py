@@ -111,6 +111,7 @@ def _rates(course: Course) -> Rates:
         success=_share(sum(each.status is Status.succeeded for each in judged), len(judged)),
         retry=_share(len(course.attempts) - len({each.ticket for each in course.attempts}), len(course.attempts)),
         conflict=_share(sum(each.id in course.serialised for each in ran), len(ran)),
+        merge_conflict=_share(len(course.conflicted), len(course.merged)),
         flake=_share(sum(each.id in failed_once for each in succeeded), len(succeeded)),
     )
 

@@ -28,7 +28,7 @@ def _session(facts: SessionFacts) -> Iterator[str]:
     yield from _table(("", ""), ((name, escaped(said)) for name, said in phrases.figures(facts)))
     if facts.comparison is not None:
         rows = ((name, escaped(said)) for name, said in phrases.changes(facts.comparison))
-        yield from _part(f"Against `{facts.comparison.session}`", _table(("", ""), rows))
+        yield from _part(f"Against `{facts.comparison.before.session}`", _table(("", ""), rows))
     yield from _part("What ended badly", _failures(facts))
     waited = facts.summary.waited_seconds
     lost = (

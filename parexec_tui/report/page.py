@@ -98,8 +98,7 @@ class _Session:
         again = summary.attempts - len({each.ticket for each in facts.attempts})
         before = ""
         if facts.comparison is not None:
-            less = summary.seconds - facts.comparison.seconds
-            before = f"{format_duration(abs(less))} {'more' if less > 0 else 'less'} than before"
+            before = f"{phrases.less_or_more(facts.comparison.before.seconds, summary.seconds)} than before"
         rate = (
             f"{phrases.percent(facts.rates.success)} of those that ended" if facts.rates.success is not None else ""
         )

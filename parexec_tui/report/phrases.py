@@ -47,7 +47,13 @@ def figures(facts: SessionFacts) -> Iterator[Row]:
     """The figures of the whole session."""
     summary, rates, parallel, velocity = facts.summary, facts.rates, facts.parallelism, facts.velocity
     again = summary.attempts - len({each.ticket for each in facts.attempts})
-    shares = {"success": rates.success, "retried": rates.retry, "conflicts": rates.conflict, "flaky": rates.flake}
+    shares = {
+        "success": rates.success,
+        "retried": rates.retry,
+        "waited for claims": rates.conflict,
+        "merges conflicted": rates.merge_conflict,
+        "flaky": rates.flake,
+    }
     known = [f"{name} {percent(share)}" for name, share in shares.items() if share is not None]
     yield "attempts", "; ".join(filter(None, (f"{summary.attempts}, {again} of them again", ", ".join(known))))
     share = f" ({percent(parallel.share)})" if parallel.share is not None else ""
@@ -67,7 +73,7 @@ def figures(facts: SessionFacts) -> Iterator[Row]:
         covered = f"p90 held {percent(facts.eta.covered)} of the time"
         yield "ETA", f"{percent(facts.eta.error)} off on average{half}; {covered}"
     if facts.comparison is not None:
-        yield "before", against(facts, facts.comparison)
+        yield "before", against(facts.comparison)
 
 
 def _work(facts: SessionFacts) -> Iterator[str]:
@@ -83,28 +89,69 @@ def _work(facts: SessionFacts) -> Iterator[str]:
         yield f"the host at most {percent(used.peak_cpu)} busy, {format_size(used.peak_host_memory)} in use"
 
 
-def against(facts: SessionFacts, other: Comparison) -> str:
+def against(other: Comparison) -> str:
     """How it went against another session, in a line."""
-    less = facts.summary.seconds - other.seconds
-    changed = f"{format_duration(abs(less))} {'more' if less > 0 else 'less'} now"
-    said = [f"{other.session} took {format_duration(other.seconds)}, {changed}"]
-    said.append(f"{other.succeeded} of {other.tickets} succeeded")
+    before, after = other.before, other.after
+    said = [
+        f"{before.session} took {format_duration(before.seconds)}, {less_or_more(before.seconds, after.seconds)} now"
+    ]
+    said.append(f"{before.succeeded} of {before.tickets} succeeded")
     return "; ".join(said)
+
+
+def less_or_more(before: float, after: float) -> str:
+    """`3.0s less`."""
+    return f"{format_duration(abs(after - before))} {'more' if after > before else 'less'}"
 
 
 def changes(other: Comparison) -> Iterator[Row]:
     """What is different in which tickets."""
-    for word, ids in (("newly failed", other.newly_failed), ("now succeeded", other.newly_succeeded)):
+    for word, ids in statuses(other).items():
         if ids:
             yield word, listed(ids)
     for word, found in (("slower", other.slower), ("faster", other.faster)):
         if found:
-            spans = (
-                f"{each.ticket} {format_duration(each.before)} → {format_duration(each.after)}" for each in found
-            )
-            yield word, ", ".join(spans)
-    if other.added or other.dropped:
-        yield "plan", f"{format_count(other.added, 'ticket')} added, {other.dropped} dropped"
+            yield word, listed([f"{each.ticket} {span(each.before, each.after)}" for each in found])
+    if other.pace is not None and other.pace_sure >= _SURE and not 1 / _PACE < other.pace < _PACE:
+        yield "pace", pace(other.pace)
+    if plan := [f"{word}: {listed(ids)}" for word, ids in plan_changes(other).items() if ids]:
+        yield "plan", "; ".join(plan)
+
+
+_PACE = 1.05
+"""What all tickets took, by what they took before: less is not worth a line."""
+
+_SURE = 0.95
+
+
+def pace(ratio: float) -> str:
+    """`tickets took 1.30 times as long (median)`."""
+    return f"tickets took {ratio:.2f} times as long (median)"
+
+
+def statuses(other: Comparison) -> dict[str, list[str]]:
+    """The tickets that ended otherwise than before."""
+    return {
+        "newly failed": other.newly_failed,
+        "newly skipped": other.newly_skipped,
+        "not over": other.unfinished,
+        "now succeeded": other.newly_succeeded,
+    }
+
+
+def plan_changes(other: Comparison) -> dict[str, list[str]]:
+    """What is different in the plan."""
+    return {
+        "new": other.added,
+        "gone": other.dropped,
+        "renamed": [f"{old} → {new}" for old, new in other.renamed.items()],
+        "changed": [f"{each.ticket} ({', '.join(each.keys)})" for each in other.changed],
+    }
+
+
+def span(before: float, after: float) -> str:
+    """`2.0s → 5.0s`."""
+    return f"{format_duration(before)} → {format_duration(after)}"
 
 
 def listed(ids: Sequence[str], limit: int = 10) -> str:

@@ -21,7 +21,7 @@ def text_lines(report: Report, *, width: int, ascii_only: bool) -> Iterator[str]
         if number:
             yield ""
         for line in _session(facts, ascii_only=ascii_only):
-            yield _cut(line.replace("→", "->") if ascii_only else line, width, ascii_only=ascii_only)
+            yield cut(line.replace("→", "->") if ascii_only else line, width, ascii_only=ascii_only)
 
 
 def _session(facts: SessionFacts, *, ascii_only: bool) -> Iterator[str]:
@@ -30,20 +30,19 @@ def _session(facts: SessionFacts, *, ascii_only: bool) -> Iterator[str]:
     yield f"{sign} {printable(facts.plan)}  {facts.session}  {phrases.outcome(facts)}"
     yield f"  {phrases.course(facts)}"
     yield ""
-    yield from _table([(name, said) for name, said in phrases.figures(facts)])
+    yield from table([(name, said) for name, said in phrases.figures(facts)])
     if facts.comparison is not None:
-        yield from _part("what changed", _table(phrases.changes(facts.comparison)))
-    yield from _part("what ended badly", _failures(facts, ascii_only=ascii_only))
+        yield from part("what changed", table(phrases.changes(facts.comparison)))
+    yield from part("what ended badly", _failures(facts, ascii_only=ascii_only))
     waited = facts.summary.waited_seconds
-    yield from _part(
-        f"what tickets waited for, {format_duration(waited)} in all", _lost(facts, ascii_only=ascii_only)
-    )
-    yield from _part("why it took so long", _path(facts))
-    yield from _part("agents", _table((each.id, phrases.agent_figures(each)) for each in _few(facts.agents)))
-    yield from _part("longest tickets", _slowest(facts))
+    yield from part(f"what tickets waited for, {format_duration(waited)} in all", _lost(facts, ascii_only=ascii_only))
+    yield from part("why it took so long", _path(facts))
+    yield from part("agents", table((each.id, phrases.agent_figures(each)) for each in _few(facts.agents)))
+    yield from part("longest tickets", _slowest(facts))
 
 
-def _part(heading: str, lines: Iterable[str]) -> Iterator[str]:
+def part(heading: str, lines: Iterable[str]) -> Iterator[str]:
+    """Lines under a heading, which is left out if there are none."""
     found = list(lines)
     if found:
         yield ""
@@ -51,7 +50,8 @@ def _part(heading: str, lines: Iterable[str]) -> Iterator[str]:
         yield from found
 
 
-def _table(rows: Iterable[phrases.Row]) -> Iterator[str]:
+def table(rows: Iterable[phrases.Row]) -> Iterator[str]:
+    """Rows with their figures below one another."""
     found = list(rows)
     wide = max((width_of(name) for name, _ in found), default=0)
     return (f"  {name}{' ' * (wide - width_of(name))}  {said}" for name, said in found)
@@ -59,7 +59,7 @@ def _table(rows: Iterable[phrases.Row]) -> Iterator[str]:
 
 def _failures(facts: SessionFacts, *, ascii_only: bool) -> Iterator[str]:
     found = phrases.failures(facts)
-    yield from _table(
+    yield from table(
         (f"{glyph(phrases.word_of(each), ascii_only=ascii_only)} {each.id}", phrases.failure(each))
         for each in found[:_MOST]
     )
@@ -92,7 +92,7 @@ def _slowest(facts: SessionFacts) -> Iterator[str]:
         against = f", expected {format_duration(each.expected)}" if each.expected is not None else ""
         tries = f" in {format_count(each.attempts, 'attempt')}" if each.attempts > 1 else ""
         rows.append((each.id, f"{format_duration(each.seconds)}{tries}{against}"))
-    return _table(rows)
+    return table(rows)
 
 
 def _few(agents: Sequence[AgentFact]) -> list[AgentFact]:
@@ -101,7 +101,7 @@ def _few(agents: Sequence[AgentFact]) -> list[AgentFact]:
     return [each for each in agents if each.id in busiest]
 
 
-def _cut(line: str, width: int, *, ascii_only: bool) -> str:
+def cut(line: str, width: int, *, ascii_only: bool) -> str:
     line = line.rstrip()
     if width_of(line) <= width:
         return line

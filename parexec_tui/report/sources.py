@@ -12,9 +12,9 @@ from parexec_tui.outputs.curve import kept_samples
 from parexec_tui.paths import session_folder
 from parexec_tui.registry.lock import note_engine
 from parexec_tui.registry.registry import Registry
-from parexec_tui.registry.replay import Replay, replay
+from parexec_tui.registry.replay import first_plan, replay
 from parexec_tui.registry.sessions import SessionRow
-from parexec_tui.report.comparing import compare
+from parexec_tui.report.comparing import Told, compare
 from parexec_tui.report.course import Course
 from parexec_tui.report.facts import Report, SessionFacts
 from parexec_tui.report.figures import session_facts
@@ -31,49 +31,44 @@ def read_report(registry: Registry, sessions: Sequence[SessionRow], warn: Callab
     """The facts of sessions, each compared with the one that is named before it, the first with the one that was
     before it of the same plan. `warn` is told what of them cannot be read. Raises RegistryError.
     """
+    before = session_before(registry, sessions[0])
+    other = None if before is None else read_session(registry, before.session, lambda _: None)
     found: list[SessionFacts] = []
-    before = _before(registry, sessions[0])
-    other = None if before is None else _replayed(registry, before.session)
     for row in sessions:
-        with gc_paused():
-            facts, state = _facts(registry, row.session, warn)
-            comparison = None if other is None else compare(state, other)
-        found.append(structs.replace(facts, comparison=comparison))
-        other = state
+        told = read_session(registry, row.session, warn)
+        comparison = None if other is None else compare(told, other)
+        found.append(structs.replace(told.facts, comparison=comparison))
+        other = told
     return Report(found)
 
 
-def _facts(registry: Registry, session: str, warn: Callable[[str], None]) -> tuple[SessionFacts, SessionState]:
+def read_session(registry: Registry, session: str, warn: Callable[[str], None]) -> Told:
+    """A session, and the facts of it. `warn` is told what cannot be read. Raises RegistryError."""
     courses: list[Course] = []
 
     def take(state: SessionState) -> Course:
         courses.append(Course(state))
         return courses[-1]
 
-    past = replay(registry, session, fold=lambda state: take(state).note)
-    if past.warning:
-        warn(f"{session}: {past.warning}")
-    course = courses[-1]
-    note_engine(course.state)
-    until = max(course.waits.now, time.time()) if course.state.has_engine else course.waits.now
-    course.close(until)
-    return session_facts(course, until, kept_samples(session_folder(session).curve)), course.state
+    with gc_paused():
+        past = replay(registry, session, fold=lambda state: take(state).note)
+        if past.warning:
+            warn(f"{session}: {past.warning}")
+        course = courses[-1]
+        note_engine(course.state)
+        until = max(course.waits.now, time.time()) if course.state.has_engine else course.waits.now
+        course.close(until)
+        return Told(session_facts(course, until, kept_samples(session_folder(session).curve)), course.state)
 
 
-def _replayed(registry: Registry, session: str) -> SessionState:
-    past: Replay = replay(registry, session)
-    note_engine(past.state)
-    return past.state
-
-
-def _before(registry: Registry, row: SessionRow) -> SessionRow | None:
-    """The newest session before this one of the same plan file, in which tickets were over; else of its name."""
+def session_before(registry: Registry, row: SessionRow) -> SessionRow | None:
+    """The newest session before this one of the same plan in which tickets were over. Raises RegistryError."""
     rows = registry.list_sessions()[0]
-    older = [
-        each for each in rows if each.started < row.started and each.name == row.name and each.succeeded + each.failed
-    ]
-    same = (each for each in older if (each.source, each.workdir) == (row.source, row.workdir))
-    return next(same, None)
+    older = rows[1 + next((place for place, each in enumerate(rows) if each.session == row.session), len(rows)) :]
+    if not older:
+        return None
+    of_plan = set(registry.sessions_of(first_plan(registry, row.session), besides=row.session))
+    return next((each for each in older if each.session in of_plan and each.succeeded + each.failed), None)
 
 
 def tails(registry: Registry, session: str) -> Mapping[str, Sequence[str]]:

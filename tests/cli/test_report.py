@@ -32,7 +32,7 @@ def test_a_session_that_ran_is_told_in_every_format_and_compared_with_the_one_be
     (facts,) = json.loads(parexec("report", "--format", "json", cwd=here))["sessions"]
     assert facts["session"] == second
     assert (facts["summary"]["succeeded"], facts["summary"]["ended_badly"]) == (2, 1)
-    assert facts["comparison"]["session"] == first
+    assert facts["comparison"]["before"]["session"] == first
     assert facts["comparison"]["newly_failed"] == ["test"]
     waited = {f"{each['cause']} {each['name']}".strip(): each["seconds"] for each in facts["lost"]}
     assert waited["claims lock db"] > 0.2
@@ -45,7 +45,7 @@ def test_a_session_that_ran_is_told_in_every_format_and_compared_with_the_one_be
     assert "error: two</failure>" in parexec("report", "--format", "junit", cwd=here)
     assert parexec("report", "-o", "-", "--format", "csv", cwd=here).count("\n") == 4
     both = json.loads(parexec("report", first, second, "--format", "json", cwd=here))["sessions"]
-    assert [each["comparison"] and each["comparison"]["session"] for each in both] == [None, first]
+    assert [each["comparison"] and each["comparison"]["before"]["session"] for each in both] == [None, first]
 
 
 def test_files_are_written_whole_and_not_replaced_unasked(here: Path) -> None:

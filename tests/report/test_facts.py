@@ -6,10 +6,10 @@ from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.report.comparing import compare
 from parexec_tui.report.course import Course
 from parexec_tui.report.facts import SessionFacts
 from parexec_tui.report.figures import session_facts
+from tests.core.rules import test_worktrees as worktrees
 from tests.core.sessions import OPENED_AT, Session, plan
 
 
@@ -156,15 +156,11 @@ def test_an_agent_that_is_twice_as_fast_as_the_others_is_told_so() -> None:
     assert speeds == {"x-1": pytest.approx(1.0), "x-2": pytest.approx(1.0), "x-3": pytest.approx(2.0)}
 
 
-def test_a_comparison_names_what_got_slower_and_what_newly_fails() -> None:
-    def played(takes: float, *, fails: bool) -> SessionState:
-        session = started("A:\nB: A\nC:")
-        after(session, 1, "C")
-        after(session, takes - 1, "A")
-        (session.fail if fails else session.succeed)("B")
-        return session.state
-
-    found = compare(played(30, fails=True), played(10, fails=False))
-    assert [(each.ticket, each.before, each.after) for each in found.slower] == [("A", 10, 30)]
-    assert found.newly_failed == ["B"]
-    assert (found.faster, found.newly_succeeded, found.seconds) == ([], [], 10)
+def test_merges_that_conflict_are_told_apart_from_tickets_that_waited_for_claims() -> None:
+    work = worktrees.session("T:\nD: T\nE:")
+    worktrees.made(work, "T")
+    work.succeed("T")
+    worktrees.tried(work, "T", None, conflict=worktrees.CONFLICT)
+    rates = facts_of(work).rates
+    assert (rates.conflict, rates.merge_conflict) == (0, 1)
+    assert facts_of(started("A: locks=db\nB: locks=db")).rates.merge_conflict is None, "nothing was to be merged"

@@ -10,9 +10,8 @@ import pytest
 import xmlschema
 from msgspec import structs
 
-from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import codec
-from parexec_tui.report.comparing import compare
+from parexec_tui.report.comparing import Told, compare
 from parexec_tui.report.facts import Report, SessionFacts
 from parexec_tui.report.formats import ENDINGS, Format, WriteError, format_of
 from parexec_tui.report.junit import junit_bytes
@@ -93,6 +92,16 @@ def test_markdown_has_whole_tables_and_shows_signs_of_its_own_as_they_are(facts:
 # -- JSON --------------------------------------------------------------------------------------------------------
 
 
+def test_every_key_of_the_json_of_a_diff_is_on_the_page(facts: SessionFacts, session: Session) -> None:
+    told = json.loads(codec.encode(compare(Told(facts, session.state), Told(facts, session.state))))
+    table = [
+        row for row in rows(section(page("commands"), "What changed from one session to another")) if quoted(row[0])
+    ]
+    assert told.keys() == {word for row in table for word in quoted(row[0])}
+    (described,) = (row[1] for row in table if "before" in quoted(row[0]))
+    assert told["before"].keys() <= set(quoted(described))
+
+
 def test_every_key_of_the_json_is_on_the_page(facts: SessionFacts) -> None:
     (told,) = json.loads(codec.encode(Report([facts])))["sessions"]
     table = rows(section(page("commands"), "Reports"))
@@ -166,12 +175,13 @@ def test_the_comparison_is_told_in_text_and_markdown(facts: SessionFacts, sessio
     after(other, 1, "X")
     after(other, 1, "A")
     after(other, 1, "B")
-    state: SessionState = session.state
-    compared = structs.replace(facts, comparison=compare(state, other.state))
+    compared = structs.replace(
+        facts, comparison=compare(Told(facts, session.state), Told(facts_of(other), other.state))
+    )
     text = "\n".join(text_lines(Report([compared]), width=100, ascii_only=False))
     assert "newly failed  B" in text
-    assert "A 2.0s → 5.0s" in text
-    assert "4 tickets added, 1 dropped" in text
+    assert "plan          new: " in text
+    assert "gone: X" in text
     assert "### Against `s1`" in list(markdown_lines(Report([compared])))
 
 
