@@ -163,6 +163,18 @@ def test_a_stray_file_is_told_once_and_again_only_if_it_is_written_again() -> No
     assert dump(replay(begun.plan, begun.journal)) == dump(begun.state)
 
 
+def test_of_the_stray_files_of_a_long_session_the_newest_are_remembered() -> None:
+    begun = session("A: writes=a claims=warn")
+    begun.checks = False
+    for at in range(70):
+        files = tuple(f"f{at}-{number}" for number in range(20))
+        found = Unclaimed(shared=files, shared_count=20, shared_at=(float(at),) * 20)
+        begun.apply(ev.WroteUnclaimed(at=begun.now, ticket="A", attempt=1, found=found))
+    assert len(begun.state.told_strays) == 1000
+    assert not found.without(begun.state.told_strays)
+    assert {"f20-0", "f69-19"} <= begun.state.told_strays.keys()
+
+
 def test_of_many_stray_files_those_without_a_name_are_not_told_again() -> None:
     files = tuple(f"f{number}" for number in range(20))
     found = Unclaimed(

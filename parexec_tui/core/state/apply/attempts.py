@@ -1,5 +1,7 @@
 """What events change of attempts, step by step."""
 
+from itertools import islice
+
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.admission import count_memory_of_end, count_memory_of_start
 from parexec_tui.core.state.agents import AgentState
@@ -264,11 +266,19 @@ def on_strays_ended(state: SessionState, event: ev.StraysEnded) -> None:
         ticket.attempt.check_strays = (*ticket.attempt.check_strays, event.check)
 
 
+_MAX_STRAYS = 1000
+"""Files that are remembered in `told_strays`: of those that were told longest ago a person is told again."""
+
+
 def on_wrote_unclaimed(state: SessionState, event: ev.WroteUnclaimed) -> None:
     if event.attempt != named_ticket(state, event).attempts:
         raise IllegalEventError(f"{event!r}: there is no such attempt, or a newer one")
     state.unclaimed[event.ticket] = event
-    state.told_strays.update(zip(event.found.shared, event.found.shared_at, strict=False))
+    for file, changed in zip(event.found.shared, event.found.shared_at, strict=False):
+        state.told_strays.pop(file, None)
+        state.told_strays[file] = changed
+    for file in list(islice(state.told_strays, max(0, len(state.told_strays) - _MAX_STRAYS))):
+        del state.told_strays[file]
 
 
 def on_log_cut(state: SessionState, event: ev.LogCut) -> None:
