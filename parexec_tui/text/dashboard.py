@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from msgspec import structs
-
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.state.people import by_whom
@@ -93,6 +91,9 @@ def _counts(report: StatusReport) -> Iterator[tuple[str, int]]:
         if status == "waiting":
             word = "waiting" if report.ready is not None else "waiting or ready"
             found = {word: count - (report.ready or 0) - report.held, "ready": report.ready or 0, "held": report.held}
+            yield from ((word, count) for word, count in found.items() if count)
+        elif status == "validating" and report.decided:
+            found = {status: count - report.decided, "decided (waiting for resume)": report.decided}
             yield from ((word, count) for word, count in found.items() if count)
         else:
             yield status, count
@@ -195,7 +196,6 @@ def _agents(report: StatusReport, room: int) -> Iterator[str]:
     """How many agents there are of each status; then of those that are not idle as many as fit in `room` lines."""
     agents = report.agents
     if report.state == "interrupted":  # nobody knows what they do
-        agents = [structs.replace(each, status=f"last {each.status}") if each.ticket else each for each in agents]
         agents = [each for each in agents if each.status != "idle"]
     if not agents:
         return

@@ -141,6 +141,8 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
         case ev.AttemptStarted():
             again = f", attempt {event.attempt}" if event.attempt > 1 else ""
             yield Line(at, "started", event.ticket, f"{on_agent(event.agent)}{again}")
+        case ev.AttemptEnded(then=Status.approval):
+            yield Line(at, "restored", event.ticket, "waits for your decision again")
         case ev.StepStarted(number=int(number)) if number:
             yield Line(at, "validating", event.ticket, gate_text(event.title, number, event.of))
         case ev.RollbackStarted():
@@ -400,7 +402,8 @@ def _changes(event: _Change, me: str) -> Iterator[Line]:
             back = f"; may run again: {_names(event.restored)}" if event.restored else ""
             yield Line(at, "waived", event.ticket, f"{_by(event.by, me)}{back}".removeprefix("; "), "warn")
         case ev.TicketPutBack():
-            yield Line(at, "restored", event.ticket, f"{event.then} again {_by(event.by, me)}".strip())
+            then = Flag.conflict if event.is_in_conflict else event.then
+            yield Line(at, "restored", event.ticket, f"{then} again {_by(event.by, me)}".strip())
             yield from _skipped(at, event.ticket, event.skipped)
         case ev.TicketPinned():
             yield Line(at, "reassigned", event.ticket, f"to {event.agent or 'any agent'} {_by(event.by, me)}".strip())

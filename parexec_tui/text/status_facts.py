@@ -51,9 +51,9 @@ def status_report(state: SessionState, now: float) -> StatusReport:
         no_eta=no_eta_reason(state),
         holds=list(_holds(state)),
         agents=[
-            AgentFact(each.id, str(status), each.ticket, step=_step(state, each.ticket))
+            AgentFact(each.id, state.agent_word(each), each.ticket, step=_step(state, each.ticket))
             for each in state.agents.values()
-            if (status := state.status_of(each)) is not AgentStatus.stopped
+            if state.status_of(each) is not AgentStatus.stopped
         ],
         failures=[
             FailureFact(
@@ -75,6 +75,7 @@ def status_report(state: SessionState, now: float) -> StatusReport:
         of=state.plan.selection.of,
         services=list(map(partial(service_fact, state), state.services.values())),
         ready=waits.ready,
+        decided=sum(ticket.live_attempt.awaits_engine for ticket in state.live.values()),
         held=waits.held,
         pressure=list(map(pressure_fact, state.ladders.values())),
         tuning=tuning_fact(state) if state.finished_at is None else None,

@@ -304,6 +304,26 @@ def test_a_conflict_is_decided_without_an_engine_and_the_next_one_does_it(
         assert shown == [], "each is over"
 
 
+def test_after_a_kill_a_conflict_is_decided_decided_otherwise_and_what_runs_alone_is_adopted(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GO", str(tmp_path / "go"))
+    engine = start(tmp_path, MOVED)
+    engine.until(lambda: happened(ev.WorkConflicted, ticket="B"), "B conflicts")
+    engine.kill()
+    for words in (("merge", "B", "--ours"), ("merge", "B", "--theirs"), ("undo",), ("merge", "B", "--theirs")):
+        done = subprocess.run((*PAREXEC, *words), check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    found = subprocess.run((*PAREXEC, "status"), check=False, capture_output=True, text=True).stdout
+    assert "1 decided (waiting for resume)" in found
+    engine = Engine("resume", cwd=tmp_path)
+    engine.until(lambda: happened(ev.WorkMerged, ticket="B"), "B is merged")
+    assert "1 running ticket adopted" in engine.text(), "no process ran for B"
+    (tmp_path / "go").touch()
+    engine.wait()
+    assert git(repository, "show", f"{merged_branch()}:file") == "B"
+
+
 SAME_FILE = """
 [plan]
 workdir = "repository"

@@ -359,6 +359,7 @@ ADDED_TO_STATUS = {
     "bottlenecks",
     "unclaimed",
     "conflicts_ahead",
+    "decided",
     "held",
     "selected",
     "of",

@@ -74,6 +74,7 @@ def test_status_of_a_session_without_an_engine() -> None:
     found = status_report(session.state, session.now)
     assert (found.state, found.engine_pid, found.eta) == ("interrupted", None, None)
     assert found.needs_you == 1
+    assert [agent.status for agent in found.agents if agent.ticket] == ["last busy"]
     assert [line for line in dashboard(found) if "busy" in line][:1] == ["agents   1 last busy"]
     assert [(each.root.kind, each.count) for each in found.roots][:1] == [("engine", 1)]
     session.state.note_engine_lost(None)

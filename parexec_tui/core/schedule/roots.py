@@ -42,8 +42,8 @@ _WALK = 20
 
 def root_of(state: SessionState, ticket: TicketState) -> Root | None:
     """What the ticket waits for in the end; of one that is live, how it stands. None if it is over."""
-    if ticket.is_live:  # with an engine; one that left lets nothing live, but a person may decide a conflict since
-        return of_live(ticket) if state.left is None else _memo(state).of_all[0]
+    if ticket.is_live:
+        return _memo(state).of_all[0] if ticket.live_attempt.awaits_engine and state.gone else of_live(ticket)
     if ticket.status is Status.approval:
         return of_approval(ticket)
     return _root(state, ticket) if ticket.status in PENDING else None

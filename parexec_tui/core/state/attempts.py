@@ -53,6 +53,7 @@ class Attempt:
 
     __slots__ = (
         "agent",
+        "awaits_engine",
         "birth",
         "check_strays",
         "clock_error",
@@ -166,6 +167,8 @@ class Attempt:
         """Whether what it did was merged, and somebody moved the target back."""
         self.is_released = False
         """Whether a person let what it did be merged, or decided on its conflict: it had ended, and goes on."""
+        self.awaits_engine = False
+        """Whether that was while no engine was there, and none has begun it yet."""
         self.is_approved = False
         """Whether a person approved of what it did."""
         self.side: MergeSide = ""

@@ -241,7 +241,7 @@ class SessionState:
         self.unclaimed: dict[str, ev.WroteUnclaimed] = {}
         """{ticket: what its newest attempt wrote outside its claims, if it did}"""
         self.told_strays: dict[str, float] = {}
-        """{file that several may have written and nobody claims: when it was changed, as it was told}"""
+        """{file that several may have written and nobody claims: when it was changed, as it was told}; the newest"""
         self.file_snapshots: dict[str, ev.SnapshotTaken] = {}
         """{ticket: the snapshot of its files that is kept}, the oldest first"""
         self.snapshots_size = 0
@@ -437,6 +437,11 @@ class SessionState:
         if is_over and agent.ticket is None and not agent.quarantined:
             return AgentStatus.stopped
         return agent.status
+
+    def agent_word(self, agent: AgentState) -> str:
+        """What an agent does, in words; if nobody knows that, as its engine died, what it did last."""
+        status = self.status_of(agent)
+        return f"last {status}" if agent.ticket is not None and self.status == "interrupted" else str(status)
 
     @property
     def over(self) -> int:

@@ -107,7 +107,7 @@ def is_owed(state: SessionState, ticket: TicketState) -> bool:
     attempt, gone = ticket.live_attempt, state.gone
     if gone is None or (isinstance(gone, EngineLost) and gone.is_silent):
         return False
-    return attempt.pid is None and (takes_back(attempt.step) or state.left is not None)
+    return attempt.pid is None and (takes_back(attempt.step) or attempt.awaits_engine)
 
 
 def gates_of(state: SessionState, ticket: TicketState) -> tuple[Gate, ...]:

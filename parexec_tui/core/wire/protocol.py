@@ -296,7 +296,8 @@ class AgentFact(Struct, frozen=True):
 
     id: str
     status: str
-    """idle, busy, frozen, held, draining, quarantined or stopped."""
+    """idle, busy, frozen, held, draining, quarantined or stopped; `last busy` and so on: its engine died, and that is
+    what it did then."""
     ticket: str | None = None
     """What it runs."""
     progress: Progress | None = None
@@ -472,6 +473,9 @@ class StatusReport(Struct, frozen=True):
     ready: int | None = 0
     """How many of the `waiting` ones in `counts` are ready: they wait for a free agent or their turn alone. None: too
     many to tell."""
+    decided: int = 0
+    """How many of the `validating` ones in `counts` wait for the next engine: a person decided on their conflicts, or
+    approved of them, while none was there."""
     held: int = 0
     """How many of the `waiting` ones a person keeps back: the ticket, or, once its needs are met, all agent types
     that could run it."""

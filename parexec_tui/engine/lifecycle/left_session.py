@@ -62,6 +62,7 @@ class LeftSession:
             past.check_version()
             if past.fault:
                 raise Refused(f"events after number {past.last} cannot be read: {past.fault}", "resume it first")
+            past.state.note_engine_lost(past.state.without_engine())
             return self._answer(past.state, registry, request, dry_run=dry_run)
 
     def question(self, about: About, tickets: Sequence[str] = (), *, words: Sequence[str] = (), me: str = "") -> Any:

@@ -21,7 +21,7 @@ from parexec_tui.paths import id_in_names
 
 
 class Findings(Struct):
-    """What recovery found. Attempts in `adopted` go on; `reports` say how the others ended."""
+    """What recovery found. Processes of `adopted` go on; `reports` say how the others ended."""
 
     adopted: list[TicketState]
     reports: list[rq.AnyReport]
@@ -38,7 +38,6 @@ async def recover(state: SessionState, backend: Backend) -> Findings:
         if ticket.spec.snapshot and state.snapshot_of(ticket) is None:
             backend.find_snapshot(ProcessKey(ticket.id, ticket.attempts))
         if ticket.live_attempt.step in WITHOUT_PROCESS:  # no process runs in it: the coordinator looks again
-            findings.adopted.append(ticket)
             continue
         report = await adopt(state, ticket, backend)
         if not isinstance(report, rq.ProcessStarted):

@@ -10,6 +10,7 @@ from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.rules.attention import Subject, needs, relieved
 from parexec_tui.core.rules.conflicts import decided_conflict, is_decided
 from parexec_tui.core.rules.verbs.approve import approve_all
+from parexec_tui.core.rules.verbs.undo import history
 from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.isolation import conflict_of
@@ -19,7 +20,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.selectors import select
 from parexec_tui.text.banner import pieces
 from parexec_tui.text.dashboard import dashboard
-from parexec_tui.text.event_lines import lines
+from parexec_tui.text.event_lines import lines, lines_alone
 from parexec_tui.text.reasons import why_report
 from parexec_tui.text.roots import command_of, root_text
 from parexec_tui.text.status_facts import status_report
@@ -498,6 +499,58 @@ def test_a_decision_that_no_engine_has_begun_can_be_undone() -> None:
     assert isinstance(late, rq.Refusal)
     assert "T is validating by now" in late.reason
     assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
+def killed(begun: Session) -> None:
+    """Its engine is, as a command sees it that finds none."""
+    begun.checks = False  # no event says so
+    begun.state.note_engine_lost(begun.state.without_engine())
+
+
+def test_a_decision_can_be_changed_and_undone_after_an_engine_was_killed() -> None:
+    begun = in_conflict()
+    killed(begun)
+    for side in ("ours", "theirs"):
+        begun.now += 5
+        assert not isinstance(begun.act(rq.Merge(tickets=("T",), side=side)), rq.Refusal)
+    report = status_report(begun.state, begun.now)
+    assert (report.counts["validating"], report.decided) == (1, 1)
+    assert any("1 decided (waiting for resume)" in line for line in dashboard(report))
+    assert step_text(begun.state, begun["T"]) == "decided: parexec resume does it"
+    replaced = "that is no longer in force: it was decided otherwise since"
+    assert [why for _, why in history(begun.state, begun.now)] == ["", replaced]
+    undone = begun.act(rq.Undo())
+    assert not isinstance(undone, rq.Refusal)
+    assert [(line.word, line.subject, line.text) for event in undone for line in lines_alone(event)][1:] == [
+        ("restored", "T", "waits for your decision again")
+    ]
+    assert begun.status("T") == "conflict"
+    over = "that is no longer in force: T is in conflict by now"
+    assert [why for _, why in history(begun.state, begun.now)] == [over]
+    begun.act(rq.Merge(tickets=("T",), side="ours"))
+    begun.state.note_engine_lost(None)
+    begun.apply(ev.MonitoringStarted(at=begun.now, pid=1, boot="b", version="1"))
+    assert status_report(begun.state, begun.now).decided == 0
+    assert isinstance(begun.act(rq.Undo()), rq.Refusal)
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
+def test_what_an_engine_had_begun_when_it_was_killed_is_not_decided_otherwise() -> None:
+    begun = in_conflict()
+    begun.act(rq.Merge(tickets=("T",), side="ours"))
+    killed(begun)
+    assert isinstance(begun.act(rq.Undo()), rq.Refusal)
+    assert isinstance(begun.act(rq.Merge(tickets=("T",), side="theirs")), rq.Refusal)
+    assert status_report(begun.state, begun.now).decided == 0
+
+
+def test_a_conflict_whose_ticket_was_cancelled_is_one_again_when_that_is_undone() -> None:
+    begun = in_conflict()
+    begun.act(rq.Cancel(tickets=("T",)))
+    undone = begun.act(rq.Undo())
+    assert not isinstance(undone, rq.Refusal)
+    assert begun.status("T") == "conflict"
+    assert [line.text for event in undone for line in lines_alone(event, "a")][-1].startswith("conflict again")
 
 
 def test_a_decision_that_no_engine_has_begun_can_be_cancelled_with_the_ticket_and_one_that_runs_is_not_changed() -> (

@@ -434,6 +434,8 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ),
     ev.WorktreeKept(at=6.0, ticket="T1", attempt=3, size=4096, stays="lib has changes"),
     ev.ResolutionLeft(at=8.0, ticket="T1", attempt=2, aside="/state/T1.left-2.resolve", why="lib has changes"),
+    ev.MergeStarted(at=6.0, ticket="T1", attempt=2, step="commit", side="ours", by="ann", without_engine=True),
+    ev.TicketPutBack(at=5.0, ticket="T1", then=Status.approval, by="ann", is_in_conflict=True),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -32,7 +32,15 @@ def _approved(
 ) -> ev.TicketApproved | ev.MergeStarted:
     """What was done in a worktree is merged once it is approved, and only then the ticket has succeeded."""
     if waits_for_merge(state, ticket):
-        return ev.MergeStarted(at=now, ticket=ticket.id, attempt=ticket.attempts, step=MERGE, by=by, note=note)
+        return ev.MergeStarted(
+            at=now,
+            ticket=ticket.id,
+            attempt=ticket.attempts,
+            step=MERGE,
+            by=by,
+            note=note,
+            without_engine=state.gone is not None,
+        )
     return ev.TicketApproved(at=now, ticket=ticket.id, by=by, note=note)
 
 

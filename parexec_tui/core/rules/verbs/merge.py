@@ -26,11 +26,13 @@ def merge(state: SessionState, asked: rq.Merge, now: float) -> Decision:
     return [
         event
         for ticket in tickets
-        for event in (*undecided(state, ticket, now), _begun(ticket, asked, together, now))
+        for event in (*undecided(state, ticket, now), _begun(state, ticket, asked, together, now))
     ]
 
 
-def _begun(ticket: TicketState, asked: rq.Merge, together: tuple[str, ...], now: float) -> ev.MergeStarted:
+def _begun(
+    state: SessionState, ticket: TicketState, asked: rq.Merge, together: tuple[str, ...], now: float
+) -> ev.MergeStarted:
     assert ticket.attempt is not None
     step = next_resolve(ticket.attempt.resolves) if asked.run else COMMIT
     return ev.MergeStarted(
@@ -42,6 +44,7 @@ def _begun(ticket: TicketState, asked: rq.Merge, together: tuple[str, ...], now:
         run=asked.run,
         by=asked.by,
         together=together,
+        without_engine=state.gone is not None,
     )
 
 

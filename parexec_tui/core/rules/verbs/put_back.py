@@ -36,8 +36,17 @@ def put_back(state: SessionState, asked: rq.PutBack, now: float) -> Decision:
             if ticket.status in UNSUCCESSFUL:
                 restored = unskips(state, ticket, back, besides=asked.tickets)
                 back.update(restored)
+        conflicts = then is Status.approval and ticket.attempt is not None and ticket.attempt.is_in_conflict
         events.append(
-            ev.TicketPutBack(at=now, ticket=ticket.id, then=then, by=asked.by, skipped=skipped, restored=restored)
+            ev.TicketPutBack(
+                at=now,
+                ticket=ticket.id,
+                then=then,
+                by=asked.by,
+                skipped=skipped,
+                restored=restored,
+                is_in_conflict=conflicts,
+            )
         )
     return events
 
@@ -52,7 +61,10 @@ def cannot_put_back(state: SessionState, asked: rq.PutBack) -> Refusal | None:
 
 def _cannot_go_back(state: SessionState, ticket: TicketState, asked: rq.PutBack) -> Refusal | None:
     if asked.since == "validating":
-        return None if can_undecide(state, ticket) else Refusal(f"{ticket.id} {ticket.stands} by now")
+        said = f"{ticket.id} {ticket.stands} by now"
+        if ticket.is_in_conflict:
+            said = f"that is no longer in force: {said}"
+        return None if can_undecide(state, ticket) else Refusal(said)
     if ticket.undo_point is None or ticket.status != asked.since:
         has_run = ticket.attempt is not None and ticket.undo_point is None
         return Refusal(f"{ticket.id} has started since" if has_run else f"{ticket.id} {ticket.stands} by now")

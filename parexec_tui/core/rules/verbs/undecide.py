@@ -9,10 +9,9 @@ from parexec_tui.core.state.tickets import TicketState
 def can_undecide(state: SessionState, ticket: TicketState) -> bool:
     """Whether a person may decide otherwise: nothing of what they decided was done yet."""
     found, attempt = state.worktrees.get(ticket.id), ticket.attempt
-    if state.left is None or found is None or found.conflict is None or attempt is None:
+    if found is None or found.conflict is None or attempt is None:
         return False
-    decided = attempt.is_released and attempt.is_in_conflict and attempt.started >= state.left.at
-    return ticket.status is Status.validating and decided
+    return ticket.status is Status.validating and attempt.awaits_engine and attempt.is_in_conflict
 
 
 def undecided(state: SessionState, ticket: TicketState, now: float) -> list[ev.AnyEvent]:

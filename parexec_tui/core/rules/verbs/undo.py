@@ -14,6 +14,7 @@ from parexec_tui.core.rules.verbs.reassign import reassign
 from parexec_tui.core.rules.verbs.release import release
 from parexec_tui.core.rules.verbs.scale import scale
 from parexec_tui.core.rules.verbs.thaw import thaw
+from parexec_tui.core.rules.verbs.undecide import can_undecide
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state import undo as stored
 from parexec_tui.core.state.session import SessionState
@@ -42,11 +43,24 @@ def history(state: SessionState, now: float) -> Iterator[tuple[ev.OperatorActed,
         if not action.inverse:
             why = action.why_final or "nothing takes it back"
             barrier = barrier or f'"{action.text}" is newer and stays'
+        elif _is_replaced(state, action):
+            why = why or "that is no longer in force: it was decided otherwise since"
         elif is_tried and not barrier:
             refused = _cannot_take_back(state, action, now)
             why = refused.reason if refused is not None else ""
             is_tried = refused is not None
         yield action, why
+
+
+def _is_replaced(state: SessionState, action: ev.OperatorActed) -> bool:
+    """Whether it decided conflicts, and all of them were decided otherwise before an engine was there."""
+    steps = [
+        step for step in action.inverse if isinstance(step, stored.PutTicketsBack) and step.since == "validating"
+    ]
+    tickets = [state.tickets[id_] for step in steps for id_ in step.tickets if id_ in state.tickets]
+    return bool(tickets) and all(
+        can_undecide(state, ticket) and ticket.live_attempt.started != action.at for ticket in tickets
+    )
 
 
 def next_undo(state: SessionState, now: float) -> tuple[ev.OperatorActed | None, Sequence[str]]:

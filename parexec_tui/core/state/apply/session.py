@@ -48,6 +48,8 @@ def on_monitoring_started(state: SessionState, event: ev.MonitoringStarted) -> N
     state.boot, state.monitored = event.boot, event
     state.engine_pid = event.pid
     state.left = state.interrupted = state.draining = state.stopping = None
+    for ticket in state.live.values():
+        ticket.live_attempt.awaits_engine = False
     note_early(state)
 
 

@@ -75,6 +75,8 @@ def on_merge_started(state: SessionState, event: ev.MergeStarted) -> None:
     ticket.attempt.resolves = before.resolves + bool(event.run)
     ticket.attempt.is_released, ticket.attempt.is_approved = True, event.step == MERGE
     ticket.attempt.is_lost = before.is_lost
+    # Earlier versions did not write it where the engine had left.
+    ticket.attempt.awaits_engine = event.without_engine or state.left is not None
     if not ticket.attempt.is_approved:
         ticket.attempt.side, ticket.attempt.together = event.side, event.together
         state.worktrees[event.ticket].decided = state.worktrees[event.ticket].conflict

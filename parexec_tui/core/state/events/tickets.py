@@ -103,6 +103,8 @@ class TicketPutBack(Event, frozen=True, tag="ticket_restored"):
     by: str = ""
     skipped: tuple[str, ...] = ()
     restored: tuple[str, ...] = ()
+    is_in_conflict: bool = False
+    """Whether it waits for a decision on its conflict again."""
 
 
 class TicketPinned(Event, frozen=True, tag="ticket_pinned"):

@@ -77,6 +77,8 @@ class MergeStarted(Event, frozen=True, tag="merge_started"):
     note: str = ""
     together: tuple[str, ...] = ()
     """All tickets whose conflicts were decided by this one request; empty: no others."""
+    without_engine: bool = False
+    """Whether no engine was there: the next one begins it."""
 
 
 class ConflictForeseen(Event, frozen=True, tag="conflict_foreseen"):
