@@ -247,6 +247,11 @@ def housekeeping_lock() -> Path:
     return state_home() / "housekeeping"
 
 
+def sizes_file() -> Path:
+    """What was counted of the sizes of sessions that have ended; losing it does no harm."""
+    return state_home() / "sizes.json"
+
+
 def registry_file() -> Path:
     """The SQLite file for all sessions."""
     return state_home() / "registry.db"

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -19,17 +20,20 @@ from parexec_tui.client.peer import signature
 from parexec_tui.client.silence import listen
 from parexec_tui.core.plan.model import Host
 from parexec_tui.core.plan.reading.faults import listed
-from parexec_tui.core.plan.units import format_size
+from parexec_tui.core.plan.units import format_count, format_size
 from parexec_tui.paths import SessionFolder, registry_file, session_folder, socket_file, state_home
 from parexec_tui.registry.errors import RegistryError, RegistryMissing
 from parexec_tui.registry.lock import has_guardian, is_owned, lost_guardian
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.sessions import ENDED
-from parexec_tui.settings import settings_file
+from parexec_tui.settings import SettingsError, read_settings, settings_file
 from parexec_tui.trust import UntrustedError, check_file, check_folder
 
 LOW_DISK = 1 << 30
 """Free bytes that a plan wants unless it says otherwise."""
+
+_COUNT_WITHIN = 10.0
+"""Seconds for counting what is on the disk."""
 
 _OWN_FILES, _FILES_EACH = 300, 2
 """Descriptors of the engine with its viewers, and for each attempt."""
@@ -89,6 +93,7 @@ def examine(host: Host, parallel: int, machine: Machine | None = None) -> Iterat
         lambda: room_for(parallel, machine),
         lambda: locale(dict(os.environ)),
         registry,
+        disk_use,
         sessions,
     )
     for check in checks:
@@ -394,6 +399,38 @@ def registry() -> Iterator[Finding]:
         return
     except (RegistryError, OSError) as error:
         yield Finding("registry", False, str(error))
+
+
+def disk_use() -> Iterator[Finding]:
+    """What is remembered takes on the disk, and what pruning would free."""
+    from parexec_tui.keeping.sizes import by_kind
+
+    until = time.monotonic() + _COUNT_WITHIN
+    try:
+        sizes = by_kind(until)
+        if not sizes:
+            return
+        total = f"{format_size(sum(sizes.values()))} in {state_home()}"
+        kinds = ", ".join(f"{kind} {format_size(size)}" for kind, size in sizes.items() if size)
+        yield Finding("disk use", True, f"{total}: {kinds}; {_prunable(until)}")
+    except TimeoutError:
+        text = f"what is in {state_home()} cannot be counted within {_COUNT_WITHIN:g} s: there is too much of it"
+        yield Finding("disk use", True, text)
+    except (RegistryError, SettingsError, OSError):
+        return  # others say it
+
+
+def _prunable(until: float) -> str:
+    from parexec_tui.keeping.pruning import Policy, survey
+
+    wanted = read_settings().prune
+    policy = Policy(wanted.keep, wanted.older)
+    with Registry.open(registry_file(), read_only=True) as registry:
+        found = survey(registry, policy, time.time(), until)
+    if not found.go:
+        return "`parexec prune` would remove nothing"
+    size, count = format_size(sum(each.size for each in found.go)), format_count(len(found.go), "session")
+    return f"`parexec prune` would free {size}, of {count}"
 
 
 def sessions() -> Iterator[Finding]:

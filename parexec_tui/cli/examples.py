@@ -25,7 +25,10 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec doctor", "what of this machine may be in the way"),
         ("parexec doctor --repair --dry-run", "what could be saved of a damaged registry"),
     ),
-    "ls": (("parexec ls", "the sessions, newest first"),),
+    "ls": (
+        ("parexec ls", "the sessions, newest first"),
+        ("parexec ls --long", "also what each takes on the disk"),
+    ),
     "show": (("parexec show --json | jq '.tickets[] | select(.status == \"failed\")'", "what failed, for scripts"),),
     "log": (
         ("parexec log T3 -f", "the output of T3 as it comes"),

@@ -30,6 +30,7 @@ def prune(
     """
     import msgspec
 
+    from parexec_tui.keeping.housekeeping import keep_house_later
     from parexec_tui.keeping.pruning import carry_out, survey
     from parexec_tui.paths import registry_file
     from parexec_tui.registry.errors import RegistryMissing
@@ -48,6 +49,8 @@ def prune(
 
         click.echo(f"parexec: {NO_SESSIONS}", err=True)
         return
+    if found.go and not dry_run:
+        keep_house_later()
     if as_json:
         facts = {
             "dry_run": dry_run,

@@ -1,8 +1,8 @@
-"""ls, show, log and events: what the registry remembers of sessions, with or without an engine."""
+"""show, log and events: what the registry remembers of sessions, with or without an engine."""
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +11,7 @@ from parexec_tui.cli import complete
 from parexec_tui.cli.asking import as_json_option, is_plain, session_argument
 from parexec_tui.cli.exits import BAD_USAGE, SUCCEEDED, UNSUCCESSFUL, fail, report_errors
 from parexec_tui.cli.logs import Wanted, print_lines
-from parexec_tui.paths import session_folder
+from parexec_tui.cli.troubles import troubles_of
 from parexec_tui.registry.errors import RegistryDamaged
 
 if TYPE_CHECKING:
@@ -23,13 +23,9 @@ if TYPE_CHECKING:
     from parexec_tui.registry.events import EventRow
     from parexec_tui.registry.registry import Registry
     from parexec_tui.registry.replay import Replay
-    from parexec_tui.registry.sessions import SessionRow
 
 _FOLLOW_EVERY = 0.2
 """Seconds between two checks for something new."""
-
-_LISTEN_WITHIN = 2.0
-"""Seconds that engines get to answer, all together."""
 
 _CHUNK = 1 << 16
 """Bytes of output that are read at once."""
@@ -41,60 +37,6 @@ _session_option = click.option(
     shell_complete=complete.sessions,
     help="Which session; default: the newest of this directory.",
 )
-
-
-@click.command()
-@as_json_option
-@report_errors()
-def ls(as_json: bool) -> None:
-    """List sessions, newest first. interrupted: its engine died; `parexec resume` goes on."""
-    import msgspec
-
-    from parexec_tui.client import sessions
-    from parexec_tui.registry.lock import lost_guardian
-    from parexec_tui.text.words import day_and_clock, printable
-
-    rows, unreadable = sessions.all_sessions()
-    troubles = _troubles(rows)
-    for what in unreadable:
-        click.echo(f"parexec: {printable(what)}", err=True)
-    if as_json:
-        for row in rows:
-            facts = msgspec.structs.asdict(row)
-            facts |= {"status": sessions.status_of(row), "trouble": troubles.get(row.session, "")}
-            click.echo(msgspec.json.encode(facts))
-        return
-    if not rows and not unreadable:
-        click.echo(f"parexec: {sessions.NO_SESSIONS}", err=True)
-    width = max((len(row.session) for row in rows), default=0)
-    hints = []
-    for row in rows:
-        done = f"{row.succeeded}/{row.total} ok" + (f", {row.failed} not" if row.failed else "")
-        name = printable(row.name)
-        status = sessions.status_of(row)
-        click.echo(f"{row.session:<{width}}  {status:<11}  {day_and_clock(row.started)}  {done:<15}  {name}")
-        if status == "interrupted":
-            hints.append(f"{row.session}: its engine is gone; take over: parexec resume {row.session}")
-        elif row.session in troubles:
-            hints.append(f"{row.session}: {printable(troubles[row.session])}")
-        elif lost_guardian(session_folder(row.session)):
-            hints.append(f"{row.session}: its guardian is gone; if its engine dies, no other follows by itself")
-    for hint in hints:
-        click.echo(hint, err=True)
-
-
-def _troubles(rows: "Sequence[SessionRow]") -> dict[str, str]:
-    """What is wrong with the engines of living sessions."""
-    from parexec_tui.client.sessions import living
-
-    until = time.monotonic() + _LISTEN_WITHIN
-    found: dict[str, str] = {}
-    for row in living(rows):
-        from parexec_tui.client.silence import listen
-
-        if silence := listen(row.session, within=max(0.2, until - time.monotonic())):
-            found[row.session] = str(silence)
-    return found
 
 
 @click.command()
@@ -115,7 +57,7 @@ def show(session: str | None, as_json: bool) -> None:
     with open_registry() as registry:
         row = resolve_past(registry, session)
         past = _replay(registry, row.session)
-    troubles = _troubles([row])
+    troubles = troubles_of([row])
     note_engine(past.state)
     me = "" if as_json else own_signature()
     report = session_report(past.state, me)
@@ -459,4 +401,4 @@ def print_actions(session: str | None, *, as_json: bool) -> None:
         click.echo(f"{day_and_clock(each.at)}  {printable(each.by):{width}}  {printable(each.text + final)}")
 
 
-COMMANDS: tuple[click.Command, ...] = (ls, show, log, events)
+COMMANDS: tuple[click.Command, ...] = (show, log, events)

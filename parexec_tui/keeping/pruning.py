@@ -14,7 +14,8 @@ from msgspec import Struct
 
 from parexec_tui.client.sessions import is_living
 from parexec_tui.core.plan.units import write_duration
-from parexec_tui.keeping.disk import remove, taken_by
+from parexec_tui.keeping.disk import remove
+from parexec_tui.keeping.sizes import Sizes
 from parexec_tui.paths import session_folder, state_home
 from parexec_tui.registry.errors import SessionOwned
 from parexec_tui.registry.lock import SessionLock, has_guardian
@@ -70,12 +71,13 @@ class Survey(Struct, frozen=True):
     """Sessions whose removal was broken off."""
 
 
-def survey(registry: Registry, policy: Policy, now: float) -> Survey:
-    """Look what pruning would do. Raises RegistryError."""
+def survey(registry: Registry, policy: Policy, now: float, until: float = float("inf")) -> Survey:
+    """Look what pruning would do. Raises TimeoutError at `until`, a time of `time.monotonic`; RegistryError."""
     go: list[Removable] = []
+    rows, sizes = registry.sessions(), Sizes()
     spared: list[Spared] = []
     stay = 0
-    for row, goes in _by_policy(registry.sessions(), policy, now):
+    for row, goes in _by_policy(rows, policy, now):
         if not goes:
             stay += 1
         elif is_living(row.session):
@@ -83,7 +85,9 @@ def survey(registry: Registry, policy: Policy, now: float) -> Survey:
         elif found := _why_spared(row, policy):
             spared.append(found)
         else:
-            go.append(_removable(registry, row))
+            size = sizes.of(registry, row, until)
+            go.append(Removable(row.session, row.name, row.source, row.started, ended_at(row), size))
+    sizes.remember(rows)
     return Survey(tuple(go), tuple(spared), stay, tuple(_remnants(registry)))
 
 
@@ -128,11 +132,6 @@ def _names(folder: Path) -> list[str]:
         return sorted(os.listdir(folder))  # noqa: PTH208 - only the names
     except OSError:
         return []
-
-
-def _removable(registry: Registry, row: SessionRow) -> Removable:
-    size = registry.size_of(row.session) + taken_by(session_folder(row.session).path)
-    return Removable(row.session, row.name, row.source, row.started, ended_at(row), size)
 
 
 def _remnants(registry: Registry) -> list[str]:

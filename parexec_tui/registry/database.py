@@ -59,7 +59,7 @@ class Database:
         lock = access.share(file)
         try:
             with registry_errors(file):
-                return cls(_connect_to_read(file) if read_only else _connect(file), file, lock)
+                return cls(connect_to_read(file) if read_only else _connect(file), file, lock)
         except BaseException:
             if lock is not None:
                 os.close(lock)
@@ -167,7 +167,9 @@ def _connect(file: Path) -> sqlite3.Connection:
     return db
 
 
-def _connect_to_read(file: Path) -> sqlite3.Connection:
+def connect_to_read(file: Path) -> sqlite3.Connection:
+    """A connection that changes nothing, without the lock that says who uses the file. Raises sqlite3.Error,
+    RegistryError."""
     try:
         return _reader(file, "ro")
     except sqlite3.OperationalError as error:

@@ -7,7 +7,9 @@ import pytest
 from click.testing import CliRunner
 
 from parexec_tui.cli.entry import cli
-from parexec_tui.paths import session_folder
+from parexec_tui.paths import registry_file, session_folder
+from parexec_tui.registry.registry import Registry
+from parexec_tui.registry.repair import check
 from parexec_tui.settings import settings_file
 from tests.engine.engines import run, until
 from tests.keeping.kept import remember
@@ -46,6 +48,18 @@ def test_what_is_removed_is_in_no_list_and_show_says_it_is_not_there(tmp_path: P
     assert listed() == [new]
     assert f"session {old} was pruned" in said("show", old, code=2)
     assert not session_folder(old).path.exists()
+
+
+def test_after_much_was_removed_the_registry_gets_smaller(tmp_path: Path) -> None:
+    old, _ = remember(tmp_path, 900), remember(tmp_path)
+    with Registry.open(registry_file()) as registry:
+        registry.append(old, [(seq, 0.0, "Noted", b'"%s"' % (b"x" * 2**20)) for seq in range(2, 12)])
+    before = registry_file().stat().st_size
+
+    said("prune", "--keep", "1", "--older", "0")
+
+    until(lambda: registry_file().stat().st_size < before - 8 * 2**20, "it is smaller")
+    assert check(registry_file()).damage == ""
 
 
 def test_the_defaults_are_those_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

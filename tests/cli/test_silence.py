@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from parexec_tui.cli import asking, reading
+from parexec_tui.cli import asking, troubles
 from parexec_tui.cli.entry import cli
 from parexec_tui.client import silence
 from parexec_tui.paths import noted_socket
@@ -102,7 +102,7 @@ def test_a_socket_that_is_missing(
     engine = the_engine(session)
     socket = noted_socket(session)
     assert socket is not None
-    monkeypatch.setattr(reading, "_LISTEN_WITHIN", 0.2)
+    monkeypatch.setattr(troubles, "_LISTEN_WITHIN", 0.2)
     monkeypatch.setattr(asking, "_NEXT_ENGINE", 0.2)
     os.kill(engine, signal.SIGSTOP)
     socket.unlink()
