@@ -20,6 +20,7 @@ from parexec_tui.cli.examples import EXAMPLES
 from parexec_tui.client.blocking import Client
 from parexec_tui.client.framing import ClientError
 from parexec_tui.core.plan.ticket import Priority
+from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import Status
 from parexec_tui.registry.errors import RegistryError
 from tests.commands import every_command
@@ -46,7 +47,7 @@ run = "true"
 def session(here: Path) -> str:
     """A session with an engine; its id."""
     engine: Engine = engines.start(here, PLAN)
-    engine.until(answers, "it answers")
+    engine.until(lambda: answers() and engines.happened(ev.MonitoringStarted), "it answers, and its journal says so")
     return engines.session()
 
 
