@@ -96,11 +96,8 @@ def _lines(facts: "GraphFacts", format_: str) -> "Iterator[str]":
             from parexec_tui.report.drawings import graph as drawing
             from parexec_tui.report.drawings.svg import alone
 
-            nodes = [
-                drawing.Node(each.id, each.group, each.status, each.drawn, each.title, on_path=each.on_path)
-                for each in facts.tickets
-            ]
-            return iter((alone(drawing.graph(nodes)).rstrip(),))
+            nodes = [drawing.Node(each.id, each.group, each.status, each.drawn, each.title) for each in facts.tickets]
+            return iter((alone(drawing.graph(nodes, facts.path)).rstrip(),))
         case _:
             from parexec_tui.core.wire import codec
 

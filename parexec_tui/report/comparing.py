@@ -20,7 +20,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.report.facts import Change, ChangedTicket, Comparison, SessionFacts, Side
-from parexec_tui.report.path import RAN
+from parexec_tui.report.path import RAN, path_of
 
 _FALSE = 0.1
 """The share of the changes that may be chance."""
@@ -107,7 +107,7 @@ def _side(facts: SessionFacts) -> Side:
         at_once=facts.parallelism.reached,
         possible=facts.parallelism.possible,
         lost=dict(lost),
-        path=list(dict.fromkeys(step.ticket for step in ran)),
+        path=path_of(facts.path),
         path_seconds=sum(step.seconds for step in ran),
     )
 

@@ -12,8 +12,12 @@ from parexec_tui.text.words import day_and_clock, glyph, printable
 _MOST = 15
 """Lines of each part."""
 
-_AT_EACH_END = 4
+_MOST_NAMED = 6
+
+_AT_EACH_END = 3
 """Tickets of a path that are named."""
+
+_LIKELY = 0.5
 
 _LEAST = 0.1
 """Seconds: what tickets waited less for, in all, is not told."""
@@ -41,11 +45,11 @@ def _lines(other: Comparison, facts: SessionFacts, *, ascii_only: bool) -> Itera
         "newly failed", [(f"{sign[each.id]} {printable(each.id)}", phrases.failure(each)) for each in newly]
     )
     others = {word: ids for word, ids in phrases.statuses(other).items() if ids and word != "newly failed"}
-    yield from part("ended otherwise", table((word, phrases.listed(ids)) for word, ids in others.items()))
+    yield from part("ended otherwise", table((word, _listed(ids)) for word, ids in others.items()))
     yield from _few_of("slower", [(printable(each.ticket), _change(each)) for each in other.slower])
     yield from _few_of("faster", [(printable(each.ticket), _change(each)) for each in other.faster])
     plan = {word: ids for word, ids in phrases.plan_changes(other).items() if ids}
-    yield from part("the plan", table((word, phrases.listed(ids)) for word, ids in plan.items()))
+    yield from part("the plan", table((word, _listed(ids)) for word, ids in plan.items()))
     yield from part("what tickets waited for, added up", table(_lost(before, after)))
     yield from part("the critical path, as it really was", table(_paths(before, after)))
 
@@ -61,8 +65,10 @@ def _figures(other: Comparison) -> Iterator[phrases.Row]:
     possible = f"of {before.possible:.1f} → {after.possible:.1f} possible"
     yield "at once", f"{before.at_once:.1f} → {after.at_once:.1f}, {possible}"
     if other.pace is not None:
-        changed = format_count(len(other.slower) + len(other.faster), "ticket")
-        yield "pace", f"{phrases.pace(other.pace)}, {_sure(other.pace_sure)}; {changed} changed by more than chance"
+        count = len(other.slower) + len(other.faster)
+        changed = format_count(count, "ticket") if count else "no ticket"
+        sure = f", {_sure(other.pace_sure)}" if other.pace_sure >= _LIKELY else ""
+        yield "pace", f"{phrases.pace(other.pace)}{sure}; {changed} changed by more than chance"
 
 
 def _change(each: Change) -> str:
@@ -91,6 +97,15 @@ def _paths(before: Side, after: Side) -> Iterator[phrases.Row]:
         if side.path:
             ran = f"{format_count(len(side.path), 'ticket')} ran {format_duration(side.path_seconds)} of it"
             yield word, f"{ran}: {_path(side.path)}"
+    was = set(before.path)
+    if was and (new := [id_ for id_ in after.path if id_ not in was]):
+        yield "new on it", _listed(new)
+
+
+def _listed(ids: Sequence[str]) -> str:
+    """`120: a, b, c and 117 more`; a few without their count."""
+    count = f"{len(ids)}: " if len(ids) > _MOST_NAMED else ""
+    return count + printable(phrases.listed(ids, _MOST_NAMED))
 
 
 def _path(ids: Sequence[str]) -> str:

@@ -1,6 +1,7 @@
 """The dependency graph in the language of Graphviz."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.report.drawings.graph import style_of
@@ -21,10 +22,10 @@ def dot_lines(facts: GraphFacts) -> Iterator[str]:
         yield "    rank=same;"
         yield from (f"    {_quoted(each.id)} [{_ticket(each)}];" for each in tickets)
         yield "  }"
-    on_path = {each.id for each in facts.tickets if each.on_path}
+    path = set(pairwise(facts.path))
     for ticket in facts.tickets:
         for need in ticket.drawn:
-            how = [_EDGES[ticket.needs[need]], "penwidth=3" if {need, ticket.id} <= on_path else ""]
+            how = [_EDGES[ticket.needs[need]], "penwidth=3" if (need, ticket.id) in path else ""]
             yield f"  {_quoted(need)} -> {_quoted(ticket.id)}{_listed(how)};"
     for place, conflict in enumerate(facts.conflicts, start=1):
         node = _quoted(f" conflict {place}")  # no id begins with a blank

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 from parexec_tui.core.plan.waits import Wait
@@ -33,17 +34,17 @@ def mermaid_lines(facts: GraphFacts) -> Iterator[str]:
         yield f'  subgraph g{number}["group {number}"]'
         yield from (f'    {name[each.id]}["{_ticket(each)}"]:::{style_of(each.status)}' for each in tickets)
         yield "  end"
-    on_path = {each.id for each in facts.tickets if each.on_path}
+    path = set(pairwise(facts.path))
     for ticket in facts.tickets:
         for need in ticket.drawn:
             wait = ticket.needs[need]
-            arrow = "==>" if {need, ticket.id} <= on_path and wait == Wait.success.value else _ARROWS[wait]
+            arrow = "==>" if (need, ticket.id) in path and wait == Wait.success.value else _ARROWS[wait]
             yield f"  {name[need]} {arrow} {name[ticket.id]}"
     for place, conflict in enumerate(facts.conflicts, start=1):
         said = conflict.name if conflict.kind == "pair" else f"{conflict.kind} {conflict.name}"
         yield f'  c{place}{{{{"{escaped(said)}"}}}}'
         yield from (f"  c{place} -.- {name[id_]}" for id_ in conflict.tickets)
-    if on_path:
+    if facts.path:
         yield f"  class {','.join(name[id_] for id_ in facts.path)} path"
     yield from (f"  {each}" for each in _CLASSES)
 

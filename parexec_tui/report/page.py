@@ -11,7 +11,7 @@ from parexec_tui.core.state.status import Status
 from parexec_tui.report import phrases
 from parexec_tui.report.drawings import curves, gantt, graph, svg
 from parexec_tui.report.facts import Report, SessionFacts, TicketFact
-from parexec_tui.report.path import RAN
+from parexec_tui.report.path import RAN, path_of
 from parexec_tui.text.words import day_and_clock, printable
 
 _WIDTH = 1080.0
@@ -67,7 +67,7 @@ class _Session:
         self.failure = phrases.failure
         self.gantt = _drawn(gantt.gantt(facts, _WIDTH))
         self.lanes_left_out = gantt.left_out(facts)
-        self.graph = _drawn(graph.graph(nodes(facts)))
+        self.graph = _drawn(graph.graph(nodes(facts), path_of(facts.path)))
         self.is_graph_of_groups = len(facts.tickets) > graph.MOST_NODES
         self.cause = phrases.cause
         self.step = phrases.step
@@ -100,13 +100,13 @@ class _Session:
         if facts.comparison is not None:
             before = f"{phrases.less_or_more(facts.comparison.before.seconds, summary.seconds)} than before"
         rate = (
-            f"{phrases.percent(facts.rates.success)} of those that ended" if facts.rates.success is not None else ""
+            f", {phrases.percent(facts.rates.success)} of those that ended" if facts.rates.success is not None else ""
         )
         at_once = f"of {parallel.possible:.1f} possible, at most {parallel.most}"
-        off = facts.estimates.error
+        pace = facts.estimates.ratio
         return [
             _Stat("took" if facts.is_over else "so far", format_duration(summary.seconds), before),
-            _Stat("succeeded", f"{summary.succeeded} / {summary.tickets}", rate),
+            _Stat("succeeded", str(summary.succeeded), f"of {summary.tickets}{rate}"),
             _Stat("attempts", str(summary.attempts), f"{again} of them again"),
             _Stat("at once", f"{parallel.reached:.1f}", at_once),
             _Stat(
@@ -118,7 +118,11 @@ class _Session:
                 if facts.eta is not None
                 else []
             ),
-            *([_Stat("estimates", f"{phrases.percent(off)} off", "the median")] if off is not None else []),
+            *(
+                [_Stat("by estimates", f"{pace:.2f}\N{MULTIPLICATION SIGN}", "as long (median)")]
+                if pace is not None
+                else []
+            ),
         ]
 
     @property
@@ -147,10 +151,8 @@ class _Session:
 
 def nodes(facts: SessionFacts) -> list[graph.Node]:
     """The tickets as the graph draws them."""
-    on_path = {step.ticket for step in facts.path if step.what == RAN}
     return [
-        graph.Node(each.id, each.group, each.status, each.needs, each.title, each.seconds, each.id in on_path)
-        for each in facts.tickets
+        graph.Node(each.id, each.group, each.status, each.needs, each.title, each.seconds) for each in facts.tickets
     ]
 
 

@@ -38,6 +38,11 @@ class PathStep(Struct, frozen=True, omit_defaults=True):
     """What that end gave it, as the cause of a wait: `needs`, `claims`, `slots`, `agents`. `name` is then of that."""
 
 
+def path_of(steps: Iterable[PathStep]) -> list[str]:
+    """The tickets that ran in it, in order."""
+    return list(dict.fromkeys(step.ticket for step in steps if step.what == RAN))
+
+
 def real_path(course: Course) -> list[PathStep]:
     """The critical path as it really was, from the beginning on: each step begins where the one before it ends."""
     if not course.waits.past:

@@ -66,7 +66,7 @@ def figures(facts: SessionFacts) -> Iterator[Row]:
         yield (
             "estimates",
             f"of {format_count(facts.estimates.known, 'ticket')}, which took {facts.estimates.ratio:.2f} times as "
-            f"long as expected, and were {percent(facts.estimates.error)} off (medians)",
+            f"long as expected, and were off by {_off(facts.estimates.error)} (medians)",
         )
     if facts.eta is not None:
         half = f", {percent(facts.eta.half_error)} half way" if facts.eta.half_error is not None else ""
@@ -74,6 +74,11 @@ def figures(facts: SessionFacts) -> Iterator[Row]:
         yield "ETA", f"{percent(facts.eta.error)} off on average{half}; {covered}"
     if facts.comparison is not None:
         yield "before", against(facts.comparison)
+
+
+def _off(error: float) -> str:
+    """`12%`, or `a factor of 19`."""
+    return percent(error) if error < 1 else f"a factor of {error + 1:.3g}"
 
 
 def _work(facts: SessionFacts) -> Iterator[str]:

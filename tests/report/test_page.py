@@ -142,6 +142,21 @@ def test_tickets_are_drawn_after_what_they_need_and_chains_do_not_cross() -> Non
         assert len({boxes[f"{name}{group}"].get("y") for group in range(1, 5)}) == 1, "in a row"
 
 
+def test_only_what_follows_in_the_path_has_a_thick_line() -> None:
+    found = [Node("A", 1, "succeeded", ()), Node("B", 2, "succeeded", ("A",)), Node("C", 3, "succeeded", ("A", "B"))]
+    root = ET.fromstring(graph.graph(found, ["A", "B", "C"]))
+    assert [each.get("class") for each in _boxes(root)] == ["node onpath"] * 3
+    lines = [each.get("class") for each in root.iter(f"{_NAME}path")]
+    assert sorted(filter(None, lines)) == ["edge", "edge hot", "edge hot"], "A to C is a way around B"
+
+
+def test_each_end_is_a_step_of_the_curve_also_in_a_session_of_a_moment(facts: SessionFacts) -> None:
+    tickets = [structs.replace(facts.tickets[0], id=f"M{n}", ended=facts.started + n / 100) for n in range(1, 10)]
+    root = ET.fromstring(curves.ended(structs.replace(facts, tickets=tickets, until=facts.started + 0.1), 1000))
+    (line,) = (each.get("d", "") for each in root.iter(f"{_NAME}path") if each.get("class") == "curve")
+    assert len({point.split()[1] for point in line[1:].split(" L")}) == 10, "from none to nine"
+
+
 def _boxes(root: ET.Element) -> list[ET.Element]:
     return [each for each in root.iter(f"{_NAME}rect") if (each.get("class") or "").startswith("node")]
 

@@ -11,6 +11,8 @@ _HEIGHT = 64.0
 LEFT = 62.0
 """What stands left of a curve has this room, at least."""
 
+_MOST_STEPS = 240
+
 Point = tuple[float, float]
 """A moment in seconds since the epoch, and a value."""
 
@@ -25,10 +27,12 @@ def at_once(facts: SessionFacts, width: float, left: float = LEFT) -> str:
 
 def ended(facts: SessionFacts, width: float, left: float = LEFT) -> str:
     """How many tickets were over."""
-    points, count = [(facts.started, 0.0)], 0
-    for each in facts.velocity.points:
-        count += each.ended
-        points.append((each.at, float(count)))
+    ends = sorted(each.ended for each in facts.tickets if each.ended is not None)
+    points = [(facts.started, 0.0)]
+    for count in range(1, len(ends) + 1):
+        if count % (1 + len(ends) // _MOST_STEPS) == 0 or count == len(ends):
+            points += [(ends[count - 1], points[-1][1]), (ends[count - 1], float(count))]
+    points.append((facts.until, points[-1][1]))
     return _curve(
         facts, (left, width), points, max(1.0, float(facts.summary.tickets)), _number, "How many tickets were over"
     )

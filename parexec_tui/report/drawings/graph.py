@@ -35,14 +35,13 @@ class Node(Struct, frozen=True):
     title: str = ""
     seconds: float = 0.0
     """What it ran."""
-    on_path: bool = False
 
 
-def graph(nodes: Sequence[Node]) -> str:
-    """The drawing; empty if there is no ticket."""
+def graph(nodes: Sequence[Node], path: Sequence[str] = ()) -> str:
+    """The drawing; empty if there is no ticket. `path`: the tickets of the critical path, in order."""
     if not nodes:
         return ""
-    return _tickets(nodes) if len(nodes) <= MOST_NODES else _groups(nodes)
+    return _tickets(nodes, path) if len(nodes) <= MOST_NODES else _groups(nodes)
 
 
 def style_of(status: str) -> str:
@@ -55,7 +54,7 @@ def style_of(status: str) -> str:
     return "bad" if status in _BAD else "warn" if row is not None and row.is_problem else "wait"
 
 
-def _tickets(nodes: Sequence[Node]) -> str:
+def _tickets(nodes: Sequence[Node], path: Sequence[str]) -> str:
     levels = _ordered(nodes)
     wide = max(min(len(each.id), _LONGEST) for each in nodes) * _LETTER + 26
     high = max(sum(map(_height, level)) for level in levels) + 12
@@ -65,12 +64,13 @@ def _tickets(nodes: Sequence[Node]) -> str:
         for place in level:
             at[place] = 6 + column * (wide + _BETWEEN), y + _height(place) / 2
             y += _height(place)
-    by_id = {each.id: each for each in nodes}
+    hot, on_path = set(pairwise(path)), set(path)
     edges = [
-        _edge([at[place] for place in chain], wide, is_hot=by_id[chain[0]].on_path and by_id[chain[-1]].on_path)
-        for chain in _chains(nodes)
+        _edge([at[place] for place in chain], wide, is_hot=(chain[0], chain[-1]) in hot) for chain in _chains(nodes)
     ]
-    boxes = (_box(node, at[node.id][0], at[node.id][1] - _HIGH / 2, wide) for node in nodes)
+    boxes = (
+        _box(node, at[node.id][0], at[node.id][1] - _HIGH / 2, wide, is_hot=node.id in on_path) for node in nodes
+    )
     width = len(levels) * (wide + _BETWEEN) - _BETWEEN + 12
     return drawing(width, high, *edges, *boxes, label="What needs what")
 
@@ -139,12 +139,12 @@ def _edge(points: Sequence[tuple[float, float]], wide: float, *, is_hot: bool) -
     return element("path", class_="edge hot" if is_hot else "edge", d=" ".join(d))
 
 
-def _box(node: Node, x: float, y: float, wide: float) -> str:
+def _box(node: Node, x: float, y: float, wide: float, *, is_hot: bool) -> str:
     name = node.id if len(node.id) <= _LONGEST else f"{node.id[: _LONGEST - 1]}…"
     ran = f"\nran {format_duration(node.seconds)}" if node.seconds else ""
     needs = f"\nneeds {', '.join(node.needs[:8])}" if node.needs else ""
     said = f"{node.id}: {node.status}{ran}" + (f"\n{node.title}" if node.title else "") + needs
-    style = "node onpath" if node.on_path else "node"
+    style = "node onpath" if is_hot else "node"
     return element(
         "g",
         element("rect", class_=style, x=x, y=y, width=wide, height=_HIGH, rx=4),
