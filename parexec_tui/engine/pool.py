@@ -44,12 +44,15 @@ done
 _MARKED = """git merge --quit 2>/dev/null || :
 git update-ref -d refs/worktree/parexec/resolved
 git checkout --quiet --force --detach {onto}
-git -c core.hooksPath=/dev/null merge --quiet --no-commit --no-ff {work} >/dev/null 2>&1 || :
-PAREXEC_CONFLICTS=$(printf '%s\\n' "$PAREXEC_CONFLICTS" | sed "s|^|$(git rev-parse --show-cdup)|")
+git -c core.hooksPath=/dev/null -c rerere.autoUpdate=false merge --quiet --no-commit --no-ff {work} \\
+    >/dev/null 2>&1 || :
+PAREXEC_CONFLICTS=$(git -c core.quotePath=false ls-files --unmerged -- :/ | cut -f 2- | uniq |
+    LC_ALL=C awk '(size += length($0) + 1) < 100000')
 """
 """Begins a merge anew, however the last one ended. What git calls ours there is what is merged, as `--ours` means.
 
-Files are told as they are found from where the command runs.
+Files are told as git tells them where the command runs, in quotes if a name needs that. A process cannot be given any
+number of them.
 """
 
 IDLE_TIMEOUT = 60.0
@@ -287,7 +290,7 @@ class Pool:
         conflict = found.conflict
         assert conflict is not None
         marked = _MARKED.format(work=conflict.commit, onto=conflict.onto)
-        env |= {"PAREXEC_STEP": attempt.step, "PAREXEC_CONFLICTS": "\n".join(conflict.files)}
+        env |= {"PAREXEC_STEP": attempt.step, "PAREXEC_CONFLICTS": ""}
         return Launch(
             f"{marked}{attempt.resolution}", (), self._folder(cwd), env, limits=limits, stops_at_failure=True
         )

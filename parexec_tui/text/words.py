@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from msgspec import Struct
 
-from parexec_tui.core.plan.units import format_count, format_duration, format_size
+from parexec_tui.core.plan.units import format_count, format_duration, format_size, quoted_name
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.status import AGENT_TABLE, TABLE, AgentStatus, Flag, Status, happened
 from parexec_tui.core.state.used import Used
@@ -119,7 +119,7 @@ Tabs are not among them: see `printable`."""
 def ahead_text(other: str, files: Sequence[str], count: int) -> str:
     """What of the work of a ticket will conflict with that of another one. `files`: the first of so many."""
     more = f" and {format_count(count - len(files), 'more file')}" if count > len(files) else ""
-    return printable(f"conflict ahead with {other} in {', '.join(files)}{more}")
+    return printable(f"conflict ahead with {other} in {', '.join(map(quoted_name, files))}{more}")
 
 
 def held_text(by: str | None, me: str = "") -> str:

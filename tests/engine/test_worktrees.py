@@ -401,7 +401,7 @@ def test_what_waits_for_a_decision_is_looked_at_again_when_its_target_moves(
     assert subjects(repository) == ["first", "A", "C", "B"]
 
 
-BELOW = """
+BELOW = r'''
 [plan]
 workdir = "repository/in dir"
 parallel = 2
@@ -409,10 +409,15 @@ parallel = 2
 isolation = "worktree"
 on_conflict = "hold"
 [tickets.A]
-run = "until [ -e $GO ]; do sleep 0.01; done; echo A > file"
+run = "until [ -e $GO ]; do sleep 0.01; done; echo A > file; echo A > '../new\nline'"
 [tickets.B]
-run = "touch $GO; until git grep -q A parexec/$PAREXEC_SESSION/@merged -- file; do sleep 0.02; done; echo B > file"
+run = """
+touch $GO
+until git grep -q A parexec/$PAREXEC_SESSION/@merged -- file; do sleep 0.02; done
+echo B > file
+echo B > '../new\nline'
 """
+'''
 
 
 def test_below_the_top_files_in_conflict_are_told_as_a_command_finds_them(
@@ -423,11 +428,12 @@ def test_below_the_top_files_in_conflict_are_told_as_a_command_finds_them(
     (top / "in dir").mkdir(parents=True)
     new_repository(top, {"in dir/file": "1\n"})
     assert start(tmp_path, BELOW).wait() == 1
-    assert ticket("B").reason == "conflicts with A in in dir/file"
-    words = (*PAREXEC, "merge", "B", "--by", 'grep -q "<<<" "$PAREXEC_CONFLICTS" && echo both > "$PAREXEC_CONFLICTS"')
-    subprocess.run(words, check=True, capture_output=True)
+    assert ticket("B").reason == 'conflicts with A in "in dir/file" and "new\\nline"'
+    command = """grep -q "<<<" file; echo both | tee file '../new\nline'; printf %s "$PAREXEC_CONFLICTS" > $GO"""
+    subprocess.run((*PAREXEC, "merge", "B", "--by", command), check=True, capture_output=True)
     assert Engine("resume", cwd=tmp_path).wait() == 0
     assert git(top, "show", f"{merged_branch()}:in dir/file") == "both"
+    assert (tmp_path / "go").read_text() == 'file\n"../new\\nline"', "a line each, as git says them there"
 
 
 def test_what_needs_what_the_target_has_lost_does_not_start(tmp_path: Path, repository: Path) -> None:

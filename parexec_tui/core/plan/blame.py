@@ -4,6 +4,7 @@ A file tells when it was written, and not by whom. So a ticket is blamed for one
 it; and if others ran then, it may be theirs just as well.
 """
 
+import posixpath
 import re
 from collections.abc import Iterable, Sequence
 
@@ -81,11 +82,18 @@ class Blame:
     """Finds what of the files that it is told of was written by a command, and is not claimed."""
 
     def __init__(
-        self, root: str, writes: Iterable[str], began: float, ended: float, others: Sequence[Writer] = ()
+        self,
+        root: str,
+        writes: Iterable[str],
+        began: float,
+        ended: float,
+        others: Sequence[Writer] = (),
+        top: str = "",
     ) -> None:
         """`writes`: all that the ticket claims to write, seen from `root`. `began`, `ended`: of its command, in
-        seconds since the epoch, as files tell it. `others`: who ran at that time."""
-        self._root = root
+        seconds since the epoch, as files tell it. `others`: who ran at that time. `top`: a folder that `root` is in,
+        of which all is named as seen from `root`."""
+        self._root, self._top = root, f"{top.rstrip('/')}/" if top else ""
         self._began, self._ended = began, ended
         self._others = [(other, Cover(other.writes, root)) for other in others if other.ran(began, ended)]
         self._mine = Cover(writes, root)
@@ -141,7 +149,9 @@ class Blame:
 
     def _named(self, path: str) -> str:
         start = f"{self._root.rstrip('/')}/"
-        name = path.removeprefix(start).encode("utf-8", "backslashreplace").decode()
+        is_beside = self._top and path.startswith(self._top) and not path.startswith(start)
+        name = posixpath.relpath(path, self._root) if is_beside else path.removeprefix(start)
+        name = name.encode("utf-8", "backslashreplace").decode()
         return _CONTROL.sub(lambda found: repr(found[0])[1:-1], name)
 
     def found(self, unseen: str = "") -> Unclaimed:

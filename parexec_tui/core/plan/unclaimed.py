@@ -40,7 +40,8 @@ class Writer(Struct, frozen=True, gc=False):
 
 
 class Unclaimed(Struct, frozen=True, gc=False):
-    """What was found. Files are named as in the plan: seen from the workdir, or absolute if they lie outside."""
+    """What was found. Files are named as in the plan: seen from the workdir, or absolute if they lie outside
+    and not in the worktree where the ticket worked."""
 
     files: tuple[str, ...] = ()
     """The first of those that nothing else can have written, in order."""

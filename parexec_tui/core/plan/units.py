@@ -41,6 +41,21 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:50]}…{text[-1]}"
 
 
+_HAS_SPECIAL = re.compile(r"""[\s,;"'\\\x00-\x1f\x7f-\x9f]|\A\Z""").search
+"""What makes unclear in a sentence where a name begins and ends."""
+
+_IS_ESCAPED = re.compile(r'["\\\x00-\x1f\x7f]')
+_ESCAPES = dict(zip('\a\b\t\n\v\f\r"\\', 'abtnvfr"\\', strict=True))
+
+
+def quoted_name(name: str) -> str:
+    """The name of a file for a sentence: as it is, or in quotes and escaped as git does, if it has blanks or such."""
+    if _HAS_SPECIAL(name) is None:
+        return name
+    escaped = _IS_ESCAPED.sub(lambda found: f"\\{_ESCAPES.get(found[0], f'{ord(found[0]):03o}')}", name)
+    return f'"{escaped}"'
+
+
 class Duration(float):
     """A length of time in seconds, never negative."""
 

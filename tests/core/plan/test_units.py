@@ -16,6 +16,7 @@ from parexec_tui.core.plan.units import (
     format_count,
     format_duration,
     format_size,
+    quoted_name,
     write_duration,
 )
 
@@ -76,6 +77,21 @@ def test_sizes_are_read(written: object, size: int) -> None:
 def test_other_sizes_are_refused(written: object) -> None:
     with pytest.raises(ValueError, match="is not a size"):
         Size.parse(written)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("src/ä.py", "src/ä.py"),
+        ("in dir/f", '"in dir/f"'),
+        ("", '""'),
+        ('a"b', '"a\\"b"'),
+        ("a\nb\x01", '"a\\nb\\001"'),
+        ("a,\\", '"a,\\\\"'),
+    ],
+)
+def test_the_name_of_a_file_is_in_quotes_where_it_would_not_be_clear(name: str, said: str) -> None:
+    assert quoted_name(name) == said
 
 
 def test_a_message_stays_short() -> None:

@@ -3,6 +3,7 @@
 from msgspec import structs
 
 from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.plan.units import quoted_name
 from parexec_tui.core.rules.conflicts import decided_conflict, is_decided
 from parexec_tui.core.rules.reports.claims import breaks_rule, wrote_unclaimed
 from parexec_tui.core.rules.reports.ends import StepReport, attempt_ended, exit_text, passed, reported, step_ended
@@ -150,7 +151,8 @@ def conflict_text(target: str, files: tuple[str, ...], count: int, tickets: tupl
     """What a ticket conflicts with, in words."""
     whom = listed(tickets, limit=_NAMED) if tickets else target
     more = f" and {count - _NAMED} more" if count > _NAMED else ""
-    where = ", ".join(files[:_NAMED]) + more if more else listed(files)
+    named = tuple(map(quoted_name, files))
+    where = ", ".join(named[:_NAMED]) + more if more else listed(named)
     return f"conflicts with {whom} in {where}"
 
 

@@ -418,6 +418,31 @@ def test_in_a_workdir_within_the_repository_a_conflict_names_files_from_the_top_
     found = merging.commit(trees[1], "", is_gated=False)
     assert isinstance(found, Conflict)
     assert (found.files, found.tickets) == (("file", "nd/inner/f"), ("A",))
+    wrote = merging.unclaimed(structs.replace(trees[1], writes=("g",)), found)
+    assert wrote is not None
+    assert wrote.files == ("../../file", "f"), "no path of the checkout, where they are not"
+
+
+def test_what_both_sides_added_is_told_as_added_and_a_name_that_is_no_text_is_told(repository: Path) -> None:
+    agents = {"agent": AgentType(isolation="worktree", on_conflict="hold")}
+    begun = Session(structs.replace(plan("A:\nT:", agents=agents), workdir=str(repository)))
+    begun.dispatch()
+    trees = [wanted(repository, ticket) for ticket in "AT"]
+    base = [making.make(tree, 1).base for tree in trees][1]
+    for tree in trees:
+        Path(tree.path, "new").write_bytes(bytes(100) + tree.path.encode())
+        Path(os.fsdecode(os.fsencode(tree.path) + b"/\xff")).write_text(tree.path)
+    merged(trees[0])
+    found = merging.commit(trees[1], "", is_gated=False)
+    assert isinstance(found, Conflict)
+    assert found.files == ("new", "\\xff")
+    begun.tell(rq.WorktreeMade("T", 1, trees[1].path, base))
+    begun.succeed("T")
+    begun.tell(rq.WorkTried("T", 1, conflict=found, step="commit"))
+    shown = conflict_lines(begun.state, "T")
+    at = shown.index("new")
+    assert shown[at + 1 : at + 3] == ["ours: it is added", "theirs: it is added"]
+    assert "\n".join(shown).encode()
 
 
 def test_of_a_file_that_was_renamed_a_conflict_names_who_changed_it_under_any_name(repository: Path) -> None:

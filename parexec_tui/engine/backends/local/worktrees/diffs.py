@@ -12,7 +12,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.worktrees import WorktreeState
 from parexec_tui.engine.backends.local.worktrees.git import Git, GitError, top_of
 from parexec_tui.engine.backends.local.worktrees.making import WORK, prefix_of
-from parexec_tui.engine.backends.local.worktrees.names import conflict_files
+from parexec_tui.engine.backends.local.worktrees.names import as_text, conflict_files
 
 
 def diff_of(state: SessionState, ticket: str, *options: str) -> str:
@@ -109,7 +109,7 @@ def conflict_lines(state: SessionState, ticket: str) -> list[str]:
     named = ((found.onto, "ours"), (found.commit, "theirs"))
     for commit, side in named:
         lines = [line.replace(commit, side) for line in lines]
-    return lines
+    return list(map(as_text, lines))
 
 
 _MAX_OF_SIDE = 100
@@ -133,7 +133,9 @@ def _sides(git: Git, found: ev.WorkConflicted, file: str) -> Iterator[str]:
         else:
             diff = git.run("diff", "--no-color", base, commit, "--", f":(top,literal){file}").splitlines()
             begin = next((at for at, line in enumerate(diff) if line.startswith(("@@", "Binary"))), len(diff))
-            yield f"{side}: it is changed" if diff else f"{side}: it is as before"
+            is_added = git.call("cat-file", "-e", f"{base}:{file}").code != 0
+            begin += is_added and begin < len(diff) and diff[begin].startswith("Binary")
+            yield f"{side}: it is {'added' if is_added else 'changed' if diff else 'as before'}"
             yield from diff[begin : begin + _MAX_OF_SIDE]
             if len(diff) - begin > _MAX_OF_SIDE:
                 yield f"... {len(diff) - begin - _MAX_OF_SIDE} more lines"

@@ -10,7 +10,7 @@ from parexec_tui.core.wire.requests import Foreseen
 from parexec_tui.engine.backends.backend import Worktree
 from parexec_tui.engine.backends.local.worktrees.git import Git
 from parexec_tui.engine.backends.local.worktrees.making import Place, prefix_of
-from parexec_tui.engine.backends.local.worktrees.names import conflict_files
+from parexec_tui.engine.backends.local.worktrees.names import as_text, conflict_files
 
 _MAX_WORKTREES = 20
 """Worktrees that are looked at in one look; the others have their turn in the next ones."""
@@ -80,4 +80,4 @@ def _conflict(wanted: Worktree, one: str, mine: str, other: str, theirs: str) ->
     if tried.code != 1:
         return None
     files = conflict_files(tried.out.split("\0")[1:], prefix_of(wanted.workdir))
-    return Foreseen(one, other, tuple(files[:_MAX_FILES]), len(files))
+    return Foreseen(one, other, tuple(map(as_text, files[:_MAX_FILES])), len(files))

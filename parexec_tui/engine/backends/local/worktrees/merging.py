@@ -17,7 +17,7 @@ from parexec_tui.engine.backends.local.outputs import missing_outputs
 from parexec_tui.engine.backends.local.worktrees.git import Git, GitError, repository_lock
 from parexec_tui.engine.backends.local.worktrees.inner import refuse_lost_links
 from parexec_tui.engine.backends.local.worktrees.making import BASE, WORK, Place, clear_locks, restore
-from parexec_tui.engine.backends.local.worktrees.names import conflict_files
+from parexec_tui.engine.backends.local.worktrees.names import as_text, conflict_files
 
 _NAMED = 5
 """Files with conflicts that are named."""
@@ -56,13 +56,14 @@ def unclaimed(wanted: Worktree, done: Work | Conflict) -> Unclaimed | None:
     if wanted.writes is None:
         return None
     place, workdir = Place(wanted), wanted.workdir
-    blame = Blame(workdir, wanted.writes, 0.0, 0.0)
     try:
         # Three dots: if the ticket merged the target into its branch, what others wrote is not its own.
         changed = place.git.run("diff", "--name-only", "--no-renames", "-z", f"{done.onto}...{done.commit}")
         prefix = place.prefix or "."
     except GitError as error:
         return Unclaimed(unseen=str(error))
+    top = posixpath.normpath(posixpath.join(workdir, posixpath.relpath(".", prefix)))
+    blame = Blame(workdir, wanted.writes, 0.0, 0.0, top=top)
     for name in filter(None, changed.split("\0")):
         blame.add(posixpath.normpath(posixpath.join(workdir, posixpath.relpath(name, prefix))))
     return blame.found() or None
@@ -116,7 +117,7 @@ def _merge_tree(place: Place, base: str, work: str, onto: str) -> tuple[str, Con
         return tree, None
     files = conflict_files(told, place.prefix)
     others = _others(git, work, onto, files)
-    return tree, Conflict(base, work, onto, tuple(files[:_MAX_FILES]), len(files), others)
+    return tree, Conflict(base, work, onto, tuple(map(as_text, files[:_MAX_FILES])), len(files), others)
 
 
 def look_again(wanted: Worktree, shown: Conflict) -> Conflict | None:
