@@ -4,6 +4,7 @@ The rules are in the core: `schedule.dispatcher` starts an attempt, `rules.repor
 """
 
 from collections.abc import Callable, Sequence
+from math import inf
 
 from msgspec import Struct
 
@@ -41,12 +42,18 @@ def _runs(ticket: TicketState) -> bool:
     return ticket.is_live and ticket.status is not Status.stopping and not ticket.is_frozen
 
 
+_LOOK_FOR_ROOM = 1.0
+"""Seconds after which it is looked whether there is room for what was done in a worktree. That costs little."""
+
+
 class _PutOff(Struct, frozen=True):
-    """A start that has to wait until the host is relieved, or its ticket thawed."""
+    """A start that has to wait until the host is relieved, its ticket thawed, or some time over."""
 
     resource: str
-    """As in HostPressed; empty: the ticket is frozen."""
+    """As in HostPressed; empty: the ticket is frozen, or has no room for what it did."""
     since: float
+    until: float = 0.0
+    """When it is started at the earliest."""
 
 
 class AttemptKeeper:
@@ -87,18 +94,32 @@ class AttemptKeeper:
         elif ticket.live_attempt.stop_reason is not None:
             self._backend.stop(present_key(ticket), ticket.spec.grace)
 
-    def put_off(self, report: rq.ProcessEnded) -> None:
-        """After the host was short of something for the start of a step: if the attempt goes on, start it later."""
-        ticket = self._state.live.get(report.ticket)
+    def put_off(self, report: rq.ProcessEnded | rq.WorkTried) -> None:
+        """After the host was short of something for a step: if the attempt goes on, start it later."""
+        ticket, now = self._state.live.get(report.ticket), self._now()
         if ticket is not None and present_key(ticket) == report.key:  # a step after the command: that is not lost
-            self._put_off[report.key] = _PutOff(report.host_short_of, self._now())
+            if isinstance(report, rq.WorkTried):
+                self._put_off[report.key] = _PutOff("", now, until=now + _LOOK_FOR_ROOM)
+            else:
+                self._put_off[report.key] = _PutOff(report.host_short_of, now)
+
+    @property
+    def next(self) -> float:
+        """When something is to be started that only waits for its time; infinity if nothing is."""
+        return min(
+            (waits.until for key, waits in self._put_off.items() if self._waits_for_time(key, waits)), default=inf
+        )
+
+    def _waits_for_time(self, key: ProcessKey, waits: _PutOff) -> bool:
+        ticket = self._state.live.get(key.ticket)
+        return waits.until > 0 and ticket is not None and not ticket.is_frozen
 
     def start_what_was_put_off(self) -> None:
         for key, waits in list(self._put_off.items()):
             ticket = self._state.live.get(key.ticket)
             if ticket is None or present_key(ticket) != key:
                 del self._put_off[key]
-            elif waits.resource not in self._state.pressed and not ticket.is_frozen:
+            elif waits.until <= self._now() and waits.resource not in self._state.pressed and not ticket.is_frozen:
                 del self._put_off[key]
                 if waits.resource:
                     self._waited[key] = self._waited.get(key, 0.0) + self._now() - waits.since

@@ -106,7 +106,7 @@ class Coordinator:
         self._asked: deque[Asked] = deque()
         self._answered: list[Asked] = []
         self._identifying = Identifying(state, backend, clock.now)
-        self._worktrees = WorktreeKeeper(state, backend, pool)
+        self._worktrees = WorktreeKeeper(state, backend, pool, clock.now)
         self._attempts = AttemptKeeper(
             state, backend, pool, self._timers, self._identifying, self._worktrees, writers, clock.now, self.report
         )
@@ -210,7 +210,9 @@ class Coordinator:
         for report in reports:
             for event in on_report(self.state, report, now):
                 self._record(event)
-            if isinstance(report, rq.ProcessEnded) and report.host_short_of:
+            if (isinstance(report, rq.ProcessEnded) and report.host_short_of) or (
+                isinstance(report, rq.WorkTried) and report.lacks
+            ):
                 self._attempts.put_off(report)
             elif isinstance(report, rq.ConflictSeen):
                 self._worktrees.looked(report)
@@ -436,7 +438,13 @@ class Coordinator:
 
     def _deadline(self) -> float:
         """Seconds until the loop has something to do even if nothing is reported."""
-        until = min(self._next_idle_check, self._timers.next, self._identifying.next, self._late_failures.next)
+        until = min(
+            self._next_idle_check,
+            self._timers.next,
+            self._attempts.next,
+            self._identifying.next,
+            self._late_failures.next,
+        )
         if self.state.finished_at is not None:
             until = min(until, self._awaits_until)
         return max(0.0, until - self.clock.now())

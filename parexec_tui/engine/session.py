@@ -320,6 +320,12 @@ def _pool(state: SessionState, session: str) -> Pool:
     return Pool(state, session, WorktreePlaces(root, partial(prefix_of, state.plan.workdir), session))
 
 
+def _objects(workdir: str) -> Path | None:
+    from parexec_tui.engine.backends.local.worktrees.looking import objects_of
+
+    return objects_of(workdir)
+
+
 def _coordinator(
     begin: Beginning,
     session: str,
@@ -460,7 +466,8 @@ async def _look_after_files(registry: Registry, footing: Footing, coordinator: C
 
 async def _watch_disks(nursery: trio.Nursery, coordinator: Coordinator, folder: Path) -> DiskWatch:
     """Returns once the disks were looked at for the first time."""
-    disks = monitor.disks(coordinator.state.plan.workdir, folder)
+    workdir = coordinator.state.plan.workdir
+    disks = monitor.disks(workdir, folder, _objects(workdir) if coordinator.state.has_worktrees else None)
     others = coordinator.state.pressed.keys() - disks.keys()  # what an engine before us called them
     coordinator.submit_reports([rq.DiskMeasured(resource, "", None) for resource in others])
     watch = DiskWatch(disks)

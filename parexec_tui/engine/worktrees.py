@@ -1,5 +1,7 @@
 """What the engine does with the worktrees of attempts. The backend does it, and the rules decide what follows."""
 
+from collections.abc import Callable
+
 from parexec_tui.core.rules.conflicts import decided_conflict, shown_conflict
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.isolation import conflict_of, target_of
@@ -24,8 +26,9 @@ from parexec_tui.engine.pool import Pool
 class WorktreeKeeper:
     """Has worktrees committed, merged, kept and dropped."""
 
-    def __init__(self, state: SessionState, backend: Backend, pool: Pool) -> None:
+    def __init__(self, state: SessionState, backend: Backend, pool: Pool, now: Callable[[], float]) -> None:
         self._state = state
+        self._now = now
         self._backend = backend
         self._pool = pool
         self._looking: dict[str, bool] = {}
@@ -43,14 +46,15 @@ class WorktreeKeeper:
         assert worktree is not None
         key = ProcessKey(ticket.id, attempt.number, attempt.step)
         is_gated = bool(gates_of(self._state, ticket))
-        decided = decided_conflict(self._state, ticket)
+        decided, now = decided_conflict(self._state, ticket), self._now()
+        since = now - attempt.step_worked(now)
         if attempt.step == COMMIT:
             lost = Work(found.made.base, found.commit, found.onto, found.merged) if found and found.lost else None
-            self._backend.tend(key, CommitWork(worktree, attempt.side, is_gated, decided, lost))
+            self._backend.tend(key, CommitWork(worktree, attempt.side, is_gated, decided, lost, since))
         else:
             assert found is not None
             work = Work(found.made.base, found.commit, found.onto, found.merged)
-            self._backend.tend(key, MergeWork(worktree, work, is_gated, attempt.side, decided))
+            self._backend.tend(key, MergeWork(worktree, work, is_gated, attempt.side, decided, since))
 
     def look_again(self, event: ev.WorkMerged | None = None) -> None:
         """Have all conflicts looked at that wait for a decision; `event`: those with what it has merged into."""

@@ -11,6 +11,7 @@ _SHORT = 10
 
 AnyOfWork = (
     ev.WorktreeMade
+    | ev.RoomAwaited
     | ev.WorkConflicted
     | ev.ConflictForeseen
     | ev.ConflictAverted
@@ -33,6 +34,8 @@ def worktree_lines(event: AnyOfWork, by: str) -> Iterator[Line]:
         case ev.WorktreeMade():
             text = f"its worktree of the attempt before, now {event.aside}: {event.why_aside}"
             yield Line(at, "kept", id_, text, "warn")
+        case ev.RoomAwaited():
+            yield Line(at, "no room", id_, event.text, "warn")
         case ev.WorkConflicted(reason=str(reason)) if reason:
             yield Line(at, "conflict", id_, f"it {reason} by now; you decide", "warn")
         case ev.WorkConflicted():

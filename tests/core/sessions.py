@@ -779,7 +779,8 @@ def _check_counts(state: SessionState) -> None:
     assert state.open_group == next((group for group, count in enumerate(left) if count), len(left))
     live = {ticket.id for ticket in tickets if ticket.status in LIVE}
     assert state.live.keys() == live
-    assert set(state.warned) == {id_ for id_, ticket in state.live.items() if ticket.live_attempt.failed_checks}
+    attempts = {id_: ticket.live_attempt for id_, ticket in state.live.items()}
+    assert set(state.warned) == {id_ for id_, each in attempts.items() if each.failed_checks or each.lacks}
     assert set(state.unapproved) == {ticket.id for ticket in tickets if _is_unapproved(state, ticket)}
     assert set(state.asking) == {ticket.id for ticket in tickets if ticket.asking}
     for ticket in state.asking.values():

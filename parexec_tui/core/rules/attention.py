@@ -83,6 +83,8 @@ def ticket_need(ticket: TicketState, me: str = "") -> Need | None:
         return Need(subject, f"frozen{by_whom(freeze.by, me)}{why}", is_asked_for=bool(freeze.by or not why))
     if ticket.is_live and (failed := ticket.live_attempt.failed_checks):
         return Need(subject, "; ".join(f"check {name}: {found}" for name, found in failed.items()))
+    if ticket.is_live and ticket.live_attempt.lacks:
+        return Need(subject, ticket.live_attempt.lacks)
     if ticket.is_in_conflict:
         return Need(subject, f"{ticket.reason}; you decide: parexec merge {ticket.id}")
     if ticket.has_lost_work:
@@ -160,7 +162,12 @@ def began(state: SessionState, event: ev.AnyEvent) -> Iterator[Need]:
             found = _ticket_needs(state, id_)
         case ev.AttemptEnded(ticket=id_, then=Status.approval) | ev.ApprovalAsked(ticket=id_):
             found = _ticket_needs(state, id_)
-        case ev.CheckFailed(ticket=id_) | ev.WorkLost(ticket=id_) | ev.AttemptFrozen(ticket=id_, by=""):
+        case (
+            ev.RoomAwaited(ticket=id_)
+            | ev.CheckFailed(ticket=id_)
+            | ev.WorkLost(ticket=id_)
+            | ev.AttemptFrozen(ticket=id_, by="")
+        ):
             found = _ticket_needs(state, id_)
         case ev.AgentQuarantined(agent=id_):
             found = (_agent_need(agent) for agent in (state.quarantined.get(id_),) if agent is not None)
@@ -192,7 +199,7 @@ def relieved(event: ev.AnyEvent) -> Iterator[Subject]:
             yield from (Subject("ticket", id_), Subject("end"))
         case ev.TicketWaived(ticket=id_) | ev.TicketApproved(ticket=id_) | ev.TicketRejected(ticket=id_):
             yield Subject("ticket", id_)
-        case ev.MergeStarted(ticket=id_):
+        case ev.MergeStarted(ticket=id_) | ev.WorkCommitted(ticket=id_) | ev.WorkMerged(ticket=id_):
             yield Subject("ticket", id_)
         case ev.CheckHeld(ticket=id_) | ev.AttemptThawed(ticket=id_) | ev.AttemptEnded(ticket=id_):
             yield Subject("ticket", id_)

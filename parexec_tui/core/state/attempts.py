@@ -71,6 +71,7 @@ class Attempt:
         "is_in_conflict",
         "is_lost",
         "is_released",
+        "lacks",
         "number",
         "outcome",
         "pid",
@@ -171,6 +172,8 @@ class Attempt:
         """Whether that was while no engine was there, and none has begun it yet."""
         self.is_approved = False
         """Whether a person approved of what it did."""
+        self.lacks = ""
+        """What the step that it is at waits for room for, in words; empty: it does not."""
         self.side: MergeSide = ""
         """What is done about a conflict of what it did."""
         self.together: tuple[str, ...] = ()
@@ -195,7 +198,7 @@ class Attempt:
     def begin_step(self, step: str, at: float, *, is_next_start: bool) -> None:
         """Go on to another step. `is_next_start`: it starts the command of the last one again."""
         self.failed_tries = self.failed_tries if is_next_start else 0
-        self.step, self.step_began = step, self.worked(at)
+        self.step, self.step_began, self.lacks = step, self.worked(at), ""
         self.pid = self.birth = None
 
     def step_worked(self, now: float) -> float:

@@ -15,6 +15,15 @@ from parexec_tui.core.state.step_history import end_question
 from parexec_tui.core.state.tickets import TicketState
 
 
+def note_warning(state: SessionState, ticket: TicketState) -> None:
+    """Note whether something is to be said of a live ticket: what its checks found, or what it waits for."""
+    attempt = ticket.live_attempt
+    if attempt.failed_checks or attempt.lacks:
+        state.warned[ticket.id] = ticket
+    else:
+        state.warned.pop(ticket.id, None)
+
+
 def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> None:
     """Change a status, and everything that follows from statuses."""
     from_ = ticket.status

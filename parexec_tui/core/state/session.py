@@ -192,7 +192,7 @@ class SessionState:
         self.frozen: dict[str, TicketState] = {}
         """Those of the live ones whose attempt is frozen."""
         self.warned: dict[str, TicketState] = {}
-        """Those of the live ones of which a check has found something wrong."""
+        """Those of the live ones of which a check has found something wrong, or that wait for room on a disk."""
         self.findings: Findings = {}
         """What was asked about the state as it is now, and found. `apply` empties it."""
         self.stall_findings: Findings = {}

@@ -79,6 +79,8 @@ def step_text(state: SessionState, ticket: TicketState) -> str:
     step = ticket.live_attempt.step
     if is_owed(state, ticket):
         return f"{'to be taken back' if takes_back(step) else 'decided'}: {OWED}"
+    if ticket.live_attempt.lacks:
+        return ticket.live_attempt.lacks
     if step == LAST_LOOK:
         return "reading the rest of its output"
     if step == OUTPUTS:

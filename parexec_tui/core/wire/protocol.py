@@ -151,7 +151,8 @@ class DiskSample(Struct, frozen=True):
     """One file system that the session needs."""
 
     name: str
-    """As in WHY: `disk of the workdir`, `disk of the state folder`; `disk` if they are the same."""
+    """As in WHY: `disk of the workdir`, `disk of the state folder`, `disk of the repository`; `disk` if they are the
+    same."""
     folder: str
     free: int
     """Bytes that this user may still write."""

@@ -480,6 +480,8 @@ class WorkTried(Report, frozen=True, gc=False, tag="work"):
     """Of a commit: as in RepositoryLeft."""
     unclaimed: Unclaimed | None = None
     """Of a commit: what is in it that the ticket does not claim, if that was looked for and there is any."""
+    lacks: str = ""
+    """As in RoomAwaited: neither is done, and it is to be asked for again soon."""
 
 
 class ConflictSeen(Report, frozen=True, gc=False, tag="seen"):

@@ -95,6 +95,8 @@ class CommitWork(Task, frozen=True, gc=False, tag="commit"):
     """The conflict that a person decided on; if there is more to decide by now, that is reported."""
     lost: Work | None = None
     """What was merged before and is to be again, though the worktree is gone."""
+    since: float = 0.0
+    """When the step began, in seconds since the epoch: an engine before this one may have died in it."""
 
 
 class MergeWork(Task, frozen=True, gc=False, tag="merge"):
@@ -107,6 +109,8 @@ class MergeWork(Task, frozen=True, gc=False, tag="merge"):
     is_gated: bool
     side: MergeSide = ""
     shown: Conflict | None = None
+    """As in CommitWork."""
+    since: float = 0.0
     """As in CommitWork."""
 
 

@@ -19,9 +19,14 @@ def host() -> Host:
     return Host(cpus=min(cpus, group.cpus or cpus), memory=min(memory, group.memory or memory))
 
 
-def disks(workdir: str, state_folder: Path) -> dict[str, Path]:
-    """The file systems that a session needs, by what they are called; one that both are on is named once."""
+def disks(workdir: str, state_folder: Path, objects: Path | None = None) -> dict[str, Path]:
+    """The file systems that a session needs, by what they are called; one that all are on is named once.
+
+    `objects`: where git keeps what is done in worktrees, if there are any.
+    """
     found = {"disk of the workdir": Path(workdir), "disk of the state folder": state_folder}
+    if objects is not None and _device(objects) not in map(_device, found.values()):
+        found["disk of the repository"] = objects
     return found if len({_device(folder) for folder in found.values()}) > 1 else {"disk": state_folder}
 
 

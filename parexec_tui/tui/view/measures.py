@@ -143,7 +143,11 @@ def _disk(disk: DiskSample, floor: float, *, is_short: bool) -> Gauge:
     )
 
 
-_DISKS = {"disk of the workdir": "disk workdir", "disk of the state folder": "disk state"}
+_DISKS = {
+    "disk of the workdir": "disk workdir",
+    "disk of the state folder": "disk state",
+    "disk of the repository": "disk repo",
+}
 
 
 def _used(disk: DiskSample) -> float:

@@ -90,6 +90,25 @@ def test_it_is_committed_looked_at_by_its_gates_and_merged_before_it_has_succeed
     assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
 
 
+def test_what_finds_no_room_fails_nothing_waits_and_says_so_until_there_is_some() -> None:
+    begun = session("T: retries=1")
+    made(begun, "T")
+    begun.succeed("T")
+    assert tried(begun, "T", None, lacks="waits for room in /r") != []
+    assert tried(begun, "T", None, lacks="waits for room in /r") == [], "it is told once"
+    assert (begun.status("T"), begun.why("T")) == ("validating", ["validating on agent-1: waits for room in /r"])
+    [need] = needs(begun.state)
+    assert need.reason == "waits for room in /r"
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+    tried(begun, "T")
+    assert (at(begun, "T"), begun["T"].live_attempt.lacks, list(needs(begun.state))) == ("merge", "", [])
+    tried(begun, "T", None, lacks="waits for room in /s")
+    begun.act(rq.Cancel(tickets=("T",)))
+    begun.lost("T", began=False)
+    assert (begun.status("T"), begun["T"].charged) == ("cancelled", 0)
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
 def test_gates_are_run_again_under_new_names_when_others_merged_first() -> None:
     begun = session()
     committed(begun, "T")

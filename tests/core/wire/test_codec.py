@@ -436,6 +436,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.ResolutionLeft(at=8.0, ticket="T1", attempt=2, aside="/state/T1.left-2.resolve", why="lib has changes"),
     ev.MergeStarted(at=6.0, ticket="T1", attempt=2, step="commit", side="ours", by="ann", without_engine=True),
     ev.TicketPutBack(at=5.0, ticket="T1", then=Status.approval, by="ann", is_in_conflict=True),
+    ev.RoomAwaited(at=8.5, ticket="T1", attempt=2, text="waits for room in /r/.git/objects"),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -98,7 +98,9 @@ def test_disks_are_measured(tmp_path: Path) -> None:
     assert measure.name == "disk"
     assert 0 < measure.free <= measure.total
     assert monitor.measure_disks({"disk": tmp_path / "missing"}) == []
+    assert list(monitor.disks(str(tmp_path), tmp_path, tmp_path)) == ["disk"]
     if Path("/proc").stat().st_dev != tmp_path.stat().st_dev:
+        assert monitor.disks(str(tmp_path), tmp_path, Path("/proc"))["disk of the repository"] == Path("/proc")
         assert list(monitor.disks("/proc", tmp_path)) == ["disk of the workdir", "disk of the state folder"]
 
 

@@ -8,6 +8,7 @@ from parexec_tui.core.rules.conflicts import decided_conflict, is_decided
 from parexec_tui.core.rules.reports.claims import breaks_rule, wrote_unclaimed
 from parexec_tui.core.rules.reports.ends import StepReport, attempt_ended, exit_text, passed, reported, step_ended
 from parexec_tui.core.rules.reports.failures import failed
+from parexec_tui.core.rules.reports.host import host_short, on_host_short
 from parexec_tui.core.rules.reports.stops import ended_on_purpose
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.isolation import branch_of, conflict_of, lost_text, target_of
@@ -59,6 +60,10 @@ def on_work_tried(state: SessionState, report: rq.WorkTried, now: float) -> list
         return [_merged(ticket, report, report.work, now), *passed(state, ticket, report, None, now)]
     if ticket.live_attempt.stop_reason is not None:
         return ended_on_purpose(state, ticket, report, now)
+    if report.lacks:
+        if report.lacks == ticket.live_attempt.lacks:
+            return []
+        return [ev.RoomAwaited(at=now, ticket=ticket.id, attempt=report.attempt, text=report.lacks)]
     if report.problem and (ticket.live_attempt.is_in_conflict or ticket.live_attempt.is_lost):
         return [_asked_again(state, ticket, report, report.problem, now)]
     if report.problem:
@@ -180,6 +185,8 @@ def conflict_resolved(
 ) -> list[ev.AnyEvent]:
     """The command is over by which a person resolves a conflict. If it failed, they are to decide again."""
     attempt = ticket.live_attempt
+    if isinstance(report, rq.ProcessEnded) and report.host_short_of and attempt.stop_reason is None:
+        return on_host_short(state, host_short(report), now)  # the engine starts it when there is enough
     if attempt.stop_reason is not None or report.stopped_for is not None:
         return [_asked_again(state, ticket, report, "it was stopped", now)]
     if isinstance(report, rq.ProcessEnded) and report.code == 0 and not report.problem:

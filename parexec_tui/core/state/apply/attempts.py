@@ -13,6 +13,7 @@ from parexec_tui.core.state.indexes import (
     doubt_reservation,
     give_back_claims,
     move,
+    note_warning,
     refresh_agent,
     skip,
     thaw,
@@ -109,6 +110,7 @@ def on_step_started(state: SessionState, event: ev.StepStarted) -> None:
     note_command(state, ticket)
     begin_step(state, ticket, event.step, event.title, event.number, event.of)
     attempt.begin_step(event.step, event.at, is_next_start=is_next_start(event.step, attempt.step))
+    note_warning(state, ticket)
     if state.has_worktrees and event.of and works_apart(state, ticket):
         attempt.gates_begun = (*attempt.gates_begun, event.step)
     if ticket.status is not to:
@@ -128,15 +130,14 @@ def on_check_failed(state: SessionState, event: ev.CheckFailed) -> None:
     ticket = _checked(state, event)
     attempt = ticket.live_attempt
     attempt.failed_checks = {**attempt.failed_checks, event.check: event.reason}
-    state.warned[ticket.id] = ticket
+    note_warning(state, ticket)
 
 
 def on_check_held(state: SessionState, event: ev.CheckHeld) -> None:
     ticket = _checked(state, event)
     attempt = ticket.live_attempt
     attempt.failed_checks = {name: why for name, why in attempt.failed_checks.items() if name != event.check}
-    if not attempt.failed_checks:
-        del state.warned[ticket.id]
+    note_warning(state, ticket)
 
 
 def on_attempt_frozen(state: SessionState, event: ev.AttemptFrozen) -> None:

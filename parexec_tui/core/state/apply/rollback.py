@@ -2,7 +2,7 @@
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply.claims import take_claims
-from parexec_tui.core.state.indexes import check_types_again, move, thaw, unskip
+from parexec_tui.core.state.indexes import check_types_again, move, note_warning, thaw, unskip
 from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.reservation import count_start
 from parexec_tui.core.state.session import Rollback, SessionState
@@ -65,6 +65,7 @@ def on_rollback_started(state: SessionState, event: ev.RollbackStarted) -> None:
     begin_step(state, ticket, event.step)
     attempt.begin_step(event.step, event.at, is_next_start=False)
     move(state, ticket, Status.rolling_back, event.at)
+    note_warning(state, ticket)
 
 
 def _live_again(state: SessionState, ticket: TicketState, event: ev.RollbackStarted) -> None:

@@ -1,7 +1,7 @@
 """What events change of worktrees, and of the work that was done in them."""
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.indexes import move
+from parexec_tui.core.state.indexes import move, note_warning
 from parexec_tui.core.state.isolation import lost_text
 from parexec_tui.core.state.process_key import MERGE, RUN
 from parexec_tui.core.state.session import SessionState
@@ -23,7 +23,12 @@ def on_worktree_made(state: SessionState, event: ev.WorktreeMade) -> None:
 
 def _of(
     state: SessionState,
-    event: ev.WorkCommitted | ev.WorkConflicted | ev.WorkMerged | ev.RepositoryLeft | ev.ResolutionLeft,
+    event: ev.WorkCommitted
+    | ev.WorkConflicted
+    | ev.WorkMerged
+    | ev.RepositoryLeft
+    | ev.ResolutionLeft
+    | ev.RoomAwaited,
 ) -> WorktreeState:
     """The worktree of an event. Raises if the attempt of it has none, or does not live."""
     found, ticket = state.worktrees.get(event.ticket), state.live.get(event.ticket)
@@ -110,6 +115,13 @@ def on_repository_left(state: SessionState, event: ev.RepositoryLeft) -> None:
 
 def on_resolution_left(state: SessionState, event: ev.ResolutionLeft) -> None:
     _of(state, event)
+
+
+def on_room_awaited(state: SessionState, event: ev.RoomAwaited) -> None:
+    _of(state, event)
+    ticket = state.live[event.ticket]
+    ticket.live_attempt.lacks = event.text
+    note_warning(state, ticket)
 
 
 def on_worktree_kept(state: SessionState, event: ev.WorktreeKept) -> None:

@@ -122,6 +122,7 @@ from parexec_tui.core.state.events.worktrees import (
     MergeStarted,
     RepositoryLeft,
     ResolutionLeft,
+    RoomAwaited,
     WorkCommitted,
     WorkConflicted,
     WorkLost,
@@ -194,6 +195,7 @@ AnyEvent = (
     | WorkLost
     | RepositoryLeft
     | ResolutionLeft
+    | RoomAwaited
     | WorktreeKept
     | WorktreeDropped
     | SnapshotTaken

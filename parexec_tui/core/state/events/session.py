@@ -132,7 +132,8 @@ class HostPressed(Event, frozen=True, tag="host_pressed"):
     or more of it."""
 
     resource: str
-    """What it is short of: `disk of the workdir`, `disk of the state folder`, `open files`, `processes`, `memory`."""
+    """What it is short of: `disk of the workdir`, `disk of the state folder`, `disk of the repository`, `open
+    files`, `processes`, `memory`, `room in /repository/.git/objects`."""
     text: str
     """How much there is, and how much is wanted."""
     free: int | None = None

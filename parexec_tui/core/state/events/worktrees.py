@@ -40,6 +40,16 @@ class WorkCommitted(Event, frozen=True, tag="work_committed"):
     """Of both; empty: it changed nothing."""
 
 
+class RoomAwaited(Event, frozen=True, tag="room_awaited"):
+    """What the attempt did cannot be committed or merged, as there is no room on a disk: that is tried again by
+    itself."""
+
+    ticket: str
+    attempt: int
+    text: str
+    """Where there is none, how much there is, and what helps."""
+
+
 class WorkConflicted(Event, frozen=True, tag="work_conflicted"):
     """What the attempt did conflicts with what was merged meanwhile."""
 

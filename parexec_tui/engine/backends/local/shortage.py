@@ -18,6 +18,7 @@ import trio
 from msgspec import Struct
 
 from parexec_tui.core.wire.requests import HostShort
+from parexec_tui.engine.backends.local.worktrees.git import NoRoomError
 from parexec_tui.engine.passing import is_refusal
 
 FILES, PROCESSES, MEMORY = "open files", "processes", "memory"
@@ -40,8 +41,14 @@ _ENOUGH_FILES, _ENOUGH_THREADS, _ENOUGH_ROOM = 16, 4, 65_536
 """How many, or how many bytes, must be had at once before the shortage counts as over: one start needs several."""
 
 
+_ROOM_IN = "room in "
+"""Before the folder where a repository or a worktree has none."""
+
+
 def short_of(error: BaseException | None) -> str:
     """What the host was short of when a process could not be started; empty: that was not the reason."""
+    if isinstance(error, NoRoomError):
+        return f"{_ROOM_IN}{error.folder}"
     return _OF_ERROR.get(error.errno or 0, "") if isinstance(error, OSError) else ""
 
 
@@ -184,6 +191,8 @@ class ShortageWatch:
             return all(limit.left >= 2 * limit.reserve for limit in self._limits) and _threads_can_be_had()
         if resource == ROOM:
             return has_room(self._attempts)
+        if resource.startswith(_ROOM_IN):
+            return has_room(Path(resource.removeprefix(_ROOM_IN)))
         return True  # of memory only a start can tell
 
 

@@ -4,7 +4,7 @@ from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.steps import previous_resolve
 from parexec_tui.core.wire.requests import Conflict, WorktreeMade
 from parexec_tui.engine.backends.backend import Worktree
-from parexec_tui.engine.backends.local.worktrees.git import GitError, repository_lock
+from parexec_tui.engine.backends.local.worktrees.git import GitError, NoRoomError, repository_lock
 from parexec_tui.engine.backends.local.worktrees.making import (
     BASE,
     Place,
@@ -32,6 +32,8 @@ def show_again(wanted: Worktree, key: ProcessKey, conflict: Conflict) -> Worktre
     aside = why = ""
     try:
         aside = _keep(place, left, conflict)
+    except NoRoomError:
+        raise
     except GitError as error:
         why = str(error)
     if why:

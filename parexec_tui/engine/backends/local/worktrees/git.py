@@ -1,15 +1,17 @@
 """git, as the engine calls it: never asking anybody, never running a hook, never touching the index of a person."""
 
+import errno
 import fcntl
 import os
 import re
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from parexec_tui.engine.backends.local.worktrees.leftovers import remove_left
 from parexec_tui.engine.backends.local.worktrees.locks import LOCKED_FOR, free
 
 MIN_VERSION: Final = (2, 38)
@@ -48,6 +50,8 @@ NOBODY: Final = "0" * 40
 
 _LOCKED = re.compile(r"Unable to create '(/.*/(?:index|HEAD)\.lock)': File exists")
 
+_NO_ROOM = tuple(os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT))
+
 _LINES = 2
 """Of what git says went wrong: the first says it most exactly."""
 
@@ -58,6 +62,18 @@ class GitError(OSError):
 
 class UnfitError(GitError):
     """Something of the repository or its workdir is not as the plan says: no other agent fares better."""
+
+
+class NoRoomError(GitError):
+    """There is no room for what git writes, on the disk of the repository or on that of a worktree.
+
+    What git had begun to write there, and left, is removed.
+    """
+
+    def __init__(self, message: str, folder: str = "") -> None:
+        super().__init__(message)
+        self.folder = folder
+        """Where there is none; empty: git did not say."""
 
 
 class LostError(UnfitError):
@@ -73,6 +89,11 @@ class Done(NamedTuple):
     out: str
     """Without the last newline."""
     err: str
+
+    @property
+    def lacks_room(self) -> bool:
+        """Whether it failed for want of room on a disk, and says so."""
+        return self.code != 0 and any(said in self.err for said in _NO_ROOM)
 
 
 class Git:
@@ -91,11 +112,16 @@ class Git:
     def call(self, *words: str, env: Mapping[str, str] | None = None, given: str | None = None) -> Done:
         """Run git; its exit code is for the caller to judge. Raises GitError if it cannot be run.
 
+        What one that found no room has left among the objects is removed.
         In a worktree of ours it is run again if the git of an engine that was killed is still at work there.
         """
         give_up = 0.0
         while True:
+            began = time.time()
             done = self._call(words, env, given)
+            if done.lacks_room:
+                with suppress(GitError):
+                    remove_left(self.objects(), began)
             locked = _LOCKED.search(done.err) if done.code and self._is_top else None
             if locked is None:
                 return done
@@ -123,8 +149,7 @@ class Git:
         """What it prints. Raises GitError if it fails."""
         done = self.call(*words, env=env, given=given)
         if done.code:
-            said = [line for line in done.err.splitlines() if not line.startswith("hint:")] or [f"exit {done.code}"]
-            raise GitError(f"git {words[0]}: {'; '.join(said[:_LINES])}")
+            raise failure(words[0], done)
         return done.out
 
     def find(self, name: str) -> str:
@@ -145,8 +170,8 @@ class Git:
         done = self.call("update-ref", *log, ref, new, *(() if old is None else (old,)))
         if done.code == 0:
             return True
-        if old is None:
-            raise GitError(f"git update-ref {ref}: {done.err}")
+        if old is None or done.lacks_room:
+            raise failure(f"update-ref {ref}", done)
         return False
 
     def commit_tree(self, tree: str, parents: Sequence[str], message: str) -> str:
@@ -179,6 +204,10 @@ class Git:
         """The folder that all worktrees of the repository share."""
         return os.path.realpath(self.run("rev-parse", "--path-format=absolute", "--git-common-dir"))
 
+    def objects(self) -> str:
+        """The folder of the objects of the repository, which all of its worktrees share."""
+        return os.path.realpath(self.run("rev-parse", "--path-format=absolute", "--git-path", "objects"))
+
     def git_dir(self) -> str:
         """The folder of this worktree alone."""
         return self.run("rev-parse", "--path-format=absolute", "--git-dir")
@@ -194,6 +223,12 @@ class Git:
             elif kind == "branch":
                 found[value.removeprefix("refs/heads/")] = folder
         return found
+
+
+def failure(word: str, done: Done) -> GitError:
+    """What went wrong, as git says it. `word`: what it was to do."""
+    said = [line for line in done.err.splitlines() if not line.startswith("hint:")] or [f"exit {done.code}"]
+    return (NoRoomError if done.lacks_room else GitError)(f"git {word}: {'; '.join(said[:_LINES])}")
 
 
 @contextmanager

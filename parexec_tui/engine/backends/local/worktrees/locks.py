@@ -21,7 +21,7 @@ def free(lock: str, give_up: float) -> int | None:
     """
     before = None
     while (now := _inode(lock)) is not None:
-        pid = _who_writes(lock)
+        pid = who_has_open(lock)
         if pid is not None and time.monotonic() > give_up:
             return pid
         if pid is None and now == before:  # a git that has closed it a moment ago puts it in place in the next
@@ -39,7 +39,7 @@ def _inode(file: str) -> int | None:
         return None
 
 
-def _who_writes(file: str) -> int | None:
+def who_has_open(file: str) -> int | None:
     """A process that has this file open."""
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):

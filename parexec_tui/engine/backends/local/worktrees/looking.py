@@ -77,3 +77,11 @@ def has_submodules(workdir: str) -> bool:
     """Whether the checkout of a workdir has submodules: its worktrees come without what is in them."""
     top = top_of(workdir)
     return bool(top) and Path(top, ".gitmodules").exists()
+
+
+def objects_of(workdir: str) -> Path | None:
+    """Where git keeps what is done in worktrees; None: git does not say."""
+    try:
+        return Path(Git(workdir).objects())
+    except GitError:
+        return None

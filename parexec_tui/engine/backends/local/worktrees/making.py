@@ -18,6 +18,7 @@ from parexec_tui.engine.backends.local.worktrees.git import (
     Git,
     GitError,
     LostError,
+    NoRoomError,
     UnfitError,
     is_tracked,
     repository_lock,
@@ -182,6 +183,8 @@ def make(wanted: Worktree, attempt: int) -> Made:
         try:
             _keep_left(place, attempt - 1)
             why = _held(place)
+        except NoRoomError:
+            raise
         except GitError as error:
             why = str(error)
     with repository_lock(place.repository):
@@ -427,6 +430,8 @@ def why_it_stays(wanted: Worktree) -> str:
     try:
         place.refuse_changed()
         place.saved("")
+    except NoRoomError:
+        raise
     except GitError as error:
         return str(error)
     return _held(place)

@@ -14,7 +14,7 @@ from parexec_tui.core.rules.conflicts import is_decided
 from parexec_tui.core.wire.requests import Conflict, Work
 from parexec_tui.engine.backends.backend import TRAILER, Worktree
 from parexec_tui.engine.backends.local.outputs import missing_outputs
-from parexec_tui.engine.backends.local.worktrees.git import Git, GitError, repository_lock
+from parexec_tui.engine.backends.local.worktrees.git import Git, GitError, failure, repository_lock
 from parexec_tui.engine.backends.local.worktrees.inner import refuse_lost_links
 from parexec_tui.engine.backends.local.worktrees.making import BASE, WORK, Place, clear_locks, restore
 from parexec_tui.engine.backends.local.worktrees.names import as_text, conflict_files
@@ -111,7 +111,7 @@ def _merge_tree(place: Place, base: str, work: str, onto: str) -> tuple[str, Con
     git = place.repository
     tried = git.call("merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", onto, work)
     if tried.code not in (0, 1):
-        raise GitError(f"git merge-tree: {tried.err}")
+        raise failure("merge-tree", tried)
     tree, *told = tried.out.split("\0")
     if tried.code == 0:
         return tree, None
@@ -231,7 +231,7 @@ def _taken(place: Place, work: str, onto: str, side: str) -> str:
     try:
         done = git.call("merge", "--quiet", "--no-commit", "--no-ff", f"--strategy-option={side}", work)
         if not git.find("MERGE_HEAD"):
-            raise GitError(f"git merge: {done.err or done.out}")
+            raise failure("merge", done) if done.err else GitError(f"git merge: {done.out}")
         unmerged = {line.partition("\t")[2] for line in git.run("ls-files", "-u", "-z").split("\0") if line}
         keeps = onto if side == "ours" else work
         for path in unmerged:  # one side deleted or renamed what the other changed

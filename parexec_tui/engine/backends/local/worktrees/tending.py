@@ -24,6 +24,7 @@ from parexec_tui.engine.backends.backend import (
 from parexec_tui.engine.backends.local.worktrees import anew, checkout, making, merging
 from parexec_tui.engine.backends.local.worktrees.foreseeing import Foresight
 from parexec_tui.engine.backends.local.worktrees.losses import Losses
+from parexec_tui.engine.backends.local.worktrees.rooms import Rooms, in_room
 from parexec_tui.engine.threads import in_thread
 
 _AT_ONCE = 8
@@ -49,6 +50,7 @@ class Worktrees:
         """Those of them that are being removed."""
         self._is_done = trio.Event()
         self._foresight = Foresight()
+        self._rooms = Rooms()
         self._losses = Losses()
         self._one_look = trio.CapacityLimiter(1)
 
@@ -56,14 +58,15 @@ class Worktrees:
         """Make one. Called in a thread. Raises OSError."""
         with self._alone[wanted.path]:
             self._newest[wanted.path] = key.attempt
-            made = making.make(wanted, key.attempt)
+            with in_room(wanted):
+                made = making.make(wanted, key.attempt)
         return rq.WorktreeMade(
             key.ticket, key.attempt, wanted.path, made.base, aside=made.aside, why_aside=made.why, step=key.step
         )
 
     def show_again(self, key: ProcessKey, wanted: Worktree, conflict: rq.Conflict) -> rq.WorktreeMade | None:
         """See `anew.show_again`. Called in a thread."""
-        with self._alone[wanted.path]:
+        with self._alone[wanted.path], in_room(wanted):
             return anew.show_again(wanted, key, conflict)
 
     def tend(self, key: ProcessKey, task: AnyTask) -> None:
@@ -86,9 +89,9 @@ class Worktrees:
             case FindWorktree():
                 work: Callable[[], Tended | None] = partial(_found, key, task)
             case CommitWork():
-                work = partial(_committed, key, task)
+                work = partial(self._rooms.tried, key, task, partial(_committed, key, task))
             case MergeWork():
-                work = partial(_merged, key, task)
+                work = partial(self._rooms.tried, key, task, partial(_merged, key, task))
             case LookAgain():
                 work = partial(_seen, key, task)
             case KeepWorktree():
