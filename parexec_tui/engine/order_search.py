@@ -3,8 +3,9 @@
 The loop goes on meanwhile by the longest path. What is found too late for what has started since is judged again.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from random import Random
 from typing import Final
 
@@ -25,6 +26,22 @@ _SEED: Final = 1
 
 _QUICK: Final = 1_000
 """With more tickets a search takes longer than a start should wait: they start meanwhile."""
+
+_LATER: Final = 0.1
+"""Seconds that they have first for themselves."""
+
+_SWITCH: Final = 0.0002
+"""Seconds until a thread that computes lets the loop go on; the 5 ms of Python would be lost whenever it waits."""
+
+
+@contextmanager
+def _in_the_background() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 class OrderSearch:
@@ -63,14 +80,16 @@ class OrderSearch:
     async def _search(self, asked: int) -> None:
         if self._state.found_order is not None or not is_searched(self._state):
             return
+        if self._state.unfinished > _QUICK:
+            self.first.set()
+            await trio.sleep(_LATER)
         if (problem := problem_of(self._state, self._now())) is None:
             return
-        if len(problem.ids) > _QUICK:
-            self.first.set()
         stood = self._stands()
-        found = await in_thread(self._find, problem, asked, may_hang=True)
-        if found is not None and self._stands() != stood and (problem := problem_of(self._state, self._now())):
-            found = await in_thread(judged, problem, found.tickets, may_hang=True)
+        with _in_the_background():
+            found = await in_thread(self._find, problem, asked, may_hang=True)
+            if found is not None and self._stands() != stood and (problem := problem_of(self._state, self._now())):
+                found = await in_thread(judged, problem, found.tickets, may_hang=True)
         if found is not None and asked == self._asked:
             self._report([rq.OrderSearched(found.tickets, found.seconds, found.before)])
 

@@ -1,5 +1,6 @@
 """The order search beside the loop: when it looks, and what becomes of an order that comes late."""
 
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,6 +28,10 @@ class Slow(OrderSearch):
         self.reports: list[rq.AnyReport] = []
         self.told = trio.Event()
         self.go = threading.Event()
+        self.began = threading.Event()
+        self.running: list[int] = []
+        """Tickets that ran when it looked."""
+        self.switch = 0.0
         super().__init__(session.state, lambda: session.now, self._take)
 
     def _take(self, reports: Sequence[rq.AnyReport]) -> None:
@@ -34,6 +39,8 @@ class Slow(OrderSearch):
         self.told.set()
 
     def _find(self, problem: Problem, asked: int) -> Found | None:
+        self.running, self.switch = problem.running, sys.getswitchinterval()
+        self.began.set()
         self.go.wait(10)
         return super()._find(problem, asked)
 
@@ -86,14 +93,20 @@ async def test_nobody_waits_for_an_order_that_is_not_searched() -> None:
 @pytest.mark.trio
 async def test_nobody_waits_for_a_search_among_many_tickets() -> None:
     lines = [f"T{number}: estimate=3s" for number in range(1001)]
-    search = Slow(Session(plan("\n".join(lines)), checks=False))
+    session = Session(plan("\n".join(lines), parallel=2), checks=False)
+    search, before = Slow(session), sys.getswitchinterval()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(search.run)
         with trio.fail_after(10):
             await search.first.wait()
+        session.dispatch()
+        assert await trio.to_thread.run_sync(search.began.wait, 10)
         assert not search.go.is_set()
         search.go.set()
         nursery.cancel_scope.cancel()
+    assert len(search.running) == 2, "what starts first is not held up"
+    assert search.switch < 0.001, "nor is the loop, whenever it has waited for something"
+    assert sys.getswitchinterval() == before
 
 
 @pytest.mark.trio
