@@ -32,20 +32,20 @@ def bottlenecks(session: str | None, as_json: bool) -> None:
     from parexec_tui.text.words import printable
 
     state, now = past_state(session), time.time()
-    found, course = find(state, now)
+    found, rest = find(state, now)
     path = critical_path(state)
     if as_json:
         facts = {
             "session": state.session,
             "bottlenecks": [{**to_builtins(each), "text": bottleneck_text(each)} for each in found],
             "critical_path": path,
-            "seconds": course.seconds if course is not None and comes_to_an_end(state) else None,
-            "never_start": 0 if course is None else course.left,
+            "seconds": rest.seconds if rest is not None and comes_to_an_end(state) else None,
+            "never_start": 0 if rest is None else rest.left,
         }
         json.dump(facts, sys.stdout)
         click.echo()
         return
-    for line in bottleneck_lines(state, found, course, path, now, own_signature()):
+    for line in bottleneck_lines(state, found, rest, path, now, own_signature()):
         click.echo(printable(line))
 
 

@@ -111,7 +111,7 @@ def what_if(
             *(f"{id_} frozen" for id_ in freeze),
         ]
         requests += [*_without(state, without), *_frozen(state, freeze)]
-        found = foresee(state, requests, now, Random(1).random, told=_told(state))
+        found = foresee(state, requests, now, Random(1).random, draws=Random(1), told=_told(state))
     if isinstance(found, Refusal):
         fail(f"refused: {found}")
     if as_json:

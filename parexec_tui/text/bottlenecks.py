@@ -6,7 +6,7 @@ from parexec_tui.core.plan.units import format_count, write_duration
 from parexec_tui.core.schedule.bottlenecks import Bottleneck
 from parexec_tui.core.schedule.forecast import comes_to_an_end, no_eta_reason
 from parexec_tui.core.schedule.root_counts import roots
-from parexec_tui.core.schedule.simulation import Course
+from parexec_tui.core.schedule.simulation import Rest
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.text.roots import command_of, waited_for_text
 from parexec_tui.text.words import and_others
@@ -63,7 +63,7 @@ def _effect(found: Bottleneck) -> str:
 def bottleneck_lines(
     state: SessionState,
     found: Sequence[Bottleneck],
-    course: Course | None,
+    rest: Rest | None,
     path: Sequence[str],
     now: float,
     me: str = "",
@@ -85,15 +85,15 @@ def bottleneck_lines(
         yield bottleneck_text(each)
     if not found and not stalls:
         yield "nothing that could be had more of would make the session end sooner"
-    if path and course is not None:
+    if path and rest is not None:
         left = sum(1 for id_ in path if id_ in state.live)
         runs = f", {left} of them running" if left else ""
         yield f"critical path: {format_count(len(path), 'ticket')}{runs}: {and_others(path, _PATH)}"
     if not comes_to_an_end(state):
         why = no_eta_reason(state)
         yield f"as it is, no end can be told{f': {why}' if why else ''}"
-    elif course is not None:
-        stuck = f"; {format_count(course.left, 'ticket')} could never start" if course.left else ""
-        yield f"as it is, the session ends in about {write_duration(round(course.seconds))}{stuck}"
+    elif rest is not None:
+        stuck = f"; {format_count(rest.left, 'ticket')} could never start" if rest.left else ""
+        yield f"as it is, the session ends in about {write_duration(round(rest.seconds))}{stuck}"
     else:
         yield "nothing tells yet how long tickets take, so what more would save is not known"

@@ -1,19 +1,24 @@
 """What would be if something were changed: the same session as it is, and as it would be."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from msgspec import Struct
 
 from parexec_tui.core.predict.course import Durations, course_of, end_of
 from parexec_tui.core.predict.guess import Guess, Random, quantiles, samples_for
+from parexec_tui.core.predict.ordering import find_order
 from parexec_tui.core.rules.decide import decide
 from parexec_tui.core.rules.reports import on_report
 from parexec_tui.core.schedule.forecast import NOTHING_TOLD, Told
+from parexec_tui.core.schedule.order import Draws
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.copying import copy_of, copy_to_go_on
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
+
+_CALLS_FOR_SEARCH: Final = (rq.Scale, rq.Amend)
 
 
 class Finish(Struct, frozen=True):
@@ -51,17 +56,22 @@ def what_if(
     now: float,
     random: Random,
     *,
+    draws: Draws,
     told: Mapping[str, Told] = NOTHING_TOLD,
     samples: int | None = None,
+    is_quick: bool = False,
 ) -> WhatIf | rq.Refusal:
     """What would become of a session if these requests were granted now; why the first is not that cannot be.
 
     A ticket takes the same in a sample of both. What a person keeps stays as it is. `samples`: how many, by default
-    as many as are cheap; 0: as expected. O(tickets * samples).
+    as many as are cheap; 0: as expected. `draws`: with what the engine searches for another order, where it would;
+    `is_quick`: with fewer passes. O(tickets * samples).
     """
     then = changed(state, requests, now)
     if isinstance(then, rq.Refusal):
         return then
+    if any(isinstance(request, _CALLS_FOR_SEARCH) for request in requests) and then.found_order is None:
+        find_order(then, draws, now, is_quick=is_quick)
     guess = Guess(state, now, told)
     if samples is None:
         samples = samples_for(state.unfinished)

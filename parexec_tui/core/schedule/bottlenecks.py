@@ -13,7 +13,7 @@ from msgspec import Struct
 from parexec_tui.core.plan.claims import ClaimKey
 from parexec_tui.core.schedule.blockers import AgentKey, AmountKey, blockers_but_agents, parallel_blocker, pick_agent
 from parexec_tui.core.schedule.forecast import NOTHING_TOLD, Forecast, Told
-from parexec_tui.core.schedule.simulation import Course, Limit, Simulation
+from parexec_tui.core.schedule.simulation import Limit, Rest, Simulation
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.core.state.tickets import TicketState
@@ -56,7 +56,7 @@ class Bottleneck(Struct, frozen=True):
 
 def bottlenecks(
     state: SessionState, now: float, told: Mapping[str, Told] = NOTHING_TOLD
-) -> tuple[list[Bottleneck], Course | None]:
+) -> tuple[list[Bottleneck], Rest | None]:
     """The limits that hold the session up, worst first, and how it goes on with them. O(plan * MOST).
 
     `told`: how far the tickets that run are, as far as their outputs tell. A limit that nothing waits for, and of
@@ -68,13 +68,13 @@ def bottlenecks(
     waiting = Counter(_waits(state))
     through, work = _wanted(state, forecast, now)
     simulation = Simulation(state, forecast, now)
-    base = simulation.course()
+    base = simulation.rest()
     candidates = sorted(
         {*waiting, *through}, key=lambda limit: (-waiting[limit], -work.get(limit, 0.0), limit.kind, limit.name)
     )
     found = []
     for limit in candidates[:MOST]:
-        more = simulation.course(limit) if base is not None else None
+        more = simulation.rest(limit) if base is not None else None
         saves = starts = None
         if base is not None and more is not None:
             saves, starts = max(0.0, round(base.seconds - more.seconds, 1)), max(0, more.at_once - base.at_once)
@@ -105,12 +105,12 @@ def is_asked_live(state: SessionState) -> bool:
 
 def live_bottlenecks(
     state: SessionState, now: float, told: Mapping[str, Told] = NOTHING_TOLD
-) -> tuple[list[Bottleneck], Course | None]:
+) -> tuple[list[Bottleneck], Rest | None]:
     """The same for who asks again and again: the worst limits of which more would save time."""
     if not is_asked_live(state):
         return [], None
-    found, course = bottlenecks(state, now, told)
-    return [each for each in found if each.saves][:_SHOWN], course
+    found, rest = bottlenecks(state, now, told)
+    return [each for each in found if each.saves][:_SHOWN], rest
 
 
 def _waits(state: SessionState) -> Iterator[Limit]:

@@ -223,6 +223,17 @@ def judged(problem: Problem, tickets: Sequence[str]) -> Found | None:
     return Found(tuple(problem.ids[ticket] for ticket in order if problem.ids[ticket]), after.seconds, before.seconds)
 
 
+def places_by_rank(problem: Problem, state: SessionState) -> list[int]:
+    """The place of each ticket in the order that a session has now."""
+    ids = problem.ids
+    first = (-1, 0.0, 0)  # what wants nothing starts as soon as it can, wherever it stands
+    return _places(
+        sorted(
+            range(len(ids)), key=lambda number: state.own_rank(state.tickets[ids[number]]) if ids[number] else first
+        )
+    )
+
+
 def _places(order: Sequence[int]) -> list[int]:
     places = [0] * len(order)
     for place, ticket in enumerate(order):

@@ -1,9 +1,9 @@
 """How a session would go on with one more of something: quickly, as limits are tried one after another.
 
-List scheduling by `Lister`, in the order of dispatch: a tenth of what a course by the rules of the engine takes
-(`core/predict/course.py`), and one status of a session asks for nine. Failures, pauses of agents, the time until a
-service is ready and reservations are left out. What is held, frozen or waits for a person counts as if it went on at
-once; but what uses a service that failed, and what needs that, never starts.
+List scheduling by `Lister`, in the order of dispatch, also in one that was found: a tenth of what a course by the
+rules of the engine takes (`core/predict/course.py`), and one status of a session asks for nine. Failures, pauses of
+agents, the time until a service is ready and reservations are left out. What is held, frozen or waits for a person
+counts as if it went on at once; but what uses a service that failed, and what needs that, never starts.
 """
 
 from typing import Final, Literal
@@ -11,7 +11,8 @@ from typing import Final, Literal
 from msgspec import Struct, structs
 
 from parexec_tui.core.schedule.forecast import Forecast
-from parexec_tui.core.schedule.listing import Lister
+from parexec_tui.core.schedule.listing import Lister, Schedule
+from parexec_tui.core.schedule.order import places_by_rank
 from parexec_tui.core.schedule.problem import Problem, problem_of
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, ServiceStatus
@@ -33,8 +34,8 @@ class Limit(Struct, frozen=True):
     """The agent type, the resource or the lock."""
 
 
-class Course(Struct, frozen=True):
-    """How a session would go on."""
+class Rest(Struct, frozen=True):
+    """How what is left of a session would go on."""
 
     seconds: float
     """Until the last ticket ends that can."""
@@ -51,8 +52,12 @@ class Simulation:
         """O(plan)."""
         self._types = list(state.agent_limits)
         self._problem = _problem(state, forecast, now)
+        self._places: list[int] | None = None
+        """ticket: its place, where an order was found"""
+        if self._problem is not None and state.found_order is not None:
+            self._places = places_by_rank(self._problem, state)
 
-    def course(self, more: Limit | None = None) -> Course | None:
+    def rest(self, more: Limit | None = None) -> Rest | None:
         """Let it go on to its end. None if nothing tells how long a ticket takes, or its files are too many.
 
         `more`: a limit of which there is one more than there is; of a lock: which is no limit at all.
@@ -60,11 +65,19 @@ class Simulation:
         if self._problem is None:
             return None
         problem = self._problem if more is None else self._with(self._problem, more)
-        schedule = Lister(problem).by_paths()
+        schedule = self._schedule(Lister(problem), is_changed=more is not None)
         running, count = set(problem.running), len(problem.durations)
         at_once = sum(not start and number not in running for number, start in enumerate(schedule.starts))
         left = count - schedule.started
-        return Course(round(schedule.seconds, 1), at_once - left, left)
+        return Rest(round(schedule.seconds, 1), at_once - left, left)
+
+    def _schedule(self, lister: Lister, *, is_changed: bool) -> Schedule:
+        if self._places is None:
+            return lister.by_paths()
+        found = lister.by_places(self._places)
+        if not is_changed:
+            return found
+        return min(found, lister.by_paths(), key=lambda each: each.seconds)  # another order would be searched
 
     def _with(self, problem: Problem, more: Limit) -> Problem:
         capacities, room = problem.capacities.copy(), problem.room.copy()

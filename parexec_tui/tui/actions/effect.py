@@ -32,7 +32,17 @@ async def effect_of(context: ActionContext, request: AnyRequest) -> str:
     if not is_foreseen(state) or not comes_to_an_end(state) or Forecast(state).usual is None:
         return ""
     request, _ = narrow(state, request)
-    simulate = partial(what_if, copy_of(state), [request], now, Random(1).random, told=context.view.told(), samples=0)
+    simulate = partial(
+        what_if,
+        copy_of(state),
+        [request],
+        now,
+        Random(1).random,
+        draws=Random(1),
+        told=context.view.told(),
+        samples=0,
+        is_quick=True,
+    )
     found = None
     with suppress(Exception):  # it took too long; or there is a mistake of ours, for which no screen is to end
         found = await asyncio.wait_for(asyncio.to_thread(simulate), _WITHIN)

@@ -126,8 +126,8 @@ def _bottlenecks(context: ActionContext, argument: str) -> ScreenChange:
 
     def show() -> None:
         now = context.view.now
-        found, course = bottlenecks(state, now)
-        lines = map(printable, bottleneck_lines(state, found, course, critical_path(state), now, context.view.me))
+        found, rest = bottlenecks(state, now)
+        lines = map(printable, bottleneck_lines(state, found, rest, critical_path(state), now, context.view.me))
         context.open(MessageDialog(context.view, "What holds the session up", lines))
 
     return show

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from parexec_tui.core.schedule.bottlenecks import Bottleneck, is_asked_live, live_bottlenecks
-from parexec_tui.core.schedule.simulation import Course
+from parexec_tui.core.schedule.simulation import Rest
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.text.bottlenecks import bottleneck_text
 
@@ -39,10 +39,10 @@ class Bottlenecks:
             return False
         self._of = state if is_asked else None
         began = time.perf_counter()
-        found, course = live_bottlenecks(state, now)
+        found, rest = live_bottlenecks(state, now)
         self._look_at = at + max(_EVERY, _SHARE * (time.perf_counter() - began))
         before = self.lines
-        much = (each for each in found if course is not None and _is_much(each, course))
+        much = (each for each in found if rest is not None and _is_much(each, rest))
         self.lines = tuple(map(bottleneck_text, much))
         return before != self.lines
 
@@ -52,5 +52,5 @@ class Bottlenecks:
         return self.lines[0] if self.lines else ""
 
 
-def _is_much(found: Bottleneck, course: Course) -> bool:
-    return found.saves is not None and found.saves >= max(_IS_LONG, _IS_MUCH * course.seconds)
+def _is_much(found: Bottleneck, rest: Rest) -> bool:
+    return found.saves is not None and found.saves >= max(_IS_LONG, _IS_MUCH * rest.seconds)

@@ -2,6 +2,9 @@
 
 from random import Random
 
+import pytest
+
+from parexec_tui.core.predict.ordering import find_order
 from parexec_tui.core.predict.what_if import WhatIf, what_if
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.text.prediction import effect_text, what_if_lines
@@ -12,7 +15,7 @@ TEXT = "A: estimate=100s\nB: estimate=100s\nC: A estimate=100s\nD: C estimate=50
 
 def asked(session: Session, *requests: rq.AnyRequest, samples: int | None = 0) -> WhatIf:
     before = dump(session.state)
-    found = what_if(session.state, requests, session.now, Random(1).random, samples=samples)
+    found = what_if(session.state, requests, session.now, Random(1).random, draws=Random(1), samples=samples)
     assert isinstance(found, WhatIf), found
     assert dump(session.state) == before
     return found
@@ -64,5 +67,26 @@ def test_a_ticket_takes_the_same_in_both() -> None:
 
 def test_what_would_be_refused_is() -> None:
     session = running()
-    refusal = what_if(session.state, [rq.Waive(tickets=("A",))], session.now, Random(1).random)
+    refusal = what_if(session.state, [rq.Waive(tickets=("A",))], session.now, Random(1).random, draws=Random(1))
     assert refusal == rq.Refusal("A is running", "cancel A, then waive it")
+
+
+@pytest.mark.parametrize("is_quick", [False, True])
+def test_another_order_is_searched_for_another_pool_as_the_engine_does(is_quick: bool) -> None:
+    """By the longest path two at once take 7 s."""
+    text = "A: estimate=3s\nB: estimate=3s\nC: estimate=2s\nD: estimate=2s\nE: estimate=2s"
+    session = Session(plan(text, parallel=1))
+    requests = [rq.Scale(most=2)]
+    found = what_if(
+        session.state, requests, session.now, Random(1).random, draws=Random(1), samples=0, is_quick=is_quick
+    )
+    assert isinstance(found, WhatIf)
+    assert (found.now.expected, found.then.expected) == (12, 6)
+
+
+def test_an_order_that_was_found_stays_where_nothing_calls_for_another_one() -> None:
+    text = "A: estimate=3s\nB: estimate=3s\nC: estimate=2s\nD: estimate=2s\nE: estimate=2s"
+    session = Session(plan(text, parallel=2))
+    find_order(session.state, Random(1), session.now)
+    found = asked(session, rq.Hold(tickets=("E",)), rq.Release(tickets=("E",)))
+    assert (found.now.expected, found.then.expected) == (6, 6)
