@@ -180,6 +180,11 @@ class SessionFolder(Struct, frozen=True):
         return self.path / "hooks-owed"
 
     @property
+    def imported(self) -> Path:
+        """The manifest of the archive that a session was imported from; only imported sessions have it."""
+        return self.path / "imported"
+
+    @property
     def tour_note(self) -> Path:
         """The step of the tour that a person is at; only the sessions of `parexec tour` have it."""
         return self.path / "tour"
@@ -245,6 +250,11 @@ def start_lock() -> Path:
 def housekeeping_lock() -> Path:
     """The file that is locked by the process that tidies up after sessions."""
     return state_home() / "housekeeping"
+
+
+def import_lock() -> Path:
+    """The file that is locked while a session is imported."""
+    return state_home() / "importing"
 
 
 def sizes_file() -> Path:

@@ -119,7 +119,7 @@ LAZY_COMMANDS = {
     "parexec_tui.cli.plans": ("validate", "doctor", "schema"),
     "parexec_tui.cli.listing": ("ls",),
     "parexec_tui.cli.reading": ("show", "log", "events"),
-    "parexec_tui.cli.exporting": ("export",),
+    "parexec_tui.cli.exporting": ("export", "import"),
     "parexec_tui.cli.insight": ("bottlenecks", "claims"),
     "parexec_tui.cli.optimise": ("optimise",),
     "parexec_tui.cli.predict": ("simulate", "what-if"),

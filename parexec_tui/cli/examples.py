@@ -74,7 +74,14 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec what-if --without T7 --parallel 8", "without T7, and eight at once"),
         ("parexec what-if --freeze T3 --json | jq .then.p50", "if T3 stood still"),
     ),
-    "export": (("parexec export night.csv", "it says that parexec report -o night.csv does that now"),),
+    "export": (
+        ("parexec export -o night.tar.gz", "the session of this directory, for a colleague or a bug report"),
+        ("parexec export nightly -o night.tar.zst --force", "another one, with zstd, over an older archive"),
+    ),
+    "import": (
+        ("parexec import night.tar.gz", "look at a session of another machine"),
+        ("parexec show $(parexec import night.tar.gz --json | jq -r .session)", "and at once at its tickets"),
+    ),
     "report": (
         ("parexec report", "how the session of this directory went, and why it took so long"),
         ("parexec report nightly --format md", "for a pull request"),

@@ -1,20 +1,130 @@
-"""export: says where to find what it did before."""
+"""export and import: a session in one file, for a colleague or a bug report."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from parexec_tui.cli.exits import BAD_USAGE, fail
+from parexec_tui.cli.asking import as_json_option, session_argument
+from parexec_tui.cli.exits import BAD_USAGE, NOT_DONE, fail, report_errors
+
+if TYPE_CHECKING:
+    from parexec_tui.keeping.archive import Manifest
+    from parexec_tui.keeping.importing import Imported
 
 
 @click.command()
-@click.argument("file", required=False)
-@click.option("-s", "--session", help="As `report` takes it as an argument.")
-@click.option("--force", is_flag=True, help="As `report` has it.")
-def export(file: str | None, session: str | None, force: bool) -> None:  # noqa: ARG001 - as it had them
-    """Say what writes FILE now: `report` for .json, .csv and .txt, `events` for .jsonl."""
-    name = file or "FILE.csv"
-    if name.endswith(".jsonl"):
-        fail(f"events are printed by events: parexec events --json > {name}", BAD_USAGE)
-    fail(f"files are written by report now: parexec report -o {name}", BAD_USAGE)
+@session_argument("the newest of this directory")
+@click.option(
+    "-o",
+    "--output",
+    "file",
+    type=click.Path(path_type=Path),
+    help="The archive to write: NAME.tar.gz or NAME.tar.zst.",
+)
+@click.option("--force", is_flag=True, help="Replace FILE if there is one.")
+@as_json_option
+@report_errors()
+def export(session: str | None, file: Path | None, force: bool, as_json: bool) -> None:
+    """Put SESSION (default: the newest of this directory) into one file: plan, events, attempts and logs.
+
+    `parexec import FILE` shows it on another machine. Of a session that lives, it has all up to now.
+    """
+    import msgspec
+
+    from parexec_tui.client.sessions import open_registry, resolve_past
+    from parexec_tui.keeping.archive import ArchiveError, ending_of, packed
+    from parexec_tui.keeping.exporting import Export
+    from parexec_tui.report.formats import WriteError
+    from parexec_tui.report.writing import write_file
+
+    if file is None:
+        fail("say which file: -o NAME.tar.gz (tables and pages are written by: parexec report -o FILE)", BAD_USAGE)
+    try:
+        ending = ending_of(file)
+        with open_registry() as registry:
+            row = resolve_past(registry, session)
+            with Export.of(registry, row) as found:
+                write_file(file, packed(found.parts(), ending), replaces=force, is_private=True)
+    except ArchiveError as error:
+        fail(str(error), BAD_USAGE)
+    except WriteError as error:
+        remedy = "" if force or not file.exists() or file.is_dir() else " (--force replaces it)"
+        fail(f"{error}{remedy}", NOT_DONE)
+    size = file.stat().st_size
+    if as_json:
+        click.echo(msgspec.json.encode({"file": str(file.absolute()), "size": size, "manifest": found.manifest}))
+    else:
+        _print_exported(found.manifest, file, size)
 
 
-COMMANDS: tuple[click.Command, ...] = (export,)
+def _print_exported(manifest: "Manifest", file: Path, size: int) -> None:
+    from parexec_tui.core.plan.units import format_count, format_size
+    from parexec_tui.text.words import printable
+
+    events = format_count(manifest.events, "event")
+    files = format_count(len(manifest.files), "file")
+    click.echo(
+        f"{manifest.session}: {events}, {files}, {format_size(size)}; written: {printable(str(file.absolute()))}"
+    )
+    if manifest.lives:
+        click.echo("parexec: an engine runs it: what comes after this is not in it", err=True)
+    if manifest.fault:
+        click.echo(f"parexec: later events cannot be read: {printable(manifest.fault)}", err=True)
+    for log in manifest.without:
+        click.echo(f"parexec: without {printable(log)}", err=True)
+
+
+@click.command(name="import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--max-size", metavar="SIZE", help="How much it may hold without compression; default: 4GiB.")
+@as_json_option
+@report_errors()
+def import_(file: Path, max_size: str | None, as_json: bool) -> None:
+    """Take a session out of FILE, an archive that `parexec export` wrote, to be looked at here.
+
+    It can be shown, logged, reported, exported, pruned. It is never run here, and estimates do not count it.
+    """
+    import msgspec
+
+    from parexec_tui.keeping.archive import ArchiveError
+    from parexec_tui.keeping.importing import MOST, import_archive
+
+    most = MOST if max_size is None else _size(max_size)
+    try:
+        done = import_archive(file, most)
+    except ArchiveError as error:
+        fail(f"nothing is imported of {file}: {error}", BAD_USAGE)
+    if as_json:
+        click.echo(msgspec.json.encode(done))
+    else:
+        _print_imported(done)
+
+
+def _size(text: str) -> int:
+    from parexec_tui.core.plan.units import Size
+
+    try:
+        return Size.parse(text)
+    except ValueError as error:
+        fail(f"--max-size: {error}", BAD_USAGE)
+
+
+def _print_imported(done: "Imported") -> None:
+    from parexec_tui.core.plan.units import format_count, format_size
+    from parexec_tui.text.words import printable
+
+    was = "" if done.session == done.was else f" (it was {done.was}, which is taken here)"
+    size = f"{format_count(done.events, 'event')}, {format_count(done.logs, 'log')}, {format_size(done.size)}"
+    click.echo(f"imported: {done.session}{was}, {printable(done.name)}, {printable(done.status)}; {size}")
+    if done.lives:
+        click.echo("parexec: an engine ran it when it was exported: what came after that is not in it", err=True)
+    if done.redacted:
+        click.echo("parexec: values of variables were masked in it when it was exported", err=True)
+    if done.fault:
+        click.echo(f"parexec: later events were not in it: {printable(done.fault)}", err=True)
+    for log in done.without:
+        click.echo(f"parexec: without {printable(log)}", err=True)
+
+
+COMMANDS: tuple[click.Command, ...] = (export, import_)

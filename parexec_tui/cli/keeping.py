@@ -58,6 +58,7 @@ def prune(
             "spared": found.spared,
             "stay": found.stay,
             "remnants": found.remnants,
+            "unfinished": found.unfinished,
             "size": sum(each.size for each in found.go),
             "failed": failed,
         }
@@ -89,6 +90,8 @@ def _print(found: "Survey", policy: "Policy", *, dry_run: bool) -> None:
         click.echo(f"{each.session}  ended {ended}  {size:>9}  {printable(each.name)}")
     for rest in found.remnants:
         click.echo(f"{rest}  what was left of it")
+    for rest in found.unfinished:
+        click.echo(f"{rest}  what was left of an import that was broken off")
     would = "would be removed" if dry_run else "removed"
     size = format_size(sum(each.size for each in found.go))
     stay = f"{found.stay} stay by the policy: {words_of(policy)}"

@@ -76,7 +76,7 @@ def _status(session: str | None) -> "tuple[StatusReport, str]":
     if past.fault:
         return report, past.warning
     if report.state == "interrupted":
-        return report, f"its engine is gone; take over: parexec resume {row.session}"
+        return report, sessions.after_engine_loss(row)
     return report, report.trouble or ("" if session is not None else _living_elsewhere())
 
 

@@ -8,14 +8,14 @@ from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError, RegistryMissing
 from parexec_tui.registry.lock import has_guardian, is_owned
 from parexec_tui.registry.registry import Registry
-from parexec_tui.registry.sessions import DAMAGED, ENDED
+from parexec_tui.registry.sessions import DAMAGED, ENDED, IMPORTED
 
 if TYPE_CHECKING:
     from parexec_tui.registry.replay import Replay
     from parexec_tui.registry.sessions import SessionRow
 
 
-_OVER = ("finished", "not started", DAMAGED)
+_OVER = ("finished", "not started", DAMAGED, IMPORTED)
 """The status of a session with which nobody goes on, unless it is asked for."""
 
 NO_SESSIONS = "no sessions yet: parexec run PLAN starts one"
@@ -136,7 +136,10 @@ def all_sessions() -> "tuple[list[SessionRow], list[str]]":
 
 
 def _by_folder(registry: Registry) -> "tuple[list[SessionRow], list[SessionRow]]":
-    """The sessions of this folder, and the others, newest first; there is one. Raises NoSuchSession."""
+    """The sessions of this folder, and the others, newest first; there is one. Raises NoSuchSession.
+
+    Those that were imported come last among the others, whatever their folder is called: it is another one.
+    """
     found, unreadable = registry.list_sessions()
     if unreadable:  # the session that is meant may be among these: do not steer or resume another one
         raise RegistryDamaged(f"name the session, because the list is damaged: {'; '.join(unreadable)}")
@@ -144,9 +147,10 @@ def _by_folder(registry: Registry) -> "tuple[list[SessionRow], list[SessionRow]]
         raise NoSuchSession(NO_SESSIONS)
     here: list[SessionRow] = []
     others: list[SessionRow] = []
+    imported: list[SessionRow] = []
     for row in found:
-        (others if is_elsewhere(row) else here).append(row)
-    return here, others
+        (imported if row.status == IMPORTED else others if is_elsewhere(row) else here).append(row)
+    return here, others + imported
 
 
 def _is_of(row: "SessionRow", folder: Path) -> bool:
@@ -173,12 +177,23 @@ def _how_to_go_on(row: "SessionRow", *, is_named: bool) -> str:
         case "not started":
             again = "run its plan again" if row.source == "-" else f"run its plan again: parexec run {row.source}"
             return f"{what}, whose engine never started; {again}"
+        case "imported":
+            from parexec_tui.registry.imports import why_not_own  # few sessions are
+
+            return why_not_own(row.session)
         case "damaged":
             return f"{what}, and a repair could not save its plan or its events; run its plan again"
         case "stopped":
             return f"{what}, which was stopped; go on with: parexec resume {row.session}{_and_failed(row)}"
         case _:
             return f"{what}, whose engine is gone; take over: parexec resume {row.session}{_and_failed(row)}"
+
+
+def after_engine_loss(row: "SessionRow") -> str:
+    """What to do about a session whose engine is gone."""
+    if row.status == IMPORTED:
+        return "its engine was gone, or ran, when it was exported; it is only looked at here"
+    return f"its engine is gone; take over: parexec resume {row.session}"
 
 
 def _and_failed(row: "SessionRow") -> str:

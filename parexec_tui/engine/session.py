@@ -60,6 +60,7 @@ from parexec_tui.engine.writers import Writers
 from parexec_tui.keeping.housekeeping import keep_house_later
 from parexec_tui.paths import SessionFolder, registry_file, session_folder
 from parexec_tui.registry.errors import RegistryError, SessionOwned, StateLost
+from parexec_tui.registry.imports import check_is_own
 from parexec_tui.registry.lock import SessionLock, has_guardian, is_owned
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import state_before
@@ -203,8 +204,10 @@ def _folder(session: str, options: EngineOptions) -> SessionFolder:
 
 
 def _check_is_alone(registry: Registry, session: str) -> None:
-    """Raise SessionOwned if the engine before this one lives, though somebody took its lock file away."""
+    """Raise SessionOwned if the engine before this one lives, though somebody took its lock file away; RegistryError
+    if the session was imported."""
     row = registry.session(session)
+    check_is_own(row)
     if row.boot == boot.boot_id() and engine_elsewhere(row.pid, session):
         raise SessionOwned(session_folder(session).lock, row.pid)
 

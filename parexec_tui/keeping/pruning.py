@@ -7,7 +7,7 @@ the rest. Its folder goes last.
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -15,12 +15,13 @@ from msgspec import Struct
 from parexec_tui.client.sessions import is_living
 from parexec_tui.core.plan.units import write_duration
 from parexec_tui.keeping.disk import remove
+from parexec_tui.keeping.importing import remove_unfinished_imports, unfinished_imports
 from parexec_tui.keeping.sizes import Sizes
 from parexec_tui.paths import session_folder, state_home
 from parexec_tui.registry.errors import SessionOwned
 from parexec_tui.registry.lock import SessionLock, has_guardian
 from parexec_tui.registry.registry import Registry
-from parexec_tui.registry.sessions import ENDED, SessionRow
+from parexec_tui.registry.sessions import ENDED, IMPORTED, SessionRow
 from parexec_tui.text.words import and_others
 
 _LEFTOVERS = (".new", ".old")
@@ -69,6 +70,8 @@ class Survey(Struct, frozen=True):
     """How many stay by the policy."""
     remnants: tuple[str, ...]
     """Sessions whose removal was broken off."""
+    unfinished: tuple[str, ...] = ()
+    """Sessions whose import was broken off."""
 
 
 def survey(registry: Registry, policy: Policy, now: float, until: float = float("inf")) -> Survey:
@@ -88,20 +91,23 @@ def survey(registry: Registry, policy: Policy, now: float, until: float = float(
             size = sizes.of(registry, row, until)
             go.append(Removable(row.session, row.name, row.source, row.started, ended_at(row), size))
     sizes.remember(rows)
-    return Survey(tuple(go), tuple(spared), stay, tuple(_remnants(registry)))
+    return Survey(tuple(go), tuple(spared), stay, tuple(_remnants(registry)), unfinished_imports(registry))
 
 
 def _by_policy(rows: Iterable[SessionRow], policy: Policy, now: float) -> Iterator[tuple[SessionRow, bool]]:
     """Each session, and whether the policy removes it. `rows`: newest first."""
-    newer: Counter[tuple[str, str, str]] = Counter()
+    newer: Counter[tuple[str, str, str, bool]] = Counter()
     for row in rows:
-        plan = (row.source, row.name, row.workdir)
+        plan = (row.source, row.name, row.workdir, row.status == IMPORTED)
         newer[plan] += 1
         yield row, newer[plan] > policy.keep and now - ended_at(row) >= policy.older
 
 
 def ended_at(row: SessionRow) -> float:
-    """When a session ended; when it started, if it never noted its end."""
+    """When a session ended; when it started, if it never noted its end. One that was imported: when that was."""
+    if row.status == IMPORTED:
+        with suppress(OSError):
+            return session_folder(row.session).imported.stat().st_mtime
     return row.started if row.ended is None else row.ended
 
 
@@ -162,7 +168,12 @@ def carry_out(registry: Registry, found: Survey, policy: Policy, now: float) -> 
             gone.append(each)
         else:
             spared.append(reason)
-    return Survey(tuple(gone), tuple(spared), found.stay, tuple(rests)), failed
+    unfinished: tuple[str, ...] = ()
+    try:
+        unfinished = remove_unfinished_imports(registry) if found.unfinished else ()
+    except OSError as error:
+        failed.append(f"{', '.join(found.unfinished)}: {error}")
+    return Survey(tuple(gone), tuple(spared), found.stay, tuple(rests), unfinished), failed
 
 
 def prune(registry: Registry, session: str, policy: Policy, now: float) -> Spared | None:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from importlib import import_module
 from io import FileIO
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 
 from parexec_tui.outputs.gap import Gap, find_gap, kept_at_most
 from parexec_tui.paths import GZIP, ZSTD
@@ -200,14 +200,32 @@ def compress(path: Path, new: Path, ending: str) -> None:
             os.fsync(out.fileno())
 
 
+def gzip_block(offset: int, data: bytes) -> bytes:
+    """A block of a log that is compressed with gzip: at most BLOCK bytes, from this offset on."""
+    packed = _gzipped(data)
+    return _GZIP_HEAD + _PLACE.pack(offset, len(data), len(packed)) + packed
+
+
 def _gzipped(data: bytes) -> bytes:
     packer = zlib.compressobj(_LEVEL[GZIP], zlib.DEFLATED, -15)
     return packer.compress(data) + packer.flush() + _TAIL.pack(zlib.crc32(data), len(data))
 
 
+def zstd_packer() -> Any:
+    """Compresses a stream by its methods `compress` and `flush`. Raises OSError without a library."""
+    return _zstd().packer()
+
+
+def zstd_stream(file: IO[bytes]) -> IO[bytes]:
+    """What a stream that is compressed with zstd holds. Raises OSError without a library."""
+    return _zstd().stream(file)
+
+
 class _Zstd(NamedTuple):
     compress: Callable[[bytes], bytes]
     decompress: Callable[[bytes, int], bytes]
+    packer: Callable[[], Any]
+    stream: Callable[[IO[bytes]], IO[bytes]]
 
 
 @lru_cache(1)
@@ -225,6 +243,8 @@ def _zstd() -> _Zstd:
         return _Zstd(
             lambda data: bytes(own.compress(data, options=checked)),
             lambda data, length: bytes(own.ZstdDecompressor().decompress(data, length + 1)),
+            lambda: own.ZstdCompressor(options=checked),
+            own.ZstdFile,
         )
     try:
         other: Any = import_module("zstandard")
@@ -233,4 +253,6 @@ def _zstd() -> _Zstd:
     return _Zstd(
         lambda data: bytes(other.ZstdCompressor(level=_LEVEL[ZSTD], write_checksum=True).compress(data)),
         lambda data, length: bytes(other.ZstdDecompressor().decompress(data, max_output_size=length)),
+        lambda: other.ZstdCompressor(level=_LEVEL[ZSTD], write_checksum=True).compressobj(),
+        lambda file: other.ZstdDecompressor().stream_reader(file, read_across_frames=True),
     )

@@ -91,6 +91,16 @@ class Database:
         return rows, None
 
     @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read in the block is of one moment, whatever others write meanwhile."""
+        with registry_errors(self.file):
+            self.connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self.connection.execute("ROLLBACK")
+
+    @contextmanager
     def transaction(self) -> Iterator[None]:
         """All changes of the block, or none."""
         with registry_errors(self.file):

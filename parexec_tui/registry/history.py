@@ -3,7 +3,8 @@
 A plan is its file, by whatever path, also after it got another name; a plan from a stream is its name and folder. A
 file that was moved keeps its history if nothing but its place changed: the older file is gone, its last session came
 before the first of this one, and name and tickets were the same then. A ticket that got another id keeps its runs if
-its title and command stayed the same, and the plan has no ticket of the old id any more.
+its title and command stayed the same, and the plan has no ticket of the old id any more. Imported sessions do not
+count: they ran on another machine.
 """
 
 import os
@@ -26,14 +27,14 @@ from parexec_tui.registry.errors import RegistryDamaged
 
 _PLACES: Final = """
     SELECT source, name, workdir, min(number), max(number) FROM sessions
-    WHERE session <> ? GROUP BY source, name, workdir
+    WHERE session <> ? AND status NOT IN ('imported', 'importing') GROUP BY source, name, workdir
 """
 _SESSIONS_AT: Final = """
     SELECT number, session FROM sessions
     WHERE (source, name, workdir) IN
         (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
          FROM json_each(?))
-        AND session <> ?
+        AND session <> ? AND status NOT IN ('imported', 'importing')
     ORDER BY number DESC LIMIT ?
 """
 _ENDS: Final = """

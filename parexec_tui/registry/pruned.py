@@ -8,7 +8,7 @@ gets the id. Attempts stay for estimates, those of the newest sessions of a plan
 from typing import Final
 
 from parexec_tui.registry.database import Database
-from parexec_tui.registry.sessions import PRUNED
+from parexec_tui.registry.sessions import IMPORTED, PRUNED
 
 REMEMBERED: Final = 100
 """Of each plan, the attempts of so many sessions stay: estimates look at 20 successes of a ticket."""
@@ -29,6 +29,7 @@ _ATTEMPTS: Final = """
             AND (newer.source, newer.name, newer.workdir) = (own.source, own.name, own.workdir)
     ) >= ?2
 """
+_ALL_ATTEMPTS: Final = "DELETE FROM attempts WHERE session = ?"
 _PLAN: Final = "DELETE FROM plans WHERE session = ?"
 _MARKED: Final = """
     SELECT session, number,
@@ -45,6 +46,8 @@ _SIZE: Final = """
 def mark(db: Database, number: int, status: str) -> bool:
     """Take a session out of all lists; False if its status is not this one any more."""
     with db.transaction():
+        if status == IMPORTED:  # estimates know nothing of another machine, and the mark does not tell any more
+            db.execute(_ALL_ATTEMPTS, (number,))
         return bool(db.execute(_MARK, (PRUNED, number, status)).rowcount)
 
 

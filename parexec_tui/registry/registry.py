@@ -10,7 +10,7 @@ ids. `database` knows the file.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from parexec_tui.core.plan.model import Plan
     from parexec_tui.core.state.history import TicketHistory
     from parexec_tui.registry.history import PastAttempt
+    from parexec_tui.registry.imports import Import
 
 
 class Registry:
@@ -68,6 +69,10 @@ class Registry:
     def checkpoint(self) -> None:
         """As `database.checkpoint`, for this file. Any thread may call this method, and no other."""
         checkpoint(self.file)
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """All that is read in the block is of one moment, whatever others write meanwhile."""
+        return self._db.snapshot()
 
     def integrity(self) -> str:
         """What SQLite finds wrong with the structure of the file; empty if nothing is. It reads the whole file."""
@@ -321,6 +326,23 @@ class Registry:
         from parexec_tui.registry import pruned
 
         return pruned.size(self._db, self._number(session))
+
+    # -- imported sessions -------------------------------------------------------------------------------------
+
+    def begin_import(self, session: str, *, name: str, source: str, folder: str, workdir: str, at: float) -> "Import":
+        """Reserve an id for a session that is written by what this returns; no list has it until that is finished.
+
+        Raises SessionExists if the id is taken.
+        """
+        from parexec_tui.registry.imports import Import  # few who open a registry need it
+
+        return Import.begin(self._db, (session, name, source, folder, workdir, at))
+
+    def unfinished_imports(self) -> "dict[str, Import]":
+        """{session: what was broken off}, unless somebody is importing it now."""
+        from parexec_tui.registry.imports import unfinished
+
+        return unfinished(self._db)
 
     # -- ids and numbers ---------------------------------------------------------------------------------------
 

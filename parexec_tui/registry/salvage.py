@@ -22,7 +22,7 @@ from parexec_tui.registry.errors import RegistryDamaged, RegistryError
 from parexec_tui.registry.events import Damage
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
-from parexec_tui.registry.sessions import DAMAGED, PRUNED, SessionRow
+from parexec_tui.registry.sessions import DAMAGED, HIDDEN, IMPORTED, SessionRow
 from parexec_tui.registry.standing import counts_of, ended_of, fact_of
 
 _ID = re.compile(r"exec_\d{8}_\d{6}(_\d+)?")
@@ -46,9 +46,9 @@ _DROP_KNOWN_TO_BE_ASIDE = """
         WHERE q.session = events.session AND q.seq = events.seq AND q.at = events.at AND q.data = events.data
     )
 """
-# What a session had before it was pruned is found on pages that are free now.
+# What a session had before it was pruned is found on pages that are free now; and an import was broken off.
 _DROP_PRUNED = tuple(
-    f"DELETE FROM {table} WHERE session IN (SELECT number FROM sessions WHERE status = ?)"
+    f"DELETE FROM {table} WHERE session IN (SELECT number FROM sessions WHERE status IN {HIDDEN})"
     for table in ("events", "plans", "quarantine")
 )
 _NUMBERS = "SELECT session FROM events UNION SELECT session FROM plans"
@@ -124,7 +124,7 @@ class Salvage:
         self._db.execute(_DROP_KNOWN_TO_BE_ASIDE)
         lost = list(self._put_sessions())
         for statement in _DROP_PRUNED:
-            self._db.execute(statement, (PRUNED,))
+            self._db.execute(statement)
         self._db.execute("COMMIT")
         return [self._settle(row) for row in reversed(self._target.sessions())] + lost
 
@@ -242,10 +242,12 @@ class Salvage:
             readable, status = past.last, past.state.status
             ends = (event for event in _events(target, session) if isinstance(event, ev.AttemptEnded))
             facts = [fact_of(event) for event in ends if not event.ended_before]
+            if session_folder(session).imported.exists():  # also if its entry was made anew
+                status = IMPORTED
             standing = (status, ended_of(past.state), counts_of(past.state))
             if readable:
                 target.append(session, (), status=standing[0], ended=standing[1], counts=standing[2], attempts=facts)
-            if damage is not None:
+            if damage is not None and status != IMPORTED:
                 settled = self._settle_by_records(target, session)
                 status = target.session(session).status
         return Found(

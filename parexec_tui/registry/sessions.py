@@ -17,11 +17,20 @@ from parexec_tui.registry.errors import SEE_DOCTOR, RegistryDamaged, RegistryErr
 DAMAGED = "damaged"
 """The status of a session of which a repair could not save the plan, or not even the first event."""
 
-ENDED = ("finished", "stopped", "not started", DAMAGED)
+IMPORTED = "imported"
+"""The status of a session of another machine: no engine may run it here."""
+
+IMPORTING = "importing"
+"""The status of an entry whose session is being imported, or of which the import was broken off. No list has it."""
+
+ENDED = ("finished", "stopped", "not started", DAMAGED, IMPORTED)
 """The status of a session to which no engine will come by itself."""
 
 PRUNED = "pruned"
 """The status of an entry whose session was removed. No list has it; see `pruned`."""
+
+HIDDEN = (PRUNED, IMPORTING)
+"""No list has an entry of such a status."""
 
 _ADD_SESSION: Final = """
     INSERT INTO sessions (session, name, source, folder, workdir, started, boot, pid, status)
@@ -44,7 +53,7 @@ _SELECT: Final = """
     FROM sessions
 """
 _SESSION: Final = f"{_SELECT} WHERE session = ?"
-_SESSIONS: Final = f"{_SELECT} WHERE status <> '{PRUNED}' ORDER BY number DESC"
+_SESSIONS: Final = f"{_SELECT} WHERE status NOT IN {HIDDEN} ORDER BY number DESC"
 _OPEN_SESSIONS: Final = f"{_SELECT} WHERE status NOT IN (SELECT value FROM json_each(?)) ORDER BY number DESC"
 
 
@@ -160,6 +169,8 @@ def entry(db: Database, session: str) -> tuple[int, SessionRow]:
     found = _read_entry(rows[0])
     if found[1].status == PRUNED:
         raise RegistryError(f"session {session} was pruned: only what its attempts took is remembered")
+    if found[1].status == IMPORTING:
+        raise RegistryError(f"session {session} is not imported yet, or its import was broken off: import it again")
     return found
 
 
@@ -178,15 +189,15 @@ def listed(db: Database) -> tuple[list[SessionRow], list[str]]:
 
 def not_ended(db: Database) -> list[SessionRow]:
     """Those that can be read and have not ENDED, newest first."""
-    return _list(db, _OPEN_SESSIONS, msgspec.json.encode((*ENDED, PRUNED)).decode())[0]
+    return _list(db, _OPEN_SESSIONS, msgspec.json.encode((*ENDED, *HIDDEN)).decode())[0]
 
 
 def resolve(db: Database, text: str) -> SessionRow:
     """As `Registry.resolve`."""
     sessions, unreadable = listed(db)
     exact = [row for row in sessions if row.session == text]
-    if not exact and db.rows(f"{_SESSION} AND status = '{PRUNED}'", text):
-        entry(db, text)  # it says that it was pruned; others may begin with the same
+    if not exact and db.rows(f"{_SESSION} AND status IN {HIDDEN}", text):
+        entry(db, text)  # it says what became of it; others may begin with the same
     meant = exact or [row for row in sessions if _is_meant(text, row)]
     if len(meant) == 1:
         return meant[0]

@@ -60,10 +60,11 @@ def _encoded(lines: Iterable[str]) -> Iterator[bytes]:
     return (f"{line}\n".encode(errors="backslashreplace") for line in lines)
 
 
-def write_file(file: Path, parts: Iterable[bytes], *, replaces: bool) -> None:
+def write_file(file: Path, parts: Iterable[bytes], *, replaces: bool, is_private: bool = False) -> None:
     """Write a file; nothing is left of it if that fails. A link leads to the file that is written.
 
-    `replaces`: also if there is such a file. Raises WriteError, and whatever `parts` raises.
+    `replaces`: also if there is such a file. `is_private`: a new one is for its owner only. Raises WriteError, and
+    whatever `parts` raises.
     """
     if file.is_dir():
         raise WriteError(f"{file} is a folder: say which file in it")
@@ -74,12 +75,14 @@ def write_file(file: Path, parts: Iterable[bytes], *, replaces: bool) -> None:
     try:
         with new.open("xb") as out:
             try:
-                if target.exists():
+                if is_private and not target.exists():
+                    new.chmod(0o600)
+                elif target.exists():
                     new.chmod(S_IMODE(target.stat().st_mode))  # before anything is in it that others may not read
                 out.writelines(parts)
                 out.flush()
                 if not replaces:
-                    target.touch(exist_ok=False)  # one may have come meanwhile
+                    target.touch(0o600 if is_private else 0o666, exist_ok=False)  # one may have come meanwhile
                 new.replace(target)
             except BaseException:
                 new.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ parallel = 1
 rollback = "true"
 run = "true"
 [tickets.first]
-run = "echo began; until [ -e go ] || [ $((n += 1)) -gt 3000 ]; do sleep 0.02; done"
+run = "echo began; until [ -e go ] || [ $((n += 1)) -gt 15000 ]; do sleep 0.02; done"
 [tickets.second]
 run = "true"
 [tickets.third]
@@ -76,14 +76,16 @@ USES = {
     "undo": "undo -s RUNS",
     "drain": "drain --dry-run -s RUNS",
     "stop": "stop --dry-run -s RUNS",
+    "export": "export DONE -o again.tar.gz --force",
+    "import": "import done.tar.gz",
     "help": "help glossary",
     "man": "man",
     "completion": "completion bash",
 }
 """A use of each command that prints something. RUNS is a session that runs, DONE one that is over."""
 
-SILENT = {"wait", "tour", "export"}
-"""Commands that print nothing on standard output: the tour has the screen, an export says what does its work."""
+SILENT = {"wait", "tour"}
+"""Commands that print nothing on standard output: the tour has the screen."""
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +100,7 @@ def sessions(here: Path) -> Iterator[dict[str, str]]:
     """{word: session} for the words of USES."""
     assert Engine("run", "good.toml", cwd=here).wait() == 0
     done = engines.session()
+    subprocess.run([*PAREXEC, "export", done, "-o", "done.tar.gz"], check=True, capture_output=True)
     engine = engines.start(here, PLAN)
     engine.until(lambda: happened(ev.AttemptSpawned, ticket="first"), "the first ticket runs")
     yield {"DONE": done, "RUNS": engines.session()}

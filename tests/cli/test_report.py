@@ -58,9 +58,3 @@ def test_files_are_written_whole_and_not_replaced_unasked(here: Path) -> None:
     parexec("report", "-o", "a.b", "--format", "junit", cwd=here)
     assert (here / "a.b").read_text(encoding="utf-8").startswith("<?xml")
     assert sorted(each.name for each in here.glob("*a.*")) == ["a.b", "a.md"]
-
-
-def test_who_still_exports_is_told_what_does_that_now(here: Path) -> None:
-    said = parexec("export", "tickets.csv", "--force", cwd=here, code=2)
-    assert said == "parexec: files are written by report now: parexec report -o tickets.csv\n"
-    assert "parexec events --json > a.jsonl" in parexec("export", "a.jsonl", "-s", "x", cwd=here, code=2)

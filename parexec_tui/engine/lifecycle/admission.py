@@ -16,6 +16,7 @@ from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.state.events import Neighbour
 from parexec_tui.paths import registry_file, start_lock
 from parexec_tui.registry.errors import RegistryError, RegistryMissing
+from parexec_tui.registry.imports import check_is_own
 from parexec_tui.registry.registry import Registry
 
 if TYPE_CHECKING:
@@ -99,8 +100,9 @@ def admit(plan: Plan, *, beside: bool, warn: Warn) -> tuple[Neighbour, ...]:
 
 
 def admit_again(session: str, *, beside: bool, warn: Warn) -> tuple[Neighbour, ...]:
-    """As `admit`, for a session that was there before."""
+    """As `admit`, for a session that was there before. Raises RegistryError also if it was imported."""
     with Registry.open(registry_file(), read_only=True) as registry:
+        check_is_own(registry.session(session))
         if living := others_living(registry, session):
             from parexec_tui.engine.lifecycle.neighbours import find_neighbours_of
 

@@ -29,6 +29,7 @@ from parexec_tui.engine.journal import Journal
 from parexec_tui.engine.owed_hooks import owe
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.errors import SessionOwned
+from parexec_tui.registry.imports import check_is_own
 from parexec_tui.registry.lock import SessionLock, has_guardian, note_engine
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
@@ -58,6 +59,7 @@ class LeftSession:
         with SessionLock(folder.lock), Registry.open(registry_file()) as registry:
             if has_guardian(folder):
                 raise SessionOwned(folder.guardian_lock, None)
+            check_is_own(registry.session(self.session))
             past = replay(registry, self.session)
             past.check_version()
             if past.fault:

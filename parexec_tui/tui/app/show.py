@@ -9,6 +9,7 @@ from msgspec import Struct
 from parexec_tui.client.sessions import is_living
 from parexec_tui.client.sockets import own_signature
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.paths import session_folder
 from parexec_tui.registry.lock import note_engine
 from parexec_tui.settings import Settings, SettingsError, read_settings
 from parexec_tui.text.dashboard import dashboard
@@ -83,6 +84,8 @@ def print_summary(state: SessionState, outcome: str) -> None:
         print(line)
     if alive:
         print(f"the engine goes on; come back: parexec attach {state.session}", file=sys.stderr)
+    elif session_folder(state.session).imported.exists():
+        print("it was imported: it is only looked at here", file=sys.stderr)
     else:
         print(f"no engine runs it; take over: parexec resume {state.session}", file=sys.stderr)
 

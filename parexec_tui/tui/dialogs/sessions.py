@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.registry.errors import RegistryError
-from parexec_tui.registry.sessions import DAMAGED
+from parexec_tui.registry.sessions import DAMAGED, IMPORTED
 from parexec_tui.text.words import day_and_clock, printable, short_duration
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.drawing.line import StyledLine
@@ -128,6 +128,7 @@ _REMARKS: Mapping[str, str] = {
     "restarting": "its engine died, and the next one is being started",
     "stopped": "it was stopped: show it, and ctrl+r goes on with it",
     "not started": "no engine could be started for it",
+    IMPORTED: "it was imported: it belongs to another machine, and is only looked at here",
     DAMAGED: "a repair could not save its plan or its events: run its plan again",
 }
 
