@@ -105,7 +105,8 @@ def _diff_sessions(names: tuple[str, ...], session: str | None, *, as_json: bool
             later = resolve_past(registry, session)
             found = session_before(registry, later)
             if found is None:
-                fail(f"there is no session of the plan of {later.session} before it: {_BOTH}", BAD_USAGE)
+                none = f"no session of its plan was before {later.session}"
+                fail(f"{none}, to compare it with; name two: parexec diff BEFORE AFTER", BAD_USAGE)
             earlier = found
         if earlier.session == later.session:
             fail(f"both are {later.session}: there is nothing to compare", BAD_USAGE)

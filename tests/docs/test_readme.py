@@ -1,7 +1,9 @@
 """The README is the first minute: short, and what it says can be done."""
 
 import re
+import shlex
 
+from tests.commands import every_command
 from tests.docs.pages import README, ROOT, rows, section
 
 TEXT = README.read_text(encoding="utf-8")
@@ -32,3 +34,18 @@ def test_the_pictures_are_there() -> None:
 def test_its_pages_are_there() -> None:
     for topic, page in (row[:2] for row in rows(section(TEXT, "All of it"))):
         assert f"(parexec_tui/docs/{topic.strip('`')}.md)" in page
+
+
+INSIGHT = {"simulate", "optimise", "graph", "what-if", "bottlenecks", "report", "diff", "history", "prune"}
+
+
+def test_each_line_for_a_shell_is_one_that_its_command_understands() -> None:
+    commands = every_command()
+    used = [
+        shlex.split(words)
+        for line in re.findall(r"^    \$ (.*)$", TEXT, re.MULTILINE)
+        for words in re.findall(r"parexec ([^;&|#]+)", line)
+    ]
+    for verb, *words in used:
+        commands[verb].make_context(verb, words)
+    assert {verb for verb, *_ in used} >= INSIGHT, "what tells of plans and sessions is shown, each by a line"
