@@ -48,7 +48,7 @@ class Effects:
                 self._attempts.note_left(event)
             if self._state.worktrees and isinstance(event, ev.AttemptEnded | ev.WorktreeDropped):
                 self._worktrees.tidy(event)
-            if isinstance(event, ev.WorkMerged):
+            if isinstance(event, ev.WorkMerged | ev.WorkLost):
                 self._worktrees.look_again(event)
             if isinstance(event, ev.AttemptEnded):
                 self._writers.note_end(event)

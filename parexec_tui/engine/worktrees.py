@@ -56,8 +56,9 @@ class WorktreeKeeper:
             work = Work(found.made.base, found.commit, found.onto, found.merged)
             self._backend.tend(key, MergeWork(worktree, work, is_gated, attempt.side, decided, since))
 
-    def look_again(self, event: ev.WorkMerged | None = None) -> None:
-        """Have all conflicts looked at that wait for a decision; `event`: those with what it has merged into."""
+    def look_again(self, event: ev.WorkMerged | ev.WorkLost | None = None) -> None:
+        """Have all conflicts looked at that wait for a decision; `event`: those with the target
+        that it tells of."""
         target = self._state.worktrees[event.ticket].made.target if event is not None else ""
         for ticket in self._state.unapproved.values():
             if conflict_of(self._state, ticket) is None or (event and target_of(self._state, ticket) != target):

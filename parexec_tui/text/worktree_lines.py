@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.isolation import lost_text
+from parexec_tui.core.state.process_key import MERGE
 from parexec_tui.text.words import Line, ahead_text
 
 _SHORT = 10
@@ -65,6 +66,8 @@ def worktree_lines(event: AnyOfWork, by: str) -> Iterator[Line]:
             yield Line(at, "kept", id_, f"its worktree, whatever room it takes: {event.stays}", "warn")
         case ev.WorktreeDropped():
             yield Line(at, "dropped", id_, "its worktree, of which there are too many; its work is on its branch")
+        case ev.MergeStarted(side="", step=str(step)) if step != MERGE:
+            yield Line(at, "merging", id_, "its conflict is gone, as its target has moved")
         case ev.MergeStarted():
             side = {"ours": ", what is merged already stays", "theirs": ", what it did wins"}.get(event.side, "")
             yield Line(at, "merging", id_, f"{by}{side}".removeprefix(", "))

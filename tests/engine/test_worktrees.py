@@ -401,6 +401,21 @@ def test_what_waits_for_a_decision_is_looked_at_again_when_its_target_moves(
     assert subjects(repository) == ["first", "A", "C", "B"]
 
 
+def test_a_conflict_that_is_gone_since_somebody_moved_its_target_is_merged(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GO", str(tmp_path / "go"))
+    (tmp_path / "go").touch()
+    assert start(tmp_path, MOVED).wait() == 1
+    assert ticket("B").is_in_conflict
+    git(repository, "branch", "--force", merged_branch(), "main")
+    engine = Engine("resume", cwd=tmp_path)
+    assert engine.wait() == 1, "what A and C merged is lost"
+    assert "its conflict is gone, as its target has moved" in engine.text()
+    assert ticket("B").status is Status.succeeded
+    assert subjects(repository) == ["first", "B"]
+
+
 BELOW = r'''
 [plan]
 workdir = "repository/in dir"

@@ -489,6 +489,8 @@ class ConflictSeen(Report, frozen=True, gc=False, tag="seen"):
 
     conflict: Conflict | None = None
     """What it is now; None: nothing else than before, or nobody knows."""
+    is_gone: bool = False
+    """Whether there is none any more: what the attempt did can be merged."""
 
 
 class CheckMade(Report, frozen=True, gc=False, tag="check"):

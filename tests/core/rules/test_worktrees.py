@@ -437,6 +437,26 @@ def test_a_conflict_that_waits_is_the_one_that_it_is_by_now() -> None:
     assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
 
 
+def test_a_conflict_that_is_gone_is_merged_and_may_be_one_again() -> None:
+    begun = in_conflict()
+    (event,) = begun.tell(rq.ConflictSeen("T", 1, is_gone=True))
+    assert [line.text for line in lines(begun.state, event)] == ["its conflict is gone, as its target has moved"]
+    assert (begun.status("T"), at(begun, "T")) == ("validating", "commit")
+    tried(begun, "T", None, conflict=CONFLICT)
+    assert (begun.status("T"), begun["T"].reason) == ("conflict", "conflicts with A in src/a.py")
+    begun.tell(rq.ConflictSeen("T", 1, is_gone=True))
+    tried(begun, "T", None, problem="the disk is sick")
+    assert begun.status("T") == "conflict", "that is no failure of the ticket"
+    begun.ask(rq.Drain())
+    assert begun.tell(rq.ConflictSeen("T", 1, is_gone=True)) == [], "nothing new begins"
+    begun.ask(rq.Release())
+    begun.tell(rq.ConflictSeen("T", 1, is_gone=True))
+    tried(begun, "T")
+    assert at(begun, "T") == "gate-1"
+    assert begun.tell(rq.ConflictSeen("T", 1, is_gone=True)) == []
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
 def test_of_many_files_in_conflict_it_is_said_once_how_many_more() -> None:
     begun = session(on_conflict="hold")
     made(begun, "T")

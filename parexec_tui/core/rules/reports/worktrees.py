@@ -213,20 +213,15 @@ def _asked_again(
 
 
 def on_conflict_seen(state: SessionState, report: rq.ConflictSeen, now: float) -> list[ev.AnyEvent]:
-    """Of a conflict that waits for a decision, what people see is what they decide."""
+    """Of a conflict that waits for a decision, what people see is what they decide; one that is gone needs none."""
     ticket = state.tickets.get(report.ticket)
     shown = conflict_of(state, ticket) if ticket is not None else None
     found = report.conflict
-    if (
-        ticket is None
-        or shown is None
-        or found is None
-        or (found.commit, report.attempt)
-        != (
-            shown.commit,
-            shown.attempt,
-        )
-    ):
+    if ticket is None or shown is None or report.attempt != shown.attempt:
+        return []
+    if report.is_gone and state.stopping is None and state.draining is None:  # else the next engine looks again
+        return [ev.MergeStarted(at=now, ticket=ticket.id, attempt=ticket.attempts, step=COMMIT)]
+    if found is None or found.commit != shown.commit:
         return []
     told = conflict_text(target_of(state, ticket), found.files, found.count, found.tickets)
     return [

@@ -76,7 +76,7 @@ def on_merge_started(state: SessionState, event: ev.MergeStarted) -> None:
     # It holds its claims and keeps no agent busy: it held them while it waited for a person.
     ticket.attempt = before.going_on(event.at)
     ticket.attempt.gates_begun = before.gates_begun
-    ticket.attempt.resolution, ticket.attempt.is_in_conflict = event.run, bool(event.side)
+    ticket.attempt.resolution, ticket.attempt.is_in_conflict = event.run, event.step != MERGE
     ticket.attempt.resolves = before.resolves + bool(event.run)
     ticket.attempt.is_released, ticket.attempt.is_approved = True, event.step == MERGE
     ticket.attempt.is_lost = before.is_lost

@@ -74,7 +74,8 @@ class WorkConflicted(Event, frozen=True, tag="work_conflicted"):
 
 
 class MergeStarted(Event, frozen=True, tag="merge_started"):
-    """A person let what an attempt did be merged: it was to be approved, or they decided on a conflict."""
+    """A person let what an attempt did be merged: it was to be approved, or they decided on a conflict. Or nobody
+    did, as a conflict that waited for that is gone."""
 
     ticket: str
     attempt: int

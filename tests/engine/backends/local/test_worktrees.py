@@ -224,15 +224,17 @@ def test_a_conflict_is_looked_at_again_once_its_target_has_moved(repository: Pat
     merged_by(c, "theirs")
     shutil.rmtree(b.path)
     found = merging.look_again(b, shown)
-    assert found is not None
+    assert isinstance(found, Conflict)
     assert (found.files, found.tickets, found.commit) == (("file", "more"), ("C",), shown.commit)
     git(repository, "checkout", "-q", TARGET)
     (repository / "file").write_text("a person\n2\n3\n")
     commit(repository, "of a person")
     git(repository, "checkout", "-q", "main")
     again = merging.look_again(b, found)
-    assert again is not None, "it names the same, and has another content"
+    assert isinstance(again, Conflict), "it names the same, and has another content"
     assert again.onto == git(repository, "rev-parse", TARGET)
+    git(repository, "branch", "--force", TARGET, "main")
+    assert isinstance(merging.look_again(b, again), Work), "it is none any more"
 
 
 def test_marks_are_looked_for_in_the_files_in_conflict_alone(repository: Path) -> None:
@@ -462,7 +464,7 @@ def test_of_a_file_that_was_renamed_a_conflict_names_who_changed_it_under_any_na
     assert (found.files, found.tickets) == (("newest",), ("A", "R", "S"))
     merged_by(again, "theirs")
     seen = merging.look_again(tree, found)
-    assert seen is not None
+    assert isinstance(seen, Conflict)
     assert seen.tickets == ("A", "B", "R", "S")
 
 

@@ -120,8 +120,9 @@ def _merge_tree(place: Place, base: str, work: str, onto: str) -> tuple[str, Con
     return tree, Conflict(base, work, onto, tuple(map(as_text, files[:_MAX_FILES])), len(files), others)
 
 
-def look_again(wanted: Worktree, shown: Conflict) -> Conflict | None:
-    """What a conflict is with the newest commit of the target; None: nobody sees another one than was shown.
+def look_again(wanted: Worktree, shown: Conflict) -> Work | Conflict | None:
+    """What a conflict is with the newest commit of the target; None: nobody sees another one than was shown. Work: it
+    is none any more.
 
     The worktree is not looked at, and may be gone. Raises OSError.
     """
@@ -131,7 +132,7 @@ def look_again(wanted: Worktree, shown: Conflict) -> Conflict | None:
         return None
     _, found = _merge_tree(place, shown.base, shown.commit, onto)
     if found is None:
-        return None
+        return Work(shown.base, shown.commit, onto, "")
     if is_decided(shown, found) and is_decided(found, shown):
         files = (f":(top,literal){file}" for file in shown.files)
         if git.call("diff", "--quiet", shown.onto, onto, "--", *files).code == 0:

@@ -155,6 +155,8 @@ def _committed(key: ProcessKey, task: CommitWork) -> rq.WorkTried:
 
 def _seen(key: ProcessKey, task: LookAgain) -> rq.ConflictSeen:
     found = merging.look_again(task.worktree, task.shown)
+    if isinstance(found, rq.Work):
+        return rq.ConflictSeen(key.ticket, key.attempt, is_gone=True, step=key.step)
     return rq.ConflictSeen(key.ticket, key.attempt, found, step=key.step)
 
 
