@@ -29,6 +29,7 @@ class WorktreeKeeper:
     def __init__(self, state: SessionState, backend: Backend, pool: Pool, now: Callable[[], float]) -> None:
         self._state = state
         self._now = now
+        self._began = now()
         self._backend = backend
         self._pool = pool
         self._looking: dict[str, bool] = {}
@@ -47,7 +48,8 @@ class WorktreeKeeper:
         key = ProcessKey(ticket.id, attempt.number, attempt.step)
         is_gated = bool(gates_of(self._state, ticket))
         decided, now = decided_conflict(self._state, ticket), self._now()
-        since = now - attempt.step_worked(now)
+        began = now - attempt.step_worked(now)
+        since = began if began < self._began else 0.0
         if attempt.step == COMMIT:
             lost = Work(found.made.base, found.commit, found.onto, found.merged) if found and found.lost else None
             self._backend.tend(key, CommitWork(worktree, attempt.side, is_gated, decided, lost, since))

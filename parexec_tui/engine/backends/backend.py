@@ -96,7 +96,7 @@ class CommitWork(Task, frozen=True, gc=False, tag="commit"):
     lost: Work | None = None
     """What was merged before and is to be again, though the worktree is gone."""
     since: float = 0.0
-    """When the step began, in seconds since the epoch: an engine before this one may have died in it."""
+    """When an engine before this one began the step, in seconds since the epoch; 0: none did."""
 
 
 class MergeWork(Task, frozen=True, gc=False, tag="merge"):

@@ -91,6 +91,8 @@ class Rooms:
             if not folder:
                 self._waits.pop(key, None)
                 raise
+            if before is None:
+                _tidy_up(task)  # the git of the engine before may have ended only now
             room, tries = _room_in(folder), 1 if before is None else before.tries + 1
             text = _told(key.ticket, task, folder, room.bytes, is_again=before is not None)
             most = room if before is None else room.or_more(before.room)
@@ -105,8 +107,8 @@ def _waits(key: ProcessKey, wait: _Wait) -> WorkTried:
 
 
 def _tidy_up(task: CommitWork | MergeWork) -> None:
-    """Remove what the git of an engine before this one left, if it is over: that engine began the step."""
-    if task.since and time.time() - task.since > _FIRST_PAUSE:
+    """Remove what the git of an engine before this one left, if that began the step and its git is over."""
+    if task.since:
         remove_left(Git(task.worktree.workdir).objects(), task.since)
 
 
