@@ -126,6 +126,7 @@ LAZY_COMMANDS = {
     "parexec_tui.cli.graphs": ("graph",),
     "parexec_tui.cli.diffing": ("diff",),
     "parexec_tui.cli.past": ("history", "report"),
+    "parexec_tui.cli.metrics": ("metrics",),
     "parexec_tui.cli.keeping": ("prune",),
     "parexec_tui.cli.touring": ("tour",),
     "parexec_tui.cli.standing": ("status", "why"),

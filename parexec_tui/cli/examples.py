@@ -82,6 +82,14 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec import night.tar.gz", "look at a session of another machine"),
         ("parexec show $(parexec import night.tar.gz --json | jq -r .session)", "and at once at its tickets"),
     ),
+    "metrics": (
+        ("parexec metrics", "figures of the session of this directory"),
+        ("parexec metrics nightly --prometheus", "in the text format of Prometheus"),
+        (
+            "parexec metrics --write /var/lib/node_exporter/parexec.prom &",
+            "kept up to date until the session is over",
+        ),
+    ),
     "report": (
         ("parexec report", "how the session of this directory went, and why it took so long"),
         ("parexec report nightly --format md", "for a pull request"),

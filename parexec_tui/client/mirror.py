@@ -9,7 +9,6 @@ from typing import Self
 from msgspec import MsgspecError
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.transitions import IllegalEventError
 from parexec_tui.core.wire import codec
@@ -18,26 +17,28 @@ from parexec_tui.paths import registry_file
 from parexec_tui.registry.errors import RegistryDamaged, RegistryError
 from parexec_tui.registry.events import EventRow
 from parexec_tui.registry.registry import Registry
+from parexec_tui.registry.replay import Fold, plain
 
 
 class Mirror:
     """The state of a session after the events so far."""
 
-    def __init__(self, session: str, plan: bytes) -> None:
-        """`plan`: as in the registry. Raises MsgspecError."""
+    def __init__(self, session: str, plan: bytes, *, fold: Fold = plain) -> None:
+        """`plan`: as in the registry; `fold`: for who wants to note more than the state. Raises MsgspecError."""
         self.session = session
         with gc_paused():
             self.state = SessionState(codec.decode_plan(plan))
+        self._apply = fold(self.state)
         self.last = 0
         """The number of the last event in the state."""
 
     @classmethod
-    def open(cls, session: str) -> Self:
+    def open(cls, session: str, *, fold: Fold = plain) -> Self:
         """The mirror of a session before its first event. Raises RegistryError."""
         with Registry.open(registry_file(), read_only=True) as registry:
             plan = registry.plan(session)
         try:
-            return cls(session, plan)
+            return cls(session, plan, fold=fold)
         except Exception as error:  # a plan of an early version has no checksum: anything may be wrong in it
             raise RegistryDamaged(f"the plan of {session} cannot be read: {error}") from error
 
@@ -49,7 +50,7 @@ class Mirror:
             raise RegistryError(f"event {seq} of {self.session} came after event {self.last}")
         try:
             event = codec.decode_event(data)
-            apply(self.state, event)
+            self._apply(event)
         except (MsgspecError, IllegalEventError) as error:
             raise RegistryError(f"events of {self.session} from {seq} on cannot be read: {error}") from error
         self.last = seq

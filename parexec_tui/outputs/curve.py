@@ -17,6 +17,9 @@ from parexec_tui.core.wire.protocol import HostSample
 MOST = 2**20
 """Bytes of the file."""
 
+_TAIL = 2**16
+"""Bytes in which there is a whole line."""
+
 _decoder = msgspec.json.Decoder(HostSample)
 
 
@@ -34,6 +37,20 @@ def keep_sample(file: Path, sample: HostSample, most: int = MOST) -> None:
 def kept_samples(file: Path) -> list[HostSample]:
     """The samples that are kept, the oldest first. A file or a line that cannot be read is left out."""
     return list(_read(file))
+
+
+def newest_sample(file: Path) -> HostSample | None:
+    """The newest of them; None if there is none. O(1)."""
+    try:
+        with file.open("rb") as lines:
+            lines.seek(-min(_TAIL, lines.seek(0, os.SEEK_END)), os.SEEK_END)
+            tail = lines.read().splitlines()
+    except OSError:
+        return None
+    for line in reversed(tail):
+        with suppress(msgspec.DecodeError):
+            return _decoder.decode(line)
+    return None
 
 
 def _read(file: Path) -> Iterator[HostSample]:

@@ -45,11 +45,12 @@ Fold = Callable[[SessionState], Callable[[ev.AnyEvent], None]]
 """Gives what applies events to a state that has none yet. Each raises as `apply` does."""
 
 
-def _plain(state: SessionState) -> Callable[[ev.AnyEvent], None]:
+def plain(state: SessionState) -> Callable[[ev.AnyEvent], None]:
+    """Apply, and no more."""
     return partial(apply, state)
 
 
-def replay(registry: Registry, session: str, *, until: int | None = None, fold: Fold = _plain) -> Replay:
+def replay(registry: Registry, session: str, *, until: int | None = None, fold: Fold = plain) -> Replay:
     """Fold the events of a session: all of them, or the first `until`. Every prefix of them makes a valid state.
 
     `fold`: for who wants to note more than the state; it is asked once more if an event cannot be applied. Raises

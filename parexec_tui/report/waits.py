@@ -7,7 +7,7 @@ session costs its events, and not its events times its tickets.
 """
 
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from math import inf
 from operator import attrgetter
@@ -216,6 +216,29 @@ class Waits:
             self._look(id_ for id_ in stale ^ self._stale if id_ in state.tickets)
             self._stale = stale
 
+    def standing(self) -> dict[Cause, tuple[int, float]]:
+        """By cause: how many tickets wait for it now, and the seconds that all waited for it until the newest event.
+        O(tickets)."""
+        tickets, seconds = Counter[Cause](), defaultdict[Cause, float](float)
+        for lost in self.lost.values():
+            for reason, passed in lost.items():
+                seconds[reason.cause] += passed
+        is_away = self._state.gone is not None
+        reasons: dict[QueueKey, Reason] = {}
+        if not is_away:
+            paused = {is_last: self._pause(is_last=is_last) for is_last in (False, True)}
+            reasons = {key: paused[queue.is_last] or self._reason_of(queue) for key, queue in self._queues.items()}
+        for phase, start, before in self._doing.values():
+            if phase == _RUNS:
+                continue
+            if self._now > start:
+                for reason, passed in self._waited(phase, start, before):
+                    seconds[reason.cause] += passed
+            now = _AWAY if is_away else phase.reason if phase.queue is None else reasons[phase.queue.key]
+            assert now is not None
+            tickets[now.cause] += 1
+        return {cause: (tickets[cause], seconds[cause]) for cause in Cause if cause in tickets or cause in seconds}
+
     def close(self, until: float) -> None:
         """Time passes until then, and no event follows."""
         self._pass(until)
@@ -287,17 +310,22 @@ class Waits:
         if phase == _RUNS:
             return
         lost = self.lost[id_]
+        for reason, passed in self._waited(phase, start, before):
+            lost[reason] += passed
+
+    def _waited(self, phase: _Phase, start: float, before: Mapping[Reason, float]) -> Iterator[tuple[Reason, float]]:
+        """What was waited for in a phase until now, and for how long."""
         if phase.queue is not None:
             for reason, seconds in phase.queue.until(self._now).items():
                 if passed := seconds - before.get(reason, 0.0):
-                    lost[reason] += passed
+                    yield reason, passed
             return
         assert phase.reason is not None
         away = self._away.until(self._now).get(_AWAY, 0.0) - before.get(_AWAY, 0.0)
         if away:
-            lost[_AWAY] += away
+            yield _AWAY, away
         if (passed := self._now - start - away) > 0:
-            lost[phase.reason] += passed
+            yield phase.reason, passed
 
     def _end_unseen(self, id_: str, ended: float) -> None:
         """Its attempt had ended before: since then it did nothing, for no engine was there to see that."""

@@ -47,6 +47,7 @@ USES = {
     "graph": "graph good.toml",
     "what-if": "what-if RUNS --parallel 2",
     "report": "report RUNS",
+    "metrics": "metrics RUNS --prometheus",
     "log": "log first -s RUNS",
     "diff": "diff --help",
     "history": "history RUNS",

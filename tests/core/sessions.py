@@ -58,6 +58,7 @@ from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, UNSUCCESSFUL, End, ServiceStatus, Status
 from parexec_tui.core.state.steps import takes_back
+from parexec_tui.core.state.tally import Tally, TypeTally
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.state.tuning import Tuning
 from parexec_tui.core.state.worktrees import WorktreeState
@@ -420,6 +421,7 @@ def dump(state: SessionState) -> object:
         "reservation": deepcopy(state.reservation),
         "rollback": deepcopy(state.rollback),
         "estimate_errors": _of_errors(state.estimate_errors),
+        "tally": _of_tally(state.tally),
         "tuning": state.tuning and _of_tuning(state.tuning),
         "held_tickets": list(state.held_tickets),
         "failed": list(state.failed),
@@ -438,15 +440,20 @@ def dump(state: SessionState) -> object:
     return {name: value.copy() if isinstance(value, dict | list) else value for name, value in held.items()}
 
 
-_NOT_STATE = ("estimate_errors", "plan", "graph", "dirty", "findings", "stall_findings", "_types")
+_NOT_STATE = ("estimate_errors", "tally", "plan", "graph", "dirty", "findings", "stall_findings", "_types")
 _of_ticket = attrgetter(*(name for name in TicketState.__slots__ if name not in ("attempt", "question_clock")))
 _of_clock = attrgetter(*QuestionClock.__slots__)
 _of_attempt = attrgetter(*Attempt.__slots__)
 _of_worktree = attrgetter(*WorktreeState.__slots__)
 _of_errors = attrgetter(*EstimateErrors.__slots__)
+_of_type = attrgetter(*TypeTally.__slots__)
 _of_tuning = attrgetter(*Tuning.__slots__)
 _agent_values = attrgetter(*AgentState.__slots__)
 _of_service = attrgetter(*(name for name in ServiceState.__slots__ if name != "left"))
+
+
+def _of_tally(tally: Tally) -> tuple[object, ...]:
+    return tally.merges, tally.conflicts, {type_: deepcopy(_of_type(each)) for type_, each in tally.types.items()}
 
 
 def _service_values(service: ServiceState) -> tuple[object, ...]:

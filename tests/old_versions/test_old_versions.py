@@ -370,6 +370,7 @@ ADDED_TO_STATUS = {
     "usage",
     "gpus",
     "tuning",
+    "figures",
 }
 """Facts that a client of then does not know, and ignores."""
 

@@ -1,6 +1,7 @@
 """What tickets waited for: each second has one cause, and it is one of those that the predicate of all names."""
 
 import itertools
+from collections import defaultdict
 from collections.abc import Iterator
 from math import inf, isclose
 
@@ -107,6 +108,33 @@ def test_each_second_in_which_a_ticket_did_not_run_has_one_cause(drawn: Plan, da
         assert isclose(step.end, following.start, abs_tol=1e-5)
     ends = [found[-1].end for found in parts.values()]
     assert not path or isclose(path[-1].end, max(ends), abs_tol=1e-5)
+
+
+@settings(max_examples=25, deadline=None, phases=(Phase.reuse, Phase.generate))
+@given(plans(), st.data())
+def test_what_is_told_meanwhile_never_falls_and_adds_up_to_what_is_told_in_the_end(
+    drawn: Plan, data: st.DataObject
+) -> None:
+    session = Session(drawn, checks=False)
+    run(session, data.draw(steps(60)))
+    state = SessionState(session.plan)
+    waits = Waits(state)
+    told: dict[Cause, float] = {}
+    for event in session.journal:
+        waits.pass_to(event)
+        apply(state, event)
+        waits.note(event)
+        standing = waits.standing()
+        assert sum(count for count, _ in standing.values()) == sum(map(is_idle, state.tickets.values()))
+        seconds = {cause: passed for cause, (_, passed) in standing.items()}
+        assert all(seconds.get(cause, 0.0) >= before - 1e-6 for cause, before in told.items())
+        told = seconds
+    waits.close(waits.now)
+    lost = defaultdict[Cause, float](float)
+    for reasons in waits.lost.values():
+        for reason, passed in reasons.items():
+            lost[reason.cause] += passed
+    assert all(isclose(lost[cause], told.get(cause, 0.0), abs_tol=1e-6) for cause in Cause)
 
 
 def test_of_very_many_different_claims_one_stands_for_the_others() -> None:

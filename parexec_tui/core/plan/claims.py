@@ -1,6 +1,7 @@
 """Claims: what a ticket reads, writes, locks and uses, and who holds what now."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -278,6 +279,15 @@ class Holdings:
 
     def _held(self, key: ClaimKey) -> Held:
         return Held(key, tuple((holder, self._claims[holder][1]) for holder in self.holders(key)))
+
+    def counts(self) -> dict[str, int]:
+        """How many claims of each kind are held, resources apart: a path that several read counts once."""
+        locks = {"lock": len(self._locks)} if self._locks else {}
+        return locks | Counter(str(key.kind) for key in self._paths)
+
+    def in_use(self) -> dict[str, float]:
+        """How much of each resource is held that somebody has used."""
+        return {name: total / _PER_UNIT for name, total in self._totals.items()}
 
     @property
     def capacities(self) -> dict[str, float]:

@@ -12,13 +12,14 @@ from parexec_tui.core.state.found_order import EstimateErrors
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import Reservation, Rollback, SessionState
 from parexec_tui.core.state.status import TERMINAL
+from parexec_tui.core.state.tally import Tally, TypeTally
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.state.tuning import Tuning
 from parexec_tui.core.state.worktrees import WorktreeState
 
 _OWN: Final = (
     TicketState, Attempt, QuestionClock, AgentState, ServiceState, WorktreeState, Tuning, Reservation, Rollback,
-    EstimateErrors,
+    EstimateErrors, Tally, TypeTally,
 )  # fmt: skip
 """Classes whose objects change. All that a state holds besides them, but dicts, lists and sets, never does."""
 

@@ -39,6 +39,7 @@ from parexec_tui.core.state.status import (
     Status,
 )
 from parexec_tui.core.state.step_record import StepRecord
+from parexec_tui.core.state.tally import Tally
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.state.tuning import Pace, Tuning
 from parexec_tui.core.state.worktrees import WorktreeState, has_worktrees
@@ -279,6 +280,7 @@ class SessionState:
         """What the newest engine began with."""
         self.engine_pid = 0
         self.retried = 0
+        self.tally = Tally()
         self.busy_for = 0.0
         self.turn = 0
         """Of the agent that became idle last. See `AgentState.turn`."""

@@ -20,6 +20,7 @@ from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.root import WaitedFor
 from parexec_tui.core.state.process_key import RUN
+from parexec_tui.core.wire.figures import Figures
 from parexec_tui.core.wire.requests import AnyRequest, Foreseen
 
 VERSION = 1
@@ -509,3 +510,5 @@ class StatusReport(Struct, frozen=True):
     without an engine."""
     tuning: TuningFact | None = None
     """None: the plan or a person says how many tickets run at once."""
+    figures: Figures | None = None
+    """What it came to so far; None: the engine is of an earlier version."""

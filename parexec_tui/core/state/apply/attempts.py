@@ -60,6 +60,9 @@ def on_attempt_started(state: SessionState, event: ev.AttemptStarted) -> None:
     begin_attempt(state, ticket)
     move(state, ticket, Status.running, event.at)
     count_start(state, ticket, event.at)
+    tally = state.tally.of(agent.type if agent is not None else "")
+    tally.started += 1
+    tally.retries += event.attempt > 1
     count_memory_of_start(state, ticket)
     if state.tuning is not None:
         state.tuning.count_start(event.at)
@@ -198,6 +201,9 @@ def on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
     state.retried += event.then is Status.backoff
     if state.foreseen:
         state.foreseen = {pair: known for pair, known in state.foreseen.items() if ticket.id not in pair}
+    if not event.ended_before:
+        agent = state.agents.get(event.agent)
+        state.tally.of(agent.type if agent is not None else "").note_end(event.end, event.seconds, event.used)
     _leave_agent(state, ticket, attempt, event)
     judge_order(state, ticket, event.end)
     count_memory_of_end(state, ticket)

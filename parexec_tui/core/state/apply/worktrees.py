@@ -48,6 +48,7 @@ def on_work_conflicted(state: SessionState, event: ev.WorkConflicted) -> None:
         _seen_again(state, event)
         return
     found = _of(state, event)
+    state.tally.conflicts += 1
     found.commit, found.onto, found.merged, found.conflict = event.commit, event.onto, "", event
     ticket = state.tickets[event.ticket]
     if event.then == "wins":
@@ -96,6 +97,7 @@ def on_merge_started(state: SessionState, event: ev.MergeStarted) -> None:
 def on_work_merged(state: SessionState, event: ev.WorkMerged) -> None:
     found = _of(state, event)
     found.landed, found.lost = event, None
+    state.tally.merges += bool(event.commit)
 
 
 def on_work_lost(state: SessionState, event: ev.WorkLost) -> None:
