@@ -14,7 +14,7 @@ _MOST = 15
 
 _MOST_NAMED = 6
 
-_AT_EACH_END = 3
+_AT_EACH_END = 2
 """Tickets of a path that are named."""
 
 _LIKELY = 0.5
@@ -31,11 +31,9 @@ def difference_lines(other: Comparison, facts: SessionFacts, *, width: int, asci
 
 def _lines(other: Comparison, facts: SessionFacts, *, ascii_only: bool) -> Iterator[str]:
     before, after = other.before, other.after
-    plans = dict.fromkeys((printable(before.plan), printable(after.plan)))
-    yield f"{' → '.join(plans)}  {before.session} → {after.session}"
-    yield f"  started {day_and_clock(before.started)} → {day_and_clock(after.started)}"
-    if before.source != after.source:
-        yield f"  plan file {printable(before.source)} → {printable(after.source)}"
+    yield " → ".join(dict.fromkeys((printable(before.plan), printable(after.plan))))
+    files = {before.source, after.source}
+    yield from table((("before", _side(before, files)), ("after", _side(after, files))))
     yield ""
     yield from table(_figures(other))
     found = {each.id: each for each in facts.tickets}
@@ -52,6 +50,12 @@ def _lines(other: Comparison, facts: SessionFacts, *, ascii_only: bool) -> Itera
     yield from part("the plan", table((word, _listed(ids)) for word, ids in plan.items()))
     yield from part("what tickets waited for, added up", table(_lost(before, after)))
     yield from part("the critical path, as it really was", table(_paths(before, after)))
+
+
+def _side(side: Side, files: set[str]) -> str:
+    """Which session it is; and of which plan file, if there are several."""
+    file = f", {printable(side.source)}" if len(files) > 1 and side.source else ""
+    return f"{side.session}, started {day_and_clock(side.started)}{file}"
 
 
 def _figures(other: Comparison) -> Iterator[phrases.Row]:

@@ -98,7 +98,7 @@ class _Session:
         again = summary.attempts - len({each.ticket for each in facts.attempts})
         before = ""
         if facts.comparison is not None:
-            before = f"{phrases.less_or_more(facts.comparison.before.seconds, summary.seconds)} than before"
+            before = f"before {format_duration(facts.comparison.before.seconds)}"
         rate = (
             f", {phrases.percent(facts.rates.success)} of those that ended" if facts.rates.success is not None else ""
         )

@@ -104,8 +104,14 @@ def against(other: Comparison) -> str:
     return "; ".join(said)
 
 
+_SAME = 0.005
+"""Seconds."""
+
+
 def less_or_more(before: float, after: float) -> str:
-    """`3.0s less`."""
+    """`3.0s less`, `the same`."""
+    if abs(after - before) < _SAME:
+        return "the same"
     return f"{format_duration(abs(after - before))} {'more' if after > before else 'less'}"
 
 

@@ -37,7 +37,7 @@ def test_two_sessions_are_compared_and_the_newest_with_the_one_before_of_its_pla
     assert (told["newly_failed"], [each["ticket"] for each in told["slower"]]) == (["test"], ["build"])
     assert {each["ticket"]: each["keys"] for each in told["changed"]} == {"build": ["run"], "test": ["run"]}
     said = parexec("diff", first, second).out
-    assert said.startswith(f"night → day  {first} → {second}\n")
+    assert said.startswith(f"night → day\n  before  {first}, started 20")
     assert "newly failed\n  ✗ test" in said
     assert "exit 3: error: two" in said
     assert "changed  build (run), test (run)" in said

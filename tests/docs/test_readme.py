@@ -36,7 +36,19 @@ def test_its_pages_are_there() -> None:
         assert f"(parexec_tui/docs/{topic.strip('`')}.md)" in page
 
 
-INSIGHT = {"simulate", "optimise", "graph", "what-if", "bottlenecks", "report", "diff", "history", "prune"}
+INSIGHT = {
+    "simulate",
+    "optimise",
+    "graph",
+    "what-if",
+    "bottlenecks",
+    "report",
+    "diff",
+    "history",
+    "prune",
+    "export",
+    "import",
+}
 
 
 def test_each_line_for_a_shell_is_one_that_its_command_understands() -> None:

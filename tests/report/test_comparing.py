@@ -3,12 +3,15 @@
 from math import exp
 from random import Random
 
+from msgspec import structs
+
 from parexec_tui.core.state.history import TicketHistory
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.report.comparing import Told, compare
 from parexec_tui.report.difference import difference_lines
 from parexec_tui.report.facts import Comparison
-from tests.core.sessions import Session, plan
+from parexec_tui.text.words import day_and_clock
+from tests.core.sessions import OPENED_AT, Session, plan
 from tests.report.test_facts import after, facts_of, started
 
 
@@ -119,3 +122,16 @@ def test_the_text_names_all_of_it_within_the_width() -> None:
     assert "  took       10.0s -> 40.0s, 30.0s more" in lines
     assert "  and 15 more: --json has all" in lines
     assert "  ticket-0   10.0s -> 40.0s, 30.0s more, 4.00 times, 99% sure" in lines
+
+
+def test_plans_and_their_files_are_named_if_they_differ() -> None:
+    one = side_by_side("A:", {"A": 1.0})
+    other = Told(structs.replace(one.facts, plan="day", source="/work/day.toml"), one.state)
+    lines = list(difference_lines(compare(other, one), other.facts, width=100, ascii_only=False))
+    assert lines[:3] == [
+        "test → day",
+        f"  before  s1, started {day_and_clock(OPENED_AT)}",
+        f"  after   s1, started {day_and_clock(OPENED_AT)}, /work/day.toml",
+    ]
+    assert "  took       1.0s → 1.0s, the same" in lines
+    assert not any("waited for" in line for line in lines)
