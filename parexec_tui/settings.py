@@ -6,6 +6,9 @@ on_needs_you = "notify"
 [pressure]                   # as in a plan, for what a plan does not say
 memory = "512MiB"
 
+[otel]                       # as in a plan, for what a plan does not say
+endpoint = "http://localhost:4318"
+
 [screen]
 theme = "nord"               # absent: what suits the terminal
 ascii = true                 # absent: what suits the terminal
@@ -32,6 +35,7 @@ from typing import Any
 import tomli
 from msgspec import Struct
 
+from parexec_tui.core.plan.otel import Otel
 from parexec_tui.core.plan.plan_settings import Hooks
 from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.reading.faults import Fault, Hints
@@ -80,6 +84,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Run for every session, after the plan's own."""
     pressure: Pressure = Pressure()
     """When the host counts as pressed, in sessions that this person starts, where the plan does not say it."""
+    otel: Otel = Otel()
+    """Whether and where they are told to OpenTelemetry, where the plan does not say it."""
     screen: ScreenSettings = ScreenSettings()
     prune: PruneSettings = PruneSettings()
     keys: dict[str, tuple[str, ...]] = {}
@@ -89,6 +95,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 _TABLES: dict[str, type[Struct]] = {
     "hooks": Hooks,
     "pressure": Pressure,
+    "otel": Otel,
     "screen": ScreenSettings,
     "prune": PruneSettings,
 }
@@ -114,6 +121,7 @@ def read_settings() -> Settings:
     return Settings(
         hooks=convert(Hooks, document.get("hooks", {})),
         pressure=convert(Pressure, document.get("pressure", {})),
+        otel=convert(Otel, document.get("otel", {})),
         screen=convert(ScreenSettings, document.get("screen", {})),
         prune=convert(PruneSettings, document.get("prune", {})),
         keys={action: (names,) if isinstance(names, str) else tuple(names) for action, names in keys.items()},
@@ -150,7 +158,12 @@ def _faults(document: Mapping[str, Any]) -> Iterator[Fault]:
         elif table == "keys":
             yield from _key_faults(value)
         else:
-            yield from read_fields(_TABLES[table], value, (table,))[1]
+            good, faults = read_fields(_TABLES[table], value, (table,))
+            yield from faults
+            if table == "otel":
+                from parexec_tui.core.plan.reading.rules.otel import faults_of
+
+                yield from faults_of(convert(Otel, good))
 
 
 def _key_faults(value: object) -> Iterator[Fault]:

@@ -65,7 +65,7 @@ def own_settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def own_state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in list(os.environ):
-        if name.startswith("PAREXEC_"):
+        if name.startswith(("PAREXEC_", "OTEL_")) or name == "TRACEPARENT":
             monkeypatch.delenv(name)
     home = tmp_path / "state-home"
     monkeypatch.setenv("XDG_STATE_HOME", str(home))

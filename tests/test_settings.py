@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from parexec_tui.core.plan.otel import Otel
 from parexec_tui.core.plan.plan_settings import Hooks
 from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.units import Duration, Size
@@ -128,3 +129,12 @@ def test_pressure_is_read_and_what_is_wrong_in_it_is_said() -> None:
     with pytest.raises(SettingsError) as refused:
         read_settings()
     assert [line.split("settings.toml:")[1][:2] for line in str(refused.value).splitlines()] == ["2:", "3:", "4:"]
+
+
+def test_otel_is_read_and_what_is_wrong_in_it_is_said() -> None:
+    write('[otel]\nendpoint = "http://localhost:4318"\nattributes = { team = "ours" }\n')
+
+    assert read_settings().otel == Otel(endpoint="http://localhost:4318", attributes={"team": "ours"})
+    write('[otel]\nendpoint = "localhost:4318"\n')
+    with pytest.raises(SettingsError, match=r"settings.toml:2:\d+: otel.endpoint: .* is no URL of a collector"):
+        read_settings()

@@ -128,6 +128,7 @@ LAZY_COMMANDS = {
     "parexec_tui.cli.past": ("history", "report"),
     "parexec_tui.cli.metrics": ("metrics",),
     "parexec_tui.cli.keeping": ("prune",),
+    "parexec_tui.cli.tracing": ("trace",),
     "parexec_tui.cli.touring": ("tour",),
     "parexec_tui.cli.standing": ("status", "why"),
     "parexec_tui.cli.reruns": ("retry", "rollback", "restart"),

@@ -90,6 +90,10 @@ EXAMPLES: dict[str, Examples] = {
             "kept up to date until the session is over",
         ),
     ),
+    "trace": (
+        ("parexec trace", "send the session of this directory to a collector on this machine"),
+        ("parexec trace nightly -f --endpoint https://otel.example.com", "the same while it runs, until it is over"),
+    ),
     "report": (
         ("parexec report", "how the session of this directory went, and why it took so long"),
         ("parexec report nightly --format md", "for a pull request"),

@@ -30,6 +30,7 @@ from parexec_tui.engine.backends.local.requirements import RequirementLooker, Un
 from parexec_tui.engine.backends.local.worktrees.git import top_of
 from parexec_tui.engine.backends.local.worktrees.looking import has_submodules, missing
 from parexec_tui.paths import state_home
+from parexec_tui.tracing.endpoint import lack_for
 
 LOW_DISK = 1 << 30
 """Bytes of free space; with less, there is a warning."""
@@ -113,6 +114,8 @@ def warnings(plan: Plan) -> Iterator[str]:
         yield f"{what}: {text}"
     yield from _unlimited(plan)
     yield from _disk(plan)
+    if lack := lack_for(plan.telemetry):
+        yield lack
 
 
 def unmet(plan: Plan, *, only_looks: bool = False) -> Iterator[Fault]:

@@ -28,6 +28,8 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import IdleElapsed
 from parexec_tui.engine.backends.backend import TRAILER, Launch, Worktree
 from parexec_tui.paths import id_in_names
+from parexec_tui.tracing.endpoint import is_sent
+from parexec_tui.tracing.ids import VARIABLE, traceparent
 
 PLAIN_SHELLS = (SHELL, SHELL_OF_OLD)
 """What a backend can stand in for: the shell that leads an attempt runs the command itself."""
@@ -95,6 +97,11 @@ class Pool:
         self._state = state
         self._places = places
         self._env = {"PAREXEC_SESSION": session, "PAREXEC_WORKDIR": state.plan.workdir}
+        self._is_traced = is_sent(state.plan.telemetry)
+
+    def _env_of(self, key: ProcessKey) -> dict[str, str]:
+        """What every process has, before what the plan says. `key`: of which it is, or of which it is a part."""
+        return self._env | {VARIABLE: traceparent(self._state, key)} if self._is_traced else self._env
 
     def launch(self, ticket: TicketState) -> Launch:
         """How the agent of this ticket runs the present step of its current attempt."""
@@ -184,7 +191,8 @@ class Pool:
         """The type of the agent that runs an attempt, and the variables of its processes."""
         assert ticket.agent is not None
         agent_type = self._state.plan.agents[self._state.agents[ticket.agent].type]
-        env = self._env | agent_type.env | ticket.spec.env
+        key = ProcessKey(ticket.id, ticket.attempts, ticket.live_attempt.step)
+        env = self._env_of(key) | agent_type.env | ticket.spec.env
         env["PAREXEC_TICKET"] = ticket.id
         env["PAREXEC_ATTEMPT"] = str(ticket.attempts)
         env["PAREXEC_AGENT"] = ticket.agent
@@ -216,7 +224,7 @@ class Pool:
     def check(self, ticket: TicketState) -> Launch:
         """How its `skip_if` is run, before there is an agent: as the first agent type that can run it would."""
         agent_type = self._state.plan.agents[ticket.types[0]]
-        env = self._env | agent_type.env | ticket.spec.env
+        env = self._env_of(ProcessKey(ticket.id, 0, ticket.asking)) | agent_type.env | ticket.spec.env
         env |= {"PAREXEC_TICKET": ticket.id, "PAREXEC_STEP": ticket.asking}
         folder, limits = self._folder(ticket.spec.cwd or agent_type.cwd), limits_now(self._state, ticket, agent_type)
         return self._by_shell(ticket.spec.skip_if, folder, env, limits)
@@ -239,7 +247,7 @@ class Pool:
         return structs.replace(launch, log_of=service.key)
 
     def _of_service(self, service: ServiceState, command: str, step: str = RUN) -> Launch:
-        env = self._env | service.spec.env | {"PAREXEC_SERVICE": service.name}
+        env = self._env_of(service.key) | service.spec.env | {"PAREXEC_SERVICE": service.name}
         if step != RUN:
             env["PAREXEC_STEP"] = step
         if service.pid is not None:
@@ -263,7 +271,8 @@ class Pool:
         step = gate_step(self._state, ticket)
         assert step is not None
         group = {} if ticket.id == PLAN_GATES else {"PAREXEC_GROUP": described(ticket.id).removeprefix("group ")}
-        env = self._env | group | {"PAREXEC_TICKET": ticket.id, "PAREXEC_ATTEMPT": str(ticket.attempts)}
+        env = self._env_of(ProcessKey(ticket.id, ticket.attempts, step.name)) | group
+        env |= {"PAREXEC_TICKET": ticket.id, "PAREXEC_ATTEMPT": str(ticket.attempts)}
         if ticket.note:
             env["PAREXEC_NOTE"] = ticket.note
         return self._gate(step, env, None, None, {})

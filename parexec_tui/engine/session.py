@@ -65,6 +65,7 @@ from parexec_tui.registry.lock import SessionLock, has_guardian, is_owned
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import state_before
 from parexec_tui.settings import SettingsError, read_settings
+from parexec_tui.tracing.starting import start_sending
 
 _LAST_LOOK = 5.0
 """Seconds that the last look at logs may take: a file system may never answer."""
@@ -185,6 +186,7 @@ def run_session(
             begin.first.append(ev.NeighboursSeen(at=begin.first[0].at, neighbours=options.beside))
         registry.take_over(session, boot=boot.boot_id(), pid=os.getpid())
         ignore_by_handlers()
+        start_sending(session, begin.state.plan.telemetry, sink.notice)
         with watched(session, begin.state.plan.settings.on_engine_loss):
             outcome = trio.run(_drive, begin, session, registry, sink, options)
     if isinstance(outcome, StateLost):

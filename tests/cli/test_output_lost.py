@@ -48,6 +48,7 @@ USES = {
     "what-if": "what-if RUNS --parallel 2",
     "report": "report RUNS",
     "metrics": "metrics RUNS --prometheus",
+    "trace": "trace --help",
     "log": "log first -s RUNS",
     "diff": "diff --help",
     "history": "history RUNS",

@@ -21,6 +21,7 @@ from parexec_tui.cli.entry import cli
 from parexec_tui.core.plan.agent_type import PLACEHOLDERS, AgentType
 from parexec_tui.core.plan.gates import Group
 from parexec_tui.core.plan.model import Host, PlanDocument
+from parexec_tui.core.plan.otel import Otel
 from parexec_tui.core.plan.plan_settings import Hooks, PlanSettings
 from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.reading.fields import decode
@@ -52,6 +53,7 @@ MODELS: dict[str, type[Struct]] = {
     "`[groups.N]` and `[group.NAME]`": Group,
     "`[services.NAME]`": Service,
     "`[pressure]`": Pressure,
+    "`[otel]`": Otel,
 }
 
 # -- the plan file ---------------------------------------------------------------------------------------------
@@ -176,7 +178,7 @@ def test_every_action_is_named_for_the_settings() -> None:
 
 
 def test_every_setting_has_a_row_and_its_default() -> None:
-    assert {"screen", "keys", "hooks", "pressure", "prune"} == set(Settings.__struct_fields__)
+    assert {"screen", "keys", "hooks", "pressure", "otel", "prune"} == set(Settings.__struct_fields__)
     assert all(f"| `[{table}]` |" in SETTINGS for table in Settings.__struct_fields__)
     defaults = {row[0].strip("`"): row[1] for row in rows(section(SETTINGS, "Settings")) if len(row) == 3}
     for field in msgspec.structs.fields(ScreenSettings):

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct, field
 
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.gates import Group
+from parexec_tui.core.plan.otel import Otel
 from parexec_tui.core.plan.plan_settings import Hooks, Parallel, PlanSettings
 from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.resources import Resources
@@ -50,6 +51,9 @@ class PlanDocument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     pressure: Annotated[
         Pressure, Meta(description="When the host counts as pressed, and how far the engine goes against it.")
     ] = Pressure()
+    otel: Annotated[Otel, Meta(description="Whether and where the session is told to OpenTelemetry, as a trace.")] = (
+        Otel()
+    )
     hooks: Annotated[Hooks, Meta(description="Commands that are run when something happens.")] = Hooks()
     tickets: Annotated[dict[str, Ticket], Meta(min_length=1, description="Tickets by id.")]
     schema: Annotated[str, Meta(description="Where the JSON Schema of this file is; for editors.")] = field(
@@ -103,6 +107,9 @@ class Plan(Struct, frozen=True, kw_only=True):
     pressure: Pressure = Pressure()
     own_pressure: Pressure = Pressure()
     """The same of the settings of the person who started the session: for what the plan does not say."""
+    otel: Otel = Otel()
+    own_otel: Otel = Otel()
+    """As `own_pressure`."""
     source: str = ""
     """Where the plan came from, as a path for messages."""
     selection: Selection = Selection()
@@ -119,6 +126,11 @@ class Plan(Struct, frozen=True, kw_only=True):
     def limits_of_pressure(self) -> Pressure:
         """When the host counts as pressed, by the plan, or else by the person."""
         return self.pressure.over(self.own_pressure)
+
+    @property
+    def telemetry(self) -> Otel:
+        """Whether and where the session is told to OpenTelemetry, by the plan, or else by the person."""
+        return self.otel.over(self.own_otel)
 
 
 class Host(Struct, frozen=True):

@@ -24,6 +24,7 @@ _TABLES = {
     "services": "services",
     "hooks": "hooks",
     "pressure": "pressure",
+    "otel": "otel",
 }
 """table of a plan file: the field of the plan that holds it"""
 

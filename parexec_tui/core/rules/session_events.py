@@ -22,6 +22,7 @@ def opening(
     now: float,
     uptime: float | None = None,
     pid_namespace: str = "",
+    traceparent: str = "",
 ) -> list[ev.AnyEvent]:
     """The first five milestones: parsed, pool initialised, queued by group, agents deployed, monitored."""
     plan = state.plan
@@ -47,6 +48,7 @@ def opening(
             selected=plan.selection.words,
             of=plan.selection.of,
             auto=plan.parallel == "auto",
+            traceparent=traceparent,
         ),
         ev.PoolInitialised(at=now, types={type_: (agent.min, limits[type_]) for type_, agent in plan.agents.items()}),
         ev.TicketsQueued(at=now, groups=tuple(filter(None, map(len, state.groups)))),

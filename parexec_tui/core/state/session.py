@@ -227,6 +227,8 @@ class SessionState:
         self.on_failure = plan.settings.on_failure
         """What happens when a ticket has failed for good."""
         self.opened_at = 0.0
+        self.traceparent = ""
+        """As in `SessionOpened`."""
         self.clock_errors: list[tuple[float, float]] = []
         """(when an engine began, the seconds before it that the wall clock counted and that did not pass)"""
         self.now = 0.0

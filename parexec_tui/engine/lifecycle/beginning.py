@@ -26,6 +26,7 @@ from parexec_tui.gc_control import gc_paused
 from parexec_tui.paths import session_folder
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
+from parexec_tui.tracing.ids import VARIABLE, read_traceparent
 
 
 class EngineOptions(Struct, frozen=True, kw_only=True):
@@ -89,12 +90,19 @@ def begin_new(plan: Plan, session: str, host: Host, options: EngineOptions) -> B
         now=now,
         uptime=boot.uptime(),
         pid_namespace=boot.pid_namespace(),
+        traceparent=_traceparent(),
     )
     if options.fail_fast is not None:
         first += change_fail_fast(state, now, by=by, wanted=options.fail_fast)
     if options.hold:
         first.append(ev.SessionHeld(at=now, reason="from the start", by=by))
     return Beginning(state, first)
+
+
+def _traceparent() -> str:
+    """The span of which we were told that the session is a part; empty if we were told nothing of the kind."""
+    said = os.environ.get(VARIABLE, "").strip()
+    return said if read_traceparent(said) is not None else ""
 
 
 def take_over(registry: Registry, session: str, options: EngineOptions, notice: Callable[[str], None]) -> Beginning:

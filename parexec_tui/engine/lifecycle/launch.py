@@ -32,6 +32,7 @@ from parexec_tui.registry.lock import SessionLock
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.sessions import ENDED
 from parexec_tui.settings import SettingsError, read_settings
+from parexec_tui.tracing.endpoint import lack_for
 
 READY_WITHIN = 60.0
 """Seconds that an engine has to say that it is ready; a plan of 100,000 tickets takes a few."""
@@ -46,9 +47,11 @@ _SCOPE = ("systemd-run", "--user", "--scope", "--quiet", "--collect", "--propert
 
 
 def with_settings(plan: Plan) -> Plan:
-    """The plan, with what the settings of the person say about pressure; those that cannot be read say nothing."""
+    """The plan, with what the settings of the person say about pressure and OpenTelemetry; those that cannot be read
+    say nothing."""
     with suppress(SettingsError):  # the engine says so when it reads the hooks
-        return structs.replace(plan, own_pressure=read_settings().pressure)
+        settings = read_settings()
+        return structs.replace(plan, own_pressure=settings.pressure, own_otel=settings.otel)
     return plan
 
 
@@ -93,6 +96,8 @@ def start_detached(
     """
     prefix = _scope() if scope else ()
     plan = with_settings(plan)
+    if lack := lack_for(plan.telemetry):
+        warn(lack)
     with StartLock():
         neighbours = admit(plan, beside=beside, warn=warn)
         session = new_session(plan, force=force)

@@ -328,6 +328,7 @@ NOT_INSIDE: Mapping[str, str] = {
     "prune": "old sessions are removed from a shell: parexec prune",
     "graph": "panel 2 shows it here; files are written from a shell: parexec graph",
     "metrics": "figures for other programs are for a shell: parexec metrics",
+    "trace": "spans are sent from a shell: parexec trace; or by [otel] in the plan",
     "history": "history is read in a shell: parexec history",
     "wait": "the screen shows the end by itself; scripts wait: parexec wait",
     "man": "the manual is for a shell: parexec man; ? shows all keys",

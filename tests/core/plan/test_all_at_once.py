@@ -15,6 +15,7 @@ PLAIN: dict[str, Any] = {
     "plan": {},
     "hooks": {},
     "pressure": {},
+    "otel": {},
     "resources": {"gpu": 1},
     "agents": {
         "any": {"can": ["build"]},
@@ -59,6 +60,9 @@ MISTAKES: list[Mistake] = [
     (("hooks", "on_idle"), 3, ""),
     (("hooks", "on_nothing"), "true", ""),
     (("pressure", "load"), "high", ""),
+    (("otel", "endpoint"), "collector:4318", ""),
+    (("otel", "enabled"), "yes", ""),
+    (("otel", "attributes"), {"": "x"}, ""),
     (("resources", "port"), ["x"], ""),
     (("resources", "a/b"), 1, 'resources."a/b"'),
     (("agents", "any", "max"), "few", ""),

@@ -437,6 +437,10 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.MergeStarted(at=6.0, ticket="T1", attempt=2, step="commit", side="ours", by="ann", without_engine=True),
     ev.TicketPutBack(at=5.0, ticket="T1", then=Status.approval, by="ann", is_in_conflict=True),
     ev.RoomAwaited(at=8.5, ticket="T1", attempt=2, text="waits for room in /r/.git/objects"),
+    ev.SessionOpened(
+        at=1.5, session="s1", plan="docs", tickets=3, parallel=2, cpus=2.0, memory=2**35,
+        traceparent=f"00-{'ab' * 16}-{'cd' * 8}-01",
+    ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

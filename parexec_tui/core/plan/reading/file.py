@@ -17,6 +17,7 @@ from msgspec import Struct, structs
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.gates import Group
 from parexec_tui.core.plan.model import Host, Plan, PlanDocument
+from parexec_tui.core.plan.otel import Otel
 from parexec_tui.core.plan.plan_settings import Hooks, PlanSettings
 from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.reading.empty_groups import groups_without_tickets
@@ -74,6 +75,7 @@ def read_plan(text: str, *, source: str, folder: str, format: Format, host: Host
         services=draft.services,
         hooks=draft.hooks,
         pressure=draft.pressure,
+        otel=draft.otel,
         workdir=draft.workdir,
         source=source,
     )
@@ -96,7 +98,7 @@ def read_fragment(
     draft, faults = _draft(document, plan.workdir)
     faults += [
         Fault((table,), "a fragment has tickets and defaults only", "edit the plan file, then reload it")
-        for table in ("plan", "agents", "resources", "services", "groups", "group", "hooks", "pressure")
+        for table in ("plan", "agents", "resources", "services", "groups", "group", "hooks", "pressure", "otel")
         if table in document
     ]
     faults += [
@@ -242,6 +244,7 @@ def _draft(document: dict[str, Any], folder: str) -> tuple[Draft, list[Fault]]:
         services=parts.services,
         hooks=parts.hooks,
         pressure=parts.pressure,
+        otel=parts.otel,
         tickets=parts.tickets,
         workdir=posixpath.normpath(posixpath.join(folder, parts.plan.workdir)),
         unread=by_table(faults),
@@ -336,6 +339,7 @@ def _read_by_key(document: dict[str, Any], left_out: set[Path]) -> tuple[PlanDoc
         services={name: convert(Service, each) for name, each in tables(Service, "services").items()},
         hooks=convert(Hooks, table(Hooks, "hooks")),
         pressure=convert(Pressure, table(Pressure, "pressure")),
+        otel=convert(Otel, table(Otel, "otel")),
         tickets={id_: convert(Ticket, each) for id_, each in _merged(defaults, tickets).items()},
     )
     return parts, faults
@@ -352,6 +356,7 @@ def _top_level_faults(document: dict[str, Any]) -> Iterator[Fault]:
         "group",
         "hooks",
         "pressure",
+        "otel",
         "tickets",
     )
     hints = Hints(tables)

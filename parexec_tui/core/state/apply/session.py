@@ -22,7 +22,7 @@ def on_session_opened(state: SessionState, event: ev.SessionOpened) -> None:
         raise IllegalEventError(f"{event!r}: the session is open already")
     state.session = event.session
     state.opened_at = state.eta_since = event.at
-    state.parallel = event.parallel
+    state.parallel, state.traceparent = event.parallel, event.traceparent
     state.tuning = Tuning(event.at) if event.auto else None
     state.host = Host(event.cpus, event.memory)
     resources = state.plan.resources

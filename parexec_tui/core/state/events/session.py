@@ -29,6 +29,8 @@ class SessionOpened(Event, frozen=True, tag="session_opened"):
     """Then how many tickets the plan has."""
     auto: bool = False
     """True: the engine finds out by itself how many run at once; it begins with `parallel`."""
+    traceparent: str = ""
+    """The span that it is a part of, as W3C's `traceparent` says it; empty: of none."""
 
 
 class PoolInitialised(Event, frozen=True, tag="pool_initialised"):

@@ -36,6 +36,7 @@ from parexec_tui.core.plan.reading.rules.names import (
     units_have_variables_of_their_own,
 )
 from parexec_tui.core.plan.reading.rules.needs import ends_are_apart, needs_are_known, needs_have_no_cycle
+from parexec_tui.core.plan.reading.rules.otel import spans_can_be_sent
 from parexec_tui.core.plan.reading.rules.services import services_are_known, services_can_be_run
 from parexec_tui.core.plan.reading.rules.worktrees import worktrees_can_be_made
 
@@ -68,6 +69,7 @@ _RULES: tuple[Rule, ...] = (
     services_are_known,
     services_can_be_run,
     worktrees_can_be_made,
+    spans_can_be_sent,
 )
 
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.gates import Group
+from parexec_tui.core.plan.otel import Otel
 from parexec_tui.core.plan.plan_settings import Hooks, PlanSettings
 from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.reading.faults import Fault, Path
@@ -33,6 +34,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     services: dict[str, Service] = {}
     hooks: Hooks = Hooks()
     pressure: Pressure = Pressure()
+    otel: Otel = Otel()
     unread: Mapping[Path, Sequence[Fault]] = {}
     """What could not be read, by table: `("agents", "builder")`, `("defaults",)`."""
 
