@@ -9,7 +9,7 @@ from parexec_tui.cli.asking import as_json_option, seconds
 from parexec_tui.cli.exits import BAD_USAGE, NOT_DONE, fail, report_errors
 
 if TYPE_CHECKING:
-    from parexec_tui.keeping.pruning import Policy, Survey
+    from parexec_tui.keeping.pruning import Policy, Refs, Survey
 
 
 @click.command()
@@ -30,8 +30,9 @@ def prune(
     """
     import msgspec
 
-    from parexec_tui.keeping.housekeeping import keep_house_later
-    from parexec_tui.keeping.pruning import carry_out, survey
+    from parexec_tui.engine.backends.local.worktrees.forgetting import Forgetter
+    from parexec_tui.engine.housekeeping import keep_house_later
+    from parexec_tui.keeping.pruning import carry_out, foreseen, survey
     from parexec_tui.paths import registry_file
     from parexec_tui.registry.errors import RegistryMissing
     from parexec_tui.registry.registry import Registry
@@ -42,8 +43,10 @@ def prune(
         with Registry.open(registry_file(), create=False, read_only=dry_run) as registry:
             found = survey(registry, policy, now)
             failed: list[str] = []
-            if not dry_run:
-                found, failed = carry_out(registry, found, policy, now)
+            if dry_run:
+                found = foreseen(found, Forgetter())
+            else:
+                found, failed = carry_out(registry, found, policy, now, Forgetter())
     except RegistryMissing:
         from parexec_tui.client.sessions import NO_SESSIONS
 
@@ -96,9 +99,28 @@ def _print(found: "Survey", policy: "Policy", *, dry_run: bool) -> None:
     size = format_size(sum(each.size for each in found.go))
     stay = f"{found.stay} stay by the policy: {words_of(policy)}"
     click.echo(f"{format_count(len(found.go), 'session')} {would}, {size}; {stay}")
+    for each in found.go:
+        if line := _refs_line(each.session, each.refs, "would be deleted" if dry_run else "deleted"):
+            click.echo(printable(line))
     for spared in found.spared:
         remedy = f"; {spared.remedy}" if spared.remedy else ""
         click.echo(f"{spared.session} stays: {printable(spared.why)}{printable(remedy)}")
+
+
+def _refs_line(session: str, refs: "Refs", deleted: str) -> str:
+    """What becomes of the refs of a session, for a person; empty if it left none."""
+    from parexec_tui.core.plan.units import format_count
+    from parexec_tui.text.words import and_others
+
+    if refs.problem:
+        return f"{session}: whether it left branches in {refs.folder} is not known: {refs.problem}"
+    parts = []
+    if refs.gone:
+        parts.append(f"{format_count(len(refs.gone), 'merged branch', 'merged branches')} {deleted}")
+    if refs.stay:
+        names = and_others(refs.stay)
+        parts.append(f"not merged or checked out, so left there: {names}; to delete one: git update-ref -d REF")
+    return f"{session}: in {refs.folder}: {'; '.join(parts)}" if parts else ""
 
 
 COMMANDS: tuple[click.Command, ...] = (prune,)

@@ -24,6 +24,7 @@ from parexec_tui.engine.backends.local.cookie import hook_environment
 from parexec_tui.engine.backends.local.hook_processes import HookProcesses
 from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.coordinator import Coordinator
+from parexec_tui.engine.housekeeping import keep_house_later
 from parexec_tui.engine.lifecycle.admission import StartLock, admit, admit_again
 from parexec_tui.engine.lifecycle.beginning import Beginning, EngineOptions, begin_new, take_over
 from parexec_tui.engine.lifecycle.footing import Footing, engine_elsewhere
@@ -57,7 +58,6 @@ from parexec_tui.engine.threads import in_thread
 from parexec_tui.engine.timers import Clock
 from parexec_tui.engine.up_to_date import UpToDate, owed_fingerprints
 from parexec_tui.engine.writers import Writers
-from parexec_tui.keeping.housekeeping import keep_house_later
 from parexec_tui.paths import SessionFolder, registry_file, session_folder
 from parexec_tui.registry.errors import RegistryError, SessionOwned, StateLost
 from parexec_tui.registry.imports import check_is_own

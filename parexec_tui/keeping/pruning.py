@@ -9,8 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from parexec_tui.client.sessions import is_living
 from parexec_tui.core.plan.units import write_duration
@@ -40,6 +42,25 @@ class Policy(Struct, frozen=True):
     """Also what has snapshots of files, by which tickets could be rolled back."""
 
 
+class Refs(Struct, frozen=True):
+    """Branches and other refs that a session left in a repository: `refs/heads/parexec/SESSION/TICKET`."""
+
+    folder: str = ""
+    """A folder of the repository; empty: it left none."""
+    gone: tuple[str, ...] = ()
+    """What other refs have as well: these go with the session."""
+    stay: tuple[str, ...] = ()
+    """What nobody merged, or has checked out."""
+    problem: str = ""
+    """Why that is not known."""
+
+
+class Forget(Protocol):
+    """Deletes the refs of a session in the repository of a workdir. `is_tried`: only tells which. Raises OSError."""
+
+    def __call__(self, workdir: str, session: str, *, is_tried: bool = False) -> Refs: ...
+
+
 class Removable(Struct, frozen=True):
     """A session that is removed, or would be."""
 
@@ -51,6 +72,8 @@ class Removable(Struct, frozen=True):
     """Seconds since the epoch; of one that never noted its end, when it started."""
     size: int
     """Bytes, of its folder and in the registry."""
+    workdir: str
+    refs: Refs = Refs()
 
 
 class Spared(Struct, frozen=True):
@@ -89,7 +112,7 @@ def survey(registry: Registry, policy: Policy, now: float, until: float = float(
             spared.append(found)
         else:
             size = sizes.of(registry, row, until)
-            go.append(Removable(row.session, row.name, row.source, row.started, ended_at(row), size))
+            go.append(Removable(row.session, row.name, row.source, row.started, ended_at(row), size, row.workdir))
     sizes.remember(rows)
     return Survey(tuple(go), tuple(spared), stay, tuple(_remnants(registry)), unfinished_imports(registry))
 
@@ -146,7 +169,15 @@ def _remnants(registry: Registry) -> list[str]:
     return [session for session, has_rows in pruned.items() if has_rows or session in folders]
 
 
-def carry_out(registry: Registry, found: Survey, policy: Policy, now: float) -> tuple[Survey, list[str]]:
+def foreseen(found: Survey, forget: Forget) -> Survey:
+    """The same with what would become of the refs of the sessions."""
+    go = tuple(replace(each, refs=_refs(forget, each.workdir, each.session, is_tried=True)) for each in found.go)
+    return replace(found, go=go)
+
+
+def carry_out(
+    registry: Registry, found: Survey, policy: Policy, now: float, forget: Forget
+) -> tuple[Survey, list[str]]:
     """Remove what a survey found. Returns what was done, and what could not be removed, and why; the next one tries
     again. Raises RegistryError."""
     gone: list[Removable] = []
@@ -160,14 +191,14 @@ def carry_out(registry: Registry, found: Survey, policy: Policy, now: float) -> 
             failed.append(f"{session}: {error}")
     for each in found.go:
         try:
-            reason = prune(registry, each.session, policy, now)
+            done = prune(registry, each.session, policy, now, forget)
         except OSError as error:
             failed.append(f"{each.session}: {error}")
             continue
-        if reason is None:
-            gone.append(each)
+        if isinstance(done, Refs):
+            gone.append(replace(each, refs=done))
         else:
-            spared.append(reason)
+            spared.append(done)
     unfinished: tuple[str, ...] = ()
     try:
         unfinished = remove_unfinished_imports(registry) if found.unfinished else ()
@@ -176,8 +207,11 @@ def carry_out(registry: Registry, found: Survey, policy: Policy, now: float) -> 
     return Survey(tuple(gone), tuple(spared), found.stay, tuple(rests), unfinished), failed
 
 
-def prune(registry: Registry, session: str, policy: Policy, now: float) -> Spared | None:
-    """Remove a session of a `survey`. Returns why it stays, if that has changed. Raises RegistryError, OSError."""
+def prune(registry: Registry, session: str, policy: Policy, now: float, forget: Forget) -> Refs | Spared:
+    """Remove a session of a `survey`. Returns what became of its refs; or why it stays, if that has changed.
+
+    Raises RegistryError, OSError.
+    """
     folder = session_folder(session)
     with ExitStack() as stack:
         if folder.path.is_dir():  # else it is only rows, and nobody can own it
@@ -192,10 +226,19 @@ def prune(registry: Registry, session: str, policy: Policy, now: float) -> Spare
             return Spared(session, "it has run again")
         if found := _why_spared(row, policy):
             return found
+        # First, as what is marked has no workdir any more; and it costs nothing: others have what these refs have.
+        refs = _refs(forget, row.workdir, session)
         if not registry.prune(row):
             return Spared(session, "it has run again")
         remove(folder.path)
-    return None
+    return refs
+
+
+def _refs(forget: Forget, workdir: str, session: str, *, is_tried: bool = False) -> Refs:
+    try:
+        return forget(workdir, session, is_tried=is_tried)
+    except OSError as error:
+        return Refs(workdir, problem=str(error))
 
 
 def prune_rest(registry: Registry, session: str) -> None:

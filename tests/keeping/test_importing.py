@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from parexec_tui.core.plan.reading.file import read_plan
+from parexec_tui.engine.backends.local.worktrees.forgetting import Forgetter
 from parexec_tui.engine.lifecycle.admission import admit_again
 from parexec_tui.engine.session import resume_session
 from parexec_tui.engine.sinks import EventSink
@@ -128,7 +129,7 @@ def test_nothing_runs_it_and_estimates_do_not_count_it(tmp_path: Path, elsewhere
         assert registry.history(plan) == {}
         assert registry.open_sessions() == []
         policy = Policy(0, 0)
-        done, failed = carry_out(registry, survey(registry, policy, LATER), policy, LATER)
+        done, failed = carry_out(registry, survey(registry, policy, LATER), policy, LATER, Forgetter())
         assert ([each.session for each in done.go], failed) == ([session], [])
         assert registry.history(plan) == {}
 
@@ -371,7 +372,7 @@ def test_killed_at_any_step_it_is_whole_or_the_next_one_removes_the_rest(tmp_pat
         with Registry.open(registry_file()) as registry:
             left = survey(registry, policy, LATER).unfinished
             if step % 2:
-                done, failed = carry_out(registry, survey(registry, policy, LATER), policy, LATER)
+                done, failed = carry_out(registry, survey(registry, policy, LATER), policy, LATER, Forgetter())
                 assert (done.unfinished, failed) == (left, [])
         if not step % 2:
             assert import_archive(file).session == f"{session}_2"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from parexec_tui.core.plan.reading.file import read_plan
+from parexec_tui.engine.backends.local.worktrees.forgetting import Forgetter
 from parexec_tui.keeping.pruning import Policy, Survey, carry_out, survey
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.errors import RegistryError
@@ -24,7 +25,7 @@ MONTH = Policy(keep=2, older=30 * 86400)
 
 def pruned(policy: Policy = MONTH) -> Survey:
     with Registry.open(registry_file()) as registry:
-        done, failed = carry_out(registry, survey(registry, policy, LATER), policy, LATER)
+        done, failed = carry_out(registry, survey(registry, policy, LATER), policy, LATER, Forgetter())
     assert failed == []
     return done
 
@@ -120,7 +121,7 @@ def test_what_lives_stays_also_if_it_came_to_life_after_the_look(tmp_path: Path)
         before = survey(registry, policy, LATER)
         with SessionLock(session_folder(session).lock):
             at_once = survey(registry, policy, LATER)
-            done, failed = carry_out(registry, before, policy, LATER)
+            done, failed = carry_out(registry, before, policy, LATER, Forgetter())
 
     assert [each.why for each in at_once.spared] == ["it lives"]
     assert ([each.why for each in done.spared], failed) == (["it lives"], [])
@@ -165,6 +166,7 @@ def test_a_repair_does_not_bring_back_what_was_pruned(tmp_path: Path) -> None:
 
 KILLED = """
 import os, signal, sys
+from parexec_tui.engine.backends.local.worktrees.forgetting import Forgetter
 from parexec_tui.keeping import pruning
 from parexec_tui.paths import registry_file
 from parexec_tui.registry import pruned
@@ -191,7 +193,7 @@ os.rmdir = dies(os.rmdir)
 policy = pruning.Policy(0, 0)
 with Registry.open(registry_file()) as registry:
     found = pruning.survey(registry, policy, later)
-    pruning.carry_out(registry, found, policy, later)
+    pruning.carry_out(registry, found, policy, later, Forgetter())
 """
 
 

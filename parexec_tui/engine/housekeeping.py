@@ -1,6 +1,6 @@
 """What is done after a session has ended, in a process of its own that nobody waits for, at idle priority.
 
-`python -m parexec_tui.keeping.housekeeping [SESSION]`: prune, if the settings say so; compress the logs of the
+`python -m parexec_tui.engine.housekeeping [SESSION]`: prune, if the settings say so; compress the logs of the
 session, and of the newest ones where that was not done; count what these take; compact the registry, if that is worth
 it. Only one such process works at a time for a state folder; another one ends at once, and what it would have done is
 done after the next session.
@@ -38,7 +38,7 @@ def keep_house_later(session: str = "") -> None:
         has_ended = bool(session) and (wanted.automatic or (wanted.compress and has_logs_to_compress(session)))
         if not (has_ended or is_worth_it(registry_file())):
             return
-        command = [sys.executable, "-m", "parexec_tui.keeping.housekeeping", *([session] if session else [])]
+        command = [sys.executable, "-m", "parexec_tui.engine.housekeeping", *([session] if session else [])]
         null = subprocess.DEVNULL
         process = subprocess.Popen(command, stdin=null, stdout=null, stderr=null, start_new_session=True, cwd="/")
         process.returncode = 0  # it is not ours to wait for: no complaint when we forget it
@@ -52,10 +52,12 @@ def keep_house(session: str, wanted: PruneSettings) -> None:
 
 
 def _tidy_up(session: str, wanted: PruneSettings) -> None:
+    from parexec_tui.engine.backends.local.worktrees.forgetting import Forgetter
+
     with Registry.open(registry_file(), create=False) as registry:
         if wanted.automatic:  # first, should the disk be full
             policy, now = Policy(wanted.keep, wanted.older), time.time()
-            carry_out(registry, survey(registry, policy, now), policy, now)
+            carry_out(registry, survey(registry, policy, now), policy, now, Forgetter())
         if wanted.compress:
             newest = [row.session for row in registry.sessions() if row.status == "finished"]
             for each in sorted(newest[:_LOOKED_AT], key=lambda each: each != session):
