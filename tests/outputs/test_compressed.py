@@ -4,11 +4,12 @@ import gzip
 import os
 import random
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from importlib import import_module
 from pathlib import Path
 
 import pytest
-import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,9 @@ from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.outputs.log_file import FileChange, LogFile
 from parexec_tui.outputs.sources import PlainLog, open_log
 from parexec_tui.paths import COMPRESSED, GZIP, ZSTD
+
+PYTHONS_OWN = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+"""What Python has for zstd since 3.14; before, the same as a package."""
 
 BOTH = pytest.mark.parametrize("ending", COMPRESSED)
 
@@ -63,8 +67,7 @@ def test_other_programs_print_it(tmp_path: Path, ending: str) -> None:
     if ending == GZIP:
         assert gzip.decompress(file.read_bytes()) == content
     else:
-        with zstandard.open(file, "rb", dctx=zstandard.ZstdDecompressor()) as opened:
-            assert opened.read(1) == content[:1]
+        assert PYTHONS_OWN.decompress(file.read_bytes()) == content
     assert file.stat().st_size < len(content) * 0.6
 
 
@@ -160,18 +163,46 @@ def test_a_damaged_one_is_an_error_and_never_other_bytes(tmp_path: Path, ending:
         LocalOutput(log).read(0, 10)
 
 
-def test_without_a_library_for_zstd_gzip_is_used_and_a_zstd_log_says_what_is_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log = packed(tmp_path, lines(100), ZSTD)
-    assert best_ending() == ZSTD
-    monkeypatch.setitem(sys.modules, "compression.zstd", None)
-    monkeypatch.setitem(sys.modules, "zstandard", None)
+@contextmanager
+def libraries(**modules: object) -> Iterator[None]:
+    """With these libraries for zstd, and no other one."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("compression.zstd", "zstandard"):
+            patch.setitem(sys.modules, name, modules.get(name.rpartition(".")[2]))
+        _forget_library()
+        try:
+            yield
+        finally:
+            _forget_library()
+
+
+def _forget_library() -> None:
     compressed._zstd.cache_clear()
     compressed._unpacked.cache_clear()
-    try:
+
+
+def test_python_and_the_package_read_what_the_other_one_wrote(tmp_path: Path) -> None:
+    package = {"zstandard": pytest.importorskip("zstandard")}
+    own = {"zstd": PYTHONS_OWN}
+    content = lines(40_000)
+    for number, (writes, reads) in enumerate(((own, own), (own, package), (package, own))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with libraries(**writes):
+            log = packed(folder, content, ZSTD)
+        file = log.with_name(f"{log.name}{ZSTD}")
+        with libraries(**reads):
+            assert LocalOutput(log).read(0, len(content)) == content
+            whole = file.read_bytes()
+            file.write_bytes(whole[:-3] + b"xyz")  # a checksum
+            with pytest.raises(OSError, match="damaged"):
+                LocalOutput(log).read(0, len(content))
+
+
+def test_without_a_library_for_zstd_gzip_is_used_and_a_zstd_log_says_what_is_missing(tmp_path: Path) -> None:
+    log = packed(tmp_path, lines(100), ZSTD)
+    assert best_ending() == ZSTD
+    with libraries():
         assert best_ending() == GZIP
         with pytest.raises(OSError, match=r"pip install 'parexec-tui\[zstd\]'"):
             LocalOutput(log).read(0, 10)
-    finally:
-        compressed._zstd.cache_clear()
