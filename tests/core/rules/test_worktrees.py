@@ -574,6 +574,21 @@ def test_a_decision_can_be_changed_and_undone_after_an_engine_was_killed() -> No
     assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
 
 
+def test_what_is_decided_without_an_engine_has_not_worked_until_there_is_one() -> None:
+    begun = in_conflict("T:")
+    begun.apply(ev.EngineLeft(at=begun.now, reason="waits for a decision"))
+    begun.now += 5
+    begun.act(rq.Merge(tickets=("T",), side="ours"))
+    begun.now += 3600
+    begun.apply(ev.MonitoringStarted(at=begun.now, pid=1, boot="b", version="1"))
+    begun.now += 2
+    tried(begun, "T")
+    tried(begun, "T")
+    assert begun.status("T") == "succeeded"
+    assert begun["T"].worked(begun.now) == 2
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
 def test_what_an_engine_had_begun_when_it_was_killed_is_not_decided_otherwise() -> None:
     begun = in_conflict()
     begun.act(rq.Merge(tickets=("T",), side="ours"))

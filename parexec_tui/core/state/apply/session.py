@@ -49,7 +49,9 @@ def on_monitoring_started(state: SessionState, event: ev.MonitoringStarted) -> N
     state.engine_pid = event.pid
     state.left = state.interrupted = state.draining = state.stopping = None
     for ticket in state.live.values():
-        ticket.live_attempt.awaits_engine = False
+        attempt = ticket.live_attempt
+        if attempt.awaits_engine:  # it has not worked while it waited
+            attempt.awaits_engine, attempt.started, attempt.clock_error = False, event.at, 0.0
     note_early(state)
 
 
