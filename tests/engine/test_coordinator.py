@@ -25,7 +25,7 @@ from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.engine.backends.backend import CommitWork, DropWorktree, KeepWorktree, MergeWork
+from parexec_tui.engine.backends.backend import AnyTask, CommitWork, DropWorktree, KeepWorktree, LookAgain, MergeWork
 from parexec_tui.engine.coordinator import AWAIT, Coordinator
 from parexec_tui.engine.pool import IDLE_TIMEOUT, Pool, WorktreePlaces
 from parexec_tui.engine.timers import Clock
@@ -719,6 +719,31 @@ async def test_a_frozen_ticket_can_be_cancelled_before_its_work_is_merged(
         await run.until(lambda: run.outcome is not None, "nothing is waited for")
         assert run.state.tickets["A"].status is Status.cancelled
         assert run.backend.tended == [("A", KeepWorktree)]
+
+
+async def test_conflicts_are_looked_at_again_when_what_was_merged_is_lost(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = '[tickets.B]\nrun = "true"\n[tickets.C]\nrun = "true"\n'
+    async with running(tmp_path, APART.replace('worktree"', 'worktree"\non_conflict = "hold"') + others) as run:
+        tend = run.backend.tend
+
+        def conflict(key: ProcessKey, task: AnyTask) -> None:
+            if key.ticket != "B" or not isinstance(task, CommitWork):
+                return tend(key, task)
+            found = rq.Conflict("base", "mine", "onto", ("f",), 1, ("A",))
+            return run.backend.report(rq.WorkTried("B", 1, conflict=found, step=key.step))
+
+        monkeypatch.setattr(run.backend, "tend", conflict)
+        await run.until(lambda: len(run.backend.running) == 3, "all run")
+        run.backend.end("A")
+        await run.until(lambda: run.state.tickets["A"].status is Status.succeeded, "A is merged")
+        run.backend.end("B")
+        await run.until(lambda: run.state.tickets["B"].is_in_conflict, "B is not")
+        run.coordinator.submit_reports([rq.MergesLost(("merged",))])
+        await run.until(lambda: ("B", LookAgain) in run.backend.tended, "B is looked at")
+        run.backend.end("C")
+        await run.until(lambda: run.outcome is not None, "the engine has left")
 
 
 async def freeze_before_its_gate(run: Run) -> None:
