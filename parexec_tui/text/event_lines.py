@@ -57,6 +57,7 @@ def brief_lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
             ev.TicketUnrunnable()
             | ev.WorkLost()
             | ev.RepositoryLeft()
+            | ev.ResolutionLeft()
             | ev.RoomAwaited()
             | ev.TicketCancelled()
             | ev.TicketWaived()

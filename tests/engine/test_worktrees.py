@@ -265,6 +265,7 @@ def test_a_conflict_waits_for_a_person_whose_command_resolves_it(
     assert "nest is a git repository of its own" in ticket("B").reason
     merge("true")
     [left] = happened(ev.ResolutionLeft)
+    assert left.aside.endswith("B.left-1.resolve-3")
     assert Path(left.aside, "nest", ".git").is_dir()
     assert ticket("B").reason == "`true`: there still is a conflict in file; conflicts with A in file"
     merge("sed -i '/^[<>=]/d' file")

@@ -12,6 +12,7 @@ import trio
 
 from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.steps import previous_resolve
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Freshness, FreshnessWanted, Launch, Success, WritesWanted
 from parexec_tui.engine.backends.local import fingerprints as fingerprints_of
@@ -19,6 +20,7 @@ from parexec_tui.engine.backends.local.files import newest_of
 from parexec_tui.engine.backends.local.fingerprints import Walks, note_reads
 from parexec_tui.engine.backends.local.outputs import are_filled, missing_outputs, note_outputs
 from parexec_tui.engine.backends.local.ports import refuse_taken
+from parexec_tui.engine.backends.local.record import read_record
 from parexec_tui.engine.backends.local.requirements import RequirementLooker, UnmetError
 from parexec_tui.engine.backends.local.snapshots import Snapshots
 from parexec_tui.engine.backends.local.starter import Start
@@ -87,7 +89,8 @@ class Workspace:
         """
         key = start.key
         if launch.worktree is not None and launch.decides is not None:
-            start.made = self.open_worktrees().show_again(key, launch.worktree, launch.decides)
+            before = self._resolved_before(key)
+            start.made = self.open_worktrees().show_again(key, launch.worktree, launch.decides, before)
         elif launch.worktree is not None:
             start.made = self.open_worktrees().make(key, launch.worktree)
         if launch.requires is not None:
@@ -107,6 +110,15 @@ class Workspace:
             note_outputs(self._folder.outputs_before(key.ticket, key.attempt), launch.root, launch.outputs)
         if launch.notes_begin:  # the last of all: what was written before is not of this attempt
             self._folder.begun(key.ticket, key.attempt).write_text("begun\n", encoding="ascii")
+
+    def _resolved_before(self, key: ProcessKey) -> str:
+        """The last step before this one in which a command to resolve the same conflict has run; empty: none has."""
+        step = key.step
+        while step := previous_resolve(step):
+            record = read_record(self._folder.record(ProcessKey(key.ticket, key.attempt, step)))
+            if record is not None and record.pid is not None:
+                break
+        return step
 
     def check_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> None:
         self._nursery.start_soon(self._check_outputs, key, root, outputs)

@@ -38,7 +38,8 @@ def resolved(
 ) -> tuple[WorktreeMade | None, Work | Conflict]:
     """What comes of a command, the how manieth it is."""
     tree, found = held
-    left = anew.show_again(tree, ProcessKey("B", 1, f"resolve-{number}" if number > 1 else "resolve"), found)
+    steps = ["", "resolve", "resolve-2", "resolve-3", "resolve-4"]
+    left = anew.show_again(tree, ProcessKey("B", 1, steps[number]), found, steps[number - 1])
     there = Path(tree.path)
     git(there, "checkout", "--quiet", "--force", "--detach", found.onto)
     subprocess.run(("git", "merge", "--quiet", "--no-commit", "--no-ff", found.commit), cwd=there, check=False)

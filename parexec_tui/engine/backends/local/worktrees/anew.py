@@ -1,7 +1,6 @@
 """A conflict is shown to another command as it was to the first one, and what that one left is kept."""
 
 from parexec_tui.core.state.process_key import ProcessKey
-from parexec_tui.core.state.steps import previous_resolve
 from parexec_tui.core.wire.requests import Conflict, WorktreeMade
 from parexec_tui.engine.backends.backend import Worktree
 from parexec_tui.engine.backends.local.worktrees.git import GitError, NoRoomError, repository_lock
@@ -17,13 +16,14 @@ from parexec_tui.engine.backends.local.worktrees.making import (
 from parexec_tui.engine.backends.local.worktrees.merging import OUTDATED
 
 
-def show_again(wanted: Worktree, key: ProcessKey, conflict: Conflict) -> WorktreeMade | None:
+def show_again(wanted: Worktree, key: ProcessKey, conflict: Conflict, before: str) -> WorktreeMade | None:
     """Let a worktree be what it was when its conflict was found, or make it anew; what git ignores stays.
 
-    `key`: of the step in which a command of a person resolves the conflict. Returns where what the one before it left
-    is now, if nothing else has that: a ref or a folder. Raises OSError.
+    `key`: of the step in which a command of a person resolves the conflict; `before`: the last step in which another
+    one ran for that, empty if none did. Returns where what that one left is now, if nothing else has it: a ref or a
+    folder. Raises OSError.
     """
-    place, before = Place(wanted), previous_resolve(key.step)
+    place = Place(wanted)
     if not before or not place.exists or not place.git.find(BASE):
         restore(wanted, conflict.commit, conflict.base)
         return None

@@ -64,10 +64,12 @@ class Worktrees:
             key.ticket, key.attempt, wanted.path, made.base, aside=made.aside, why_aside=made.why, step=key.step
         )
 
-    def show_again(self, key: ProcessKey, wanted: Worktree, conflict: rq.Conflict) -> rq.WorktreeMade | None:
+    def show_again(
+        self, key: ProcessKey, wanted: Worktree, conflict: rq.Conflict, before: str
+    ) -> rq.WorktreeMade | None:
         """See `anew.show_again`. Called in a thread."""
         with self._alone[wanted.path], in_room(wanted):
-            return anew.show_again(wanted, key, conflict)
+            return anew.show_again(wanted, key, conflict, before)
 
     def tend(self, key: ProcessKey, task: AnyTask) -> None:
         """See `Backend.tend`."""
