@@ -111,21 +111,29 @@ def _now(row: "SessionRow", meter: "Meter") -> "SessionMetrics":
     """The metrics of a session now, of which the meter has all events."""
     from msgspec.structs import replace
 
-    from parexec_tui.client.sessions import has_engine, status_of
-    from parexec_tui.client.silence import is_hopeless
+    from parexec_tui.client.sessions import status_of
     from parexec_tui.outputs.curve import newest_sample
     from parexec_tui.paths import session_folder
     from parexec_tui.registry.lock import note_engine
     from parexec_tui.report.metrics import session_metrics
 
     note_engine(meter.state)
+    is_up = meter.state.has_engine and _is_up(row.session)
     return session_metrics(
         meter,
         status_of(replace(row, status=meter.state.status)),
         newest_sample(session_folder(row.session).curve),
         time.time(),
-        is_up=meter.state.has_engine and has_engine(row.session) and not is_hopeless(row.session),
+        is_up=is_up,
     )
+
+
+def _is_up(session: str) -> bool:
+    """Whether an engine is there and can work."""
+    from parexec_tui.client.sessions import has_engine
+    from parexec_tui.client.silence import is_hopeless
+
+    return has_engine(session) and not is_hopeless(session)
 
 
 # -- a file that is kept up to date ------------------------------------------------------------------------------
@@ -135,26 +143,30 @@ def _keep(row: "SessionRow", file: Path, *, as_json: bool) -> NoReturn:
     """Write the file again and again until the session is over, and exit. Raises RegistryError."""
     from parexec_tui.cli.following import Following, Stop
     from parexec_tui.client.mirror import Mirror
+    from parexec_tui.client.sessions import OVER
 
     meters: list[Meter] = []
     with _sole_writer(file), Stop() as stop:
         mirror = Mirror.open(row.session, fold=_noting(meters))
         (meter,) = meters
-        following = Following(mirror, _say, stop=stop, is_patient=True)
+        following = Following(mirror, _say, stop=stop, is_patient=row.status not in OVER)
         kept = _File(file)
-        written, every, was_there, is_new = -_REFRESH_EVERY, _EVERY, True, True
+        written, every, was_up, is_new = -_REFRESH_EVERY, _EVERY, False, True
         for events in following:
-            is_new = is_new or bool(events) or following.is_there is not was_there
-            was_there = following.is_there
+            is_up = _is_up(row.session)
+            is_new = is_new or bool(events) or is_up is not was_up
+            was_up = is_up
             waited = time.monotonic() - written
             if mirror.last and waited >= (every if is_new else _REFRESH_EVERY):
                 began = time.process_time()
                 kept.write(_content([_now(row, meter)], as_json=as_json))
                 every = min(_REFRESH_EVERY, max(_EVERY, _SHARE * (time.process_time() - began)))
                 written, is_new, waited = time.monotonic(), False, 0.0
-            following.within = max(0.0, (every if is_new and mirror.last else _REFRESH_EVERY) - waited)
-        if mirror.last:
-            kept.write(_content([_now(row, meter)], as_json=as_json))
+            until = (every if is_new and mirror.last else _REFRESH_EVERY) - waited
+            following.within = max(0.0, min(until, _EVERY))  # that an engine is stopped is no event
+        if not mirror.last:
+            fail(f"session {row.session} has no events, so {file} was not written", UNSUCCESSFUL)
+        kept.write(_content([_now(row, meter)], as_json=as_json))
         if kept.trouble:
             fail(kept.trouble, UNSUCCESSFUL)
         sys.exit(INTERRUPTED if stop.signal == signal.SIGINT else SUCCEEDED)

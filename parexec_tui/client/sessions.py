@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from parexec_tui.registry.sessions import SessionRow
 
 
-_OVER = ("finished", "not started", DAMAGED, IMPORTED)
+OVER = ("finished", "not started", DAMAGED, IMPORTED)
 """The status of a session with which nobody goes on, unless it is asked for."""
 
 NO_SESSIONS = "no sessions yet: parexec run PLAN starts one"
@@ -67,7 +67,7 @@ def resolve_living_first(text: str | None) -> "SessionRow":
     """The session to look at as it runs: the same, but a living one elsewhere rather than one of this folder that is
     over."""
     row, living_elsewhere = _resolve(text)
-    return living_elsewhere if living_elsewhere is not None and row.status in _OVER else row
+    return living_elsewhere if living_elsewhere is not None and row.status in OVER else row
 
 
 def _resolve(text: str | None) -> "tuple[SessionRow, SessionRow | None]":

@@ -134,6 +134,18 @@ def test_wrong_usage_is_said(here: Path, file: Path) -> None:
     assert left_in(file.parent) == []
 
 
+def test_what_no_engine_will_go_on_with_is_not_waited_for(here: Path, file: Path) -> None:
+    session = run_detached(here, PLAN)
+    parexec("export", session, "-o", "x.tar.gz", cwd=here)
+    (here / "go").touch()
+    parexec("wait", cwd=here, code=1)
+    imported = json.loads(parexec("import", "x.tar.gz", "--json", cwd=here))["session"]
+    assert imported != session
+    keeping = Keeping(file, imported)
+    assert keeping.end() == (0, "")
+    assert (keeping.value("session_info"), keeping.value("engine_up")) == (1, 0)
+
+
 # -- a file that is kept up to date --------------------------------------------------------------------------------
 
 
@@ -151,6 +163,10 @@ def test_it_follows_over_the_death_of_the_engine_and_ends_with_the_session(here:
     keeping = Keeping(file)
     keeping.until("tickets", 1, status="running")
     assert keeping.value("engine_up") == 1
+    os.kill(the_engine(session), signal.SIGSTOP)
+    keeping.until("engine_up", 0)
+    os.kill(the_engine(session), signal.SIGCONT)
+    keeping.until("engine_up", 1)
     kill(the_guardian(session), the_engine(session))
     keeping.until("engine_up", 0)
     assert keeping.value("attempts_total") == 1, "the figures stay"
@@ -158,7 +174,8 @@ def test_it_follows_over_the_death_of_the_engine_and_ends_with_the_session(here:
     parexec("resume", session, "--detach", "--quiet", cwd=here)
     keeping.until("engine_up", 1)
     (here / "go").touch()
-    assert keeping.end() == (0, "")
+    code, said = keeping.end()
+    assert (code, "is stopped and does not answer" in said) == (0, True)
     assert [keeping.value("tickets", status=word) for word in ("succeeded", "failed")] == [1, 1]
     assert (keeping.value("engine_up"), keeping.value("session_state", state="finished")) == (0, 1)
     assert left_in(file.parent) == ["parexec.prom"]
