@@ -76,7 +76,7 @@ EXAMPLES: dict[str, Examples] = {
     ),
     "export": (
         ("parexec export -o night.tar.gz", "the session of this directory, for a colleague or a bug report"),
-        ("parexec export nightly -o night.tar.zst --force", "another one, with zstd, over an older archive"),
+        ("parexec export nightly -o night.tar.zst --redact", "another one, with zstd, without values like API_TOKEN"),
     ),
     "import": (
         ("parexec import night.tar.gz", "look at a session of another machine"),

@@ -9,7 +9,9 @@ from parexec_tui.cli.asking import as_json_option, session_argument
 from parexec_tui.cli.exits import BAD_USAGE, NOT_DONE, fail, report_errors
 
 if TYPE_CHECKING:
-    from parexec_tui.keeping.archive import Manifest
+    from collections.abc import Sequence
+
+    from parexec_tui.keeping.archive import Manifest, Masked
     from parexec_tui.keeping.importing import Imported
 
 
@@ -22,10 +24,11 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="The archive to write: NAME.tar.gz or NAME.tar.zst.",
 )
+@click.option("--redact", is_flag=True, help="Mask the values of variables like API_TOKEN wherever they occur.")
 @click.option("--force", is_flag=True, help="Replace FILE if there is one.")
 @as_json_option
 @report_errors()
-def export(session: str | None, file: Path | None, force: bool, as_json: bool) -> None:
+def export(session: str | None, file: Path | None, redact: bool, force: bool, as_json: bool) -> None:
     """Put SESSION (default: the newest of this directory) into one file: plan, events, attempts and logs.
 
     `parexec import FILE` shows it on another machine. Of a session that lives, it has all up to now.
@@ -44,7 +47,7 @@ def export(session: str | None, file: Path | None, force: bool, as_json: bool) -
         ending = ending_of(file)
         with open_registry() as registry:
             row = resolve_past(registry, session)
-            with Export.of(registry, row) as found:
+            with Export.of(registry, row, redact=redact) as found:
                 write_file(file, packed(found.parts(), ending), replaces=force, is_private=True)
     except ArchiveError as error:
         fail(str(error), BAD_USAGE)
@@ -67,12 +70,25 @@ def _print_exported(manifest: "Manifest", file: Path, size: int) -> None:
     click.echo(
         f"{manifest.session}: {events}, {files}, {format_size(size)}; written: {printable(str(file.absolute()))}"
     )
+    if manifest.redacted is not None:
+        _print_masked(manifest.redacted)
     if manifest.lives:
         click.echo("parexec: an engine runs it: what comes after this is not in it", err=True)
     if manifest.fault:
         click.echo(f"parexec: later events cannot be read: {printable(manifest.fault)}", err=True)
     for log in manifest.without:
         click.echo(f"parexec: without {printable(log)}", err=True)
+
+
+def _print_masked(redacted: "Sequence[Masked]") -> None:
+    from parexec_tui.core.plan.units import format_count
+
+    times = [f"{each.variable} {format_count(each.times, 'time')}" for each in redacted if each.times]
+    click.echo(f"masked: {', '.join(times) or 'nothing'}")
+    for each in redacted:
+        if each.kept:
+            click.echo(f"parexec: a value of {each.variable} is masked where it is set, and {each.kept}", err=True)
+    click.echo("parexec: other secrets may remain: look at it before you give it away", err=True)
 
 
 @click.command(name="import")

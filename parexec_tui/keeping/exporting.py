@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from parexec_tui import __version__
 from parexec_tui.client.sessions import is_living, status_of
+from parexec_tui.core.wire import codec
 from parexec_tui.keeping.archive import (
     ATTEMPTS,
     EVENTS,
@@ -35,7 +36,8 @@ from parexec_tui.keeping.archive import (
     tar_head,
     tar_padding,
 )
-from parexec_tui.outputs.compressed import gzip_block
+from parexec_tui.keeping.redacting import Masks, Secrets
+from parexec_tui.outputs.compressed import BLOCK, gzip_block
 from parexec_tui.outputs.gap import Gap
 from parexec_tui.outputs.sources import Source, open_log
 from parexec_tui.paths import COMPRESSED, GZIP, SessionFolder, session_folder
@@ -74,17 +76,20 @@ class Export:
         self._spool = spool
 
     @classmethod
-    def of(cls, registry: Registry, row: SessionRow) -> Self:
-        """Read a session. Raises ArchiveError, RegistryError, OSError."""
+    def of(cls, registry: Registry, row: SessionRow, *, redact: bool = False) -> Self:
+        """Read a session. `redact`: the values of secret-like variables are masked.
+
+        Raises ArchiveError, RegistryError, OSError.
+        """
         spool = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed with the export
         try:
-            return cls._of(registry, row, spool)
+            return cls._of(registry, row, spool, redact=redact)
         except BaseException:
             spool.close()
             raise
 
     @classmethod
-    def _of(cls, registry: Registry, row: SessionRow, spool: IO[bytes]) -> Self:
+    def _of(cls, registry: Registry, row: SessionRow, spool: IO[bytes], *, redact: bool) -> Self:
         session, now = row.session, time.time()
         with registry.snapshot():
             lives = is_living(session)
@@ -92,7 +97,10 @@ class Export:
             plan = registry.plan(session)
             facts = registry.attempts(session)
             count, fault = _spool_events(registry, session, spool)
-        lines = b"".join(msgspec.json.encode(fact) + b"\n" for fact in facts)
+        masks = _masks(plan, spool) if redact else Secrets().masks()
+        plan = _masked_plan(plan, masks)
+        _mask_events(spool, masks)
+        lines = b"".join(masks.json(msgspec.json.encode(fact)) + b"\n" for fact in facts)
         contents = [
             _Content(PLAN, lambda: iter((plan,))),
             _Content(EVENTS, lambda: _from_start(spool)),
@@ -101,19 +109,22 @@ class Export:
         without = []
         for name, log in _logs(session_folder(session)):
             try:
-                contents.append(_log_content(name, log))
+                contents.append(_log_content(masks.text(name), log, masks))
             except FileNotFoundError:
                 pass
             except OSError as error:
-                without.append(f"{name}: {error.strerror or error}")
+                without.append(masks.text(f"{name}: {error.strerror or error}"))
+        if len({content.name for content in contents}) < len(contents):
+            raise ArchiveError("two logs differ only in what is masked of their names: do without --redact")
+        files = tuple(_described(content) for content in contents)
         manifest = Manifest(
             WHAT,
             FORMAT,
             __version__,
             session,
-            row.name,
-            row.source,
-            row.workdir,
+            masks.text(row.name),
+            masks.text(row.source),
+            masks.text(row.workdir),
             row.started,
             _status_before(row) if row.status == IMPORTED else status_of(row),
             row.ended,
@@ -122,10 +133,11 @@ class Export:
             row.failed,
             count,
             now,
-            tuple(_described(content) for content in contents),
+            files,
             lives,
-            fault,
+            masks.text(fault),
             tuple(without),
+            masks.told() if redact else None,
         )
         return cls(manifest, contents, spool)
 
@@ -201,6 +213,57 @@ def _from_start(file: IO[bytes]) -> Iterator[bytes]:
         yield part
 
 
+# -- masking -------------------------------------------------------------------------------------------------------
+
+
+def _masks(plan: bytes, spool: IO[bytes]) -> Masks:
+    """What has to be masked: values of the plan, of what was changed in it later, and of whoever exports."""
+    secrets = Secrets()
+    secrets.note_environment(os.environ)
+    secrets.note_json(msgspec.json.decode(plan))
+    spool.seek(0)
+    for line in spool:
+        if b"=" in line or b"@" in line or b'"env"' in line:
+            secrets.note_json(msgspec.json.decode(line))
+    return secrets.masks()
+
+
+def _masked_plan(plan: bytes, masks: Masks) -> bytes:
+    found = masks.json(plan)
+    if found is not plan:
+        try:
+            codec.decode_plan(found)
+        except msgspec.MsgspecError as error:
+            raise _word_of_ours(PLAN, error) from error
+    return found
+
+
+def _mask_events(spool: IO[bytes], masks: Masks) -> None:
+    """Mask the events in place. Raises ArchiveError."""
+    if not masks.is_needed:
+        return
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as out:
+        spool.seek(0)
+        for line in spool:
+            found = masks.json(line)
+            if found is not line:
+                try:
+                    codec.decode_event(bytes(msgspec.json.decode(found, type=Line).data))
+                except (msgspec.MsgspecError, codec.LaterVersionError) as error:
+                    raise _word_of_ours(EVENTS, error) from error
+                found += b"\n"
+            out.write(found)
+        spool.seek(0)
+        spool.truncate()
+        for part in _from_start(out):
+            spool.write(part)
+
+
+def _word_of_ours(name: str, error: Exception) -> ArchiveError:
+    why = "a value that is masked is a word that parexec needs"
+    return ArchiveError(f"{name} cannot be read any more once it is masked ({error}): {why}; do without --redact")
+
+
 # -- logs ----------------------------------------------------------------------------------------------------------
 
 
@@ -220,27 +283,29 @@ def _logs(folder: SessionFolder) -> Iterator[tuple[str, Path]]:
         yield f"{LOGS}{name}", folder.attempts / name
 
 
-def _log_content(name: str, path: Path) -> _Content:
+def _log_content(name: str, path: Path, masks: Masks) -> _Content:
     """A log up to where it ends now. One with a gap becomes blocks, so that the gap takes no room. Raises OSError."""
     with closing(open_log(path)) as source:
         size, gap = source.size(), source.find_gap()
     if gap is None:
-        return _Content(name, lambda: _plain(path, size))
-    return _Content(f"{name}{GZIP}", lambda: _blocks(path, size, gap))
+        return _Content(name, lambda: _plain(path, size, masks))
+    return _Content(f"{name}{GZIP}", lambda: _blocks(path, size, gap, masks))
 
 
-def _plain(path: Path, size: int) -> Iterator[bytes]:
+def _plain(path: Path, size: int, masks: Masks) -> Iterator[bytes]:
     with closing(open_log(path)) as source:
-        yield from _range(source, 0, size)
+        yield from masks.stream(_range(source, 0, size))
 
 
-def _blocks(path: Path, size: int, gap: Gap) -> Iterator[bytes]:
+def _blocks(path: Path, size: int, gap: Gap, masks: Masks) -> Iterator[bytes]:
     with closing(open_log(path)) as source:
+        at = 0
         for start, end in ((0, gap.start), (gap.end, size)):
-            at = start
-            for part in _range(source, start, end):
-                yield gzip_block(at, part)
-                at += len(part)
+            for part in masks.stream(_range(source, start, end)):
+                for piece in (part[first : first + BLOCK] for first in range(0, len(part), BLOCK)):
+                    yield gzip_block(at, piece)
+                    at += len(piece)
+            at += gap.length
 
 
 def _range(source: Source, start: int, end: int) -> Iterator[bytes]:

@@ -79,6 +79,20 @@ def test_a_living_session_is_exported_up_to_now(here: Path) -> None:
     assert "parexec resume" not in shown
 
 
+def test_what_is_masked_is_said(here: Path) -> None:
+    token = "t0p-s3cr3t-value"
+    run(here, f'[tickets.A]\nrun = "echo got $MY_TOKEN"\nenv = {{ MY_TOKEN = "{token}", MY_PASSWORD = "abc" }}\n')
+
+    said = parexec("export", "-o", "x.tar.gz", "--redact", cwd=here)
+
+    assert "masked: MY_TOKEN 2 times" in said
+    assert "a value of MY_PASSWORD is masked where it is set, and it is too short to be looked for elsewhere" in said
+    assert "other secrets may remain" in said
+    imported = json.loads(parexec("import", "x.tar.gz", "--json", cwd=here))
+    assert imported["redacted"]
+    assert parexec("log", "A", "-s", imported["session"], cwd=here) == "got ***\n"
+
+
 def test_files_are_not_replaced_unasked_and_odd_words_are_said(here: Path) -> None:
     run(here, PLAN)
     (here / "x.tar.gz").write_text("mine")
