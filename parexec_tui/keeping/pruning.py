@@ -235,6 +235,8 @@ def prune(registry: Registry, session: str, policy: Policy, now: float, forget: 
 
 
 def _refs(forget: Forget, workdir: str, session: str, *, is_tried: bool = False) -> Refs:
+    if session_folder(session).imported.exists():
+        return Refs()  # the workdir is one of another machine: what has its name here is not meant
     try:
         return forget(workdir, session, is_tried=is_tried)
     except OSError as error:

@@ -23,7 +23,7 @@ from parexec_tui.engine.sinks import EventSink
 from parexec_tui.keeping import unpacking
 from parexec_tui.keeping.archive import ArchiveError
 from parexec_tui.keeping.importing import import_archive
-from parexec_tui.keeping.pruning import Policy, carry_out, survey
+from parexec_tui.keeping.pruning import Policy, Refs, carry_out, foreseen, survey
 from parexec_tui.outputs.gap import cut
 from parexec_tui.outputs.sources import open_log
 from parexec_tui.paths import registry_file, session_folder, state_home
@@ -132,6 +132,29 @@ def test_nothing_runs_it_and_estimates_do_not_count_it(tmp_path: Path, elsewhere
         done, failed = carry_out(registry, survey(registry, policy, LATER), policy, LATER, Forgetter())
         assert ([each.session for each in done.go], failed) == ([session], [])
         assert registry.history(plan) == {}
+
+
+def test_branches_here_are_not_those_of_a_session_of_another_machine(
+    tmp_path: Path, elsewhere: Callable[[], None]
+) -> None:
+    session = remember(tmp_path)
+    file = exported(session, tmp_path / "x")
+    elsewhere()
+    import_archive(file)
+    git = ("git", "-C", str(tmp_path), "-c", "user.name=x", "-c", "user.email=x@y")
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+    subprocess.run([*git, "branch", f"parexec/{session}/a"], check=True)
+
+    policy = Policy(0, 0)
+    with Registry.open(registry_file()) as registry:
+        found = foreseen(survey(registry, policy, LATER), Forgetter())
+        done, failed = carry_out(registry, found, policy, LATER, Forgetter())
+
+    assert ([each.session for each in done.go], failed) == ([session], [])
+    assert [each.refs for each in (*found.go, *done.go)] == [Refs(), Refs()]
+    branches = subprocess.run([*git, "branch", "--list", "parexec/*"], check=True, capture_output=True, text=True)
+    assert branches.stdout.split() == [f"parexec/{session}/a"]
 
 
 def test_it_stays_what_it_is_when_the_registry_is_repaired(tmp_path: Path, elsewhere: Callable[[], None]) -> None:
