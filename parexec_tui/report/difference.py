@@ -60,9 +60,8 @@ def _side(side: Side, files: set[str]) -> str:
 
 def _figures(other: Comparison) -> Iterator[phrases.Row]:
     before, after = other.before, other.after
-    changed = phrases.less_or_more(before.seconds, after.seconds)
-    so_far = "" if after.is_over else " so far"
-    yield "took", f"{phrases.span(before.seconds, after.seconds)}{so_far}, {changed}"
+    changed = f", {phrases.less_or_more(before.seconds, after.seconds)}" if after.is_over else " so far"
+    yield "took", f"{phrases.span(before.seconds, after.seconds)}{changed}"
     yield "succeeded", f"{before.succeeded} of {before.tickets} → {after.succeeded} of {after.tickets}"
     yield "attempts", f"{before.attempts} → {after.attempts}"
     yield "work", phrases.span(before.ran_seconds, after.ran_seconds)

@@ -97,11 +97,9 @@ def _work(facts: SessionFacts) -> Iterator[str]:
 def against(other: Comparison) -> str:
     """How it went against another session, in a line."""
     before, after = other.before, other.after
-    said = [
-        f"{before.session} took {format_duration(before.seconds)}, {less_or_more(before.seconds, after.seconds)} now"
-    ]
-    said.append(f"{before.succeeded} of {before.tickets} succeeded")
-    return "; ".join(said)
+    now = f", {less_or_more(before.seconds, after.seconds)} now" if after.is_over else ""
+    took = f"{before.session} took {format_duration(before.seconds)}{now}"
+    return f"{took}; {before.succeeded} of {before.tickets} succeeded"
 
 
 _SAME = 0.005
@@ -118,7 +116,7 @@ def less_or_more(before: float, after: float) -> str:
 def changes(other: Comparison) -> Iterator[Row]:
     """What is different in which tickets."""
     for word, ids in statuses(other).items():
-        if ids:
+        if ids and ids is not other.unfinished:  # the report of a session that is not over says that elsewhere
             yield word, listed(ids)
     for word, found in (("slower", other.slower), ("faster", other.faster)):
         if found:

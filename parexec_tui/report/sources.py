@@ -10,6 +10,7 @@ from parexec_tui.core.state.status import FAILURES
 from parexec_tui.gc_control import gc_paused
 from parexec_tui.outputs.curve import kept_samples
 from parexec_tui.paths import session_folder
+from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.lock import note_engine
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import first_plan, replay
@@ -31,8 +32,12 @@ def read_report(registry: Registry, sessions: Sequence[SessionRow], warn: Callab
     """The facts of sessions, each compared with the one that is named before it, the first with the one that was
     before it of the same plan. `warn` is told what of them cannot be read. Raises RegistryError.
     """
-    before = session_before(registry, sessions[0])
-    other = None if before is None else read_session(registry, before.session, lambda _: None)
+    other = None
+    if (before := session_before(registry, sessions[0])) is not None:
+        try:
+            other = read_session(registry, before.session, lambda _: None)
+        except RegistryError as error:
+            warn(f"not compared with {before.session}: {error}")
     found: list[SessionFacts] = []
     for row in sessions:
         told = read_session(registry, row.session, warn)

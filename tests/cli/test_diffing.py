@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+from parexec_tui.paths import registry_file
 from tests.cli.test_steer import parexec
 from tests.engine.engines import Engine, session, write_plan
+from tests.registry.registries import spoil
 
 PLAN = """
 [plan]
@@ -45,6 +47,17 @@ def test_two_sessions_are_compared_and_the_newest_with_the_one_before_of_its_pla
     assert "now succeeded  test" in back
     assert "faster\n  build" in back
     assert json.loads(parexec("report", "--format", "json").out)["sessions"][0]["comparison"] == told
+
+
+def test_a_report_is_written_although_the_session_before_is_damaged(here: Path) -> None:
+    first, second = ran(here, 0, 0), ran(here, 0, 0)
+    spoil(registry_file(), "UPDATE events SET data = x'00' WHERE session = 1")
+    answer = parexec("report", "--format", "json")
+    assert answer.code == 0, answer
+    (facts,) = json.loads(answer.out)["sessions"]
+    assert (facts["session"], facts["comparison"]) == (second, None)
+    assert f"not compared with {first}: " in answer.err
+    assert "not even the first event" in refused()
 
 
 def test_a_name_is_a_ticket_and_two_are_sessions(here: Path) -> None:

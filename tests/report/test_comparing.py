@@ -7,6 +7,7 @@ from msgspec import structs
 
 from parexec_tui.core.state.history import TicketHistory
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.report import phrases
 from parexec_tui.report.comparing import Told, compare
 from parexec_tui.report.difference import difference_lines
 from parexec_tui.report.facts import Comparison
@@ -135,3 +136,16 @@ def test_plans_and_their_files_are_named_if_they_differ() -> None:
     ]
     assert "  took       1.0s → 1.0s, the same" in lines
     assert not any("waited for" in line for line in lines)
+
+
+def test_a_session_that_is_not_over_is_not_called_faster() -> None:
+    before = side_by_side("A:\nB:", {"A": 10.0, "B": 20.0})
+    session = started("A:\nB:", parallel=2)
+    after(session, 3, "A")
+    now = told(session)
+    found = compare(now, before)
+    lines = list(difference_lines(found, now.facts, width=100, ascii_only=False))
+    assert "  took       20.0s → 3.0s so far" in lines
+    assert "  not over  B" in lines
+    assert phrases.against(found) == "s1 took 20.0s; 2 of 2 succeeded"
+    assert "not over" not in dict(phrases.changes(found)), "the report says elsewhere what has yet to end"
