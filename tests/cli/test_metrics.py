@@ -102,7 +102,7 @@ def test_the_figures_are_those_of_status_and_of_the_events(here: Path) -> None:
     assert agents["seconds"] == pytest.approx(sum(each.seconds for each in ended))
     assert (found["tickets"]["failed"], found["engine_up"], found["state"]) == (1, False, "finished")
     text = parexec("metrics", cwd=here)
-    assert "attempts 3, 1 of them retries" in text
+    assert "attempts  3 (1 of them retries); ended: 1 succeeded, 2 failed\n" in text
     told = {each.name for each in text_string_to_metric_families(parexec("metrics", "--prometheus", cwd=here))}
     assert {"parexec_tickets", "parexec_attempts_ended", "parexec_attempt_duration_seconds"} <= told
 
