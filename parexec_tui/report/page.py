@@ -63,6 +63,7 @@ class _Session:
         self.outcome = phrases.outcome(facts)
         self.course = phrases.course(facts)
         self.verdict = "good" if phrases.has_succeeded(facts) else "bad" if facts.is_over else "run"
+        self.figures = list(phrases.figures(facts))
         self.failures = phrases.failures(facts)
         self.failure = phrases.failure
         self.gantt = _drawn(gantt.gantt(facts, _WIDTH))

@@ -47,15 +47,12 @@ def figures(facts: SessionFacts) -> Iterator[Row]:
     """The figures of the whole session."""
     summary, rates, parallel, velocity = facts.summary, facts.rates, facts.parallelism, facts.velocity
     again = summary.attempts - len({each.ticket for each in facts.attempts})
-    shares = {
-        "success": rates.success,
-        "retried": rates.retry,
-        "waited for claims": rates.conflict,
-        "merges conflicted": rates.merge_conflict,
-        "flaky": rates.flake,
-    }
+    shares = {"success": rates.success, "retried": rates.retry, "flaky": rates.flake}
     known = [f"{name} {percent(share)}" for name, share in shares.items() if share is not None]
     yield "attempts", "; ".join(filter(None, (f"{summary.attempts}, {again} of them again", ", ".join(known))))
+    conflicts = {"tickets waited for claims": rates.conflict, "merges conflicted": rates.merge_conflict}
+    if told := [f"{percent(share)} of {what}" for what, share in conflicts.items() if share is not None]:
+        yield "conflicts", ", ".join(told)
     share = f" ({percent(parallel.share)})" if parallel.share is not None else ""
     yield "at once", f"{parallel.reached:.1f} of {parallel.possible:.1f} possible{share}, at most {parallel.most}"
     yield "velocity", f"{velocity.per_minute:.1f} tickets a minute, at best {velocity.most_per_minute:.1f}"

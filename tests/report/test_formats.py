@@ -16,6 +16,7 @@ from parexec_tui.report.facts import Report, SessionFacts
 from parexec_tui.report.formats import ENDINGS, Format, WriteError, format_of
 from parexec_tui.report.junit import junit_bytes
 from parexec_tui.report.markdown import escaped, markdown_lines
+from parexec_tui.report.page import page as page_of
 from parexec_tui.report.phrases import Fold, folded
 from parexec_tui.report.plain import text_lines
 from parexec_tui.report.tables import csv_lines
@@ -90,6 +91,14 @@ def test_markdown_has_whole_tables_and_shows_signs_of_its_own_as_they_are(facts:
 
 
 # -- JSON --------------------------------------------------------------------------------------------------------
+
+
+def test_claims_and_merges_are_told_apart_and_within_a_line(facts: SessionFacts) -> None:
+    rates = structs.replace(facts.rates, conflict=0.125, merge_conflict=0.5)
+    told = Report([structs.replace(facts, rates=rates)])
+    said = "12% of tickets waited for claims, 50% of merges conflicted"
+    assert f"  conflicts  {said}" in "\n".join(text_lines(told, width=80, ascii_only=False))
+    assert said in page_of(told)
 
 
 def test_every_key_of_the_json_of_a_diff_is_on_the_page(facts: SessionFacts, session: Session) -> None:
