@@ -93,8 +93,11 @@ class _Tracing:
     def __init__(self, session: str) -> None:
         """Raises RegistryError."""
         from parexec_tui.client.mirror import Mirror
+        from parexec_tui.tracing.sent import NOTHING
 
         self._seq = 0
+        self._taken = NOTHING
+        """The last span that had been taken before we began."""
         self._waiting: deque[tuple[Place, Span]] = deque()
         """What is over, and was not taken yet."""
         self._mirror = Mirror.open(session, fold=self._fold)
@@ -125,7 +128,8 @@ class _Tracing:
             apply(state, event)
             self._seq += 1
             for number, span in enumerate(spans.take(event), 1):
-                self._waiting.append((Place(self._seq, number), span))
+                if (place := Place(self._seq, number)) > self._taken:
+                    self._waiting.append((place, span))
 
         return take
 
@@ -149,6 +153,7 @@ class _Tracing:
                         return 128 + (stop.signal or 0)
             if again:
                 sent.note(NOTHING)
+            self._taken = sent.last
             try:
                 whole = (
                     self._follow(sent, url, stop, give_up) if follow else self._send_past(sent, url, stop, give_up)

@@ -53,8 +53,9 @@ class Sent:
         return True
 
     def note(self, last: Place) -> None:
-        """All spans up to this one were taken. Raises OSError."""
-        os.pwrite(self._fd, b"%012d %012d\n" % last, 0)  # in one go: it is never there by half
+        """All spans up to this one were taken. If the disk is full, only this process knows it."""
+        with suppress(OSError):
+            os.pwrite(self._fd, b"%012d %012d\n" % last, 0)  # in one go: it is never there by half
         self.last = last
 
     def release(self) -> None:

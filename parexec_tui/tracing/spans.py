@@ -13,7 +13,7 @@ from typing import Any, Final
 from msgspec import Struct, field
 
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.process_key import RUN, ProcessKey
+from parexec_tui.core.state.process_key import RUN, WITHOUT_PROCESS, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, End
 from parexec_tui.core.state.tickets import TicketState
@@ -97,6 +97,8 @@ class Spans:
         """{ticket: when it could start}, of those that have started since, and are not over"""
         self._times: dict[str, int] = {}
         """{ticket: how often it was over}, of those that ran again"""
+        self._steps: dict[ProcessKey, int] = {}
+        """{step in which no process runs: how often it was over}"""
         self._is_over: set[str] = set()
         self._runs = 1
         """How often the session was finished, and 1."""
@@ -113,8 +115,9 @@ class Spans:
         match event:
             case ev.QuestionAsked():
                 self._begin(event.ticket, event.at)
-                yield from self._question(event.ticket, event.at)
-                self._questions[event.ticket] = _Step(event.step, event.at)
+                if (asked := self._questions.get(event.ticket)) is None or asked.name != event.step:
+                    yield from self._question(event.ticket, event.at)
+                    self._questions[event.ticket] = _Step(event.step, event.at)
             case ev.QuestionAnswered() | ev.TicketSatisfied():
                 yield from self._question(event.ticket, event.at, event.reason)
             case ev.AttemptStarted():
@@ -179,7 +182,7 @@ class Spans:
         found |= {"parexec.attempt": event.attempt, "parexec.passed": is_passed}
         end = event.at if event.ended is None else event.ended
         yield Span(
-            id=step_span_id(self._state, ProcessKey(event.ticket, event.attempt, step.name)),
+            id=self._step_id(ProcessKey(event.ticket, event.attempt, step.name)),
             parent=self._attempt_id(event.ticket, event.attempt),
             name=step.title or step.name,
             start=step.start,
@@ -267,9 +270,8 @@ class Spans:
     def _tickets(self, event: ev.AnyEvent) -> Iterator[Span]:
         """The spans of tickets that are over with this event."""
         for id_ in self._named(event):
-            if (ticket := self._state.tickets.get(id_)) is None:
-                continue
-            if ticket.status not in TERMINAL:
+            ticket = self._state.tickets.get(id_)
+            if ticket is None or ticket.status not in TERMINAL:
                 if id_ in self._is_over:
                     self._is_over.discard(id_)
                     self._times[id_] = self._times.get(id_, 0) + 1
@@ -286,10 +288,10 @@ class Spans:
         match event:
             case ev.SessionFinished():
                 return self._state.tickets
+            case ev.PlanAmended():  # gates of groups come and go with their tickets
+                return chain(event.dropped, self._state.tickets)
             case ev.FinallyAgain():
                 return chain(event.tickets, event.restored)
-            case ev.PlanAmended():
-                return chain(event.added, event.changed, event.gates, event.skipped, event.restored)
             case ev.TicketRetried():
                 return chain((event.ticket,), event.restored, event.rerun)
             case _:
@@ -404,6 +406,13 @@ class Spans:
     def _ticket_id(self, id_: str) -> str:
         times = self._times.get(id_, 0)
         return span_id(self._state, "ticket", id_, *((str(times + 1),) if times else ()))
+
+    def _step_id(self, key: ProcessKey) -> str:
+        """A step in which no process runs may come again in an attempt under the same name."""
+        times = 1
+        if key.step in WITHOUT_PROCESS:
+            times = self._steps[key] = self._steps.get(key, 0) + 1
+        return step_span_id(self._state, key) if times == 1 else span_id(self._state, "step", str(key), str(times))
 
     def _attempt_id(self, ticket: str, number: int) -> str:
         return span_id(self._state, "attempt", ticket, str(number))

@@ -4,16 +4,21 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 
+from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tracing.ids import read_traceparent, span_id, trace_id, traceparent
 from parexec_tui.tracing.spans import Span, Spans
 from tests.core.sessions import OPENED_AT, Session, plan
+from tests.core.state.test_properties import plans, run, steps
 
 
 def spans_of(session: Session) -> list[Span]:
@@ -267,3 +272,30 @@ def test_ids_of_two_sessions_differ_though_they_are_called_alike() -> None:
     second.open()
     assert trace_id(first.state) != trace_id(second.state)
     assert span_id(first.state) != span_id(second.state)
+
+
+@settings(max_examples=30, deadline=None, phases=(Phase.reuse, Phase.generate))  # to shrink one takes minutes
+@given(plans(), st.data())
+def test_whatever_is_over_has_one_span(drawn: Plan, data: st.DataObject) -> None:
+    session = Session(drawn, checks=False)
+    run(session, data.draw(steps(60)))
+    state = SessionState(session.plan)
+    spans = Spans(state)
+    found: list[Span] = []
+    over: list[str] = []
+    """A ticket for each time that it was over."""
+    before: set[str] = set()
+    for event in session.journal:
+        apply(state, event)
+        found += spans.take(event)
+        now = {id_ for id_, ticket in state.tickets.items() if ticket.status in TERMINAL}
+        over += now - before
+        before = now
+    assert sorted(span.name for span in found if "parexec.attempts" in span.attributes) == sorted(over)
+    ended = {(each.ticket, each.attempt) for each in session.journal if isinstance(each, ev.AttemptEnded)}
+    told = [
+        (a["parexec.ticket"], a["parexec.attempt"]) for a in (span.attributes for span in found) if "parexec.end" in a
+    ]
+    assert sorted(told) == sorted(ended)
+    assert len({span.id for span in found}) == len(found)
+    assert all(OPENED_AT <= span.start <= span.end for span in found)
