@@ -47,7 +47,7 @@ def show(session: str | None, as_json: bool) -> None:
     """Show SESSION (default: the newest of this directory): every ticket, and why it is where it is."""
     from msgspec.structs import replace
 
-    from parexec_tui.client.sessions import after_engine_loss, open_registry, resolve_past, status_of
+    from parexec_tui.client.sessions import how_to_take_over, open_registry, resolve_past, status_of
     from parexec_tui.client.sockets import own_signature
     from parexec_tui.core.wire import codec
     from parexec_tui.registry.lock import note_engine
@@ -69,7 +69,7 @@ def show(session: str | None, as_json: bool) -> None:
     for line in report_lines(report, ascii_only=is_ascii_only(sys.stdout), me=me):
         click.echo(line)
     if report.state == "interrupted":
-        click.echo(f"parexec: {after_engine_loss(row)}", err=True)
+        click.echo(f"parexec: its engine is gone; {how_to_take_over(row.session)}", err=True)
     elif report.trouble:
         click.echo(f"parexec: {report.trouble}", err=True)
 

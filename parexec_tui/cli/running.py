@@ -383,12 +383,13 @@ def _leave(output: "Headless", state: "SessionState", outcome: str) -> NoReturn:
 def _take_over(mirror: "Mirror") -> None:
     """Offer to start a new engine for a session whose engine is gone. Exits if the person does not want one."""
     from parexec_tui.cli.attach import can_type
+    from parexec_tui.client.sessions import how_to_take_over
     from parexec_tui.engine.lifecycle.launch import take_over
 
     interrupted = mirror.state.interrupted
     why = f": {interrupted.reason}" if interrupted is not None else ""
     if not can_type() or not sys.stdout.isatty():
-        fail(f"the engine of {mirror.session} is gone{why}; take over: parexec resume {mirror.session}", UNSUCCESSFUL)
+        fail(f"the engine of {mirror.session} is gone{why}; {how_to_take_over(mirror.session)}", UNSUCCESSFUL)
     if not click.confirm(f"the engine of {mirror.session} is gone{why}; take over?", default=True):
         sys.exit(UNSUCCESSFUL)
     start_if_alone(partial(take_over, mirror.session), "refuse", again=f"parexec resume {mirror.session}")

@@ -76,7 +76,7 @@ def _status(session: str | None) -> "tuple[StatusReport, str]":
     if past.fault:
         return report, past.warning
     if report.state == "interrupted":
-        return report, sessions.after_engine_loss(row)
+        return report, f"its engine is gone; {sessions.how_to_take_over(row.session)}"
     return report, report.trouble or ("" if session is not None else _living_elsewhere())
 
 

@@ -254,6 +254,7 @@ def _what_stays(state: "SessionState", waiting: "Sequence[str]") -> str:
 
 def _trouble(mirror: "Mirror", tickets: "_Tickets", why: Why) -> str:
     """Why something is not over, in words; empty if everything is."""
+    from parexec_tui.client.sessions import how_to_take_over
     from parexec_tui.core.plan.reading.faults import listed
     from parexec_tui.core.state.status import TERMINAL
 
@@ -267,9 +268,8 @@ def _trouble(mirror: "Mirror", tickets: "_Tickets", why: Why) -> str:
             return f"the time is up; {left}{_what_stays(state, waiting)}"
         case "gone":
             because = f" ({state.interrupted.reason})" if state.interrupted is not None else ""
-            return (
-                f"the engine of {mirror.session} is gone{because}, and none will follow; {left}; take over: {go_on}"
-            )
+            gone = f"the engine of {mirror.session} is gone{because}, and none will follow"
+            return f"{gone}; {left}; {how_to_take_over(mirror.session)}"
         case "over" if mirror.outcome != "finished":
             return f"{mirror.session} has ended, {mirror.outcome}; {left}; go on: {go_on}"
         case _:

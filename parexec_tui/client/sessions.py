@@ -189,11 +189,11 @@ def _how_to_go_on(row: "SessionRow", *, is_named: bool) -> str:
             return f"{what}, whose engine is gone; take over: parexec resume {row.session}{_and_failed(row)}"
 
 
-def after_engine_loss(row: "SessionRow") -> str:
+def how_to_take_over(session: str) -> str:
     """What to do about a session whose engine is gone."""
-    if row.status == IMPORTED:
-        return "its engine was gone, or ran, when it was exported; it is only looked at here"
-    return f"its engine is gone; take over: parexec resume {row.session}"
+    if session_folder(session).imported.exists():
+        return "it was imported, and is only looked at here"
+    return f"take over: parexec resume {session}"
 
 
 def _and_failed(row: "SessionRow") -> str:

@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import IO, Annotated, Final, NamedTuple
 
@@ -39,8 +40,8 @@ from parexec_tui.registry.sessions import Counts, new_session_id
 MOST: Final = 4 << 30
 """Bytes of an archive when it is unpacked, unless a person says otherwise."""
 
-_LARGEST_LINE: Final = 256 << 20
-_EVENTS_AT_ONCE: Final = 2000
+_LARGEST_LINE: Final = 64 << 20
+_ROWS_AT_ONCE: Final = 2000
 
 
 class Imported(Struct, frozen=True):
@@ -323,15 +324,20 @@ class _Writer:
         elif member.name == EVENTS:
             self._take_events(content)
         elif member.name == ATTEMPTS:
-            self._rows.add_attempts(list(_facts(content)))
+            self._take_attempts(content)
         else:
             self._take_file(self._folder.path / member.name, content)
+
+    def _take_attempts(self, content: Content) -> None:
+        facts = _facts(content)
+        while batch := list(islice(facts, _ROWS_AT_ONCE)):
+            self._rows.add_attempts(batch)
 
     def _take_events(self, content: Content) -> None:
         batch: list[Entry] = []
         for entry in _entries(content):
             batch.append(self._renamed(entry) if entry[2] == "session_opened" else entry)
-            if len(batch) == _EVENTS_AT_ONCE:
+            if len(batch) == _ROWS_AT_ONCE:
                 self._rows.add_events(batch)
                 batch = []
         if batch:

@@ -36,6 +36,7 @@ from parexec_tui.keeping.archive import (
 from parexec_tui.paths import GZIP, state_home
 
 _LARGEST_MANIFEST: Final = 64 << 20
+_LARGEST_PLAN: Final = 256 << 20
 _LARGEST_READ: Final = 1 << 20
 """Bytes that tarfile may want at once: a larger header is none of ours."""
 _ROOM: Final = 64 << 20
@@ -262,6 +263,8 @@ def _check(manifest: Manifest, most: int) -> None:
     for each in manifest.files[3:]:
         if each.name not in _BESIDE and not _is_log(each.name):
             raise ArchiveError(f"{MANIFEST}: files: {_shown(each.name)} is not the name of a log")
+    if manifest.files[0].size > _LARGEST_PLAN:
+        raise ArchiveError(f"{PLAN} has {format_size(manifest.files[0].size)}: it cannot be a plan")
     size = sum(each.size for each in manifest.files)
     if size > most:
         raise ArchiveError(

@@ -17,7 +17,7 @@ from parexec_tui.registry.events import Entry
 from parexec_tui.registry.sessions import IMPORTED, IMPORTING, PRUNED, Counts, SessionRow
 
 _ROWS: Final = 2000
-"""Rows that are written or deleted at once: others that write wait for that, some milliseconds."""
+"""Rows that are deleted at once: others that write wait for that, some milliseconds."""
 
 _HIDE: Final = "UPDATE sessions SET status = ? WHERE number = ?"
 _SHOW: Final = """
@@ -62,9 +62,8 @@ class Import:
         self._last = entries[-1][0]
 
     def add_attempts(self, facts: Sequence[AttemptFact]) -> None:
-        for start in range(0, len(facts), _ROWS):
-            with self._db.transaction():
-                attempts.put(self._db, self._number, facts[start : start + _ROWS])
+        with self._db.transaction():
+            attempts.put(self._db, self._number, facts)
 
     def finish(self, ended: float | None, counts: Counts) -> None:
         """Show the session in lists."""

@@ -14,7 +14,7 @@ from parexec_tui.registry.errors import RegistryError
 from parexec_tui.registry.lock import note_engine
 from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import first_plan, replay
-from parexec_tui.registry.sessions import SessionRow
+from parexec_tui.registry.sessions import IMPORTED, SessionRow
 from parexec_tui.report.comparing import Told, compare
 from parexec_tui.report.course import Course
 from parexec_tui.report.facts import Report, SessionFacts
@@ -67,7 +67,12 @@ def read_session(registry: Registry, session: str, warn: Callable[[str], None]) 
 
 
 def session_before(registry: Registry, row: SessionRow) -> SessionRow | None:
-    """The newest session before this one of the same plan in which tickets were over. Raises RegistryError."""
+    """The newest session before this one of the same plan in which tickets were over. Raises RegistryError.
+
+    An imported session has none: those before it are on another machine.
+    """
+    if row.status == IMPORTED:
+        return None
     rows = registry.list_sessions()[0]
     older = rows[1 + next((place for place, each in enumerate(rows) if each.session == row.session), len(rows)) :]
     if not older:

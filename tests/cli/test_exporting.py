@@ -58,6 +58,8 @@ def test_one_of_this_folder_is_meant_before_one_that_was_imported(here: Path) ->
 
     assert said.startswith(f"imported: {session}_2 (it was {session}, which is taken here), Nightly, finished; ")
     assert json.loads(parexec("show", "--json", cwd=here))["session"] == session
+    told = json.loads(parexec("report", f"{session}_2", "--format", "json", cwd=here))["sessions"][0]
+    assert told["comparison"] is None, "what was before it is on the other machine"
 
 
 def test_a_living_session_is_exported_up_to_now(here: Path) -> None:
@@ -74,9 +76,11 @@ def test_a_living_session_is_exported_up_to_now(here: Path) -> None:
     assert "an engine runs it: what comes after this is not in it" in said
     assert (imported["was"], imported["status"], imported["lives"]) == (session, "running", True)
     assert parexec("log", "A", "-s", imported["session"], cwd=here) == "first\n"
-    shown = parexec("show", imported["session"], cwd=here)
-    assert "it is only looked at here" in shown
-    assert "parexec resume" not in shown
+    for words, code in ((("show",), 0), (("wait", "-s"), 1), (("attach", "--lines"), 1)):
+        shown = parexec(*words, imported["session"], cwd=here, code=code)
+        assert "gone" in shown
+        assert "it was imported, and is only looked at here" in shown
+        assert "parexec resume" not in shown
 
 
 def test_what_is_masked_is_said(here: Path) -> None:

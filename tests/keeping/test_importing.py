@@ -329,6 +329,10 @@ def test_what_holds_too_much_is_refused_before_it_is_unpacked(
     assert_refused(odd.write(tmp_path / "odd"), "free")
     monkeypatch.undo()
 
+    monkeypatch.setattr(unpacking, "_LARGEST_PLAN", 10)
+    assert_refused(odd.write(tmp_path / "odd"), "it cannot be a plan")
+    monkeypatch.undo()
+
     odd.manifest["files"][3]["size"] = 1 << 50
     assert_refused(odd.write(tmp_path / "odd"), "or else with --max-size")
 
