@@ -24,6 +24,10 @@ _MOST_TICKETS = 1_000
 """Of the table of all tickets."""
 
 
+_FEW = 3
+"""Of fewer looks at the ETA the average says nothing."""
+
+
 class _Curve(Struct, frozen=True):
     heading: str
     drawing: Markup
@@ -116,7 +120,7 @@ class _Session:
             _Stat("waited", format_duration(summary.waited_seconds), "all tickets, added up"),
             *(
                 [_Stat("ETA", f"{phrases.percent(facts.eta.error)} off", "on average")]
-                if facts.eta is not None
+                if facts.eta is not None and facts.eta.looks >= _FEW
                 else []
             ),
             *(

@@ -68,7 +68,10 @@ def figures(facts: SessionFacts) -> Iterator[Row]:
     if facts.eta is not None:
         half = f", {percent(facts.eta.half_error)} half way" if facts.eta.half_error is not None else ""
         covered = f"p90 held {percent(facts.eta.covered)} of the time"
-        yield "ETA", f"{percent(facts.eta.error)} off on average{half}; {covered}"
+        yield (
+            "ETA",
+            f"{percent(facts.eta.error)} off on average{half}; {covered}; {format_count(facts.eta.looks, 'look')}",
+        )
     if facts.comparison is not None:
         yield "before", against(facts.comparison)
 

@@ -11,7 +11,7 @@ from parexec_tui.report.drawings import curves, graph, svg
 from parexec_tui.report.drawings.gantt import gantt
 from parexec_tui.report.drawings.graph import MOST_NODES, Node
 from parexec_tui.report.drawings.scale import Scale
-from parexec_tui.report.facts import CurvePoint, Report, SessionFacts
+from parexec_tui.report.facts import CurvePoint, EtaFact, Report, SessionFacts
 from parexec_tui.report.page import nodes, page
 from tests.report.test_facts import facts_of
 from tests.report.test_formats import ended
@@ -24,6 +24,15 @@ def facts() -> SessionFacts:
     found = facts_of(ended())
     curve = [CurvePoint(found.started + at, 0.1 * at, 10**9 * at, 0.0, 0.0) for at in range(6)]
     return structs.replace(found, resources=structs.replace(found.resources, curve=curve, memory_total=10**10))
+
+
+def test_the_eta_is_judged_by_more_than_a_look_or_two(facts: SessionFacts) -> None:
+    def written(looks: int) -> str:
+        return page(Report([structs.replace(facts, eta=EtaFact(0.1, 0.2, 1.0, looks))]))
+
+    assert "<b>20% off</b>" in written(3)
+    assert "<b>20% off</b>" not in written(2)
+    assert "p90 held 100% of the time; 2 looks" in written(2)
 
 
 def drawings(written: str) -> list[ET.Element]:
