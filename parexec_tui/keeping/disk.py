@@ -35,6 +35,30 @@ def taken_by(folder: Path, until: float = float("inf")) -> int:
     return total
 
 
+def sync(folder: Path) -> None:
+    """Wait until a folder is on the disk with all that is in it. Raises OSError."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if _sync_file_system(fd):
+            return
+        for path in (folder, *folder.rglob("*")):
+            each = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(each)
+            finally:
+                os.close(each)
+    finally:
+        os.close(fd)
+
+
+def _sync_file_system(fd: int) -> bool:
+    """Thousands of files are on the disk sooner so than one by one. False where the system cannot do it."""
+    import ctypes
+
+    syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    return syncfs is not None and syncfs(fd) == 0
+
+
 def remove(folder: Path) -> None:
     """Remove a folder with all that is in it, if it is there; also what its owner made unwritable. Raises OSError."""
 

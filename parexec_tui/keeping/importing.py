@@ -25,7 +25,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import codec
 from parexec_tui.gc_control import gc_paused
 from parexec_tui.keeping.archive import ATTEMPTS, EVENTS, LOGS, PIECE, PLAN, ArchiveError, Manifest, Member
-from parexec_tui.keeping.disk import remove
+from parexec_tui.keeping.disk import remove, sync
 from parexec_tui.keeping.unpacking import Content, walk
 from parexec_tui.outputs.compressed import CompressedLog
 from parexec_tui.paths import GZIP, SessionFolder, import_lock, registry_file, session_folder, state_home
@@ -270,8 +270,8 @@ def _write(archive: IO[bytes], most: int, manifest: Manifest, registry: Registry
         folder.create()
         writer = _Writer(session, folder, rows)
         _check_same(walk(archive, most, writer), manifest)
-        for each in (folder.attempts, folder.path, folder.path.parent):
-            sync_folder(each)
+        sync(folder.path)
+        sync_folder(folder.path.parent)
         rows.finish(manifest.ended, Counts(manifest.total, manifest.succeeded, manifest.failed))
     except BaseException:
         with suppress(OSError, RegistryError):
@@ -367,5 +367,3 @@ def _new_file(path: Path) -> Iterator[IO[bytes]]:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(fd, "wb") as out:
         yield out
-        out.flush()
-        os.fsync(out.fileno())

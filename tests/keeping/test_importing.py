@@ -20,7 +20,7 @@ from parexec_tui.engine.backends.local.worktrees.forgetting import Forgetter
 from parexec_tui.engine.lifecycle.admission import admit_again
 from parexec_tui.engine.session import resume_session
 from parexec_tui.engine.sinks import EventSink
-from parexec_tui.keeping import unpacking
+from parexec_tui.keeping import disk, unpacking
 from parexec_tui.keeping.archive import ArchiveError
 from parexec_tui.keeping.importing import import_archive
 from parexec_tui.keeping.pruning import Policy, Refs, carry_out, foreseen, survey
@@ -76,6 +76,21 @@ def test_what_comes_out_is_what_went_in(tmp_path: Path, elsewhere: Callable[[], 
     assert folder.engine_log.read_text() == "said\n"
     for path in (state_home(), *state_home().rglob("*")):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_it_is_imported_where_only_single_files_can_be_synced(
+    tmp_path: Path, elsewhere: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = remember(tmp_path)
+    file = exported(session, tmp_path / "x")
+    elsewhere()
+    synced: list[str] = []
+    monkeypatch.setattr(disk, "_sync_file_system", lambda _: False)
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(Path(f"/proc/self/fd/{fd}").readlink().name))
+
+    import_archive(file)
+
+    assert {session, "attempts", "a.1.log", "imported"} <= {*synced}
 
 
 def test_a_log_with_a_gap_keeps_its_offsets_and_takes_no_more_room(
@@ -340,11 +355,11 @@ def test_what_holds_too_much_is_refused_before_it_is_unpacked(
 def test_a_bomb_is_not_unpacked(odd: Odd, tmp_path: Path) -> None:
     """No more is read than the manifest says, and no header of any size is held in memory."""
     zeros = tmp_path / "zeros"
-    assert_refused(odd.write(zeros, lambda tar: tar + bytes(300 << 20)), "there is more in it than its manifest says")
+    assert_refused(odd.write(zeros, lambda tar: tar + bytes(40 << 20)), "there is more in it than its manifest says")
     header = tarfile.TarInfo("x")
-    header.type, header.size = tarfile.XHDTYPE, 200 << 20
+    header.type, header.size = tarfile.XHDTYPE, 20 << 20
     head = header.tobuf(tarfile.GNU_FORMAT)
-    assert_refused(odd.write(zeros, lambda _: head + bytes(200 << 20)), "a header in it has 200MiB")
+    assert_refused(odd.write(zeros, lambda _: head + bytes(20 << 20)), "a header in it has 20MiB")
 
 
 # -- crashes ---------------------------------------------------------------------------------------------------------
@@ -368,7 +383,8 @@ def dies(function):
     return counted
 
 Database.execute = dies(Database.execute)
-os.fsync = dies(os.fsync)
+importing._new_file = dies(importing._new_file)
+importing.sync = dies(importing.sync)
 os.mkdir = dies(os.mkdir)
 importing.import_archive(Path(sys.argv[2]))
 """
