@@ -43,7 +43,9 @@ def copy_to_go_on(state: SessionState) -> SessionState:
 
 def _staying(state: SessionState) -> Iterator[TicketState]:
     """Tickets that are over, and of which nothing changes as long as nobody asks for something."""
-    touched = {*state.last, *state.held_tickets, *(state.rollback.left if state.rollback is not None else ())}
+    if state.rollback is not None:  # what is taken back may run again then, and what depends on it
+        return
+    touched = {*state.last, *state.held_tickets}
     dependents = state.graph.dependents
     for id_, ticket in state.tickets.items():
         if ticket.status not in TERMINAL:

@@ -82,6 +82,20 @@ def test_a_course_of_a_session_that_has_gone_on_for_a_while_changes_nothing_of_i
     assert set(found.left) == {id_ for id_, ticket in copy.tickets.items() if ticket.status not in TERMINAL}
 
 
+def test_what_is_taken_back_and_runs_again_runs_in_the_copy_only() -> None:
+    session = Session(plan("A: rollback=undo\nB: rollback=undo\nC: A"))
+    session.dispatch()
+    session.succeed("B")
+    session.fail("A")  # C is skipped
+    session.act(rq.Rollback(tickets=("A", "B"), rerun=True))
+    session.succeed(*session.state.live)
+    assert session.state.rollback is not None, "one of them is still to be taken back"
+    before = dump(session.state)
+    found = course_of(copy_to_go_on(session.state), durations(session.state), session.now)
+    assert dump(session.state) == before
+    assert {span.ticket for span in found.spans} == {"A", "B", "C"}
+
+
 @given(st.lists(st.integers(1, 90), min_size=1, max_size=12))
 def test_with_one_agent_and_no_claims_it_takes_the_sum(seconds: list[int]) -> None:
     text = "\n".join(f"T{number}: estimate={each}s" for number, each in enumerate(seconds))
