@@ -13,12 +13,12 @@ from parexec_tui.registry.errors import SEE_DOCTOR, RegistryDamaged
 _PUT_ATTEMPT: Final = """
     INSERT OR REPLACE INTO attempts
         (session, ticket, attempt, agent, started, ended, "end", code, signal, reason, log,
-         peak_memory, cpu_seconds, peak_processes, disk_read, disk_written)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         peak_memory, cpu_seconds, peak_processes, disk_read, disk_written, seconds)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _SELECT: Final = """
     SELECT ticket, attempt, agent, started, ended, "end", code, signal, reason, log,
-           peak_memory, cpu_seconds, peak_processes, disk_read, disk_written
+           peak_memory, cpu_seconds, peak_processes, disk_read, disk_written, seconds
     FROM attempts
 """
 _ATTEMPTS: Final = f"{_SELECT} WHERE session = ? ORDER BY started, ticket, attempt"
@@ -46,6 +46,9 @@ class AttemptFact(Struct, frozen=True):
     """As in AttemptEnded, like the next two."""
     disk_read: int | None = None
     disk_written: int | None = None
+    seconds: float | None = None
+    """How long it ran, as in AttemptEnded: by the clock it may be more, or less. None while it runs, and where no
+    event tells."""
 
 
 _Time = Annotated[float, msgspec.Meta(ge=0, lt=1e11)]
@@ -65,6 +68,7 @@ _AttemptColumns = tuple[
     int | None,
     int | None,
     int | None,
+    float | None,
 ]
 """What SQLite must return, because a wrong bit may change the type of a value as well."""
 

@@ -38,8 +38,9 @@ _SESSIONS_AT: Final = """
     ORDER BY number DESC LIMIT ?
 """
 _ENDS: Final = """
-    SELECT ticket, attempt, "end", started, ended - started, coalesce(peak_memory, 0) FROM attempts
-    WHERE session = ? AND "end" IS NOT NULL AND ended - started BETWEEN 0 AND 1e9
+    SELECT ticket, attempt, "end", started, ended, coalesce(seconds, ended - started), coalesce(peak_memory, 0)
+    FROM attempts
+    WHERE session = ? AND "end" IS NOT NULL AND coalesce(seconds, ended - started) BETWEEN 0 AND 1e9
     ORDER BY ticket, attempt
 """
 _STREAMS: Final = ("", "-")
@@ -63,7 +64,9 @@ class PastAttempt(NamedTuple):
     end: str
     """As of `AttemptFact`."""
     started: float
+    ended: float
     seconds: float
+    """How long it ran, as its end tells. Where only the clock is known: from its start to its end."""
     peak: int
     """Bytes of memory; 0 where it is not known."""
 

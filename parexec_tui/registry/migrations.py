@@ -5,8 +5,11 @@ A released step is never edited. Steps only add, because an engine of the versio
 """
 
 import sqlite3
+from collections.abc import Callable
+from typing import Final
 
 from parexec_tui.registry.errors import RegistryError
+from parexec_tui.registry.filling import fill_seconds
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -96,9 +99,16 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE attempts ADD COLUMN disk_read INTEGER",
         "ALTER TABLE attempts ADD COLUMN disk_written INTEGER",
     ),
+    (
+        # NULL: it runs, or no event tells. See `filling`.
+        "ALTER TABLE attempts ADD COLUMN seconds REAL",
+    ),
 )
 
 LATEST = len(MIGRATIONS)
+
+_FILLS: Final[dict[int, Callable[[sqlite3.Connection], None]]] = {5: fill_seconds}
+"""{number of a step: what it writes into the rows that are there, as far as these can be read}"""
 
 
 def version(db: sqlite3.Connection) -> int:
@@ -125,6 +135,8 @@ def _run(db: sqlite3.Connection, number: int) -> None:
         if version(db) < number:  # else another process was faster
             for statement in MIGRATIONS[number - 1]:
                 db.execute(statement)
+            if number in _FILLS:
+                _FILLS[number](db)
             db.execute(f"PRAGMA user_version = {number}")
         db.execute("COMMIT")
     except BaseException:

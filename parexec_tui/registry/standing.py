@@ -38,4 +38,5 @@ def fact_of(event: ev.AttemptEnded) -> AttemptFact:
         event.peak_processes or None,
         event.disk_read or None,
         event.disk_written or None,
+        event.seconds,
     )

@@ -210,8 +210,7 @@ def run_lines(runs: Iterable[PastRun], width: int | None, *, ascii_only: bool = 
 
 
 def _failure(attempt: PastAttempt, whys: Mapping[tuple[str, str, int], _Ended]) -> PastFailure:
-    ended = attempt.started + attempt.seconds
-    return PastFailure(attempt.session, attempt.attempt, ended, attempt.end, _why(attempt, whys))
+    return PastFailure(attempt.session, attempt.attempt, attempt.ended, attempt.end, _why(attempt, whys))
 
 
 def _why(attempt: PastAttempt, whys: Mapping[tuple[str, str, int], _Ended]) -> str:

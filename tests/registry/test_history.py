@@ -53,6 +53,21 @@ def test_it_is_what_successes_took_and_not_those_of_who_asks(registry: Registry)
     assert registry.history(plan_of("/else/plan.toml", "Never run", A="make")) == {}
 
 
+def test_what_an_attempt_took_is_what_its_end_tells_and_not_what_the_clock_does(registry: Registry) -> None:
+    """It was frozen over night, or the clock was set in between."""
+    build = plan_of(FILE, A="make")
+    session = ran(registry, build)
+    frozen = AttemptFact("A", 1, "a", AT, AT + 30_000, "succeeded", seconds=12.0)
+    set_back = AttemptFact("A", 2, "a", AT, AT - 7200, "succeeded", seconds=12.0)
+    registry.append(session, [], attempts=[frozen, set_back])
+    assert (found := registry.history(build)["A"]).runs == 2
+    assert found.p90 == 12
+    assert [(each.ended, each.seconds) for each in registry.past_attempts(build)["A"]] == [
+        (AT - 7200, 12),
+        (AT + 30_000, 12),
+    ]
+
+
 def test_only_own_failures_make_a_success_a_flaky_one(registry: Registry) -> None:
     build = plan_of(FILE, A="make")
     ran(registry, build, ("A", 1, "stopped"), ("A", 1, "lost"), ("A", 5, "succeeded"), ("A", 6, "succeeded"))

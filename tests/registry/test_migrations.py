@@ -14,6 +14,7 @@ from parexec_tui.registry import migrations
 from parexec_tui.registry.attempts import AttemptFact
 from parexec_tui.registry.errors import RegistryError, RegistryMissing
 from parexec_tui.registry.events import EventRow
+from parexec_tui.registry.filling import fill_seconds
 from parexec_tui.registry.registry import Registry
 
 AT = 1767323045.0
@@ -101,6 +102,58 @@ def test_an_engine_of_format_3_that_still_writes_is_read(v1: Path) -> None:
         registry.append(session, [], attempts=[new])
         assert registry.attempts(session, "T9")[-1] == new
     old.close()
+
+
+PUT_BY_FORMAT_4 = """
+    INSERT INTO attempts (session, ticket, attempt, agent, started, ended, "end", reason, log)
+    VALUES (2, ?, 1, 'a-1', 5.0, 9005.0, 'succeeded', '', '')
+"""
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_what_attempts_took_is_filled_in_from_events_as_far_as_these_tell(v1: Path, read_only: bool) -> None:
+    """What froze over night took minutes; the columns had its start and its end only."""
+    old = sqlite3.connect(v1)
+    for step in migrations.MIGRATIONS[1:4]:
+        for statement in step:
+            old.execute(statement)
+    old.execute("PRAGMA user_version = 4")
+    events = [
+        b'{"attempt_ended"',
+        b"\xff",
+        b'{"ticket":"T8","attempt":1,"seconds":90.5,"at":9005.0}',
+        b'{"ticket":"T8","attempt":1,"seconds":7.0,"ended_before":true}',
+        b'{"ticket":"T9","attempt":1}',
+    ]
+    for seq, data in enumerate(events, 11):
+        old.execute("INSERT INTO events VALUES (2, ?, 1.0, 'attempt_ended', ?, NULL)", (seq, data))
+    for ticket in ("T8", "T9"):
+        old.execute(PUT_BY_FORMAT_4, (ticket,))
+    old.commit()
+    with Registry.open(v1, read_only=read_only) as registry:
+        session = registry.sessions()[0].session
+        took = {each.ticket: each.seconds for each in registry.attempts(session)}
+        assert took == {"T1": None, "T2": None, "T8": 90.5, "T9": None}
+        plan = Plan(
+            settings=PlanSettings(), tickets={"T8": Ticket()}, agents={}, workdir="/w", source="/home/ada/plan.toml"
+        )
+        assert registry.history(plan)["T8"].p50 == 90.5
+    old.close()
+
+
+def test_only_so_many_events_are_looked_at(v1: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("parexec_tui.registry.filling._MOST_EVENTS", 4)
+    Registry.open(v1).close()
+    db = sqlite3.connect(v1, isolation_level=None)
+    db.execute(
+        "INSERT INTO events VALUES (2, 4, 1.0, 'attempt_ended', ?, NULL)",
+        ('{"ticket":"T1","attempt":1,"seconds":1}',),
+    )
+    for last, took in ((5, None), (4, 1.0)):
+        db.execute("UPDATE sessions SET last = ?", (last,))
+        fill_seconds(db)
+        assert db.execute("SELECT seconds FROM attempts WHERE session = 2 AND ticket = 'T1'").fetchone() == (took,)
+    db.close()
 
 
 @pytest.mark.parametrize("read_only", [False, True])

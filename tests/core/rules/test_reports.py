@@ -5,7 +5,7 @@ import pytest
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.rules.verbs.on_failure import change_fail_fast
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.status import End
+from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
@@ -1047,6 +1047,22 @@ def test_what_ended_while_no_engine_saw_it_took_as_long_as_its_record_says(befor
     attempt = session["A"].attempt
     assert attempt is not None
     assert attempt.worked(session.now) == seconds
+
+
+def test_what_a_ticket_took_is_what_its_end_tells_whatever_the_clock_says() -> None:
+    session = running("A:")
+    end = ev.AttemptEnded(
+        at=session.now - 3600,
+        ticket="A",
+        attempt=1,
+        agent=session["A"].agent or "",
+        started=session.now,
+        seconds=4.5,
+        end=End.succeeded,
+        then=Status.succeeded,
+    )
+    session.apply(end)
+    assert (session["A"].took, session.state.busy_for) == (4.5, 4.5)
 
 
 def test_gates_of_what_ended_unseen_take_the_time_that_they_take() -> None:

@@ -221,7 +221,7 @@ def on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
 
 
 def _leave_agent(state: SessionState, ticket: TicketState, attempt: Attempt, event: ev.AttemptEnded) -> None:
-    ran = attempt.worked(event.at)
+    ran = event.seconds
     if ticket.is_gates:
         _note_duration(ticket, event.end, ran)
         return
