@@ -80,7 +80,7 @@ EXAMPLES: dict[str, Examples] = {
     ),
     "import": (
         ("parexec import night.tar.gz", "look at a session of another machine"),
-        ("parexec show $(parexec import night.tar.gz --json | jq -r .session)", "and at once at its tickets"),
+        ("parexec import night.tar.gz --json | jq -r .session", "the id that it has here, for scripts"),
     ),
     "metrics": (
         ("parexec metrics", "figures of the session of this directory"),
