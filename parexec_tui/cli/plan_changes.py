@@ -24,7 +24,7 @@ _GOES_ON = "the session goes on with the plan as it was"
 
 def read_again(file: Path, state: "SessionState") -> "Plan":
     """The plan in a file that belongs to this session. Exits with all its errors."""
-    plan = plan_of(file, state.host, NOTHING_CHANGED)
+    plan = plan_of(file, state.host, NOTHING_CHANGED, state.plan.given)
     with report_file_errors(NOTHING_CHANGED):
         return as_of(plan, file, state)
 

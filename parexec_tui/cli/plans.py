@@ -10,9 +10,11 @@ import click
 
 from parexec_tui.cli.asking import as_json_option
 from parexec_tui.cli.exits import BAD_USAGE, SUCCEEDED, UNSUCCESSFUL, fail, report_errors
+from parexec_tui.cli.variables import variable_options
 from parexec_tui.client import plan_files
 
 if TYPE_CHECKING:
+    from parexec_tui.core.plan.expanding.given import Given
     from parexec_tui.core.plan.model import Host, Plan, Selection
     from parexec_tui.core.plan.reading.problems import Problem
     from parexec_tui.core.wire.selection import Choice
@@ -20,18 +22,18 @@ if TYPE_CHECKING:
 plan_argument = click.argument("plan_file", metavar="PLAN", type=click.Path(dir_okay=False, path_type=Path))
 
 
-def plan_of(file: Path, host: "Host | None", where: str = "in the plan") -> "Plan":
+def plan_of(file: Path, host: "Host | None", where: str = "in the plan", given: "Given | None" = None) -> "Plan":
     """The plan in a file. Exits if it has errors: see `refuse_file`."""
-    return _open(file, host, where).plan
+    return _open(file, host, where, given).plan
 
 
 class ChosenPlan:
     """The tickets of a plan that are wanted. Exits if the file has errors, or if no ticket is chosen."""
 
-    def __init__(self, file: Path, host: "Host", wanted: "Selection") -> None:
+    def __init__(self, file: Path, host: "Host", wanted: "Selection", given: "Given | None" = None) -> None:
         from parexec_tui.core.wire.selectors import SelectorError
 
-        self._file = _open(file, host)
+        self._file = _open(file, host, given=given)
         self.plan = self._file.plan
         self._choice: Choice | None = None
         if wanted:
@@ -74,11 +76,13 @@ def _missing_here(found: plan_files.PlanFile, *, only_looks: bool) -> "tuple[Pro
     return found.problems(unmet(found.plan, only_looks=only_looks))
 
 
-def _open(file: Path, host: "Host | None", where: str = "in the plan") -> plan_files.PlanFile:
+def _open(
+    file: Path, host: "Host | None", where: str = "in the plan", given: "Given | None" = None
+) -> plan_files.PlanFile:
     from parexec_tui.text.words import printable
 
     with report_file_errors(where):
-        found = plan_files.open_plan_file(file, host)
+        found = plan_files.open_plan_file(file, host, given)
     if warning := plan_files.trust_warning(file):
         click.echo(f"parexec: warning: {printable(warning)}", err=True)
     return found
@@ -110,8 +114,10 @@ def refuse_file(problems: tuple[object, ...], where: str, what: str = "error", c
 
 @click.command()
 @plan_argument
+@click.option("--expanded", is_flag=True, help="Print the plan as it will run, its families ticket by ticket.")
+@variable_options
 @report_errors()
-def validate(plan_file: Path) -> None:
+def validate(plan_file: Path, expanded: bool, given: "Given") -> None:
     """Check PLAN: all errors at once, else its shape and what is likely to go wrong on this machine.
 
     Exits with 0 if it can be run here, 1 if this machine has not all that the plan requires, 2 if it has errors.
@@ -121,7 +127,10 @@ def validate(plan_file: Path) -> None:
     from parexec_tui.engine.measure import monitor
 
     host = monitor.host()
-    read = _open(plan_file, host)
+    read = _open(plan_file, host, given=given)
+    if expanded:
+        click.echo(read.written_out(), nl=False)
+        return
     plan = read.plan
     found = survey(plan, host=host)
     for line in (*shape(found), *limits_here(plan)):

@@ -25,11 +25,13 @@ from parexec_tui.cli.plan_changes import offer_changes
 from parexec_tui.cli.plans import ChosenPlan, plan_argument
 from parexec_tui.cli.screen import Screen, screen_options
 from parexec_tui.cli.selecting import selection_options, would_run, would_run_json
+from parexec_tui.cli.variables import variable_options
 from parexec_tui.paths import session_folder
 from parexec_tui.text.streams import OutputError
 
 if TYPE_CHECKING:
     from parexec_tui.client.mirror import Mirror
+    from parexec_tui.core.plan.expanding.given import Given
     from parexec_tui.core.plan.model import Selection
     from parexec_tui.core.plan.plan_settings import Parallel
     from parexec_tui.core.state.session import SessionState
@@ -151,12 +153,14 @@ def _report_owner(session: str) -> Iterator[None]:
     type=_Parallel(),
     help="How many tickets may run at once, whatever the plan says; auto: the engine finds out how many finish most.",
 )
+@variable_options
 @_output_options
 @screen_options
 @_report_start_errors()
 def run(
     plan_file: Path,
     wanted: "Selection",
+    given: "Given",
     dry_run: bool,
     force: bool,
     fail_fast: bool | None,
@@ -193,11 +197,11 @@ def run(
     again, as_json = f"parexec run {plan_file} {wanted.words}".rstrip(), style == "json"
     host = monitor.host()
     if dry_run:
-        _show_choice(ChosenPlan(plan_file, host, wanted), as_json=as_json, force=force)
+        _show_choice(ChosenPlan(plan_file, host, wanted, given), as_json=as_json, force=force)
     if _is_foreground(style, headless, detach, scope, approves=approves):
         from parexec_tui.engine.session import run_plan
 
-        plan = structs.replace(ChosenPlan(plan_file, host, wanted).check(), own_parallel=parallel)
+        plan = structs.replace(ChosenPlan(plan_file, host, wanted, given).check(), own_parallel=parallel)
 
         def execute(*, beside: bool) -> NoReturn:
             options: Any = {"hold": hold, "fail_fast": fail_fast, "approves": approves, "beside": beside}
@@ -207,7 +211,7 @@ def run(
     from parexec_tui.engine.lifecycle.launch import start_detached
 
     with Screen(screen_options, wanted=not detach and style is None) as screen:
-        plan = structs.replace(ChosenPlan(plan_file, host, wanted).check(), own_parallel=parallel)
+        plan = structs.replace(ChosenPlan(plan_file, host, wanted, given).check(), own_parallel=parallel)
         options: Any = {"hold": hold, "fail_fast": fail_fast, "scope": scope, "force": force}
         start = partial(start_detached, plan, meanwhile=screen.show, warn=warn, **options)
         session = start_if_alone(start, wish, again=again, as_json=as_json)

@@ -1,12 +1,15 @@
 """Files with plans, and with tickets to add: found, read and checked, for the commands and for the screen."""
 
+import os
 import stat
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    from parexec_tui.core.plan.expanding.given import Given
+    from parexec_tui.core.plan.expanding.origins import Origins
     from parexec_tui.core.plan.model import Host, Plan
     from parexec_tui.core.plan.reading.faults import Fault
     from parexec_tui.core.plan.reading.problems import Problem
@@ -29,24 +32,31 @@ class PlanFile(NamedTuple):
     name: str
     """Of the file, in messages."""
     syntax: Literal["toml", "json"]
+    document: dict[str, Any]
+    """The plan as it will run: its variables filled in, its families replaced by their members."""
+    origins: "Origins"
 
     def problems(self, faults: "Iterable[Fault]") -> "tuple[Problem, ...]":
         """Faults of the plan with their places in the file."""
         from parexec_tui.core.plan.reading.file import places_in
 
-        return places_in(self.text, faults, source=self.name, format=self.syntax)
+        return places_in(self.text, faults, source=self.name, format=self.syntax, origins=self.origins)
+
+    def written_out(self) -> str:
+        """The plan as it will run, as a plan file."""
+        import tomli_w
+
+        return tomli_w.dumps(self.document)
 
 
-def read_plan_file(file: Path, host: "Host | None") -> "Plan":
-    """The plan in a file. Raises PlanErrors with every mistake in it, PlanFileError, OSError."""
-    return open_plan_file(file, host).plan
-
-
-def open_plan_file(file: Path, host: "Host | None") -> PlanFile:
-    """The plan in a file, with its text. Raises as `read_plan_file` does."""
+def open_plan_file(file: Path, host: "Host | None", given: "Given | None" = None) -> PlanFile:
+    """The plan in a file, with its text. `given`: what a person says of its variables; None: nothing but what the
+    environment says. Raises PlanErrors with every mistake in it, PlanFileError, OSError."""
     from msgspec.structs import replace
 
-    from parexec_tui.core.plan.reading.file import read_plan
+    from parexec_tui.client.plan_sources import look
+    from parexec_tui.core.plan.expanding.given import GivenError
+    from parexec_tui.core.plan.reading.file import read_whole
     from parexec_tui.gc_control import gc_paused
 
     is_from_stream = is_stream(file)
@@ -54,11 +64,29 @@ def open_plan_file(file: Path, host: "Host | None") -> PlanFile:
     folder = Path.cwd() if is_from_stream else whole.parent
     text, name = text_of(file), name_of(file)
     syntax = syntax_of(file, text)
-    with gc_paused():
-        plan = read_plan(text, source=name, folder=str(folder), format=syntax, host=host)
+    given = given_here() if given is None else given
+    try:
+        with gc_paused():
+            plan, document, origins = read_whole(
+                text, source=name, folder=str(folder), format=syntax, host=host, given=given, look=look
+            )
+    except GivenError as error:
+        raise PlanFileError(f"{name}: {error}") from error
     # Errors name the file as the person did; a session needs its whole path.
     plan = replace(plan, source=FROM_STREAM if is_from_stream else str(whole))
-    return PlanFile(plan, text, name, syntax)
+    return PlanFile(plan, text, name, syntax, document, origins)
+
+
+def given_here(profile: str = "", sets: "Mapping[str, str] | None" = None) -> "Given":
+    """What is said of variables on a command line, and in the environment of this process."""
+    from parexec_tui.core.plan.expanding.given import VARIABLE_PREFIX, Given
+
+    environment = {
+        name.removeprefix(VARIABLE_PREFIX): value
+        for name, value in os.environ.items()
+        if name.startswith(VARIABLE_PREFIX)
+    }
+    return Given(profile, environment, dict(sets or {}))
 
 
 def read_again(file: Path, state: "SessionState") -> "Plan":
@@ -66,7 +94,7 @@ def read_again(file: Path, state: "SessionState") -> "Plan":
 
     Raises PlanErrors, PlanFileError, OSError.
     """
-    return as_of(read_plan_file(file, state.host), file, state)
+    return as_of(open_plan_file(file, state.host, state.plan.given).plan, file, state)
 
 
 def as_of(plan: "Plan", file: Path, state: "SessionState") -> "Plan":

@@ -10,6 +10,8 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.expanding.given import Given
+from parexec_tui.core.plan.family import Family
 from parexec_tui.core.plan.gates import Group
 from parexec_tui.core.plan.otel import Otel
 from parexec_tui.core.plan.plan_settings import Hooks, Parallel, PlanSettings
@@ -55,6 +57,9 @@ class PlanDocument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Otel()
     )
     hooks: Annotated[Hooks, Meta(description="Commands that are run when something happens.")] = Hooks()
+    families: Annotated[
+        dict[str, Family], Meta(description="Limits of families whose tickets stand in the plan one by one.")
+    ] = {}
     tickets: Annotated[dict[str, Ticket], Meta(min_length=1, description="Tickets by id.")]
     schema: Annotated[str, Meta(description="Where the JSON Schema of this file is; for editors.")] = field(
         default="", name="$schema"
@@ -110,6 +115,12 @@ class Plan(Struct, frozen=True, kw_only=True):
     otel: Otel = Otel()
     own_otel: Otel = Otel()
     """As `own_pressure`."""
+    families: dict[str, Family] = {}
+    """What is said of its families; others are known by their tickets only."""
+    variables: dict[str, str] = {}
+    """The variables of `[vars]`, as they were when the plan was read."""
+    given: Given = Given()
+    """What the person who started the session said of them."""
     source: str = ""
     """Where the plan came from, as a path for messages."""
     selection: Selection = Selection()

@@ -262,6 +262,8 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     cwd: Annotated[
         str | None, Meta(description="The folder it runs in, seen from the workdir; absent: the agent type's.")
     ] = None
+    family: Annotated[str, Meta(description="The family that it is a member of; absent: none.")] = ""
+    member: Annotated[dict[str, str], Meta(description="What tells it from the others of its family, by name.")] = {}
 
     @property
     def waits(self) -> dict[str, Wait]:

@@ -7,7 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from parexec_tui.client.plan_files import read_plan_file
+from parexec_tui.client.plan_files import open_plan_file
 from parexec_tui.core.schedule.eta import eta_accuracy
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
@@ -77,7 +77,7 @@ def test_an_engine_has_it_in_its_journal(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(eta_watch, "FIRST", 0.1)
     monkeypatch.setattr(eta_watch, "_SHARE", 0)
     heard = Heard()
-    state = run_plan(read_plan_file(write_plan(tmp_path, PLAN), None), monitor.host(), heard.sink).state
+    state = run_plan(open_plan_file(write_plan(tmp_path, PLAN), None).plan, monitor.host(), heard.sink).state
     told = [event for event in heard.events if isinstance(event, ev.EtaTold)]
     assert told
     assert state.eta_told == told == happened(ev.EtaTold)

@@ -8,13 +8,18 @@ import json
 import posixpath
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 import tomli
 from msgspec import Struct, structs
 
 from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.expanding.axes import Look, look_nowhere
+from parexec_tui.core.plan.expanding.expand import Expanded, expand, may_expand
+from parexec_tui.core.plan.expanding.given import Given
+from parexec_tui.core.plan.expanding.origins import Origins
+from parexec_tui.core.plan.family import Family, with_slots
 from parexec_tui.core.plan.gates import Group
 from parexec_tui.core.plan.model import Host, Plan, PlanDocument
 from parexec_tui.core.plan.otel import Otel
@@ -51,26 +56,65 @@ class PlanErrors(Exception):  # noqa: N818 - there may be many
         self.problems = problems
 
 
-def read_plan(text: str, *, source: str, folder: str, format: Format, host: Host | None = None) -> Plan:  # noqa: A002
+class ReadPlan(NamedTuple):
+    """A plan, and what became of its text on the way."""
+
+    plan: Plan
+    document: dict[str, Any]
+    """As it was read: its variables filled in, its families replaced by their members."""
+    origins: Origins
+    """Where tickets of it come from that do not stand in the text as they are."""
+
+
+def read_plan(
+    text: str,
+    *,
+    source: str,
+    folder: str,
+    format: Format,  # noqa: A002
+    host: Host | None = None,
+    given: Given = Given(),  # noqa: B008 - frozen
+    look: Look = look_nowhere,
+) -> Plan:
+    """Read and check a plan: see `read_whole`."""
+    return read_whole(text, source=source, folder=folder, format=format, host=host, given=given, look=look).plan
+
+
+def read_whole(
+    text: str,
+    *,
+    source: str,
+    folder: str,
+    format: Format,  # noqa: A002
+    host: Host | None = None,
+    given: Given = Given(),  # noqa: B008 - frozen
+    look: Look = look_nowhere,
+) -> ReadPlan:
     """Read and check a plan.
 
     `source` is the path of the file for messages, `folder` the absolute folder it stands in. With a `host`, no
-    ticket may demand more cpu or memory than it has, unless `[resources]` says how much there is.
+    ticket may demand more cpu or memory than it has, unless `[resources]` says how much there is. `given`: what a
+    person says of its variables; `look` reads what the values of families are made of.
 
-    Raises PlanErrors with every mistake in the plan.
+    Raises PlanErrors with every mistake in the plan, GivenError for what is wrong in `given`.
     """
     text = text.removeprefix("\ufeff")
     document = _parse(text, source, format)
-    draft, faults = _draft(document, folder)
+    expanded = _expanded(text, document, folder, given, look)
+    draft, faults = _draft(expanded.document, folder)
     faults += _as_written(draft, broken_rules(draft, host))
     faults += groups_without_tickets(draft, faults)
-    if faults:
-        raise PlanErrors(located(faults, text, source, format))
-    return Plan(
+    if faults or expanded.faults:
+        raise PlanErrors(located([*expanded.faults, *expanded.origins.in_file(faults)], text, source, format))
+    resources, tickets = with_slots(draft.resources, draft.tickets, draft.families)
+    plan = Plan(
         settings=_with_name(draft.settings, source),
-        tickets=draft.tickets,
+        tickets=tickets,
         agents=_with_shells(draft),
-        resources=draft.resources,
+        resources=resources,
+        families=draft.families,
+        variables=expanded.variables,
+        given=given,
         groups=draft.groups,
         services=draft.services,
         hooks=draft.hooks,
@@ -79,6 +123,13 @@ def read_plan(text: str, *, source: str, folder: str, format: Format, host: Host
         workdir=draft.workdir,
         source=source,
     )
+    return ReadPlan(plan, expanded.document, expanded.origins)
+
+
+def _expanded(text: str, document: dict[str, Any], folder: str, given: Given, look: Look) -> Expanded:
+    if may_expand(text, document, given):
+        return expand(document, folder=folder, given=given, look=look)
+    return Expanded(document, Origins(), {}, [])
 
 
 def read_fragment(
@@ -122,7 +173,14 @@ def read_fragment(
     return draft.tickets
 
 
-def places_in(text: str, faults: Iterable[Fault], *, source: str, format: Format) -> tuple[Problem, ...]:  # noqa: A002
+def places_in(
+    text: str,
+    faults: Iterable[Fault],
+    *,
+    source: str,
+    format: Format,  # noqa: A002
+    origins: Origins,
+) -> tuple[Problem, ...]:
     """Faults of a plan that could be read, with their places in its text.
 
     What a ticket takes from `[defaults]` stands there; many tickets that take the same have one problem in common.
@@ -130,7 +188,7 @@ def places_in(text: str, faults: Iterable[Fault], *, source: str, format: Format
     text = text.removeprefix("\ufeff")
     tickets = _parse(text, source, format).get("tickets")
     moved = []
-    for fault in faults:
+    for fault in origins.in_file(faults):
         match fault.path:
             case ("tickets", str(id_), key, *rest) if isinstance(tickets, dict) and key not in tickets.get(id_, {}):
                 moved.append(fault._replace(path=("defaults", key, *rest)))
@@ -245,6 +303,7 @@ def _draft(document: dict[str, Any], folder: str) -> tuple[Draft, list[Fault]]:
         hooks=parts.hooks,
         pressure=parts.pressure,
         otel=parts.otel,
+        families=parts.families,
         tickets=parts.tickets,
         workdir=posixpath.normpath(posixpath.join(folder, parts.plan.workdir)),
         unread=by_table(faults),
@@ -340,6 +399,7 @@ def _read_by_key(document: dict[str, Any], left_out: set[Path]) -> tuple[PlanDoc
         hooks=convert(Hooks, table(Hooks, "hooks")),
         pressure=convert(Pressure, table(Pressure, "pressure")),
         otel=convert(Otel, table(Otel, "otel")),
+        families={name: convert(Family, each) for name, each in tables(Family, "families").items()},
         tickets={id_: convert(Ticket, each) for id_, each in _merged(defaults, tickets).items()},
     )
     return parts, faults
@@ -357,9 +417,10 @@ def _top_level_faults(document: dict[str, Any]) -> Iterator[Fault]:
         "hooks",
         "pressure",
         "otel",
+        "families",
         "tickets",
     )
-    hints = Hints(tables)
+    hints = Hints((*tables, "vars", "profiles"))
     unknown = [key for key in document if key not in (*tables, "$schema")]
     for key in unknown:
         yield Fault((key,), UNKNOWN_KEY, hint_for_misplaced(key) or hints.of(key))

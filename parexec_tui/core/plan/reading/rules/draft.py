@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.family import Family
 from parexec_tui.core.plan.gates import Group
 from parexec_tui.core.plan.otel import Otel
 from parexec_tui.core.plan.plan_settings import Hooks, PlanSettings
@@ -33,6 +34,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     groups: dict[str, Group] = {}
     services: dict[str, Service] = {}
     hooks: Hooks = Hooks()
+    families: dict[str, Family] = {}
     pressure: Pressure = Pressure()
     otel: Otel = Otel()
     unread: Mapping[Path, Sequence[Fault]] = {}

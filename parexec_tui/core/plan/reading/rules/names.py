@@ -21,6 +21,7 @@ def names_are_plain(draft: Draft) -> Iterator[Fault]:
         "agents": [*draft.agents],
         "resources": [*draft.resources],
         "services": [*draft.services],
+        "families": [*draft.families],
     }
     for table, names in tables.items():
         for name in names:

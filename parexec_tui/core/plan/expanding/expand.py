@@ -1,0 +1,328 @@
+"""A document as it is written, to the document of the plan that will run."""
+
+import posixpath
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+
+from parexec_tui.core.plan.expanding.axes import MAX_MEMBERS, Look, LookHere
+from parexec_tui.core.plan.expanding.families import (
+    AXES,
+    FAMILY_KEYS,
+    Family,
+    Member,
+    is_family,
+    read_family,
+    stray_family_keys,
+    value_in,
+)
+from parexec_tui.core.plan.expanding.given import Given
+from parexec_tui.core.plan.expanding.origins import Origins
+from parexec_tui.core.plan.expanding.references import Reference, as_text, fill, parse, references
+from parexec_tui.core.plan.expanding.variables import shown_values, variables_of, wrong_references
+from parexec_tui.core.plan.reading.faults import Fault, Path
+from parexec_tui.core.plan.units import shown
+from parexec_tui.core.plan.waits import need_of
+
+_VARIABLE_TABLES = ("vars", "profiles")
+_AS_WRITTEN = ("progress", *FAMILY_KEYS)
+"""Keys of a ticket in whose texts braces mean something else, or that were read before."""
+
+_AGENT_KEYS = ("env", "cwd")
+"""Keys of an agent type in which variables are filled in; its command has placeholders of its own."""
+
+_MAX_NEEDS = 5_000_000
+"""Entries of `needs` and `after` in all: what a plan of 200,000 tickets can hold."""
+
+Document = dict[str, Any]
+
+
+class Expanded(Struct, frozen=True):
+    """What a document stands for."""
+
+    document: Document
+    """Without variables and families: its tickets say of which family they are."""
+    origins: Origins
+    variables: dict[str, str]
+    """As a person is shown them."""
+    faults: list[Fault]
+    """What is wrong in what was replaced; the document has the rest."""
+
+
+def may_expand(text: str, document: Document, given: Given) -> bool:
+    """Whether anything in a document may stand for something else. Most plans have nothing of the kind, and the words
+    of their text tell that at once."""
+    if given.sets or given.profile or any(word in text for word in (*AXES, *_VARIABLE_TABLES)):
+        return True
+    tickets = document.get("tickets")
+    return "*" in text and isinstance(tickets, dict) and any(map(_has_pattern, tickets.values()))
+
+
+def expand(document: Document, *, folder: str, given: Given, look: Look) -> Expanded:
+    """The document with its variables filled in and its families replaced by their members.
+
+    Members stand where the family stands, in the order of its axes. `folder` is that of the file; `look` reads what
+    the values of a family are made of. Raises GivenError if the plan has no such variable or profile as a person
+    names.
+    """
+    return _Expansion(document, given).expanded(folder, look)
+
+
+class _Dynamic(NamedTuple):
+    """A value with references in it."""
+
+    made: Callable[[Mapping[str, Any]], Any]
+    references: tuple[tuple[Path, Reference], ...]
+    """Those in it, and where in the value they stand."""
+
+
+class _Expansion:
+    def __init__(self, document: Document, given: Given) -> None:
+        self._document = document
+        self._variables, self._faults = variables_of(document, given)
+        self._speaks = bool(self._variables)
+        self._origins = Origins({}, {}, {})
+        self._are_known = True
+        """Whether all ids are: of a family in which something is wrong, they are not."""
+        resources = document.get("resources")
+        units = resources.items() if isinstance(resources, dict) else ()
+        self._later = {name for name, value in units if isinstance(value, str | list)}
+
+    def expanded(self, folder: str, look: Look) -> Expanded:
+        document = {
+            key: self._global(key, table) for key, table in self._document.items() if key not in _VARIABLE_TABLES
+        }
+        plan = document.get("plan")
+        workdir = plan.get("workdir", ".") if isinstance(plan, dict) else "."
+        if isinstance(workdir, str):
+            folder = posixpath.normpath(posixpath.join(folder, workdir))
+        written = document.get("tickets")
+        if isinstance(written, dict):
+            tickets, families = self._tickets(written, lambda source: look(source, folder))
+            document["tickets"] = tickets
+            limits = {family.name: family.limits for family in families if family.limits}
+            if limits and isinstance(document.get("families", {}), dict):
+                document["families"] = {**document.get("families", {}), **limits}
+        return Expanded(document, self._origins, shown_values(self._variables), self._faults)
+
+    # Variables in the other tables
+
+    def _global(self, key: str, table: Any) -> Any:
+        if not self._speaks or key in ("tickets", "$schema", "resources", "pressure"):
+            return table
+        if key == "agents" and isinstance(table, dict):
+            return {
+                name: {
+                    each: self._filled(value, ("agents", name, each)) if each in _AGENT_KEYS else value
+                    for each, value in agent.items()
+                }
+                if isinstance(agent, dict)
+                else agent
+                for name, agent in table.items()
+            }
+        if key == "defaults" and isinstance(table, dict):
+            return {
+                each: value if each in _AS_WRITTEN else self._filled(value, (key, each))
+                for each, value in table.items()
+            }
+        return self._filled(table, (key,))
+
+    def _filled(self, value: Any, path: Path) -> Any:
+        part = self._compiled(value)
+        if isinstance(part, _Dynamic) and self._is_right(part, path, self._variables):
+            return part.made(self._variables)
+        return value
+
+    def _is_right(self, dynamic: _Dynamic, path: Path, known: Mapping[str, Any]) -> bool:
+        wrong = [
+            Fault((*path, *place), *each)
+            for place, reference in dynamic.references
+            for each in wrong_references((reference,), known)
+        ]
+        self._faults += wrong
+        return not wrong
+
+    def _compiled(self, value: Any) -> Any:
+        """The value itself if there is no reference in it, nor a doubled brace."""
+        if isinstance(value, str) and "{" in value:
+            template = parse(value)
+            if template == (value,):
+                return value
+            found = tuple(((), each) for each in references(template) if each.name not in self._later)
+            return _Dynamic(lambda scope: fill(template, lambda each: self._text(scope, each)), found)
+        if isinstance(value, list):
+            parts = [self._compiled(item) for item in value]
+            if any(isinstance(part, _Dynamic) for part in parts):
+                return _Dynamic(lambda scope: [_made(part, scope) for part in parts], _below(enumerate(parts)))
+        if isinstance(value, dict):
+            table = {key: self._compiled(item) for key, item in value.items()}
+            if any(isinstance(part, _Dynamic) for part in table.values()):
+                return _Dynamic(
+                    lambda scope: {key: _made(part, scope) for key, part in table.items()}, _below(table.items())
+                )
+        return value
+
+    def _text(self, scope: Mapping[str, Any], reference: Reference) -> str:
+        if reference.name in self._later and reference.base not in scope:
+            return str(reference)
+        return as_text(value_in(scope, reference.name))
+
+    # Tickets
+
+    def _tickets(self, written: Document, look: LookHere) -> tuple[Document, list[Family]]:
+        tickets: Document = {}
+        families: list[Family] = []
+        for id_, table in written.items():
+            if not isinstance(table, dict):
+                tickets[id_] = table
+            elif is_family(table):
+                room = MAX_MEMBERS - len(tickets)
+                family, faults = read_family(id_, table, self._variables, look, room)
+                self._faults += faults
+                self._are_known = self._are_known and not faults
+                families.append(family)
+                self._add_members(family, table, tickets, written)
+            else:
+                self._faults += stray_family_keys(id_, table)
+                plain = {key: value for key, value in table.items() if key not in FAMILY_KEYS}
+                tickets[id_] = self._one(id_, plain) if self._speaks else plain
+        self._join(tickets, families)
+        return tickets, families
+
+    def _one(self, id_: str, table: Document) -> Document:
+        return {
+            key: value if key in _AS_WRITTEN else self._filled(value, ("tickets", id_, key))
+            for key, value in table.items()
+        }
+
+    def _add_members(self, family: Family, table: Document, tickets: Document, written: Document) -> None:
+        if not family.members:
+            return
+        known = {**self._variables, **family.members[0].values}
+        parts: Document = {}
+        for key, value in table.items():
+            if key in FAMILY_KEYS:
+                continue
+            part = value if key == "progress" else self._compiled(value)
+            if isinstance(part, _Dynamic) and not self._is_right(part, ("tickets", family.name, key), known):
+                part = value
+            parts[key] = part
+        dynamic = [(key, part) for key, part in parts.items() if isinstance(part, _Dynamic)]
+        for member in family.members:
+            if member.id in tickets or member.id in written:
+                what = "a ticket" if member.id not in self._origins.families else "a member of another family"
+                hint = 'choose ids that differ: id = "..."'
+                self._faults.append(Fault(("tickets", family.name), f"{what} is called {shown(member.id)} too", hint))
+                continue
+            tickets[member.id] = self._member(family, member, parts, dynamic)
+            self._origins.families[member.id] = family.name
+            if member.own:
+                self._origins.members[member.id] = member
+
+    def _member(
+        self, family: Family, member: Member, parts: Document, dynamic: list[tuple[str, _Dynamic]]
+    ) -> Document:
+        scope = {**self._variables, **member.values}
+        made = dict(parts)
+        for key, part in dynamic:
+            made[key] = self._made_for(part, scope, ("tickets", family.name, key))
+        for key, value in member.own.items():
+            path: Path = ("tickets", family.name, "include", member.included or 0, key)
+            part = self._compiled(value)
+            if isinstance(part, _Dynamic):
+                value = self._made_for(part, scope, path) if self._is_right(part, path, scope) else value
+            inherited = made.get(key)
+            both = isinstance(value, dict) and isinstance(inherited, dict)
+            made[key] = {**inherited, **value} if both else value  # type: ignore[dict-item]
+        made["family"] = family.name
+        made["member"] = shown_values(member.values)
+        return made
+
+    def _made_for(self, part: _Dynamic, scope: Mapping[str, Any], path: Path) -> Any:
+        try:
+            return part.made(scope)
+        except (KeyError, TypeError, IndexError) as error:
+            self._faults.append(Fault(path, f"a member has no {shown(str(error.args[0]))}"))
+            return None
+
+    # What tickets wait for
+
+    def _join(self, tickets: Document, families: list[Family]) -> None:
+        """Replace families and patterns in `needs` and `after` by the tickets that they stand for."""
+        members = {family.name: [member.id for member in family.members] for family in families}
+        found: dict[str, list[str]] = {}
+        count = 0
+        for id_, table in tickets.items():
+            if not isinstance(table, dict):
+                continue
+            for key in ("needs", "after"):
+                listed = table.get(key)
+                if not isinstance(listed, list) or not any(_stands_for_many(each, members) for each in listed):
+                    continue
+                joined, places = self._joined(id_, key, listed, tickets, members, found)
+                count += len(joined)
+                if count > _MAX_NEEDS:
+                    hint = "let a ticket between them need the one family, and the other family that ticket"
+                    self._faults.append(Fault(("tickets", id_, key), f"more than {_MAX_NEEDS} needs in all", hint))
+                    return
+                table[key] = joined
+                self._origins.entries[id_, key] = places
+
+    def _joined(
+        self,
+        id_: str,
+        key: str,
+        listed: list[Any],
+        tickets: Document,
+        members: dict[str, list[str]],
+        found: dict[str, list[str]],
+    ) -> tuple[list[Any], list[int]]:
+        joined: dict[Any, int] = {}
+        family = self._origins.families.get(id_)
+        for place, entry in enumerate(listed):
+            if not _stands_for_many(entry, members):
+                joined.setdefault(entry, place)
+                continue
+            name = need_of(entry)
+            suffix = entry[len(name) :]
+            if name == family:
+                self._faults.append(Fault(("tickets", id_, key, place), "a family cannot need itself"))
+                continue
+            if name not in found:
+                found[name] = members.get(name) or [each for each in tickets if _matches(name)(each)]
+            if not found[name] and name not in members and self._are_known:
+                self._faults.append(Fault(("tickets", id_, key, place), f"no ticket is called like {shown(name)}"))
+            for each in found[name]:
+                if each != id_ and (family is None or self._origins.families.get(each) != family):
+                    joined.setdefault(each + suffix, place)
+        return [*joined], [*joined.values()]
+
+
+def _stands_for_many(entry: object, members: Mapping[str, Any]) -> bool:
+    return isinstance(entry, str) and ("*" in entry or need_of(entry) in members)
+
+
+def _has_pattern(table: object) -> bool:
+    return isinstance(table, dict) and any(
+        isinstance(listed := table.get(key), list) and any(isinstance(each, str) and "*" in each for each in listed)
+        for key in ("needs", "after")
+    )
+
+
+def _matches(pattern: str) -> Callable[[str], object]:
+    return re.compile(".*".join(map(re.escape, pattern.split("*")))).fullmatch
+
+
+def _made(part: Any, scope: Mapping[str, Any]) -> Any:
+    return part.made(scope) if isinstance(part, _Dynamic) else part
+
+
+def _below(parts: Any) -> tuple[tuple[Path, Reference], ...]:
+    return tuple(
+        ((key, *place), reference)
+        for key, part in parts
+        if isinstance(part, _Dynamic)
+        for place, reference in part.references
+    )

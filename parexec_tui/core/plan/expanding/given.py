@@ -1,0 +1,24 @@
+"""What a person says of the variables of a plan."""
+
+from msgspec import Struct
+
+VARIABLE_PREFIX = "PAREXEC_VAR_"
+"""`PAREXEC_VAR_mode=release` in the environment is `--set mode=release`."""
+
+
+class Given(Struct, frozen=True, omit_defaults=True):
+    """What a person says of the variables of a plan; it is kept with the session, so that `reload` says the same."""
+
+    profile: str = ""
+    environment: dict[str, str] = {}
+    """{variable: value} by `PAREXEC_VAR_`: names that the plan does not have are no mistakes."""
+    sets: dict[str, str] = {}
+    """{variable: value} by `--set`."""
+
+    def __bool__(self) -> bool:
+        """Whether anything is said."""
+        return bool(self.profile or self.environment or self.sets)
+
+
+class GivenError(ValueError):
+    """What a person said cannot be; the text says why, and what can be."""
