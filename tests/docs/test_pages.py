@@ -19,9 +19,11 @@ from parexec_tui.cli import exits
 from parexec_tui.cli.commands import SHORT_NAMES
 from parexec_tui.cli.entry import cli
 from parexec_tui.core.plan.agent_type import PLACEHOLDERS, AgentType
+from parexec_tui.core.plan.expanding.families import FAMILY_KEYS
+from parexec_tui.core.plan.expanding.written import WrittenPlan
 from parexec_tui.core.plan.gates import Group
-from parexec_tui.core.plan.model import Host, PlanDocument
 from parexec_tui.core.plan.otel import Otel
+from parexec_tui.core.plan.model import Host
 from parexec_tui.core.plan.plan_settings import Hooks, PlanSettings
 from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.reading.fields import decode
@@ -74,9 +76,14 @@ def test_every_key_has_a_row_and_the_default_is_the_one_of_the_model(heading: st
 
 def test_every_table_of_a_plan_has_a_section() -> None:
     headings = " ".join(re.findall(r"^## (.*)$", PLAN_FILE, re.MULTILINE))
-    tables = set(PlanDocument.__struct_encode_fields__) - {"$schema"}
+    tables = set(WrittenPlan.__struct_encode_fields__) - {"$schema"}
     assert set(re.findall(r"`\[(\w+)", headings)) == tables
     assert '"$schema" =' in PLAN_FILE
+
+
+def test_every_key_of_a_family_has_a_row() -> None:
+    heading = "Families: `matrix` and `foreach`, `[families.NAME]`"
+    assert tuple(row[0].strip("`") for row in rows(section(PLAN_FILE, heading))) == FAMILY_KEYS
 
 
 def test_every_word_of_a_choice_is_mentioned() -> None:

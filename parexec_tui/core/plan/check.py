@@ -209,9 +209,10 @@ def _summed_up(pairs: list[_Pair], order: _Order) -> tuple[list[Clash], list[Bot
 
 def _clashes(plan: Plan, host: Host | None, order: _Order) -> Iterator[_Pair]:
     """Each pair once, with the first reason found: locks, then paths, then resources."""
-    claims = {id_: Claims.of(ticket, plan.workdir) for id_, ticket in plan.tickets.items()}
+    claims = {id_: Claims.of(ticket, plan) for id_, ticket in plan.tickets.items()}
     seen: set[tuple[str, str]] = set()
-    found = chain(_lock_clashes(claims, order), _path_clashes(claims, order), _resource_clashes(plan, host, order))
+    by_resource = _resource_clashes(plan, claims, host, order)
+    found = chain(_lock_clashes(claims, order), _path_clashes(claims, order), by_resource)
     for pair in found:
         a, b = pair.first, pair.second
         ids = (a, b) if order.place[a] < order.place[b] else (b, a)
@@ -305,10 +306,10 @@ def _folders(head: str) -> list[str]:
     return [head[: at + 1] for at, char in enumerate(head) if char == "/"]
 
 
-def _resource_clashes(plan: Plan, host: Host | None, order: _Order) -> _Found:
+def _resource_clashes(plan: Plan, claims: dict[str, Claims], host: Host | None, order: _Order) -> _Found:
     limits = {"cpu": host.cpus, "memory": host.memory} if host else {}
-    for name, limit in {**limits, **plan.resources.amounts}.items():
-        uses = {id_: ticket.uses[name] for id_, ticket in plan.tickets.items() if ticket.uses.get(name)}
+    for name, limit in {**limits, **plan.amounts}.items():
+        uses = {id_: each.uses[name] for id_, each in claims.items() if name in each.uses}
         # Two tickets clash only if together they exceed the limit. One that fits beside the largest never clashes.
         largest = max(uses.values(), default=0)
         large = [id_ for id_, amount in uses.items() if _exceeds(amount + largest, limit)]

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from parexec_tui.core.plan.family import one_slot
+from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.patterns import Pattern, overlap, parse_pattern
 from parexec_tui.core.plan.resources import Amounts, Units
 from parexec_tui.core.plan.ticket import Ticket
@@ -30,15 +32,19 @@ class Claims(Struct, frozen=True, gc=False):
     """Amounts above zero."""
 
     @classmethod
-    def of(cls, ticket: Ticket, root: str) -> "Claims":
-        """Read the claims of a ticket whose paths start at `root`. Raises ValueError for a bad pattern."""
-        if not (ticket.writes or ticket.outputs or ticket.reads or ticket.locks or ticket.uses):
+    def of(cls, ticket: Ticket, plan: Plan) -> "Claims":
+        """Read the claims of a ticket of a plan. Raises ValueError for a bad pattern."""
+        uses, root = _above_zero(ticket.uses), plan.workdir
+        if ticket.family and (family := plan.families.get(ticket.family)) and family.max_parallel is not None:
+            slot = one_slot(ticket.family)
+            uses = Amounts({**uses, **slot}) if uses else slot
+        if not (ticket.writes or ticket.outputs or ticket.reads or ticket.locks or uses):
             return EMPTY
         claims = cls(
             _patterns(ticket.reads, root),
             _patterns(ticket.all_writes, root),
             ticket.locks if len(ticket.locks) < 2 else tuple(sorted(set(ticket.locks))),
-            _above_zero(ticket.uses),
+            uses,
         )
         return EMPTY if claims == EMPTY else claims
 

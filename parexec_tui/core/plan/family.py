@@ -1,15 +1,15 @@
 """What is said of the tickets of a family, beside what each of them says."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated
 
-from msgspec import Meta, Struct, structs
+from msgspec import Meta, Struct
 
-from parexec_tui.core.plan.resources import Amounts, Resources
-from parexec_tui.core.plan.ticket import Ticket
+from parexec_tui.core.plan.resources import Amounts
 
 _SLOTS = "family:"
-"""What the resource is called, before the name of the family, of which each of its tickets uses one."""
+"""What the resource is called, before the name of the family, of which each of its tickets has one while it runs."""
 
 
 class Family(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -34,18 +34,14 @@ def family_of_slots(resource: str) -> str:
     return resource.removeprefix(_SLOTS) if resource.startswith(_SLOTS) else ""
 
 
-def with_slots(
-    resources: Resources, tickets: dict[str, Ticket], families: Mapping[str, Family]
-) -> tuple[Resources, dict[str, Ticket]]:
-    """The resources with the slots of families, and the tickets, each of which uses one of its family."""
-    bounded = {name: family.max_parallel for name, family in families.items() if family.max_parallel}
-    if not bounded:
-        return resources, tickets
-    slots = {slots_of(name): most for name, most in bounded.items()}
-    return Resources({**resources, **slots}), {
-        id_: _with_slot(ticket) if ticket.family in bounded else ticket for id_, ticket in tickets.items()
-    }
+def slots(families: Mapping[str, Family]) -> Amounts:
+    """How many slots there are, by resource: of the families that have `max_parallel`."""
+    return Amounts(
+        (slots_of(name), family.max_parallel) for name, family in families.items() if family.max_parallel is not None
+    )
 
 
-def _with_slot(ticket: Ticket) -> Ticket:
-    return structs.replace(ticket, uses=Amounts({**ticket.uses, slots_of(ticket.family): 1}))
+@lru_cache(maxsize=1000)
+def one_slot(family: str) -> Amounts:
+    """What one of its tickets uses."""
+    return Amounts({slots_of(family): 1})

@@ -11,12 +11,12 @@ from msgspec import Meta, Struct, field
 
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.expanding.given import Given
-from parexec_tui.core.plan.family import Family
+from parexec_tui.core.plan.family import Family, slots
 from parexec_tui.core.plan.gates import Group
 from parexec_tui.core.plan.otel import Otel
 from parexec_tui.core.plan.plan_settings import Hooks, Parallel, PlanSettings
 from parexec_tui.core.plan.pressure import Pressure
-from parexec_tui.core.plan.resources import Resources
+from parexec_tui.core.plan.resources import Amounts, Resources
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.plan.ticket import Ticket
 
@@ -127,6 +127,11 @@ class Plan(Struct, frozen=True, kw_only=True):
     """If that says anything: what the tickets were chosen by; the plan file has others."""
     own_parallel: Parallel | None = None
     """What the person who started the session said of it: for what the plan says."""
+
+    @property
+    def amounts(self) -> Amounts:
+        """How much there is of each resource, the slots of families too."""
+        return Amounts({**self.resources.amounts, **slots(self.families)})
 
     @property
     def parallel(self) -> Parallel | None:

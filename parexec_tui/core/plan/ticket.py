@@ -296,6 +296,12 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 TICKET_KEYS = Ticket.__struct_encode_fields__
 """The keys of a ticket in a plan file."""
 
+MEMBER_KEYS = ("family", "member")
+"""Those of them that only a plan file says: a ticket cannot join another family."""
+
+EDITABLE_KEYS = tuple(key for key in TICKET_KEYS if key not in MEMBER_KEYS)
+"""Those that a person may change."""
+
 _FIELDS = dict(zip(TICKET_KEYS, Ticket.__struct_fields__, strict=True))
 
 

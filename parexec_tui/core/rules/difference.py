@@ -25,6 +25,7 @@ _TABLES = {
     "hooks": "hooks",
     "pressure": "pressure",
     "otel": "otel",
+    "families": "families",
 }
 """table of a plan file: the field of the plan that holds it"""
 

@@ -48,4 +48,4 @@ def raise_memory(state: SessionState, ticket: TicketState, factor: float) -> Non
     state.raised[ticket.id] = factor
     if claimed := ticket.spec.uses.get(_MEMORY):
         uses = Amounts({**ticket.spec.uses, _MEMORY: int(claimed * factor)})
-        ticket.claims = Claims.of(structs.replace(ticket.spec, uses=uses), state.plan.workdir)
+        ticket.claims = Claims.of(structs.replace(ticket.spec, uses=uses), state.plan)

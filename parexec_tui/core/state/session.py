@@ -202,7 +202,7 @@ class SessionState:
         """{ticket: what became of its steps}, the one where that changed last at the end. See `step_history`."""
         self.held_tickets: dict[str, TicketState] = {}
         """Tickets with a hold of their own, in the order of the holds; also those that are over by now."""
-        self.holdings = Holdings(plan.resources.amounts, plan.resources.units)
+        self.holdings = Holdings(plan.amounts, plan.resources.units)
         self.agents: dict[str, AgentState] = {}
         self.available: dict[str, dict[str, AgentState]] = {type_: {} for type_ in plan.agents}
         """type: {agent id: agent}, idle longest first."""
@@ -304,7 +304,7 @@ class SessionState:
     def new_ticket(self, id_: str, spec: Ticket, order: int = 0) -> TicketState:
         """A ticket before its first event, at this place in the plan."""
         types = () if is_gate_ticket(id_) else self.types_of(spec)
-        return TicketState(id_, spec, order, Claims.of(spec, self.plan.workdir), types)
+        return TicketState(id_, spec, order, Claims.of(spec, self.plan), types)
 
     def types_of(self, spec: Ticket) -> tuple[str, ...]:
         """The agent types that can run such a ticket."""

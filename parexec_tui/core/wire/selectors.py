@@ -8,6 +8,8 @@
     type:builder        that agents of this type can run
     group:3             by dependency group, the first is 1
     priority:low        by priority class
+    family:test         all of a family; `test` alone, if no ticket is called that
+    test[py=3.11]       those of them with this value; several are separated by commas
     !word               all that the word does not mean
     a,b                 what either means; `status:failed,skipped` names the key once
 
@@ -55,7 +57,7 @@ def select(state: SessionState, words: Sequence[str]) -> list[str]:
         found = _union(state, positive)
         if word != positive:
             narrowing.append(state.tickets.keys() - found)
-        elif ":" in positive.split(",")[0]:
+        elif ":" in _parts(positive)[0]:
             narrowing.append(found)
         else:
             has_names = True
@@ -74,8 +76,8 @@ def _union(state: SessionState, word: str) -> set[str]:
     """What a word without `!` means."""
     found: set[str] = set()
     key = ""
-    for part in word.split(","):
-        if ":" in part:
+    for part in _parts(word):
+        if ":" in part.partition("[")[0]:
             key, _, value = part.partition(":")
         else:
             value = part
@@ -85,15 +87,51 @@ def _union(state: SessionState, word: str) -> set[str]:
     return found
 
 
+def _parts(word: str) -> list[str]:
+    """The parts that commas separate, those within brackets aside."""
+    return _OUTER_COMMA.split(word)
+
+
+_OUTER_COMMA = re.compile(r",(?![^\[\]]*\])")
+
+_members_in_brackets = re.compile(r"([^\[\]*?]+)\[([A-Za-z_]\w*=[^\[\]]*)\]").fullmatch
+
+
 def _by_id(state: SessionState, value: str) -> set[str]:
-    if not _is_pattern(value):
-        if value not in state.tickets:
-            raise SelectorError(f"there is no ticket {value}{_hint(value, state.tickets)}")
+    if value in state.tickets:
         return {value}
+    if in_brackets := _members_in_brackets(value):
+        wanted = dict(each.partition("=")[::2] for each in in_brackets[2].split(","))
+        return _members(state, in_brackets[1], wanted)
+    if not _is_pattern(value):
+        if members := {id_ for id_, ticket in state.tickets.items() if ticket.spec.family == value}:
+            return members
+        raise SelectorError(f"there is no ticket {value}{_hint(value, state.tickets)}")
     found = set(filter(_matcher(value), state.tickets))
     if not found:
         raise SelectorError(f"no ticket matches {value}")
     return found
+
+
+def _members(state: SessionState, family: str, wanted: dict[str, str]) -> set[str]:
+    """Those of a family that have values like these."""
+    specs = {id_: ticket.spec for id_, ticket in state.tickets.items() if ticket.spec.family == family}
+    if not specs:
+        families = dict.fromkeys(_families(state))
+        raise SelectorError(f"there is no family {family}{_hint(family, families)}")
+    names = next(iter(specs.values())).member
+    for name in wanted:
+        if name not in names:
+            raise SelectorError(f"{family} has no {name}{_hint(name, names) or f', it has {listed(names)}'}")
+    fits = [(name, _matcher(value)) for name, value in wanted.items()]
+    found = {id_ for id_, spec in specs.items() if all(fit(spec.member.get(name, "")) for name, fit in fits)}
+    if not found:
+        raise SelectorError(f"no ticket of {family} has {', '.join('='.join(pair) for pair in wanted.items())}")
+    return found
+
+
+def _families(state: SessionState) -> Iterator[str]:
+    return (ticket.spec.family for ticket in state.tickets.values() if ticket.spec.family)
 
 
 _FilterKey = tuple[Callable[[SessionState], Iterable[str]], Callable[[SessionState, TicketState, set[str]], bool]]
@@ -166,6 +204,7 @@ _KEYS: dict[str, _FilterKey] = {
         lambda _: (priority.value for priority in Priority),
         lambda _, ticket, values: ticket.spec.priority.value in values,
     ),
+    "family": (_families, lambda _, ticket, values: ticket.spec.family in values),
 }
 
 

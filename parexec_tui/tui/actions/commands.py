@@ -6,7 +6,7 @@ from itertools import chain
 from typing import Literal
 
 from parexec_tui.core.plan.reading.typed import TypedCount, read_count, read_value
-from parexec_tui.core.plan.ticket import TICKET_KEYS, Priority
+from parexec_tui.core.plan.ticket import EDITABLE_KEYS, Priority
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
@@ -190,7 +190,7 @@ def _reassign(context: ActionContext, argument: str) -> AnyRequest:
     return rq.Reassign(tickets=tickets, agent="" if agent == "any" else agent)
 
 
-_KEYS = TICKET_KEYS
+_KEYS = EDITABLE_KEYS
 _CHANGE = re.compile(rf"(?:^|\s)({'|'.join(_KEYS)})=")
 """Where the change of a key begins; its value goes on to the next one, blanks included."""
 

@@ -7,7 +7,7 @@ import msgspec
 
 from parexec_tui.core.plan.reading.typed import read_value, write_value, write_values
 from parexec_tui.core.plan.resources import Amounts
-from parexec_tui.core.plan.ticket import TICKET_KEYS, Ticket, value_of
+from parexec_tui.core.plan.ticket import EDITABLE_KEYS, TICKET_KEYS, Ticket, value_of
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
 from parexec_tui.tui.dialogs.form import AnyField, Field, Form, Heading
@@ -24,7 +24,7 @@ class EditForm(Form):
     def fields(self) -> Sequence[AnyField | Heading]:
         assert self.view.state is not None
         values = write_values(self.view.state.tickets[self.tickets[0]].spec)
-        width = max(map(len, TICKET_KEYS))
+        width = max(map(len, EDITABLE_KEYS))
         rows: list[AnyField | Heading] = []
         for heading, keys in _sections().items():
             rows.append(Heading(heading, self.view.palette["title"]))
@@ -62,7 +62,7 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
 def _sections() -> dict[str, tuple[str, ...]]:
     """{heading: the keys below it}; each key of a ticket is below one."""
     sorted_ = {key for keys in _SECTIONS.values() for key in keys}
-    rest = tuple(key for key in TICKET_KEYS if key not in sorted_)
+    rest = tuple(key for key in EDITABLE_KEYS if key not in sorted_)
     return _SECTIONS | ({"More": rest} if rest else {})
 
 

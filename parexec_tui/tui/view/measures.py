@@ -188,11 +188,12 @@ def slots(state: SessionState, waiting: Waiting) -> Gauge:
 def resource_gauges(state: SessionState, waiting: Waiting) -> Iterator[Gauge]:
     """How much of each resource is claimed: what tickets said they would use, not what they do use."""
     holdings = state.holdings
-    for name in dict.fromkeys((*HOST_RESOURCES, *state.plan.resources)):
+    amounts = state.plan.amounts
+    for name in dict.fromkeys((*HOST_RESOURCES, *amounts)):
         capacity = holdings.capacity(name)
         used = capacity - holdings.free(name)
         waits = waiting.by_key.get(ClaimKey("resource", name), ())
-        if not used and not waits and name not in state.plan.resources:
+        if not used and not waits and name not in amounts:
             continue
         if name == "memory":
             text = f"{short_size(used)}/{short_size(capacity)}"

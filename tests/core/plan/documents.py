@@ -12,11 +12,33 @@ FIELDS = (
     "title", "run", "prompt", "needs", "after", "priority", "agent", "requires", "reads", "writes", "locks", "uses",
     "estimate", "timeout", "retries", "retry_delay", "grace", "env", "cwd", "allow_failure", "expect_codes",
     "retry_on", "min", "max", "can", "command", "nice",
+    "matrix", "foreach", "exclude", "include", "id", "max_parallel", "fail_fast",
     "name", "parallel", "on_failure", "barrier", "workdir", "gpu", "cpu", "memory", "A", "b", "neds",
 )  # fmt: skip
 
 _WORDS = st.sampled_from(
-    ["A", "B", "a", "gpu", "true", "out/**", "[x", "../..", "5m", "1GiB", "high", "stop", "docs", "", "x\0y", "{run}"]
+    [
+        "A",
+        "B",
+        "a",
+        "gpu",
+        "true",
+        "out/**",
+        "[x",
+        "../..",
+        "5m",
+        "1GiB",
+        "high",
+        "stop",
+        "docs",
+        "",
+        "x\0y",
+        "{run}",
+        "{x}",
+        "{v!q}",
+        "{{v}}",
+        "A-*",
+    ]
 )
 _NUMBERS = st.integers(-2, 3) | st.sampled_from([10**30, -(10**18)]) | st.floats()
 SCALARS = _WORDS | _NUMBERS | st.booleans()
@@ -25,6 +47,9 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=3),
     max_leaves=6,
 )
+
+
+_AXES = st.lists(_WORDS, max_size=3) | st.sampled_from(["1..3", "{v}", {"json": "x"}])
 
 
 def _field(name: str) -> st.SearchStrategy[Any]:
@@ -37,6 +62,13 @@ def _field(name: str) -> st.SearchStrategy[Any]:
         "needs": st.lists(st.sampled_from(["A", "B", "A?", "C?", "b", ""]), max_size=3),
         "expect_codes": st.lists(st.integers(0, 256), max_size=2),
         "retry_on": st.lists(st.sampled_from(["lost", "signal 9", "timed out", "signal 0", 75, -1]), max_size=2),
+        **dict.fromkeys(("matrix", "foreach"), st.dictionaries(st.sampled_from(["x", "y", "v"]), _AXES, max_size=2)),
+        **dict.fromkeys(
+            ("exclude", "include"), st.lists(st.dictionaries(st.sampled_from(["x", "y", "run"]), _WORDS))
+        ),
+        "id": st.sampled_from(["A-{x}", "{y}", "B"]),
+        "max_parallel": st.integers(0, 3),
+        "fail_fast": st.booleans(),
         "priority": st.sampled_from(["high", "low", "medium"]),
         "retries": st.integers(0, 4) | st.dictionaries(st.sampled_from(["failed", "lost", "x"]), st.integers(-1, 2)),
         "on_failure": st.sampled_from(["hold", "stop"]),
@@ -52,7 +84,7 @@ def _table(*names: str) -> st.SearchStrategy[Any]:
     return st.one_of(*[fields] * 8, VALUES)
 
 
-_TICKET = _table(*FIELDS[: FIELDS.index("min")])
+_TICKET = _table(*FIELDS[: FIELDS.index("min")], *FIELDS[FIELDS.index("matrix") : FIELDS.index("name")])
 _NAMES = st.sampled_from(["A", "B", "C", "a", "x y", "..", "gpu"])
 
 PLANS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
@@ -64,6 +96,8 @@ PLANS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "agents": st.dictionaries(_NAMES, _table("min", "max", "can", "command", "env", "cwd", "nice"), max_size=2),
         "tickets": st.dictionaries(_NAMES, _TICKET, max_size=4) | VALUES,
         "ticket": VALUES,
+        "vars": st.dictionaries(st.sampled_from(["v", "w"]), _WORDS | st.lists(_WORDS, max_size=2)) | VALUES,
+        "profiles": VALUES,
         "$schema": VALUES,
     },
 )

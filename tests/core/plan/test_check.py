@@ -177,9 +177,9 @@ def test_the_clashes_are_those_of_looking_at_every_pair(plan: Plan) -> None:
     expected = set()
     for a, b in combinations(plan.tickets, 2):
         holdings = Holdings(plan.resources.amounts)
-        holdings.take(a, Claims.of(plan.tickets[a], plan.workdir), 0)
+        holdings.take(a, Claims.of(plan.tickets[a], plan), 0)
         if b not in graph.ordered_dependents(dependencies, [a]) and holdings.conflict(
-            Claims.of(plan.tickets[b], plan.workdir)
+            Claims.of(plan.tickets[b], plan)
         ):
             expected.add((a, b))
 

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from parexec_tui.core.plan import claims as claims_room
 from parexec_tui.core.plan.claims import EMPTY, ClaimKey, Claims, Conflict, Held, Holdings
+from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.patterns import Pattern, overlap
+from parexec_tui.core.plan.plan_settings import PlanSettings
 from parexec_tui.core.plan.resources import Amounts
 from parexec_tui.core.plan.ticket import Ticket
 
@@ -21,7 +23,7 @@ def claims(
     uses: dict[str, float] | None = None,
 ) -> Claims:
     ticket = Ticket(run="true", reads=reads, writes=writes, locks=locks, uses=Amounts(uses or {}))
-    return Claims.of(ticket, ROOT)
+    return Claims.of(ticket, Plan(settings=PlanSettings(), tickets={}, agents={}, workdir=ROOT))
 
 
 # --- Claims of a ticket ---

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.expanding.origins import Origins
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.plan_settings import PlanSettings
 from parexec_tui.core.plan.reading.faults import Fault
@@ -117,5 +118,5 @@ requires_env = ["B"]
 run = "true"
 """
     faults = [Fault(("tickets", id_, "requires_env", 0), "is not set") for id_ in "xyz"]
-    found = places_in(text, faults, source="plan.toml", format="toml")
+    found = places_in(text, faults, source="plan.toml", format="toml", origins=Origins())
     assert [(it.line, it.key) for it in found] == [(2, "defaults.requires_env[0]"), (8, "tickets.z.requires_env[0]")]

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from parexec_tui.core.plan.claims import Claims, Holdings
 from parexec_tui.core.plan.command import fill, fill_units, words_in_braces
+from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.plan.plan_settings import PlanSettings
 from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
 from parexec_tui.core.plan.resources import Amounts, Resources, Units, is_port, read_units, unit_variable, write_units
 from parexec_tui.core.plan.ticket import Ticket
@@ -75,7 +77,8 @@ def test_many_units_are_written_as_ranges() -> None:
 
 
 def claims(**uses: float) -> Claims:
-    return Claims.of(Ticket(uses=Amounts(uses)), "/work")
+    plan = Plan(settings=PlanSettings(), tickets={}, agents={}, workdir="/work")
+    return Claims.of(Ticket(uses=Amounts(uses)), plan)
 
 
 def holdings() -> Holdings:

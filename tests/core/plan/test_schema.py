@@ -10,10 +10,10 @@ from jsonschema import Draft202012Validator
 from msgspec import Struct
 
 from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.expanding.written import WrittenTicket
 from parexec_tui.core.plan.plan_settings import PlanSettings
 from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
 from parexec_tui.core.plan.reading.schema import plan_schema
-from parexec_tui.core.plan.ticket import Ticket
 from tests.core.plan.documents import PLANS
 from tests.core.plan.test_file import FULL, TICKET
 
@@ -64,7 +64,7 @@ def test_wrong_plans_are_not_valid(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "model"), [("Ticket", Ticket), ("AgentType", AgentType), ("PlanSettings", PlanSettings)]
+    ("name", "model"), [("WrittenTicket", WrittenTicket), ("AgentType", AgentType), ("PlanSettings", PlanSettings)]
 )
 def test_every_field_is_described(name: str, model: type[Struct]) -> None:
     properties = SCHEMA["$defs"][name]["properties"]
@@ -74,7 +74,7 @@ def test_every_field_is_described(name: str, model: type[Struct]) -> None:
 
 
 def test_defaults_are_told() -> None:
-    properties = SCHEMA["$defs"]["Ticket"]["properties"]
+    properties = SCHEMA["$defs"]["WrittenTicket"]["properties"]
 
     assert properties["retry_delay"]["default"] == 10
     assert properties["priority"]["default"] == "medium"

@@ -4,6 +4,7 @@ import pytest
 
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.reading import faults
+from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 from parexec_tui.core.wire.scopes import scope
@@ -78,7 +79,7 @@ def test_words(session: Session, words: str, ids: str) -> None:
         ("XYZZY", "there is no ticket XYZZY"),
         ("MAD-*", "no ticket matches MAD-*"),
         ("statsu:failed", "there is no selector statsu:, did you mean `status`?"),
-        ("colour:red", "there is no selector colour: - there is status, agent, type, group and priority"),
+        ("colour:red", "there is no selector colour: - there is status, agent, type, group, priority and family"),
         ("status:faild", "there is no status faild, did you mean `failed`?"),
         ("agent:builder-9", "there is no agent builder-9, did you mean `builder-2`?"),
         ("agent:x*", "there is no agent x*, there is builder-1, builder-2 and writer-1"),
@@ -112,3 +113,50 @@ def test_a_misspelt_name_is_not_compared_with_very_many(session: Session, monkey
     with pytest.raises(SelectorError, match=r"no ticket nobody$"):
         select(session.state, ["nobody"])
     assert scope(session.state, ["nobody"]) == Refusal("there is no ticket, agent or agent type nobody")
+
+
+# -- Families ----------------------------------------------------------------------------------------------------
+
+FAMILY = """
+[tickets.test]
+matrix = { py = ["3.11", "3.12"], os = ["debian", "alpine"] }
+run = "tox"
+[tickets.end]
+run = "true"
+"""
+
+
+@pytest.fixture(scope="module")
+def families() -> Session:
+    return Session(read_plan(FAMILY, source="p", folder="/", format="toml"))
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"),
+    [
+        ("test", "3.11-debian 3.11-alpine 3.12-debian 3.12-alpine"),
+        ("family:test", "3.11-debian 3.11-alpine 3.12-debian 3.12-alpine"),
+        ("test[py=3.11]", "3.11-debian 3.11-alpine"),
+        ("test[py=3.11,os=deb*] test[py=3.12,os=alpine]", "3.11-debian 3.12-alpine"),
+        ("test[os=debian],test[os=alpine] !test-3.11-*", "3.12-debian 3.12-alpine"),
+        ("test-3.1[12]-debian", "3.11-debian 3.12-debian"),
+    ],
+)
+def test_members_of_a_family_are_meant_by_it_and_by_their_values(families: Session, words: str, ids: str) -> None:
+    assert select(families.state, words.split()) == [f"test-{id_}" for id_ in ids.split()]
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("tests", "there is no ticket tests"),
+        ("tset[py=3.11]", "there is no family tset, did you mean `test`?"),
+        ("test[python=3.11]", "test has no python, it has py and os"),
+        ("test[py=4]", "no ticket of test has py=4"),
+        ("family:tst", "there is no family tst, did you mean `test`?"),
+    ],
+)
+def test_a_family_or_a_value_that_is_not_there_is_an_error(families: Session, word: str, message: str) -> None:
+    with pytest.raises(SelectorError) as error:
+        select(families.state, [word])
+    assert str(error.value).startswith(message)

@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -35,6 +36,9 @@ _AGENT_KEYS = ("env", "cwd")
 
 _MAX_NEEDS = 5_000_000
 """Entries of `needs` and `after` in all: what a plan of 200,000 tickets can hold."""
+
+_SAME_NEED = 3
+"""Members of a family of which the same need is told to be wrong."""
 
 Document = dict[str, Any]
 
@@ -84,6 +88,7 @@ class _Expansion:
         self._variables, self._faults = variables_of(document, given)
         self._speaks = bool(self._variables)
         self._origins = Origins({}, {}, {})
+        self._told: Counter[Path] = Counter()
         self._are_known = True
         """Whether all ids are: of a family in which something is wrong, they are not."""
         resources = document.get("resources")
@@ -181,7 +186,9 @@ class _Expansion:
                 room = MAX_MEMBERS - len(tickets)
                 family, faults = read_family(id_, table, self._variables, look, room)
                 self._faults += faults
-                self._are_known = self._are_known and not faults
+                if faults:  # what is wrong in its other keys is told as well
+                    self._are_known = False
+                    tickets[id_] = {key: value for key, value in table.items() if key not in FAMILY_KEYS}
                 families.append(family)
                 self._add_members(family, table, tickets, written)
             else:
@@ -279,25 +286,41 @@ class _Expansion:
         members: dict[str, list[str]],
         found: dict[str, list[str]],
     ) -> tuple[list[Any], list[int]]:
-        joined: dict[Any, int] = {}
+        joined: list[Any] = []
+        places: list[int] = []
+        meant: set[str] = {each for each in listed if isinstance(each, str)}
         family = self._origins.families.get(id_)
         for place, entry in enumerate(listed):
             if not _stands_for_many(entry, members):
-                joined.setdefault(entry, place)
+                joined.append(entry)
+                places.append(place)
                 continue
             name = need_of(entry)
             suffix = entry[len(name) :]
             if name == family:
-                self._faults.append(Fault(("tickets", id_, key, place), "a family cannot need itself"))
+                self._wrong_need(id_, (key, place), "a family cannot need itself")
                 continue
             if name not in found:
                 found[name] = members.get(name) or [each for each in tickets if _matches(name)(each)]
             if not found[name] and name not in members and self._are_known:
-                self._faults.append(Fault(("tickets", id_, key, place), f"no ticket is called like {shown(name)}"))
+                self._wrong_need(id_, (key, place), f"no ticket is called like {shown(name)}")
             for each in found[name]:
-                if each != id_ and (family is None or self._origins.families.get(each) != family):
-                    joined.setdefault(each + suffix, place)
-        return [*joined], [*joined.values()]
+                need = each + suffix
+                if (
+                    need not in meant
+                    and each != id_
+                    and (family is None or self._origins.families.get(each) != family)
+                ):
+                    meant.add(need)
+                    joined.append(need)
+                    places.append(place)
+        return joined, places
+
+    def _wrong_need(self, id_: str, place: Path, message: str) -> None:
+        path = ("tickets", self._origins.families.get(id_, id_), *place)
+        if self._told[path] < _SAME_NEED:
+            self._told[path] += 1
+            self._faults.append(Fault(path, message))
 
 
 def _stands_for_many(entry: object, members: Mapping[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from parexec_tui.core.plan.expanding.axes import MAX_MEMBERS, Items, LookHere, read_axis
 from parexec_tui.core.plan.expanding.references import as_text, fill, is_name, parse
 from parexec_tui.core.plan.expanding.variables import wrong_references
+from parexec_tui.core.plan.expanding.written import WrittenTicket
 from parexec_tui.core.plan.reading.faults import Fault, Hints, Path
 from parexec_tui.core.plan.ticket import TICKET_KEYS
 from parexec_tui.core.plan.units import shown
@@ -17,7 +18,7 @@ from parexec_tui.core.plan.units import shown
 AXES = ("matrix", "foreach")
 """The keys that make a ticket a family. They mean the same; both may be there."""
 
-FAMILY_KEYS = (*AXES, "exclude", "include", "id", "max_parallel", "fail_fast")
+FAMILY_KEYS = tuple(key for key in WrittenTicket.__struct_encode_fields__ if key not in TICKET_KEYS)
 """Keys that only a family has."""
 
 _MAX_ID = 200

@@ -19,7 +19,7 @@ from parexec_tui.core.plan.expanding.axes import Look, look_nowhere
 from parexec_tui.core.plan.expanding.expand import Expanded, expand, may_expand
 from parexec_tui.core.plan.expanding.given import Given
 from parexec_tui.core.plan.expanding.origins import Origins
-from parexec_tui.core.plan.family import Family, with_slots
+from parexec_tui.core.plan.family import Family
 from parexec_tui.core.plan.gates import Group
 from parexec_tui.core.plan.model import Host, Plan, PlanDocument
 from parexec_tui.core.plan.otel import Otel
@@ -106,12 +106,11 @@ def read_whole(
     faults += groups_without_tickets(draft, faults)
     if faults or expanded.faults:
         raise PlanErrors(located([*expanded.faults, *expanded.origins.in_file(faults)], text, source, format))
-    resources, tickets = with_slots(draft.resources, draft.tickets, draft.families)
     plan = Plan(
         settings=_with_name(draft.settings, source),
-        tickets=tickets,
+        tickets=draft.tickets,
         agents=_with_shells(draft),
-        resources=resources,
+        resources=draft.resources,
         families=draft.families,
         variables=expanded.variables,
         given=given,
@@ -165,6 +164,7 @@ def read_fragment(
         resources=plan.resources,
         groups=plan.groups,
         services=plan.services,
+        families=plan.families,
         workdir=plan.workdir,
     )
     faults += _as_written(draft, broken_rules(joined, host))

@@ -6,7 +6,8 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import msgspec
 from msgspec import NODEFAULT, Struct
 
-from parexec_tui.core.plan.model import ID_PATTERN, PlanDocument
+from parexec_tui.core.plan.expanding.written import WrittenPlan
+from parexec_tui.core.plan.model import ID_PATTERN
 from parexec_tui.core.plan.resources import MAX_AMOUNT, Amounts, Resources
 from parexec_tui.core.plan.units import (
     DURATION_PATTERN,
@@ -60,11 +61,11 @@ def plan_schema() -> dict[str, Any]:
     It cannot say what must hold between tables, for instance that needs exist.
     """
     _, definitions = msgspec.json.schema_components(
-        (_with_plain_defaults(PlanDocument),), schema_hook=_custom, ref_template="#/$defs/{name}"
+        (_with_plain_defaults(WrittenPlan),), schema_hook=_custom, ref_template="#/$defs/{name}"
     )
-    top: dict[str, Any] = definitions.pop("PlanDocument")
+    top: dict[str, Any] = definitions.pop("WrittenPlan")
     names = {"pattern": f"^{ID_PATTERN}$"}
-    for table in ("tickets", "agents", "resources", "group", "services"):
+    for table in ("tickets", "agents", "resources", "group", "services", "families", "profiles"):
         top["properties"][table]["propertyNames"] = names
     top["properties"]["groups"]["propertyNames"] = {"pattern": "^[1-9][0-9]*$"}
     top["title"] = "Plan of parexec"

@@ -148,6 +148,7 @@ def _faults(state: SessionState, specs: dict[str, Ticket], new: dict[str, Ticket
         groups=dict(gates.groups),
         agents=plan.agents,
         services=plan.services,
+        families=plan.families,
         tickets=specs,
         workdir=plan.workdir,
     )

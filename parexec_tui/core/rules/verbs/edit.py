@@ -1,7 +1,7 @@
 """edit: change keys of one ticket."""
 
 from parexec_tui.core.plan.reading.faults import did_you_mean
-from parexec_tui.core.plan.ticket import TICKET_KEYS
+from parexec_tui.core.plan.ticket import EDITABLE_KEYS
 from parexec_tui.core.rules.answers import Decision, refuse_unknown
 from parexec_tui.core.rules.ticket_fields import revised
 from parexec_tui.core.rules.verbs.amend import amend
@@ -14,8 +14,8 @@ def edit(state: SessionState, asked: rq.Edit, now: float) -> Decision:
     if refusal := refuse_unknown(state, (asked.ticket,)):
         return refusal
     for key in asked.changes:
-        if key not in TICKET_KEYS:
-            return Refusal(f"a ticket has no key {key}", did_you_mean(key, TICKET_KEYS))
+        if key not in EDITABLE_KEYS:
+            return Refusal(f"a ticket has no key {key}", did_you_mean(key, EDITABLE_KEYS))
     spec = revised(asked.ticket, state.tickets[asked.ticket].spec, asked.changes)
     if isinstance(spec, Refusal):
         return spec

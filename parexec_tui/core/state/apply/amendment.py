@@ -138,7 +138,7 @@ def _replace_tickets(state: SessionState, event: ev.PlanAmended) -> None:
         if spec.has_condition is not ticket.spec.has_condition:
             ticket.is_asked = ticket.attempts > 0 or not spec.has_condition
         state.raised.pop(id_, None)
-        ticket.spec, ticket.claims = spec, Claims.of(spec, state.plan.workdir)
+        ticket.spec, ticket.claims = spec, Claims.of(spec, state.plan)
         find_types(state, ticket)
         allow_failure(state, ticket)
 
@@ -152,7 +152,7 @@ def _check_amendment(state: SessionState, event: ev.PlanAmended) -> None:
             raise IllegalEventError(f"{event!r}: there is no ticket {id_}, or it runs")
     try:
         for spec in (*event.added.values(), *event.changed.values()):
-            Claims.of(spec, state.plan.workdir)
+            Claims.of(spec, state.plan)
     except ValueError as error:
         raise IllegalEventError(f"{event!r}: {error}") from None
     following(state, tuple(id_ for id_ in event.skipped if id_ not in event.added), *PENDING)

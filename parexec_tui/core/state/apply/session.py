@@ -25,8 +25,8 @@ def on_session_opened(state: SessionState, event: ev.SessionOpened) -> None:
     state.parallel, state.traceparent = event.parallel, event.traceparent
     state.tuning = Tuning(event.at) if event.auto else None
     state.host = Host(event.cpus, event.memory)
-    resources = state.plan.resources
-    state.holdings = Holdings({"cpu": event.cpus, "memory": event.memory, **resources.amounts}, resources.units)
+    amounts = {"cpu": event.cpus, "memory": event.memory, **state.plan.amounts}
+    state.holdings = Holdings(amounts, state.plan.resources.units)
     for ticket in state.tickets.values():
         if ticket.missing == 0:
             mark_ready(state, ticket, event.at)

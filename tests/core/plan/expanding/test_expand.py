@@ -1,0 +1,296 @@
+"""Families, variables and patterns become the tickets that will run."""
+
+import json
+from typing import Any
+
+import pytest
+import tomli
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parexec_tui.core.plan.claims import Claims
+from parexec_tui.core.plan.expanding.axes import Source, SourceError
+from parexec_tui.core.plan.expanding.expand import expand
+from parexec_tui.core.plan.expanding.given import Given
+from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
+from parexec_tui.core.plan.units import Duration
+
+TEST = """
+[tickets.test]
+matrix = { py = ["3.11", "3.12"], os = ["debian", "alpine"] }
+run = "tox -e py{py}"
+"""
+IMAGE = """
+[tickets.image]
+matrix = { os = ["debian", "alpine"] }
+run = "build {os}"
+"""
+
+
+def read(text: str, **more: Any) -> Plan:
+    return read_plan(text, source="plan.toml", folder="/w", format="toml", **more)
+
+
+def wrong(text: str, **more: Any) -> list[str]:
+    with pytest.raises(PlanErrors) as error:
+        read(text, **more)
+    return [str(problem).removeprefix("plan.toml:") for problem in error.value.problems]
+
+
+def test_a_family_is_one_ticket_for_each_combination() -> None:
+    plan = read(TEST)
+    assert [*plan.tickets] == ["test-3.11-debian", "test-3.11-alpine", "test-3.12-debian", "test-3.12-alpine"]
+    ticket = plan.tickets["test-3.12-alpine"]
+    assert (ticket.run, ticket.family) == ("tox -e py3.12", "test")
+    assert ticket.member == {"py": "3.12", "os": "alpine"}
+
+
+def test_combinations_are_left_out_and_more_are_added() -> None:
+    plan = read(
+        TEST
+        + """
+exclude = [{ py = "3.12", os = "alpine" }]
+include = [{ py = "3.13", os = "debian", env = { PRE = "{py}" } }, { os = "alpine", timeout = "5m" }]
+env = { A = "1" }
+"""
+    )
+    assert [*plan.tickets] == ["test-3.11-debian", "test-3.11-alpine", "test-3.12-debian", "test-3.13-debian"]
+    assert plan.tickets["test-3.13-debian"].env == {"A": "1", "PRE": "3.13"}
+    assert plan.tickets["test-3.11-alpine"].timeout == Duration(300)
+    assert plan.tickets["test-3.11-debian"].timeout is None
+
+
+def test_a_need_is_the_member_with_the_same_value_a_whole_family_or_what_a_pattern_matches() -> None:
+    plan = read(
+        IMAGE
+        + TEST
+        + """needs = ["image-{os}"]
+[tickets.all]
+needs = ["test?", "image-*"]
+after = []
+run = "true"
+[tickets.last]
+after = ["image"]
+run = "true"
+"""
+    )
+    assert plan.tickets["test-3.11-alpine"].needs == ("image-alpine",)
+    tests = ["test-3.11-debian?", "test-3.11-alpine?", "test-3.12-debian?", "test-3.12-alpine?"]
+    assert plan.tickets["all"].needs == (*tests, "image-debian", "image-alpine")
+    assert plan.tickets["last"].after == ("image-debian", "image-alpine")
+
+
+def test_a_pattern_is_a_need_without_any_family_too() -> None:
+    plan = read("[tickets.a-1]\nrun = 'x'\n[tickets.a-2]\nrun = 'x'\n[tickets.a-end]\nneeds = ['a-*']\nrun = 'x'")
+    assert plan.tickets["a-end"].needs == ("a-1", "a-2")
+
+
+def test_variables_are_filled_in_where_texts_are() -> None:
+    plan = read(
+        """
+[vars]
+out = "o"
+[plan]
+name = "n-{out}"
+workdir = "{out}"
+[agents.a]
+env = { X = "{out}" }
+command = ["sh", "-c", "{run}"]
+[services.s]
+run = "serve {out}"
+ready = "test -e {out}"
+[defaults]
+cwd = "{out}"
+[tickets.t]
+title = "{out}"
+run = "echo {out} ${out} {{out}}"
+env = { Y = "{out}" }
+writes = ["{out}/**"]
+locks = ["l-{out}"]
+progress = "{n}/{m}"
+gates = ["test {out}"]
+"""
+    )
+    ticket = plan.tickets["t"]
+    assert (plan.settings.name, plan.workdir, plan.agents["a"].env) == ("n-o", "/w/o", {"X": "o"})
+    assert plan.agents["a"].command == ("sh", "-c", "{run}")
+    assert (plan.services["s"].run, ticket.cwd, ticket.title) == ("serve o", "o", "o")
+    assert (ticket.run, ticket.env, ticket.writes) == ("echo o ${out} {out}", {"Y": "o"}, ("o/**",))
+    assert (ticket.locks, ticket.gates, ticket.progress) == (("l-o",), ("test o",), "{n}/{m}")
+    assert plan.variables == {"out": "o"}
+
+
+def test_without_variables_and_families_a_text_stands_as_it_is() -> None:
+    plan = read("[tickets.t]\nrun = 'awk {print} {{x}}'\n" + TEST)
+    assert plan.tickets["t"].run == "awk {print} {{x}}"
+
+
+def test_units_of_a_resource_are_filled_in_when_the_ticket_starts() -> None:
+    plan = read("[resources]\nport = '8000-8003'\n" + TEST + "uses = { port = 1 }\n")
+    assert read("[resources]\nport = '8000-8003'\n" + TEST.replace("tox", "tox {port}")).tickets[
+        "test-3.11-debian"
+    ].run == ("tox {port} -e py3.11")
+    assert plan.tickets["test-3.11-debian"].uses == {"port": 1}
+
+
+def test_values_come_from_ranges_files_and_commands() -> None:
+    def look(source: Source, workdir: str) -> list[Any]:
+        assert workdir == "/w"
+        told: dict[str, list[Any]] = {"glob": ["data/a b.csv"], "lines": ["x"], "json": [{"name": "n", "path": "p"}]}
+        return told[source.kind]
+
+    plan = read(
+        """
+[tickets.r]
+foreach = { n = "08..10" }
+run = "echo {n}"
+[tickets.g]
+foreach = { file = { glob = "data/*.csv" } }
+run = "wc {file!q}"
+[tickets.j]
+foreach = { item = { json = "items.json" } }
+run = "cat {item.path}"
+[tickets.l]
+foreach = { line = { lines = "ls" } }
+run = "cat {line}"
+""",
+        look=look,
+    )
+    assert [*plan.tickets] == ["r-08", "r-09", "r-10", "g-data-a-b.csv", "j-n", "l-x"]
+    assert plan.tickets["g-data-a-b.csv"].run == "wc 'data/a b.csv'"
+    assert plan.tickets["j-n"].run == "cat p"
+
+
+def test_a_source_that_tells_nothing_makes_a_family_without_members() -> None:
+    text = "[tickets.g]\nforeach = { f = { glob = '*' } }\nrun = 'x'\n[tickets.all]\nneeds = ['g']\nrun = 'x'"
+    assert read(text, look=lambda *_: []).tickets["all"].needs == ()
+
+
+def test_a_source_that_cannot_be_read_is_told_at_its_place() -> None:
+    def look(source: Source, workdir: str) -> list[Any]:
+        raise SourceError("the command failed with exit 1")
+
+    text = "[tickets.g]\nforeach = { f = { lines = 'false' } }\nrun = 'x'"
+    assert wrong(text, look=look) == ["2:19: tickets.g.foreach.f.lines: the command failed with exit 1"]
+
+
+def test_max_parallel_is_a_resource_of_the_family() -> None:
+    plan = read(TEST + "max_parallel = 3\nfail_fast = true")
+    assert plan.amounts == {"family:test": 3}
+    assert Claims.of(plan.tickets["test-3.11-debian"], plan).uses == {"family:test": 1}
+    assert plan.tickets["test-3.11-debian"].uses == {}
+    assert plan.families["test"].fail_fast
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ("exclude = [{ py = '2' }]", "4:12: tickets.test.exclude[0]: no member is like this (leave it out)"),
+        (
+            "exclude = [{ pyy = '2' }]",
+            "4:14: tickets.test.exclude[0].pyy: the family has no 'pyy' (did you mean `py`?)",
+        ),
+        (
+            "include = [{ py = '2' }]",
+            "4:12: tickets.test.include[0]: no member is like this (a member of its own needs os as well)",
+        ),
+        (
+            "include = [{ py = '3.11', rum = '' }]",
+            "4:27: tickets.test.include[0].rum: neither a name of this family nor a key of a ticket "
+            "(did you mean `run`?)",
+        ),
+        (
+            "id = '{py}'",
+            "4:1: tickets.test.id: two members would be called 3.11: py=3.11, os=debian and py=3.11, os=alpine "
+            '(choose ids that differ: id = "...")',
+        ),
+        ("needs = ['x-*']", "4:10: tickets.test.needs[0]: no ticket is called like 'x-*'"),
+        ("max_parallel = 0", "4:1: tickets.test.max_parallel: expected a whole number from 1 to 100000, got 0"),
+        ("cwd = '{pyy}'", "4:1: tickets.test.cwd: there is no variable 'pyy' (did you mean `py`?)"),
+        (
+            "[tickets.'test-3.11-debian']\nrun = 'x'",
+            "1:10: tickets.test: a ticket is called 'test-3.11-debian' too (choose ids that differ: id = \"...\")",
+        ),
+        (
+            "[tickets.b]\nid = 'x'\nrun = 'x'",
+            "5:1: tickets.b.id: only a family has this (add matrix = { name = [values] })",
+        ),
+    ],
+)
+def test_what_is_wrong_has_its_place_in_the_file(more: str, message: str) -> None:
+    assert wrong(TEST.lstrip() + more) == [message]
+
+
+def test_a_family_cannot_need_itself() -> None:
+    assert wrong(TEST.lstrip() + "needs = ['test']")[0] == "4:10: tickets.test.needs[0]: a family cannot need itself"
+
+
+def test_what_many_members_have_in_common_is_told_of_a_few() -> None:
+    found = wrong("[tickets.t]\nforeach = { n = '1..50' }\nrun = 'x'\ntimeout = '{n}q'")
+    assert len(found) == 4
+    assert found[-1].endswith("the same in 47 more members")
+
+
+def test_a_plan_may_not_have_too_many_members() -> None:
+    found = wrong("[tickets.t]\nmatrix = { a = '1..1000', b = '1..1000' }\nrun = 'x'")
+    assert found == ["2:1: tickets.t.matrix: 1000000 members: a plan may have 200000 in all"]
+
+
+# -- Whatever the plan ------------------------------------------------------------------------------------------
+
+_VALUES = st.lists(st.sampled_from(["a", "b", "c d", "1", "x/y", "é"]), min_size=1, max_size=3, unique=True)
+
+
+@st.composite
+def plans(draw: Any) -> dict[str, Any]:
+    tickets: dict[str, Any] = {}
+    for name in ("one", "two", "three")[: draw(st.integers(1, 3))]:
+        table: dict[str, Any] = {"run": draw(st.sampled_from(["echo {v}", "echo {{v}} ${v}", "true"]))}
+        if draw(st.booleans()):
+            axes = draw(st.lists(st.sampled_from(["p", "q"]), min_size=1, max_size=2, unique=True))
+            table["matrix"] = {axis: draw(_VALUES) for axis in axes}
+            table["run"] += "".join(f" {{{axis}!q}}" for axis in axes)
+            if draw(st.booleans()):
+                table["max_parallel"] = draw(st.integers(1, 3))
+        if tickets and draw(st.booleans()):
+            table["needs"] = draw(st.lists(st.sampled_from([*tickets, "*"]), max_size=2, unique=True))
+        tickets[name] = table
+    return {"vars": {"v": draw(st.sampled_from(["x", "{{y}}", "a b"]))}, "tickets": tickets}
+
+
+def read_document(document: dict[str, Any]) -> Plan | None:
+    try:
+        return read_plan(json.dumps(document), source="p", folder="/", format="json")
+    except PlanErrors:
+        return None
+
+
+@given(plans())
+def test_the_expanded_plan_is_the_same_plan(document: dict[str, Any]) -> None:
+    plan = read_document(document)
+    if plan is None:
+        return
+    expanded = expand(document, folder="/", given=Given(), look=lambda *_: []).document
+    again = read_document(expanded)
+    assert again is not None
+    assert (again.tickets, again.resources, again.families) == (plan.tickets, plan.resources, plan.families)
+    assert [*again.tickets] == [*plan.tickets]
+
+
+@given(plans(), st.randoms())
+def test_the_order_of_tables_and_names_makes_no_other_tickets(document: dict[str, Any], random: Any) -> None:
+    plan = read_document(document)
+    names = [*document["tickets"]]
+    random.shuffle(names)
+    shuffled = {"tickets": {name: document["tickets"][name] for name in names}, "vars": document["vars"]}
+    other = read_document(shuffled)
+    assert (plan is None) == (other is None)
+    if plan is not None and other is not None:
+        assert {id_: set(ticket.needs) for id_, ticket in plan.tickets.items()} == {
+            id_: set(ticket.needs) for id_, ticket in other.tickets.items()
+        }
+
+
+def test_toml_and_json_expand_alike() -> None:
+    assert read_document(tomli.loads(TEST)).tickets == read(TEST).tickets  # type: ignore[union-attr]
