@@ -8,12 +8,13 @@ from parexec_tui.core.plan import retries
 from parexec_tui.core.plan.retries import is_named
 from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.rules.reports.ends import StepReport, attempt_ended
+from parexec_tui.core.rules.verbs.cancel import cancelled
 from parexec_tui.core.rules.verbs.on_failure import on_failure
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import CLAIMS, COMMIT, LAST_LOOK, MERGE, OUTPUTS, OUTPUTS_AGAIN, RUN
 from parexec_tui.core.state.raised import more_memory
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import End, Status, StopReason
+from parexec_tui.core.state.status import TERMINAL, End, Status, StopReason
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
@@ -87,7 +88,24 @@ def failed_for_good(
         skipped=skips(state, ticket),
         ticket_at_fault=ticket_at_fault,
     )
-    return [failed, *on_failure(state, ticket, now)]
+    return [failed, *on_failure(state, ticket, now), *_family_ends(state, ticket, failed.skipped, now)]
+
+
+def _family_ends(state: SessionState, ticket: TicketState, gone: tuple[str, ...], now: float) -> list[ev.AnyEvent]:
+    """With `fail_fast`, the others of its family do not run, or do not go on."""
+    family = state.plan.families.get(ticket.spec.family) if ticket.spec.family else None
+    if family is None or not family.fail_fast or ticket.spec.allow_failure or state.stopping is not None:
+        return []
+    others = [
+        each
+        for each in state.tickets.values()
+        if each.spec.family == ticket.spec.family
+        and each is not ticket
+        and each.status not in TERMINAL
+        and each.status is not Status.stopping
+        and each.status is not Status.rolling_back
+    ]
+    return cancelled(state, others, now, by=f"fail_fast of {ticket.spec.family}", gone=gone)
 
 
 def retry_delay(state: SessionState, ticket: TicketState) -> float:

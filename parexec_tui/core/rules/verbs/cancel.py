@@ -1,6 +1,6 @@
 """cancel: tickets that must not run, or not go on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from parexec_tui.core.rules.answers import Decision, Refused, first_refusal, named, refuse_terminal, refuse_unknown
 from parexec_tui.core.rules.downstream import skips
@@ -12,6 +12,7 @@ from parexec_tui.core.state.process_key import RESTORE
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, TERMINAL, Status
 from parexec_tui.core.state.steps import takes_back
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 
@@ -19,9 +20,25 @@ from parexec_tui.core.wire.requests import Refusal
 def cancel(state: SessionState, asked: rq.Cancel, now: float) -> Decision:
     if refusal := cannot_cancel(state, asked):
         return refusal
+    return cancelled(state, named(state, asked.tickets), now, by=asked.by, at_once=asked.now)
+
+
+def cancelled(
+    state: SessionState,
+    tickets: Iterable[TicketState],
+    now: float,
+    *,
+    by: str,
+    at_once: bool = False,
+    gone: Iterable[str] = (),
+) -> list[ev.AnyEvent]:
+    """The events with which tickets, none of which is over, do not run or do not go on.
+
+    `gone` are tickets that events decided at the same time have taken away already.
+    """
     events: list[ev.AnyEvent] = []
-    gone: set[str] = set()
-    for ticket in named(state, asked.tickets):
+    gone = set(gone)
+    for ticket in tickets:
         if ticket.id in gone:
             continue
         back_to_decide = [] if ticket.spec.takes_back else undecided(state, ticket, now)
@@ -32,17 +49,17 @@ def cancel(state: SessionState, asked: rq.Cancel, now: float) -> Decision:
                     ticket=ticket.id,
                     attempt=ticket.attempts,
                     why=ticket.live_attempt.stop_reason or "cancelled",
-                    by=asked.by,
-                    now=asked.now,
+                    by=by,
+                    now=at_once,
                 )
             )
-        elif back := taken_back(state, ticket, by_whom(asked.by).strip(), asked.by, now, then=Status.cancelled):
+        elif back := taken_back(state, ticket, by_whom(by).strip(), by, now, then=Status.cancelled):
             events.append(back)
         else:
             skipped = skips(state, ticket, gone)
             gone.update(skipped, (ticket.id,))
             events += back_to_decide
-            events.append(ev.TicketCancelled(at=now, ticket=ticket.id, by=asked.by, skipped=skipped))
+            events.append(ev.TicketCancelled(at=now, ticket=ticket.id, by=by, skipped=skipped))
     return events
 
 
