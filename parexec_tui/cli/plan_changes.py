@@ -39,9 +39,14 @@ def offer_changes(row: "SessionRow", *, runs: bool) -> None:
     from parexec_tui.core.rules.difference import compare
 
     file = find_source(row.source, row.workdir)
-    if file is None or is_living(row.session) or (runs and file.stat().st_mtime < row.started):
+    if file is None or is_living(row.session):
+        return
+    is_older = changed_at(file) < row.started
+    if runs and is_older and b"include" not in file.read_bytes():  # else the whole session has to be read
         return
     state = replay_of(row.session).state
+    if runs and is_older and all(changed_at(Path(each)) < row.started for each in state.plan.included):
+        return
     try:
         plan = read_again(file, state)
     except SystemExit:  # it has said what is wrong with the file
@@ -58,6 +63,14 @@ def offer_changes(row: "SessionRow", *, runs: bool) -> None:
     for line in difference.lines():
         click.echo(f"  {line}", err=True)
     _offer(row.session, difference, runs=runs)
+
+
+def changed_at(file: Path) -> float:
+    """When a file was last written; 0 if it is not there any more, which its reader will say."""
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _offer(session: str, difference: "Difference", *, runs: bool) -> None:

@@ -83,7 +83,7 @@ def _open(
 
     with report_file_errors(where):
         found = plan_files.open_plan_file(file, host, given)
-    if warning := plan_files.trust_warning(file):
+    if warning := plan_files.trust_warning(file, found.plan.included):
         click.echo(f"parexec: warning: {printable(warning)}", err=True)
     return found
 

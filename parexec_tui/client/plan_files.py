@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from parexec_tui.core.plan.expanding.given import Given
-    from parexec_tui.core.plan.expanding.origins import Origins
+    from parexec_tui.core.plan.expanding.including import PlanText
     from parexec_tui.core.plan.model import Host, Plan
     from parexec_tui.core.plan.reading.faults import Fault
+    from parexec_tui.core.plan.reading.file import ReadPlan
     from parexec_tui.core.plan.reading.problems import Problem
     from parexec_tui.core.plan.ticket import Ticket
     from parexec_tui.core.state.session import SessionState
@@ -25,28 +26,29 @@ class PlanFileError(Exception):
 
 
 class PlanFile(NamedTuple):
-    """A plan, and the text that it was read from."""
+    """A plan, and how it was read."""
 
     plan: "Plan"
-    text: str
-    name: str
-    """Of the file, in messages."""
-    syntax: Literal["toml", "json"]
-    document: dict[str, Any]
-    """The plan as it will run: its variables filled in, its families replaced by their members."""
-    origins: "Origins"
+    read: "ReadPlan"
 
     def problems(self, faults: "Iterable[Fault]") -> "tuple[Problem, ...]":
-        """Faults of the plan with their places in the file."""
-        from parexec_tui.core.plan.reading.file import places_in
-
-        return places_in(self.text, faults, source=self.name, format=self.syntax, origins=self.origins)
+        """Faults of the plan with their places in its files."""
+        return self.read.problems(faults)
 
     def written_out(self) -> str:
         """The plan as it will run, as a plan file."""
         import tomli_w
 
-        return tomli_w.dumps(self.document)
+        return tomli_w.dumps(_without_null(self.read.document))
+
+
+def _without_null(table: dict[str, Any]) -> dict[str, Any]:
+    """A table of JSON as TOML can have it; a null is as if its key were not there."""
+    return {
+        key: _without_null(value) if isinstance(value, dict) else value
+        for key, value in table.items()
+        if value is not None
+    }
 
 
 def open_plan_file(file: Path, host: "Host | None", given: "Given | None" = None) -> PlanFile:
@@ -56,6 +58,8 @@ def open_plan_file(file: Path, host: "Host | None", given: "Given | None" = None
 
     from parexec_tui.client.plan_sources import look
     from parexec_tui.core.plan.expanding.given import GivenError
+    from parexec_tui.core.plan.expanding.including import PlanText
+    from parexec_tui.core.plan.expanding.outside import Outside
     from parexec_tui.core.plan.reading.file import read_whole
     from parexec_tui.gc_control import gc_paused
 
@@ -63,18 +67,31 @@ def open_plan_file(file: Path, host: "Host | None", given: "Given | None" = None
     whole = file.absolute()
     folder = Path.cwd() if is_from_stream else whole.parent
     text, name = text_of(file), name_of(file)
-    syntax = syntax_of(file, text)
+    main = PlanText(name, text, syntax_of(file, text))
     given = given_here() if given is None else given
     try:
         with gc_paused():
-            plan, document, origins = read_whole(
-                text, source=name, folder=str(folder), format=syntax, host=host, given=given, look=look
-            )
+            read = read_whole(main, folder=str(folder), host=host, given=given, outside=Outside(look, _read_included))
     except GivenError as error:
         raise PlanFileError(f"{name}: {error}") from error
     # Errors name the file as the person did; a session needs its whole path.
-    plan = replace(plan, source=FROM_STREAM if is_from_stream else str(whole))
-    return PlanFile(plan, text, name, syntax, document, origins)
+    plan = replace(read.plan, source=FROM_STREAM if is_from_stream else str(whole))
+    return PlanFile(plan, read)
+
+
+def _read_included(path: str) -> "PlanText":
+    """A file that a plan includes. Raises SourceError."""
+    from parexec_tui.core.plan.expanding.axes import SourceError
+    from parexec_tui.core.plan.expanding.including import PlanText
+
+    file = Path(path)
+    try:
+        text = text_of(file)
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+    except PlanFileError as error:
+        raise SourceError(str(error)) from error
+    return PlanText(path, text, syntax_of(file, text))
 
 
 def given_here(profile: str = "", sets: "Mapping[str, str] | None" = None) -> "Given":
@@ -139,16 +156,15 @@ def find_source(source: str, workdir: str) -> Path | None:
     return next(filter(Path.is_file, (named, folder / named, folder / named.name)), None)
 
 
-def trust_warning(file: Path) -> str:
-    """Says it if others can change the plan file, and with it what is executed; empty if they cannot."""
+def trust_warning(file: Path, included: Iterable[str]) -> str:
+    """Says it if others can change the plan file or one that it includes, and so what is executed; else empty."""
     from parexec_tui.trust import UntrustedError, check_file
 
-    if is_stream(file):
-        return ""
-    try:
-        check_file(file)
-    except UntrustedError as error:
-        return f"others can change {name_of(file)}, and so what is executed: {error.why}"
+    for each in ([] if is_stream(file) else [file]) + [*map(Path, included)]:
+        try:
+            check_file(each)
+        except UntrustedError as error:
+            return f"others can change {name_of(each)}, and so what is executed: {error.why}"
     return ""
 
 

@@ -121,6 +121,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     """The variables of `[vars]`, as they were when the plan was read."""
     given: Given = Given()
     """What the person who started the session said of them."""
+    included: tuple[str, ...] = ()
+    """The other files that it consists of, absolute."""
     source: str = ""
     """Where the plan came from, as a path for messages."""
     selection: Selection = Selection()

@@ -131,11 +131,12 @@ async def _take_over(context: ActionContext, file: Path, *, rerun: bool) -> None
 
 def _difference(session: str, file: Path, *, rerun: bool) -> _Wanted:
     state = replay_of(session).state
-    difference = compare(state, plan_files.read_again(file, state), rerun=rerun)
+    plan = plan_files.read_again(file, state)
+    difference = compare(state, plan, rerun=rerun)
     lines = list(difference.lines())
     if difference.done:
         lines.append(f"run again, too, what is done: reload {_RERUN}")
-    if warning := plan_files.trust_warning(file):
+    if warning := plan_files.trust_warning(file, plan.included):
         lines.append(f"warning: {warning}")
     return _Wanted(None if difference.is_empty else difference.request, lines)
 

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parexec_tui.core.plan.agent_type import AgentType
-from parexec_tui.core.plan.expanding.origins import Origins
+from parexec_tui.core.plan.expanding.including import PlanText
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.plan_settings import PlanSettings
 from parexec_tui.core.plan.reading.faults import Fault
-from parexec_tui.core.plan.reading.file import PlanErrors, places_in, read_plan
+from parexec_tui.core.plan.reading.file import PlanErrors, read_plan, read_whole
 from parexec_tui.core.plan.requirements import (
     Command,
     Requirements,
@@ -118,5 +118,5 @@ requires_env = ["B"]
 run = "true"
 """
     faults = [Fault(("tickets", id_, "requires_env", 0), "is not set") for id_ in "xyz"]
-    found = places_in(text, faults, source="plan.toml", format="toml", origins=Origins())
+    found = read_whole(PlanText("plan.toml", text, "toml"), folder="/").problems(faults)
     assert [(it.line, it.key) for it in found] == [(2, "defaults.requires_env[0]"), (8, "tickets.z.requires_env[0]")]

@@ -54,6 +54,10 @@ class WrittenTicket(Ticket, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class WrittenPlan(PlanDocument, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A plan file as it is written."""
 
+    include: Annotated[
+        tuple[str, ...],
+        Meta(description="Files that it begins with, seen from its folder."),
+    ] = ()
     vars: Annotated[
         dict[str, Scalar | list[Scalar]], Meta(description="Variables by name; `{name}` stands for one in texts.")
     ] = {}

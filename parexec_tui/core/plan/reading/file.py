@@ -15,10 +15,11 @@ import tomli
 from msgspec import Struct, structs
 
 from parexec_tui.core.plan.agent_type import AgentType
-from parexec_tui.core.plan.expanding.axes import Look, look_nowhere
 from parexec_tui.core.plan.expanding.expand import Expanded, expand, may_expand
 from parexec_tui.core.plan.expanding.given import Given
+from parexec_tui.core.plan.expanding.including import INCLUDE, Included, PlanText, PlanTexts, with_included
 from parexec_tui.core.plan.expanding.origins import Origins
+from parexec_tui.core.plan.expanding.outside import NOTHING_OUTSIDE, Outside
 from parexec_tui.core.plan.family import Family
 from parexec_tui.core.plan.gates import Group
 from parexec_tui.core.plan.model import Host, Plan, PlanDocument
@@ -64,6 +65,24 @@ class ReadPlan(NamedTuple):
     """As it was read: its variables filled in, its families replaced by their members."""
     origins: Origins
     """Where tickets of it come from that do not stand in the text as they are."""
+    texts: PlanTexts
+    """The files that it stands in."""
+
+    def problems(self, faults: Iterable[Fault]) -> tuple[Problem, ...]:
+        """Faults of a plan that could be read, with their places in its files.
+
+        What a ticket takes from `[defaults]` stands there; many tickets that take the same have one problem in
+        common.
+        """
+        tickets = self.document["tickets"]
+        moved = []
+        for fault in faults:
+            match fault.path:
+                case ("tickets", str(id_), key, *rest) if key not in tickets.get(id_, {}):
+                    moved.append(fault._replace(path=("defaults", key, *rest)))
+                case _:
+                    moved.append(fault)
+        return self.texts.located(dict.fromkeys(self.origins.in_file(moved)))
 
 
 def read_plan(
@@ -74,61 +93,60 @@ def read_plan(
     format: Format,  # noqa: A002
     host: Host | None = None,
     given: Given = Given(),  # noqa: B008 - frozen
-    look: Look = look_nowhere,
+    outside: Outside = NOTHING_OUTSIDE,
 ) -> Plan:
     """Read and check a plan: see `read_whole`."""
-    return read_whole(text, source=source, folder=folder, format=format, host=host, given=given, look=look).plan
+    return read_whole(PlanText(source, text, format), folder=folder, host=host, given=given, outside=outside).plan
 
 
 def read_whole(
-    text: str,
+    main: PlanText,
     *,
-    source: str,
     folder: str,
-    format: Format,  # noqa: A002
     host: Host | None = None,
     given: Given = Given(),  # noqa: B008 - frozen
-    look: Look = look_nowhere,
+    outside: Outside = NOTHING_OUTSIDE,
 ) -> ReadPlan:
     """Read and check a plan.
 
-    `source` is the path of the file for messages, `folder` the absolute folder it stands in. With a `host`, no
-    ticket may demand more cpu or memory than it has, unless `[resources]` says how much there is. `given`: what a
-    person says of its variables; `look` reads what the values of families are made of.
+    `folder` is the absolute folder that its file stands in. With a `host`, no ticket may demand more cpu or memory
+    than it has, unless `[resources]` says how much there is. `given`: what a person says of its variables; `outside`
+    reads what it names that does not stand in it.
 
     Raises PlanErrors with every mistake in the plan, GivenError for what is wrong in `given`.
     """
-    text = text.removeprefix("\ufeff")
-    document = _parse(text, source, format)
-    expanded = _expanded(text, document, folder, given, look)
+    main = main._replace(text=main.text.removeprefix("\ufeff"))
+    found = Included(_parse(main), PlanTexts([main]))
+    if INCLUDE in found.document:
+        found = with_included(found.document, main, folder, outside.read, _parse)
+    document, texts = found.document, found.texts
+    if any(may_expand(each.text, document, given) for each in texts.files):
+        expanded = expand(document, folder=folder, given=given, look=outside.look)
+    else:
+        expanded = Expanded(document, Origins(), {}, [])
     draft, faults = _draft(expanded.document, folder)
     faults += _as_written(draft, broken_rules(draft, host))
     faults += groups_without_tickets(draft, faults)
-    if faults or expanded.faults:
-        raise PlanErrors(located([*expanded.faults, *expanded.origins.in_file(faults)], text, source, format))
+    if found.problems or faults or expanded.faults:
+        raise PlanErrors((*found.problems, *texts.located([*expanded.faults, *expanded.origins.in_file(faults)])))
     plan = Plan(
-        settings=_with_name(draft.settings, source),
+        settings=_with_name(draft.settings, main.name),
         tickets=draft.tickets,
         agents=_with_shells(draft),
         resources=draft.resources,
         families=draft.families,
         variables=expanded.variables,
         given=given,
+        included=found.paths,
         groups=draft.groups,
         services=draft.services,
         hooks=draft.hooks,
         pressure=draft.pressure,
         otel=draft.otel,
         workdir=draft.workdir,
-        source=source,
+        source=main.name,
     )
-    return ReadPlan(plan, expanded.document, expanded.origins)
-
-
-def _expanded(text: str, document: dict[str, Any], folder: str, given: Given, look: Look) -> Expanded:
-    if may_expand(text, document, given):
-        return expand(document, folder=folder, given=given, look=look)
-    return Expanded(document, Origins(), {}, [])
+    return ReadPlan(plan, expanded.document, expanded.origins, texts)
 
 
 def read_fragment(
@@ -143,8 +161,8 @@ def read_fragment(
 
     Raises PlanErrors with every mistake in the fragment.
     """
-    text = text.removeprefix("\ufeff")
-    document = _parse(text, source, format)
+    main = PlanText(source, text.removeprefix("\ufeff"), format)
+    document = _parse(main)
     draft, faults = _draft(document, plan.workdir)
     faults += [
         Fault((table,), "a fragment has tickets and defaults only", "edit the plan file, then reload it")
@@ -169,32 +187,8 @@ def read_fragment(
     )
     faults += _as_written(draft, broken_rules(joined, host))
     if faults:
-        raise PlanErrors(located(faults, text, source, format))
+        raise PlanErrors(PlanTexts([main]).located(faults))
     return draft.tickets
-
-
-def places_in(
-    text: str,
-    faults: Iterable[Fault],
-    *,
-    source: str,
-    format: Format,  # noqa: A002
-    origins: Origins,
-) -> tuple[Problem, ...]:
-    """Faults of a plan that could be read, with their places in its text.
-
-    What a ticket takes from `[defaults]` stands there; many tickets that take the same have one problem in common.
-    """
-    text = text.removeprefix("\ufeff")
-    tickets = _parse(text, source, format).get("tickets")
-    moved = []
-    for fault in origins.in_file(faults):
-        match fault.path:
-            case ("tickets", str(id_), key, *rest) if isinstance(tickets, dict) and key not in tickets.get(id_, {}):
-                moved.append(fault._replace(path=("defaults", key, *rest)))
-            case _:
-                moved.append(fault)
-    return located(dict.fromkeys(moved), text, source, format)
 
 
 def _with_name(settings: PlanSettings, source: str) -> PlanSettings:
@@ -215,8 +209,9 @@ def _with_shells(draft: Draft) -> dict[str, AgentType]:
 # Text to a document
 
 
-def _parse(text: str, source: str, syntax: Format) -> dict[str, Any]:
+def _parse(file: PlanText) -> dict[str, Any]:
     """The document as plain values."""
+    source, text, syntax = file
 
     def refuse(message: str, line: int = 1, column: int = 1, hint: str = "") -> NoReturn:
         raise PlanErrors((Problem(source, line, column, "", message, hint),)) from None

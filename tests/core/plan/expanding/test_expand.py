@@ -12,6 +12,8 @@ from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.plan.expanding.axes import Source, SourceError
 from parexec_tui.core.plan.expanding.expand import expand
 from parexec_tui.core.plan.expanding.given import Given
+from parexec_tui.core.plan.expanding.including import read_no_file
+from parexec_tui.core.plan.expanding.outside import Outside
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
 from parexec_tui.core.plan.units import Duration
@@ -155,7 +157,7 @@ run = "cat {item.path}"
 foreach = { line = { lines = "ls" } }
 run = "cat {line}"
 """,
-        look=look,
+        outside=Outside(look, read_no_file),
     )
     assert [*plan.tickets] == ["r-08", "r-09", "r-10", "g-data-a-b.csv", "j-n", "l-x"]
     assert plan.tickets["g-data-a-b.csv"].run == "wc 'data/a b.csv'"
@@ -164,7 +166,7 @@ run = "cat {line}"
 
 def test_a_source_that_tells_nothing_makes_a_family_without_members() -> None:
     text = "[tickets.g]\nforeach = { f = { glob = '*' } }\nrun = 'x'\n[tickets.all]\nneeds = ['g']\nrun = 'x'"
-    assert read(text, look=lambda *_: []).tickets["all"].needs == ()
+    assert read(text, outside=Outside(lambda *_: [], read_no_file)).tickets["all"].needs == ()
 
 
 def test_a_source_that_cannot_be_read_is_told_at_its_place() -> None:
@@ -172,7 +174,8 @@ def test_a_source_that_cannot_be_read_is_told_at_its_place() -> None:
         raise SourceError("the command failed with exit 1")
 
     text = "[tickets.g]\nforeach = { f = { lines = 'false' } }\nrun = 'x'"
-    assert wrong(text, look=look) == ["2:19: tickets.g.foreach.f.lines: the command failed with exit 1"]
+    found = wrong(text, outside=Outside(look, read_no_file))
+    assert found == ["2:19: tickets.g.foreach.f.lines: the command failed with exit 1"]
 
 
 def test_max_parallel_is_a_resource_of_the_family() -> None:

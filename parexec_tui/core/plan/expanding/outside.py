@@ -1,0 +1,19 @@
+"""What a plan names that does not stand in it: other files, and what files and commands tell. Others read it."""
+
+from typing import NamedTuple
+
+from parexec_tui.core.plan.expanding.axes import Look, look_nowhere
+from parexec_tui.core.plan.expanding.including import ReadFile, read_no_file
+
+
+class Outside(NamedTuple):
+    """How that is read. Both raise SourceError for what cannot be."""
+
+    look: Look
+    """The values of a family."""
+    read: ReadFile
+    """A file that a plan includes."""
+
+
+NOTHING_OUTSIDE = Outside(look_nowhere, read_no_file)
+"""Where nothing of it can be read."""
