@@ -22,8 +22,8 @@ from parexec_tui.core.plan.agent_type import PLACEHOLDERS, AgentType
 from parexec_tui.core.plan.expanding.families import FAMILY_KEYS
 from parexec_tui.core.plan.expanding.written import WrittenPlan
 from parexec_tui.core.plan.gates import Group
-from parexec_tui.core.plan.otel import Otel
 from parexec_tui.core.plan.model import Host
+from parexec_tui.core.plan.otel import Otel
 from parexec_tui.core.plan.plan_settings import Hooks, PlanSettings
 from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.reading.fields import decode
