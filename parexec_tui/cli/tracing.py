@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from parexec_tui.cli import complete
-from parexec_tui.cli.asking import seconds
+from parexec_tui.cli.asking import seconds, session_argument
 from parexec_tui.cli.exits import BAD_USAGE, SUCCEEDED, UNSUCCESSFUL, fail, report_errors
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ GIVE_UP = 60.0
 
 
 @click.command()
-@click.argument("session", required=False, shell_complete=complete.sessions)
+@session_argument("the newest of this directory")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the session is over.")
 @click.option("--endpoint", metavar="URL", default="", help="The collector, for instance http://localhost:4318.")
 @click.option("--again", is_flag=True, help="Send also what this collector has taken before.")
