@@ -1,18 +1,21 @@
 """The attempts of sessions as CSV: a line for each."""
 
-import csv
-import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import structs
 
 from parexec_tui.report.facts import AttemptFact, Report, TicketFact
+from parexec_tui.text.words import printable
+
+_FORMULA = ("=", "+", "-", "@", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}",
+            "\N{FULLWIDTH HYPHEN-MINUS}", "\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
+"""What a cell begins with that a spreadsheet takes for a formula."""
 
 
 def csv_lines(report: Report) -> Iterator[str]:
     """The lines of the table, the first with the names of the columns. Tickets without an attempt have one, too."""
     names = [field.name for field in structs.fields(AttemptFact)]
-    yield _line(["session", "plan", *names, "title", "group", "status", "expected"])
+    yield ",".join(["session", "plan", *names, "title", "group", "status", "expected"]) + "\n"
     for facts in report.sessions:
         tickets = {each.id: each for each in facts.tickets}
         for attempt in facts.attempts:
@@ -29,7 +32,18 @@ def _about(ticket: TicketFact | None) -> list[object]:
     return [ticket.title, ticket.group, ticket.status, ticket.expected] if ticket is not None else [None] * 4
 
 
-def _line(values: list[object]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow("" if each is None else each for each in values)
-    return out.getvalue()
+def _line(values: Iterable[object]) -> str:
+    return ",".join(map(_cell, values)) + "\n"
+
+
+def _cell(value: object) -> str:
+    """A number as it is, a text in quotes, so that a spreadsheet with another separator does not split it; one that
+    would be a formula there begins with an apostrophe, as OWASP advises."""
+    if value is None or value == "":
+        return ""
+    if not isinstance(value, str):
+        return str(value)
+    text = printable(value)
+    if text.lstrip().startswith(_FORMULA):
+        text = f"'{text}"
+    return '"' + text.replace('"', '""') + '"'
