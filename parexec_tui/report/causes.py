@@ -41,7 +41,7 @@ CAUSES: Final = {
     Cause.slots: "tickets that may run at once",
     Cause.agents: "a free agent",
     Cause.services: "a service",
-    Cause.pressure: "memory, disk and the like",
+    Cause.pressure: "the host, short of something",
     Cause.holds: "a hold or a freeze",
     Cause.approval: "a person's approval",
     Cause.backoff: "the pause before a next try",

@@ -76,7 +76,7 @@ def _figures(other: Comparison) -> Iterator[phrases.Row]:
 
 def _change(each: Change) -> str:
     """`2.0s → 5.0s, 3.0s more, 2.5 times, 99% sure`."""
-    times = f"{each.after / each.before:.2f} times, " if each.before > 0 else ""
+    times = f"{phrases.times(each.after / each.before)} times, " if each.before > 0 else ""
     more = phrases.less_or_more(each.before, each.after)
     return f"{phrases.span(each.before, each.after)}, {more}, {times}{_sure(each.sure)}"
 

@@ -129,7 +129,7 @@ class VelocityPoint(Struct, frozen=True, gc=False):
 
 
 class Velocity(Struct, frozen=True):
-    """Tickets that were over, in equal times."""
+    """Tickets that were over, in equal times of a second at least."""
 
     every: float
     per_minute: float

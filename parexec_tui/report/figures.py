@@ -10,6 +10,7 @@ from parexec_tui.core.schedule.eta import eta_accuracy
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ENDED_BADLY, OWN_FAILURES, TERMINAL, End, Status
 from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire.protocol import HostSample
 from parexec_tui.report.course import AttemptRecord, Course, Moment
 from parexec_tui.report.facts import (
@@ -118,8 +119,8 @@ def _rates(course: Course) -> Rates:
 
 def _velocity(course: Course, until: float) -> Velocity:
     start = course.state.opened_at
-    span = max(until - start, 1e-9)
-    count = max(1, min(_BUCKETS, int(span)))
+    span = max(until - start, 1.0)
+    count = min(_BUCKETS, int(span))
     every = span / count
     ends = [ended for id_, ended in course.waits.ended.items() if id_ in course.state.tickets]
     counts = Counter(min(count - 1, max(0, int((ended - start) / every))) for ended in ends)
@@ -285,7 +286,10 @@ def _ticket(course: Course, ticket: TicketState, ran: float) -> TicketFact:
 
 
 def _attempt(record: AttemptRecord) -> AttemptFact:
-    used, is_over = record.used, record.ended is not None
+    used = record.used
+    is_measured = (
+        used != Used()
+    )  # whoever waits for a process is told its CPU time and what it read and wrote at once
     return AttemptFact(
         ticket=record.ticket,
         attempt=record.number,
@@ -298,11 +302,11 @@ def _attempt(record: AttemptRecord) -> AttemptFact:
         signal=record.signal,
         reason=record.reason,
         error_line=record.error_line,
-        cpu_seconds=used.cpu_seconds if is_over and used.peak_memory else None,
+        cpu_seconds=used.cpu_seconds if is_measured else None,
         peak_memory=used.peak_memory or None,
         peak_processes=used.peak_processes or None,
-        disk_read=used.disk_read if is_over and used.peak_memory else None,
-        disk_written=used.disk_written if is_over and used.peak_memory else None,
+        disk_read=used.disk_read if is_measured else None,
+        disk_written=used.disk_written if is_measured else None,
     )
 
 

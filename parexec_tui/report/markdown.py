@@ -33,8 +33,7 @@ def _session(facts: SessionFacts) -> Iterator[str]:
     waited = facts.summary.waited_seconds
     lost = (
         (format_duration(each.seconds), phrases.percent(each.seconds / waited), escaped(phrases.cause(each)))
-        for each in facts.lost[:_MOST]
-        if waited
+        for each in phrases.lost(facts, _MOST)
     )
     yield from _part("What tickets waited for", _table(("time", "share", "for"), lost))
     yield from _part("Why it took so long", _folded(_path(facts)))

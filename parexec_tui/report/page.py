@@ -79,7 +79,7 @@ class _Session:
         self.path = list(phrases.folded(facts.path, _MOST_ROWS))
         self.agents = facts.agents[:_MOST_ROWS]
         self.slowest = phrases.slowest(facts, 15)
-        self.lost = facts.lost[:15]
+        self.lost = phrases.lost(facts, 15)
         self.changes = list(phrases.changes(facts.comparison)) if facts.comparison is not None else []
         self.most_rows = _MOST_ROWS
 
@@ -124,7 +124,7 @@ class _Session:
                 else []
             ),
             *(
-                [_Stat("by estimates", f"{pace:.2f}\N{MULTIPLICATION SIGN}", "as long (median)")]
+                [_Stat("by estimates", f"{phrases.times(pace)}\N{MULTIPLICATION SIGN}", "as long (median)")]
                 if pace is not None
                 else []
             ),

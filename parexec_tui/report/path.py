@@ -47,15 +47,15 @@ def real_path(course: Course) -> list[PathStep]:
     """The critical path as it really was, from the beginning on: each step begins where the one before it ends."""
     if not course.waits.past:
         return []
-    return list(_merged(reversed(list(_Walk(course).steps()))))
+    return list(merged(reversed(list(_Walk(course).steps()))))
 
 
-def _merged(steps: Iterable[PathStep]) -> Iterator[PathStep]:
-    """Two waits for the same, one after the other, as one."""
+def merged(steps: Iterable[PathStep]) -> Iterator[PathStep]:
+    """The steps of a path, two waits for the same, one after the other, as one."""
     last: PathStep | None = None
     for step in steps:
         if last is not None and last.what != RAN and _same(last) == _same(step):
-            last = structs.replace(last, end=step.end, seconds=last.seconds + step.seconds)
+            last = structs.replace(last, end=step.end, seconds=step.end - last.start)
             continue
         if last is not None:
             yield last

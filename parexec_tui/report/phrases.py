@@ -8,7 +8,7 @@ from parexec_tui.core.plan.units import format_count, format_duration, format_si
 from parexec_tui.core.state.status import ENDED_BADLY, TABLE, Status
 from parexec_tui.report.causes import CAUSES, Cause
 from parexec_tui.report.facts import AgentFact, Comparison, Lost, SessionFacts, TicketFact
-from parexec_tui.report.path import RAN, PathStep
+from parexec_tui.report.path import RAN, PathStep, merged
 from parexec_tui.text.words import day_and_clock, printable, why_ended
 
 Row = tuple[str, str]
@@ -55,15 +55,16 @@ def figures(facts: SessionFacts) -> Iterator[Row]:
         yield "conflicts", ", ".join(told)
     share = f" ({percent(parallel.share)})" if parallel.share is not None else ""
     yield "at once", f"{parallel.reached:.1f} of {parallel.possible:.1f} possible{share}, at most {parallel.most}"
-    yield "velocity", f"{velocity.per_minute:.1f} tickets a minute, at best {velocity.most_per_minute:.1f}"
+    if summary.seconds >= _SHORT:
+        yield "velocity", f"{velocity.per_minute:.1f} tickets a minute, at best {velocity.most_per_minute:.1f}"
     yield "work", ", ".join(_work(facts))
     if summary.engines > 1 or summary.requests:
         yield "care", f"{format_count(summary.engines, 'engine')}, {format_count(summary.requests, 'request')}"
     if facts.estimates.ratio is not None and facts.estimates.error is not None:
         yield (
             "estimates",
-            f"of {format_count(facts.estimates.known, 'ticket')}, which took {facts.estimates.ratio:.2f} times as "
-            f"long as expected, and were off by {_off(facts.estimates.error)} (medians)",
+            f"of {format_count(facts.estimates.known, 'ticket')}, which took {times(facts.estimates.ratio)} times "
+            f"as long as expected, and were off by {_off(facts.estimates.error)} (medians)",
         )
     if facts.eta is not None:
         half = f", {percent(facts.eta.half_error)} half way" if facts.eta.half_error is not None else ""
@@ -76,9 +77,18 @@ def figures(facts: SessionFacts) -> Iterator[Row]:
         yield "before", against(facts.comparison)
 
 
+_SHORT = 10.0
+"""Seconds: of what was over sooner, it is not told how much it would have done in a minute."""
+
+
+def times(ratio: float) -> str:
+    """`1.25`, `340`; what is next to nothing is `<0.01`."""
+    return "<0.01" if 0 < ratio < 0.005 else f"{ratio:.2f}" if ratio < 100 else f"{ratio:.0f}"
+
+
 def _off(error: float) -> str:
     """`12%`, or `a factor of 19`."""
-    return percent(error) if error < 1 else f"a factor of {error + 1:.3g}"
+    return percent(error) if error < 1 else f"a factor of {error + 1:.3g}" if error < 999 else "a factor of over 1000"
 
 
 def _work(facts: SessionFacts) -> Iterator[str]:
@@ -135,7 +145,7 @@ _SURE = 0.95
 
 def pace(ratio: float) -> str:
     """`tickets took 1.30 times as long (median)`."""
-    return f"tickets took {ratio:.2f} times as long (median)"
+    return f"tickets took {times(ratio)} times as long (median)"
 
 
 def statuses(other: Comparison) -> dict[str, list[str]]:
@@ -189,10 +199,17 @@ def failure(ticket: TicketFact) -> str:
     return f"{word}{where}{tries}{may}" + (f": {said}" if said and said != word else "")
 
 
-def cause(lost: Lost) -> str:
+def cause(each: Lost) -> str:
     """What was waited for: `claims of others: lock db`."""
-    words = CAUSES[Cause(lost.cause)]
-    return f"{words}: {printable(lost.name)}" if lost.name else words
+    return _awaited(each.cause, each.name)
+
+
+def _awaited(cause: str, name: str) -> str:
+    """What is waited for: `claims of others: lock db`, `the host, short of cpu`."""
+    words = CAUSES[Cause(cause)]
+    if not name:
+        return words
+    return f"the host, short of {printable(name)}" if cause == Cause.pressure else f"{words}: {printable(name)}"
 
 
 def step(each: PathStep | Fold) -> str:
@@ -203,8 +220,7 @@ def step(each: PathStep | Fold) -> str:
         on = f" on {each.agent}" if each.agent else ""
         again = f", attempt {each.attempt}" if each.attempt > 1 else ""
         return f"{each.ticket} ran{on}{again}{_after(each)}"
-    name = f": {printable(each.name)}" if each.name else ""
-    return f"{each.ticket} waited for {CAUSES[Cause(each.what)]}{name}"
+    return f"{each.ticket} waited for {_awaited(each.what, each.name)}"
 
 
 def _after(each: PathStep) -> str:
@@ -229,8 +245,8 @@ _MOMENT = 0.1
 def folded(path: Sequence[PathStep], limit: int) -> Iterator[PathStep | Fold]:
     """The longest steps of a path, in order; what lies between them is folded. What is too short to matter is left
     out: that the engine had not come to a ticket yet, for a moment."""
-    path = [each for each in path if each.what != Cause.dispatch or each.seconds >= _MOMENT]
-    told = {id(each) for each in sorted(path, key=lambda each: -each.seconds)[:limit]}
+    path = list(merged(each for each in path if each.what != Cause.dispatch or each.seconds >= _MOMENT))
+    told = {id(each) for each in sorted(path, key=lambda each: -each.seconds)[:limit] if each.seconds >= _SAME}
     between: list[PathStep] = []
     for each in path:
         if id(each) not in told:
@@ -243,23 +259,27 @@ def folded(path: Sequence[PathStep], limit: int) -> Iterator[PathStep | Fold]:
 
 
 def _fold(steps: Sequence[PathStep]) -> Iterator[PathStep | Fold]:
-    if len(steps) < 2:
-        yield from steps
-        return
-    yield Fold(len(steps), steps[0].start, sum(each.seconds for each in steps))
+    seconds = sum(each.seconds for each in steps)
+    if seconds >= _SAME:
+        yield steps[0] if len(steps) == 1 else Fold(len(steps), steps[0].start, seconds)
 
 
 def agent_figures(agent: AgentFact) -> str:
     """What an agent did: `busy 93%, 12 succeeded, 1 failed, 1.1 times as fast`."""
     said = [f"busy {percent(agent.busy)}", f"{agent.succeeded} succeeded"]
     said += [f"{agent.failed} failed"] if agent.failed else []
-    said += [f"{agent.speed:.2f} times as fast as its type"] if agent.speed is not None else []
+    said += [f"{times(agent.speed)} times as fast as its type"] if agent.speed is not None else []
     return ", ".join(said)
+
+
+def lost(facts: SessionFacts, limit: int) -> list[Lost]:
+    """What tickets waited for longest, without what is too short to matter."""
+    return [each for each in facts.lost[:limit] if each.seconds >= _SAME]
 
 
 def slowest(facts: SessionFacts, limit: int) -> list[TicketFact]:
     """The tickets that ran longest, all attempts together."""
-    ran = [each for each in facts.tickets if each.seconds > 0]
+    ran = [each for each in facts.tickets if each.seconds >= _SAME]
     return sorted(ran, key=lambda each: -each.seconds)[:limit]
 
 

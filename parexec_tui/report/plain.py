@@ -69,13 +69,13 @@ def _failures(facts: SessionFacts, *, ascii_only: bool) -> Iterator[str]:
 
 def _lost(facts: SessionFacts, *, ascii_only: bool) -> Iterator[str]:
     waited = facts.summary.waited_seconds
-    told = [each for each in facts.lost if each.seconds >= 0.005 * waited][:_MOST]
+    told = [each for each in phrases.lost(facts, _MOST) if each.seconds >= 0.005 * waited]
     for each in told:
         share = each.seconds / waited if waited else 0.0
         bar = ("#" if ascii_only else "█") * round(share * _FULL)
         yield f"  {format_duration(each.seconds):>8} {phrases.percent(share):>4} {bar:<{_FULL}} {phrases.cause(each)}"
     rest = sum(each.seconds for each in facts.lost) - sum(each.seconds for each in told)
-    if rest > 0 and len(told) < len(facts.lost):
+    if told and rest > 0 and len(told) < len(facts.lost):
         yield f"  {format_duration(rest):>8} {phrases.percent(rest / waited):>4} {'':<{_FULL}} other things"
 
 

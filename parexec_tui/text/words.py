@@ -187,7 +187,9 @@ def used_parts(used: Used) -> list[str]:
     `19 processes`, `6MiB written`."""
     parts = []
     if used.peak_memory:
-        parts += [format_size(used.peak_memory), f"{format_duration(used.cpu_seconds)} of cpu"]
+        parts.append(format_size(used.peak_memory))
+    if used.peak_memory or used.cpu_seconds >= _LONG:
+        parts.append(f"{format_duration(used.cpu_seconds)} of cpu")
     if used.peak_processes > _FEW:
         parts.append(f"{used.peak_processes} processes")
     return [*parts, *disk_parts(used.disk_read, used.disk_written)]
@@ -198,8 +200,8 @@ def disk_parts(read: int, written: int) -> list[str]:
     return [f"{format_size(size)} {what}" for size, what in ((read, "read"), (written, "written")) if size >= _MUCH]
 
 
-_FEW, _MUCH = 3, 1 << 20
-"""Processes and bytes that need not be told: every attempt has a shell or two, and writes its log."""
+_FEW, _MUCH, _LONG = 3, 1 << 20, 1.0
+"""Processes, bytes and seconds that need not be told: every attempt has a shell or two, and writes its log."""
 
 
 def selection_text(chosen: int, of: int, words: str) -> str:

@@ -164,3 +164,29 @@ def test_merges_that_conflict_are_told_apart_from_tickets_that_waited_for_claims
     rates = facts_of(work).rates
     assert (rates.conflict, rates.merge_conflict) == (0, 1)
     assert facts_of(started("A: locks=db\nB: locks=db")).rates.merge_conflict is None, "nothing was to be merged"
+
+
+def test_each_figure_of_an_attempt_is_told_by_itself_so_they_add_up() -> None:
+    session = started("A:\nB:\nC:", parallel=3)
+    session.wait(1)
+    session.tell(rq.ProcessEnded("A", 1, code=0, cpu_seconds=0.5, disk_written=4096))
+    session.tell(
+        rq.ProcessEnded("B", 1, code=0, cpu_seconds=1.5, peak_memory=1 << 20, peak_processes=2, disk_read=512)
+    )
+    session.tell(rq.ProcessEnded("C", 1, code=0))
+    facts = facts_of(session)
+    a, b, c = facts.attempts
+    assert (a.cpu_seconds, a.disk_written, a.disk_read) == (0.5, 4096, 0)
+    assert (a.peak_memory, a.peak_processes) == (None, None)
+    assert (b.cpu_seconds, b.peak_memory, b.peak_processes, b.disk_read) == (1.5, 1 << 20, 2, 512)
+    assert (c.cpu_seconds, c.disk_read, c.disk_written) == (None, None, None), "nobody measured it"
+    assert sum(each.cpu_seconds or 0 for each in facts.attempts) == facts.resources.cpu_seconds
+    assert sum(each.disk_read or 0 for each in facts.attempts) == facts.resources.disk_read
+    assert sum(each.disk_written or 0 for each in facts.attempts) == facts.resources.disk_written
+
+
+def test_the_velocity_of_a_moment_is_that_of_a_second() -> None:
+    session = started("A:\nB:", parallel=2)
+    after(session, 0.002, "A", "B")
+    velocity = facts_of(session).velocity
+    assert (velocity.every, velocity.per_minute, velocity.most_per_minute) == (1.0, 120, 120)

@@ -11,12 +11,14 @@ import xmlschema
 from msgspec import structs
 
 from parexec_tui.core.wire import codec
+from parexec_tui.report import phrases
 from parexec_tui.report.comparing import Told, compare
 from parexec_tui.report.facts import Report, SessionFacts
 from parexec_tui.report.formats import ENDINGS, Format, WriteError, format_of
 from parexec_tui.report.junit import junit_bytes
 from parexec_tui.report.markdown import escaped, markdown_lines
 from parexec_tui.report.page import page as page_of
+from parexec_tui.report.path import PathStep
 from parexec_tui.report.phrases import Fold, folded
 from parexec_tui.report.plain import text_lines
 from parexec_tui.report.tables import csv_lines
@@ -76,6 +78,53 @@ def test_the_longest_steps_of_a_path_are_told_and_the_others_folded(facts: Sessi
     told = [each.seconds for each in folded(path, 3)]
     assert told == [9, 3, 8, 1, 7]
     assert [isinstance(each, Fold) for each in folded(path, 3)] == [False, True, False, False, False]
+
+
+def test_what_is_too_short_to_matter_has_no_absurd_figures() -> None:
+    session = started("A: estimate=20s\nB: A estimate=1s\nC: locks=x\nD: locks=x", parallel=4)
+    after(session, 0.001, "A", "C")
+    after(session, 0.001, "B", "D")
+    facts = facts_of(session)
+    told = Report([facts])
+    for text in (
+        "\n".join(text_lines(told, width=120, ascii_only=False)),
+        "\n".join(markdown_lines(told)),
+        page_of(told),
+    ):
+        assert "<0.01 times as long as expected" in text.replace("\\", "").replace("&lt;", "<")
+        assert "off by a factor of over 1000" in text
+        for absurd in (
+            "velocity",
+            "+0.00s",
+            " 0.00 times",
+            "Longest tickets",
+            "longest tickets",
+            "Why it took so long",
+        ):
+            assert absurd not in text, absurd
+    assert facts.path, "the facts have it"
+
+
+def test_short_steps_that_add_up_are_folded(facts: SessionFacts) -> None:
+    path = [structs.replace(facts.path[0], seconds=0.002)] * 1000
+    (fold,) = folded(path, 3)
+    assert isinstance(fold, Fold)
+    assert (fold.count, round(fold.seconds, 6)) == (1000, 2.0)
+
+
+def test_a_wait_that_is_only_interrupted_by_a_moment_is_one_step(facts: SessionFacts) -> None:
+    def wait(start: float, end: float, what: str, name: str = "") -> PathStep:
+        return PathStep("T", what, start, end, end - start, name=name)
+
+    path = [
+        wait(0, 1, "pressure", "cpu"), wait(1, 1.01, "dispatch"), wait(1.01, 3, "pressure", "cpu"),
+        wait(3, 4, "pressure", "memory"),
+    ]  # fmt: skip
+    told = list(folded(path, 15))
+    assert [(phrases.step(each), round(each.seconds, 6)) for each in told] == [
+        ("T waited for the host, short of cpu", 3),
+        ("T waited for the host, short of memory", 1),
+    ]
 
 
 # -- Markdown ----------------------------------------------------------------------------------------------------
@@ -146,6 +195,33 @@ def test_the_csv_has_a_line_for_each_attempt_and_for_each_ticket_without_one(
     ]
     assert {line["session"] for line in found} == {session.state.session}
     assert found[0]["seconds"] == "5.0"
+
+
+@pytest.mark.parametrize(
+    ("title", "cell"),
+    [
+        ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("+1+1", "'+1+1"),
+        ("-2+3", "'-2+3"),
+        ("\t=1", "'        =1"),
+        ("\r=1", "' =1"),
+        ("\x1b[31m=1", "'=1"),
+        ("\N{FULLWIDTH EQUALS SIGN}1", "'\N{FULLWIDTH EQUALS SIGN}1"),
+        ("red \x1b[31mcell\x9b0m \u202etxt.exe", "red cell txt.exe"),
+        ('say "so", a;=b', 'say "so", a;=b'),
+        ("1=1", "1=1"),
+    ],
+)
+def test_no_cell_of_the_csv_is_a_formula_or_acts_on_a_terminal(facts: SessionFacts, title: str, cell: str) -> None:
+    attempt = structs.replace(facts.attempts[0], error_line=title, seconds=-1.0, code=-9)
+    ticket = structs.replace(facts.tickets[0], title=title)
+    nasty = structs.replace(facts, plan=title, attempts=[attempt], tickets=[ticket])
+    text = "".join(csv_lines(Report([nasty])))
+    (line,) = csv.DictReader(text.splitlines())
+    assert (line["plan"], line["title"], line["error_line"]) == (cell, cell, cell)
+    assert (line["seconds"], line["code"], line["signal"]) == ("-1.0", "-9", ""), "numbers stay numbers"
+    assert ";=b" not in text.replace('"say ""so"", a;=b"', ""), "it is in quotes, whatever separates cells"
 
 
 # -- JUnit -------------------------------------------------------------------------------------------------------
