@@ -1,11 +1,15 @@
-"""A report as JUnit XML, as CI systems read it: dependency groups are test suites, tickets are test cases."""
+"""A report as JUnit XML, as CI systems read it: dependency groups are test suites, tickets are test cases.
+
+No case of it is a failure or an error if all tickets are over and none ended badly, and only then: a CI system is
+green for nothing else.
+"""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from xml.etree import ElementTree as ET
 
-from parexec_tui.core.state.status import INFRASTRUCTURE, Status
+from parexec_tui.core.state.status import INFRASTRUCTURE, TERMINAL, Status
 from parexec_tui.report.facts import Report, SessionFacts, TicketFact
 from parexec_tui.text.words import UNPRINTABLE
 
@@ -36,7 +40,8 @@ def _suites(facts: SessionFacts) -> Iterator[tuple[str, list[TicketFact]]]:
 
 
 def _suite(facts: SessionFacts, name: str, tickets: Sequence[TicketFact], number: int, tails: Tails) -> ET.Element:
-    cases = [_case(facts, name, each, tails.get(each.id, ())) for each in tickets]
+    allowed = {each.id for each in facts.tickets if each.allowed}
+    cases = [_case(facts, name, each, tails.get(each.id, ()), allowed) for each in tickets]
     counts = {tag: sum(case.find(tag) is not None for case in cases) for tag in ("failure", "error", "skipped")}
     begun = min((each.started for each in tickets if each.started is not None), default=facts.started)
     suite = ET.Element(
@@ -61,7 +66,10 @@ def _suite(facts: SessionFacts, name: str, tickets: Sequence[TicketFact], number
     return suite
 
 
-def _case(facts: SessionFacts, suite: str, ticket: TicketFact, tail: Sequence[str]) -> ET.Element:
+def _case(
+    facts: SessionFacts, suite: str, ticket: TicketFact, tail: Sequence[str], allowed: Container[str]
+) -> ET.Element:
+    """`allowed`: the tickets that failed, and may."""
     classname = f"{_plain(facts.plan) or 'plan'}.{_plain(suite)}"
     case = ET.Element("testcase", name=ticket.id, classname=classname, time=_seconds(ticket.seconds))
     match ticket.status:
@@ -73,10 +81,21 @@ def _case(facts: SessionFacts, suite: str, ticket: TicketFact, tail: Sequence[st
             found = ET.SubElement(case, kind, type=str(ticket.end), message=message)
             found.text = _clean("\n".join((ticket.reason, *tail)).strip())
         case Status.rolled_back:
-            ET.SubElement(case, "error", type=ticket.status, message="a person had it taken back")
+            _error(case, ticket, "a person had it taken back")
+        case Status.cancelled:
+            _error(case, ticket, ticket.reason or "cancelled")
+        case Status.skipped if not ticket.because or ticket.because in allowed:
+            _error(case, ticket, _why_skipped(ticket))  # no other ticket says that the session did not succeed
+        case status if status not in TERMINAL:
+            where = "" if facts.state == "running" else f", but {facts.state}"
+            _error(case, ticket, f"{status}: the session is not over{where}").text = _clean("\n".join(tail))
         case _:
             ET.SubElement(case, "skipped", message=_clean(_why_skipped(ticket)))
     return case
+
+
+def _error(case: ET.Element, ticket: TicketFact, message: str) -> ET.Element:
+    return ET.SubElement(case, "error", type=ticket.status, message=_clean(message))
 
 
 def _why_skipped(ticket: TicketFact) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import structs
 
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import FAILURES
+from parexec_tui.core.state.status import FAILURES, TERMINAL
 from parexec_tui.gc_control import gc_paused
 from parexec_tui.outputs.curve import kept_samples
 from parexec_tui.paths import session_folder
@@ -82,7 +82,9 @@ def session_before(registry: Registry, row: SessionRow) -> SessionRow | None:
 
 
 def tails(registry: Registry, session: str) -> Mapping[str, Sequence[str]]:
-    """The last lines that failed tickets of a session printed, of the first five hundred. Raises RegistryError."""
+    """The last lines that tickets of a session printed which failed or are not over, of the first five hundred.
+    Raises RegistryError."""
     state = replay(registry, session).state
-    failed = [ticket for ticket in state.tickets.values() if ticket.end in FAILURES and ticket.attempts]
-    return {ticket.id: last_lines(attempt_output(state, ticket), MOST_LINES) for ticket in failed[:_MOST_TAILS]}
+    tried = [ticket for ticket in state.tickets.values() if ticket.attempts]
+    told = [ticket for ticket in tried if ticket.end in FAILURES or ticket.status not in TERMINAL]
+    return {ticket.id: last_lines(attempt_output(state, ticket), MOST_LINES) for ticket in told[:_MOST_TAILS]}

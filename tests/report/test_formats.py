@@ -8,9 +8,14 @@ from xml.etree import ElementTree as ET
 
 import pytest
 import xmlschema
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from msgspec import structs
 
+from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import codec
+from parexec_tui.core.wire import requests as rq
 from parexec_tui.report import phrases
 from parexec_tui.report.comparing import Told, compare
 from parexec_tui.report.facts import Report, SessionFacts
@@ -19,12 +24,13 @@ from parexec_tui.report.junit import junit_bytes
 from parexec_tui.report.markdown import escaped, markdown_lines
 from parexec_tui.report.page import page as page_of
 from parexec_tui.report.path import PathStep
-from parexec_tui.report.phrases import Fold, folded
+from parexec_tui.report.phrases import Fold, folded, has_succeeded
 from parexec_tui.report.plain import text_lines
 from parexec_tui.report.tables import csv_lines
 from parexec_tui.report.writing import write_file
 from parexec_tui.text.cells import width_of
 from tests.core.sessions import Session
+from tests.core.state.test_properties import plans, run, steps
 from tests.docs.pages import page, quoted, rows, section
 from tests.report.test_facts import after, facts_of, started
 
@@ -244,6 +250,55 @@ def test_the_junit_report_is_valid_and_tells_each_end_apart(facts: SessionFacts)
     assert cases["A"].get("time") == "5.000"
     counts = [(suite.get("tests"), suite.get("failures"), suite.get("errors")) for suite in suites[:3]]
     assert counts == [("3", "0", "1"), ("2", "1", "0"), ("1", "0", "0")]
+
+
+def verdicts(session: Session) -> dict[str, tuple[str, str]]:
+    """{ticket: (tag, message)} of those that did not succeed."""
+    written = junit_bytes(Report([facts_of(session)]), {})
+    SCHEMA.validate(written.decode())
+    cases = ET.fromstring(written).iter("testcase")
+    return {case.get("name", ""): (case[0].tag, case[0].get("message", "")) for case in cases if len(case)}
+
+
+def test_what_is_not_over_is_an_error_for_ci_systems() -> None:
+    session = started("A:\nB: A\nC:", parallel=2)
+    after(session, 1, "C")
+    assert verdicts(session) == {
+        "A": ("error", "running: the session is not over"),
+        "B": ("error", "waiting: the session is not over"),
+    }
+    session.apply(ev.SessionInterrupted(at=session.now, reason="killed by signal 9"))
+    assert verdicts(session)["A"] == ("error", "running: the session is not over, but interrupted")
+    stopped = started("A:\nB: A")
+    stopped.ask(rq.Stop())
+    stopped.killed("A")
+    stopped.apply(ev.EngineLeft(at=stopped.now, reason="stopped"))
+    assert verdicts(stopped) == {
+        "A": ("error", "waiting: the session is not over, but stopped"),
+        "B": ("error", "waiting: the session is not over, but stopped"),
+    }
+
+
+def test_what_was_cancelled_or_skipped_because_of_an_allowed_failure_is_not_green() -> None:
+    session = started("A:\nB: A\nC: allow_failure=true\nD: C\nE: D", parallel=2)
+    session.ask(rq.Cancel(tickets=("A",), by="ann"))
+    session.killed("A")
+    session.fail("C")
+    session.close()
+    found = {id_: tag for id_, (tag, _) in verdicts(session).items()}
+    assert found == {"A": "error", "B": "skipped", "C": "skipped", "D": "error", "E": "error"}
+
+
+@settings(max_examples=40, deadline=None, phases=(Phase.reuse, Phase.generate))
+@given(plans(), st.data())
+def test_ci_systems_are_green_only_for_a_session_that_succeeded(drawn: Plan, data: st.DataObject) -> None:
+    session = Session(drawn, checks=False)
+    run(session, data.draw(steps(60)))
+    tags = {tag for tag, _ in verdicts(session).values()}
+    state = session.state
+    is_good = not state.unfinished and not facts_of(session).summary.ended_badly
+    assert is_good == (tags <= {"skipped"})
+    assert is_good or not has_succeeded(facts_of(session))
 
 
 def test_a_report_that_the_schema_does_not_allow_is_found(facts: SessionFacts) -> None:
