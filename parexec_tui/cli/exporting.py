@@ -36,42 +36,42 @@ def export(session: str | None, file: Path | None, redact: bool, force: bool, as
     import msgspec
 
     from parexec_tui.client.sessions import open_registry, resolve_past
-    from parexec_tui.keeping.archive import ArchiveError, ending_of, packed
+    from parexec_tui.keeping.archive import ENDINGS, GZIP_TAR, ArchiveError, ending_of, packed
     from parexec_tui.keeping.exporting import Export
     from parexec_tui.report.formats import WriteError
-    from parexec_tui.report.writing import write_file
+    from parexec_tui.report.writing import is_stream, write_file
 
     if file is None:
         fail("say which file: -o NAME.tar.gz (tables and pages are written by: parexec report -o FILE)", BAD_USAGE)
     try:
-        ending = ending_of(file)
+        is_piped = is_stream(file)
+        ending = GZIP_TAR if is_piped and not file.name.endswith(ENDINGS) else ending_of(file)
         with open_registry() as registry:
             row = resolve_past(registry, session)
             with Export.of(registry, row, redact=redact) as found:
-                write_file(file, packed(found.parts(), ending), replaces=force, is_private=True)
+                size = write_file(file, packed(found.parts(), ending), replaces=force, is_private=True)
     except ArchiveError as error:
         fail(str(error), BAD_USAGE)
     except WriteError as error:
         remedy = "" if force or not file.exists() or file.is_dir() else " (--force replaces it)"
         fail(f"{error}{remedy}", NOT_DONE)
-    size = file.stat().st_size
     if as_json:
-        click.echo(msgspec.json.encode({"file": str(file.absolute()), "size": size, "manifest": found.manifest}))
+        facts = {"file": str(file.absolute()), "size": size, "manifest": found.manifest}
+        click.echo(msgspec.json.encode(facts), err=is_piped)  # the archive may be what is on standard output
     else:
-        _print_exported(found.manifest, file, size)
+        _print_exported(found.manifest, file, size, err=is_piped)
 
 
-def _print_exported(manifest: "Manifest", file: Path, size: int) -> None:
+def _print_exported(manifest: "Manifest", file: Path, size: int, *, err: bool) -> None:
     from parexec_tui.core.plan.units import format_count, format_size
     from parexec_tui.text.words import printable
 
     events = format_count(manifest.events, "event")
     files = format_count(len(manifest.files), "file")
-    click.echo(
-        f"{manifest.session}: {events}, {files}, {format_size(size)}; written: {printable(str(file.absolute()))}"
-    )
+    figures = f"{events}, {files}, {format_size(size)}"
+    click.echo(f"{manifest.session}: {figures}; written: {printable(str(file.absolute()))}", err=err)
     if manifest.redacted is not None:
-        _print_masked(manifest.redacted)
+        _print_masked(manifest.redacted, err=err)
     if manifest.lives:
         click.echo("parexec: an engine runs it: what comes after this is not in it", err=True)
     if manifest.fault:
@@ -80,11 +80,11 @@ def _print_exported(manifest: "Manifest", file: Path, size: int) -> None:
         click.echo(f"parexec: without {printable(log)}", err=True)
 
 
-def _print_masked(redacted: "Sequence[Masked]") -> None:
+def _print_masked(redacted: "Sequence[Masked]", *, err: bool) -> None:
     from parexec_tui.core.plan.units import format_count
 
     times = [f"{each.variable} {format_count(each.times, 'time')}" for each in redacted if each.times]
-    click.echo(f"masked: {', '.join(times) or 'nothing'}")
+    click.echo(f"masked: {', '.join(times) or 'nothing'}", err=err)
     for each in redacted:
         if each.kept:
             click.echo(f"parexec: a value of {each.variable} is masked where it is set, and {each.kept}", err=True)

@@ -204,7 +204,9 @@ class _File:
 def _sole_writer(file: Path) -> Iterator[None]:
     """Be the only one who keeps this file, and take away what one left who was killed while it wrote. Exits if the
     file cannot be written, or another one keeps it."""
-    if file.exists() and not file.is_file():
+    from parexec_tui.report.writing import is_stream
+
+    if file.is_dir() or is_stream(file):
         fail(f"{file} is no file that could be replaced: name one in a folder", BAD_USAGE)
     target = file.resolve()
     lock = target.with_name(f".{target.name}.lock")

@@ -19,6 +19,10 @@ class PlanText:
         """Raises PlanWriteError, OSError."""
         import tomlkit
 
+        from parexec_tui.report.writing import is_stream
+
+        if is_stream(file):
+            raise PlanWriteError(f"{file} is no file that could be replaced: name the plan file itself")
         self.file = file
         self._read = file.read_bytes()
         if file.suffix.lower() == ".json" or self._read.lstrip().startswith(b"{"):

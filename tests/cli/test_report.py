@@ -1,9 +1,10 @@
 """`parexec report`, on sessions that really ran."""
 
 import json
+import subprocess
 from pathlib import Path
 
-from tests.engine.engines import run
+from tests.engine.engines import PAREXEC, run
 from tests.engine.lifecycle.detached import parexec
 
 PLAN = """
@@ -58,3 +59,24 @@ def test_files_are_written_whole_and_not_replaced_unasked(here: Path) -> None:
     parexec("report", "-o", "a.b", "--format", "junit", cwd=here)
     assert (here / "a.b").read_text(encoding="utf-8").startswith("<?xml")
     assert sorted(each.name for each in here.glob("*a.*")) == ["a.b", "a.md"]
+
+
+def test_pipes_and_what_a_shell_opened_get_the_report_without_force(here: Path) -> None:
+    run(here, '[tickets.A]\nrun = "true"\n')
+    script = """
+        echo before > all.md
+        { "$@" report --format md -o /dev/stdout; echo after; } >> all.md || exit
+        "$@" graph --format dot -o >(cat > graph.dot; touch done) --force || exit
+        until test -e done; do sleep 0.05; done
+        "$@" export -o /dev/stdout > x || exit
+        mv x x.tar.gz; "$@" import x.tar.gz
+    """
+    ran = subprocess.run(
+        ["bash", "-c", script, "bash", *PAREXEC], cwd=here, text=True, capture_output=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    lines = (here / "all.md").read_text(encoding="utf-8").splitlines()
+    assert (lines[0], lines[1].startswith("#"), lines[-1]) == ("before", True, "after")
+    assert (here / "graph.dot").read_text(encoding="utf-8").startswith("digraph")
+    assert ran.stdout.startswith("imported: ")
+    assert ran.stderr.count("written: ") == 3

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -353,3 +356,52 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(WriteError, match="cannot be written"):
         write_file(tmp_path / "none" / "a.txt", [b"two"], replaces=False)
     assert [each.name for each in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_pipe_gets_what_is_written_and_stays_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.md"
+    os.mkfifo(pipe)
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    assert write_file(pipe, [b"one", b"two"], replaces=False) == 6
+    reader.join(10)
+    assert (got, pipe.is_fifo()) == ([b"onetwo"], True)
+    assert [each.name for each in tmp_path.iterdir()] == ["pipe.md"]
+
+
+def test_a_terminal_gets_what_is_written_with_force_as_well() -> None:
+    ours, theirs = os.openpty()
+    try:
+        write_file(Path(os.ttyname(theirs)), [b"one\n"], replaces=True)
+        assert os.read(ours, 100) == b"one\r\n"
+        assert Path(os.ttyname(theirs)).is_char_device()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_what_is_open_already_is_written_on(tmp_path: Path, is_linked: bool) -> None:
+    with (tmp_path / "out").open("wb") as out:
+        file = Path(f"/dev/fd/{out.fileno()}")
+        if is_linked:
+            (tmp_path / "link").symlink_to(file)
+            file = tmp_path / "link"
+        out.write(b"before, ")
+        out.flush()
+        write_file(file, [b"then, "], replaces=True)
+        out.write(b"after")
+    assert (tmp_path / "out").read_bytes() == b"before, then, after"
+
+
+def test_a_disk_is_left_as_it_is(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    try:
+        os.mknod(disk, stat.S_IFBLK | 0o600, os.makedev(7, 250))  # a loop device that is not set up
+        disk.open("rb").close()
+    except OSError as error:
+        pytest.skip(f"a block device is needed: {error}")
+    with pytest.raises(WriteError, match="is a disk: it is left as it is"):
+        write_file(disk, [b"one"], replaces=True)
+    assert disk.is_block_device()

@@ -177,6 +177,8 @@ def _report(context: ActionContext, argument: str) -> ScreenChange:
     file = _path(argument)
     if file.is_dir():
         raise CommandError(f"{file} is a folder: say which file in it")
+    if file.exists() and not file.is_file():
+        raise CommandError(f"{file} is no regular file: parexec report -o writes into what it is")
     try:
         format_of(file)
     except WriteError as error:

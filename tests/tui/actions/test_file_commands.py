@@ -177,6 +177,7 @@ async def test_add_reads_the_tickets_of_a_file(played: Session, file: Path) -> N
         ("reload nothing.toml", "there is no file nothing.toml (from "),
         ("report night", "the end of the name of night does not tell the format: .txt (text)"),
         ("report no/night.json", "there is no folder no"),
+        ("report /dev/null", "/dev/null is no regular file"),
         ("export", "reports are written with report FILE; a shell makes archives"),
         ("report ~nobody-here/x.json", "there can be no such file: Could not determine home directory"),
         ("add ~nobody-here", "there can be no such file: Could not determine home directory"),
