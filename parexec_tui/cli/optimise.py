@@ -10,16 +10,16 @@ import click
 
 from parexec_tui.cli.asking import as_json_option, report_errors
 from parexec_tui.cli.exits import BAD_USAGE, fail
-from parexec_tui.cli.plans import plan_argument
-from parexec_tui.cli.states import history_of, planned_state
+from parexec_tui.cli.plans import plan_argument, plan_of
+from parexec_tui.cli.states import begun_state, history_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Sequence
 
     from parexec_tui.cli.plan_writing import PlanText
     from parexec_tui.core.plan.model import Plan
+    from parexec_tui.core.predict.estimates import WrongEstimate
     from parexec_tui.core.schedule.order import Search
-    from parexec_tui.core.state.history import TicketHistory
     from parexec_tui.core.state.session import SessionState
     from parexec_tui.text.optimum import Optimum
 
@@ -39,20 +39,24 @@ _STEPS = 1000
 @report_errors()
 def optimise(plan_file: Path, seconds: float, write: bool, as_json: bool) -> None:
     """Say what would make PLAN faster or cheaper: the best order, what other sizes of the pool would do, which needs,
-    locks and resources bind, and which estimates are wrong. Nothing is run.
+    locks and resources bind, and which estimates are wrong. Nothing is run. Tickets that ran in earlier sessions take
+    what they took there, whatever the plan estimates.
 
     --write puts what earlier sessions say into the estimates that are wrong or missing, and the sizes that are
     proposed. Comments and layout stay. The order is not written: a run searches for its own.
     """
+    from parexec_tui.core.predict.estimates import corrected, wrong_estimates
+    from parexec_tui.engine.measure.monitor import host
     from parexec_tui.gc_control import gc_paused
     from parexec_tui.text.words import printable
 
     text = _text_of(plan_file) if write else None
     now = time.time()
     with gc_paused():
-        state = planned_state(plan_file, now)
-        history = history_of(state.plan)
-        found = _optimum(state, history, now, seconds)
+        plan = plan_of(plan_file, host())
+        history = history_of(plan)
+        state = begun_state(corrected(plan, history), history, now)
+        found = _optimum(state, wrong_estimates(plan, history), now, seconds)
     if not as_json:
         from parexec_tui.text.optimum import optimum_lines
 
@@ -72,11 +76,12 @@ def optimise(plan_file: Path, seconds: float, write: bool, as_json: bool) -> Non
             click.echo(printable(line))
 
 
-def _optimum(state: "SessionState", history: "Mapping[str, TicketHistory]", now: float, seconds: float) -> "Optimum":
+def _optimum(state: "SessionState", wrong: "Sequence[WrongEstimate]", now: float, seconds: float) -> "Optimum":
     from random import Random
 
-    from parexec_tui.core.predict.optimising import curves, proposal, savings, wrong_estimates
+    from parexec_tui.core.predict.optimising import savings
     from parexec_tui.core.predict.ordering import find_order
+    from parexec_tui.core.predict.pool_sizes import PoolSizes
     from parexec_tui.core.schedule.bounds import lower_bounds
     from parexec_tui.core.schedule.order import Search
     from parexec_tui.core.schedule.problem import problem_of
@@ -100,13 +105,14 @@ def _optimum(state: "SessionState", history: "Mapping[str, TicketHistory]", now:
     with _progress("orders") as step:
         _search(search, seconds, step)
     best = min(search.seconds, search.first.seconds if at_load is None else at_load.seconds)
-    found_curves = []
+    sizes = PoolSizes(state, problem, drawing)
+    curves = []
     with _progress("sizes and limits") as step:
         count = len(state.agent_limits) + 2
-        for curve in curves(state, now, drawing):
-            found_curves.append(curve)
-            step(len(found_curves) / count)
-        found_savings = savings(problem, drawing, best)
+        for curve in sizes.curves():
+            curves.append(curve)
+            step(len(curves) / count)
+        found_savings = savings(problem, curves, drawing, best)
     left = {id_: takes for id_, takes in zip(problem.ids, problem.durations, strict=True) if id_}
     return Optimum(
         plan=state.plan.settings.name,
@@ -115,10 +121,10 @@ def _optimum(state: "SessionState", history: "Mapping[str, TicketHistory]", now:
         best=round(best, 3),
         passes=search.passes,
         bounds=tuple(lower_bounds(state, left, now)),
-        curves=tuple(found_curves),
+        curves=tuple(curves),
         savings=tuple(found_savings),
-        estimates=tuple(wrong_estimates(state, history)),
-        proposal=proposal(state, found_curves, now, drawing),
+        estimates=tuple(wrong),
+        proposal=sizes.proposal(curves),
     )
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from parexec_tui.core.plan.model import Plan
     from parexec_tui.core.state.history import TicketHistory
     from parexec_tui.core.state.session import SessionState
@@ -41,6 +43,14 @@ def past_state(session: str | None) -> "SessionState":
 def planned_state(file: Path, now: float) -> "SessionState":
     """The state of a session that began with a plan file now. Exits if the file has errors."""
     from parexec_tui.cli.plans import plan_of
+    from parexec_tui.engine.measure.monitor import host
+
+    plan = plan_of(file, host())
+    return begun_state(plan, history_of(plan), now)
+
+
+def begun_state(plan: "Plan", history: "Mapping[str, TicketHistory]", now: float) -> "SessionState":
+    """The state of a session that began with a plan now."""
     from parexec_tui.core.rules.reports import on_report
     from parexec_tui.core.rules.session_events import opening
     from parexec_tui.core.state.apply import apply
@@ -49,7 +59,6 @@ def planned_state(file: Path, now: float) -> "SessionState":
     from parexec_tui.engine.measure.monitor import host
 
     here = host()
-    plan = plan_of(file, here)
     state = SessionState(plan)
     events = opening(
         state,
@@ -64,7 +73,7 @@ def planned_state(file: Path, now: float) -> "SessionState":
     )
     for event in events:
         apply(state, event)
-    for event in on_report(state, rq.HistoryRead(history_of(plan)), now):
+    for event in on_report(state, rq.HistoryRead(dict(history)), now):
         apply(state, event)
     return state
 

@@ -6,7 +6,9 @@ from typing import Final
 from msgspec import Struct
 
 from parexec_tui.core.plan.units import format_count, format_duration
-from parexec_tui.core.predict.optimising import Curve, Proposal, Saving, WrongEstimate
+from parexec_tui.core.predict.estimates import WrongEstimate
+from parexec_tui.core.predict.optimising import Saving
+from parexec_tui.core.predict.pool_sizes import DOZEN, Curve, Proposal
 from parexec_tui.core.schedule.bounds import Bound
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.text.prediction import bound_text
@@ -41,41 +43,44 @@ class Optimum(Struct, frozen=True):
 def optimum_lines(found: Optimum, state: SessionState) -> Iterator[str]:
     """All of it, as lines."""
     bound = found.bounds[0]
+    if wrong := sum(each.estimate is not None for each in found.estimates):
+        are = "estimate that they contradict" if wrong == 1 else "estimates that they contradict"
+        yield f"counted with what tickets took in earlier sessions, not with {wrong} {are}; see below"
     yield f"by the longest path          {format_duration(found.longest_path)}"
     yield f"in the order of a run        {format_duration(found.at_load)}"
     yield f"in the best order found      {format_duration(found.best)}  ({format_count(found.passes, 'schedule')})"
     yield f"no order takes less than     {format_duration(bound.seconds)}  ({bound_text(bound, state)})"
     for curve in found.curves:
         yield ""
-        yield from _curve(curve)
+        yield from _curve(curve, state)
     yield ""
     yield from _savings(found.savings)
     if found.estimates:
         yield ""
         yield from _estimates(found.estimates)
     yield ""
-    yield _proposal(found)
+    yield from _proposal(found)
 
 
-def _curve(curve: Curve) -> Iterator[str]:
+def _curve(curve: Curve, state: SessionState) -> Iterator[str]:
     yield f"{curve.type or 'tickets at once'}, now {curve.current}:"
     longest = max(size.seconds for size in curve.sizes)
     before = None
-    last = 1 + max(curve.knee, curve.current)
     for size in curve.sizes:
-        if size.agents > last:
-            break
         bar = "#" * max(1, round(_BARS * size.seconds / longest)) if longest else ""
         saved = "" if before is None else f"saves {format_duration(before - size.seconds)}"
         if before is not None and before - size.seconds < 0.05:
             saved = "saves nothing"
+        slots = f"({size.parallel} at once)" if curve.type and size.parallel != state.parallel else ""
         sign = "*" if size.agents == curve.knee else " "
         cost = f"{format_duration(size.cost)} of agents"
-        row = f" {sign}{size.agents:>4}  {bar:<{_BARS}}  {format_duration(size.seconds):>7}  {cost:<17}  {saved}"
-        yield row.rstrip()
+        row = f" {sign}{size.agents:>4}  {bar:<{_BARS}}  {format_duration(size.seconds):>7}  {cost:<17}  {saved:<14}"
+        yield f"{row}{slots}".rstrip()
         before = size.seconds
-    after = [size.agents for size in curve.sizes if size.agents > curve.knee]
-    yield f"  * hardly anything is gained by more than {curve.knee}" if after else "  * more may gain more"
+        if size.agents > max(curve.knee, curve.current):
+            break
+    without = f"without a limit it takes {format_duration(curve.unlimited)}, with {curve.width} at work"
+    yield f"  * hardly anything is gained by more than {curve.knee}: {without}"
 
 
 def _savings(savings: Sequence[Saving]) -> Iterator[str]:
@@ -94,7 +99,7 @@ def _limit(saving: Saving) -> str:
         case "needs":
             return f"the need: {saving.name}"
         case "agents":
-            return f"a limit for {saving.name}"
+            return f"a limit for {saving.name} and their slots"
         case "parallel":
             return "a limit of tickets at once"
         case "agent":
@@ -120,14 +125,16 @@ def _estimates(estimates: Sequence[WrongEstimate]) -> Iterator[str]:
         yield f"{format_count(missing, 'ticket')} {has} no estimate, but a history"
 
 
-def _proposal(found: Optimum) -> str:
+def _proposal(found: Optimum) -> Iterator[str]:
     proposal = found.proposal
     if proposal is None:
-        return "the pool is as large as it should be"
+        yield "the pool is as large as it should be"
+        return
     parts = [f"{type_} {most}" for type_, most in proposal.agents.items()]
     if proposal.parallel is not None:
         parts.append(f"{proposal.parallel} tickets at once")
     takes, cost = format_duration(proposal.seconds), format_duration(proposal.cost)
     before, cost_before = format_duration(proposal.seconds_before), format_duration(proposal.cost_before)
-    gain = f"{takes} instead of {before}, {cost} of agents instead of {cost_before}"
-    return f"proposed: {', '.join(parts)}: {gain}"
+    yield f"proposed: {', '.join(parts)}: {takes} instead of {before}, {cost} of agents instead of {cost_before}"
+    if any(curve.proposed < curve.knee for curve in found.curves):
+        yield f"  (none more than {DOZEN} and more than doubled: see first what the machine makes of it)"

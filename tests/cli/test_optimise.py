@@ -82,6 +82,20 @@ def test_it_writes_sizes_and_what_earlier_sessions_took(here: Path) -> None:
     assert "estimates are wrong" not in again.out
 
 
+def test_it_sizes_the_pool_by_what_tickets_took_where_estimates_are_wrong(here: Path) -> None:
+    """By the estimates one slot were enough: beside the long one all others would be over."""
+    text = '[plan]\nparallel = 2\n[tickets.long]\nrun = "true"\nestimate = "40s"\n'
+    text += "".join(f'[tickets.s{number}]\nrun = "sleep 0.4"\nestimate = "5ms"\n' for number in range(4))
+    code, _ = engines.run(here, text)
+    assert code == 0
+    answer = parexec("optimise", "plan.toml", "--seconds", "0", "--write")
+    assert answer.code == 0, answer.err
+    assert "took in earlier sessions, not with 1 estimate that they contradict" in answer.out
+    new = read_plan((here / "plan.toml").read_text(), source="plan.toml", folder=str(here), format="toml")
+    assert new.parallel in (4, 5)
+    assert "the pool is as large as it should be" in parexec("optimise", "plan.toml", "--seconds", "0").out
+
+
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
 @pytest.mark.parametrize("start", ["", "\ufeff"])
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from parexec_tui.core.state.tickets import TicketState
 MAX_COMPARED: Final = 100_000
 """Pairs of patterns that are compared to find out which files tickets share; with more there is no problem made."""
 
-_PER_UNIT: Final = 10**9
+PER_UNIT: Final = 10**9
 """Amounts are counted in billionths, as the claims are: fractions add up without rounding."""
 
 
@@ -91,7 +91,7 @@ class _Maker:
         self._tickets = [ticket for ticket in state.tickets.values() if ticket.status not in TERMINAL]
         self._numbers = {ticket.id: number for number, ticket in enumerate(self._tickets)}
         self._things: dict[tuple[str, str], int] = {("slot", ""): 0}
-        self._capacities = [state.parallel * _PER_UNIT]
+        self._capacities = [state.parallel * PER_UNIT]
         self._types = {type_: number for number, type_ in enumerate(state.agent_limits)}
         self._has_choice = any(len(ticket.types) > 1 for ticket in self._tickets)
         self._bad = Counter(agent.type for agent in state.quarantined.values())
@@ -150,24 +150,24 @@ class _Maker:
         if ticket.status is Status.approval:
             yield from self._claimed(ticket)
             return
-        yield 0, _PER_UNIT
+        yield 0, PER_UNIT
         if len(ticket.types) == 1 and not self._has_choice and self._is_limited(ticket.types[0]):
-            yield self._thing("type", ticket.types[0], self._most(ticket.types[0])), _PER_UNIT
+            yield self._thing("type", ticket.types[0], self._most(ticket.types[0])), PER_UNIT
         if ticket.pin and ticket.pin in self._state.agents:
-            yield self._thing("agent", ticket.pin, 1), _PER_UNIT
+            yield self._thing("agent", ticket.pin, 1), PER_UNIT
         yield from self._claimed(ticket)
 
     def _claimed(self, ticket: TicketState) -> Iterator[tuple[int, int]]:
         for lock in ticket.claims.locks:
-            yield self._thing("lock", lock, 1), _PER_UNIT
+            yield self._thing("lock", lock, 1), PER_UNIT
         for name in sorted(ticket.claims.uses):
             thing = self._thing("resource", name, self._state.holdings.capacity(name))
-            yield thing, round(ticket.claims.uses[name] * _PER_UNIT)
+            yield thing, round(ticket.claims.uses[name] * PER_UNIT)
 
     def _thing(self, kind: str, name: str, capacity: float) -> int:
         if (kind, name) not in self._things:
             self._things[kind, name] = len(self._capacities)
-            self._capacities.append(round(capacity * _PER_UNIT))
+            self._capacities.append(round(capacity * PER_UNIT))
         return self._things[kind, name]
 
     def _is_limited(self, type_: str) -> bool:

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 from parexec_tui.core.schedule.forecast import Forecast
 from parexec_tui.core.schedule.listing import Lister, Schedule
 from parexec_tui.core.schedule.order import places_by_rank
-from parexec_tui.core.schedule.problem import Problem, problem_of
+from parexec_tui.core.schedule.problem import PER_UNIT, Problem, problem_of
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, ServiceStatus
 
@@ -22,8 +22,7 @@ LimitKind = Literal["parallel", "agents", "resource", "lock"]
 _THINGS: Final[dict[LimitKind, str]] = {"parallel": "slot", "agents": "type", "resource": "resource", "lock": "lock"}
 """What a problem calls them."""
 
-_ONE, _NO_LIMIT = 10**9, 10**30
-"""In billionths."""
+_NO_LIMIT: Final = 10**30
 
 
 class Limit(Struct, frozen=True):
@@ -84,7 +83,7 @@ class Simulation:
         wanted = (_THINGS[more.kind], more.name)
         if wanted in problem.things:
             thing = problem.things.index(wanted)
-            capacities[thing] = _NO_LIMIT if more.kind == "lock" else capacities[thing] + _ONE
+            capacities[thing] = _NO_LIMIT if more.kind == "lock" else capacities[thing] + PER_UNIT
         if more.kind == "agents":
             room[self._types.index(more.name)] += 1
         return structs.replace(problem, capacities=capacities, room=room)
