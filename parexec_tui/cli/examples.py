@@ -20,6 +20,10 @@ EXAMPLES: dict[str, Examples] = {
     ),
     "tour": (("parexec tour", "see and steer a sample plan; it says what to press"),),
     "validate": (("parexec validate plan.toml", "all errors of a plan, and what is likely to go wrong"),),
+    "init": (
+        ("parexec init", "a plan of the Makefile, package.json and the like of this folder"),
+        ("parexec init -o - | less", "look at it first"),
+    ),
     "schema": (("parexec schema > plan.schema.json", "for editors"),),
     "doctor": (
         ("parexec doctor", "what of this machine may be in the way"),

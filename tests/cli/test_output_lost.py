@@ -35,6 +35,7 @@ USES = {
     "run": "run good.toml --json",
     "resume": "resume DONE --retry-failed --lines",
     "attach": "attach RUNS --lines",
+    "init": "init -o -",
     "validate": "validate good.toml",
     "schema": "schema",
     "doctor": "doctor",
