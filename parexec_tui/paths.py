@@ -84,6 +84,10 @@ class SessionFolder(Struct, frozen=True):
         stem = stem_of(key)
         return f"{folder}/{stem}.log", f"{folder}/{stem}.exit"
 
+    def values(self, key: ProcessKey) -> str:
+        """The file that a command may write its values to."""
+        return f"{self.path}/attempts/{stem_of(key)}.values"
+
     def outputs_before(self, ticket: str, attempt: int) -> Path:
         """What the patterns of a ticket's outputs matched before an attempt began."""
         return self.attempts / f"{stem_of(ProcessKey(ticket, attempt))}.outputs"

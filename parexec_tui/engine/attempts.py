@@ -8,6 +8,7 @@ from math import inf
 
 from msgspec import Struct
 
+from parexec_tui.core.plan.values import NoValueError
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import (
     CLAIMS,
@@ -136,7 +137,15 @@ class AttemptKeeper:
         if key.step in WITHOUT_PROCESS:
             self._do_without_process(ticket)
             return
-        self._backend.start(key, self._pool.launch(ticket))
+        try:
+            launch = self._pool.launch(ticket)
+        except NoValueError as error:
+            problem = str(error)
+            self._report(
+                [rq.ProcessEnded(key.ticket, key.attempt, problem=problem, ticket_at_fault=True, step=key.step)]
+            )
+            return
+        self._backend.start(key, launch)
         self._identifying.began(key)
         self._set_timeout(ticket)
         if ticket.live_attempt.stop_reason is not None:  # asked to stop between the decision and its effect

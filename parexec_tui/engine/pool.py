@@ -17,6 +17,7 @@ from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.plan.resources import Units, is_port, unit_variable
 from parexec_tui.core.plan.ticket import Ticket
+from parexec_tui.core.plan.values import refers_to_values, with_values
 from parexec_tui.core.rules.conflicts import shown_conflict
 from parexec_tui.core.state.isolation import branch_of, target_of, unclaimed_rule, works_apart
 from parexec_tui.core.state.process_key import READY, RUN, STOP, ProcessKey
@@ -104,7 +105,7 @@ class Pool:
         return self._env | {VARIABLE: traceparent(self._state, key)} if self._is_traced else self._env
 
     def launch(self, ticket: TicketState) -> Launch:
-        """How the agent of this ticket runs the present step of its current attempt."""
+        """How the agent of this ticket runs the present step of its current attempt. Raises NoValueError."""
         if ticket.agent is None:
             return self._gate_of_group(ticket)
         launch = self._launch(ticket)
@@ -162,7 +163,7 @@ class Pool:
                 yield found.landed.commit, need
 
     def _launch(self, ticket: TicketState) -> Launch:
-        spec = ticket.spec
+        spec = self._spec(ticket, strict=ticket.live_attempt.step == RUN)
         agent_type, env = self._in_attempt(ticket)
         units = ticket.live_attempt.units
         if ticket.live_attempt.step != RUN:
@@ -175,7 +176,7 @@ class Pool:
                 if gate is not None
                 else self._rollback(ticket, env, cwd, limits)
             )
-        launch = self._command(ticket, agent_type, env)
+        launch = self._command(ticket, spec, agent_type, env)
         requires = Requirements.of(self._state.plan.settings, agent_type, spec)
         reads = spec.reads if spec.is_asked_by_files else ()
         ports = {name: given for name, given in units.items() if is_port(name)}
@@ -187,12 +188,18 @@ class Pool:
         launch = structs.replace(launch, outputs=spec.outputs, reads=reads, requires=requires, root=root, ports=ports)
         return self._with_snapshot(launch, spec) if spec.snapshot else launch
 
+    def _spec(self, ticket: TicketState, *, strict: bool = False) -> Ticket:
+        """The ticket with the values that it refers to. `strict`: raise NoValueError if one is not there."""
+        if not refers_to_values(ticket.spec):
+            return ticket.spec
+        return with_values(ticket.spec, self._state.values, strict=strict)
+
     def _in_attempt(self, ticket: TicketState) -> tuple[AgentType, dict[str, str]]:
         """The type of the agent that runs an attempt, and the variables of its processes."""
         assert ticket.agent is not None
         agent_type = self._state.plan.agents[self._state.agents[ticket.agent].type]
         key = ProcessKey(ticket.id, ticket.attempts, ticket.live_attempt.step)
-        env = self._env_of(key) | agent_type.env | ticket.spec.env
+        env = self._env_of(key) | agent_type.env | self._spec(ticket).env
         env["PAREXEC_TICKET"] = ticket.id
         env["PAREXEC_ATTEMPT"] = str(ticket.attempts)
         env["PAREXEC_AGENT"] = ticket.agent
@@ -224,7 +231,7 @@ class Pool:
     def check(self, ticket: TicketState) -> Launch:
         """How its `skip_if` is run, before there is an agent: as the first agent type that can run it would."""
         agent_type = self._state.plan.agents[ticket.types[0]]
-        env = self._env_of(ProcessKey(ticket.id, 0, ticket.asking)) | agent_type.env | ticket.spec.env
+        env = self._env_of(ProcessKey(ticket.id, 0, ticket.asking)) | agent_type.env | self._spec(ticket).env
         env |= {"PAREXEC_TICKET": ticket.id, "PAREXEC_STEP": ticket.asking}
         folder, limits = self._folder(ticket.spec.cwd or agent_type.cwd), limits_now(self._state, ticket, agent_type)
         return self._by_shell(ticket.spec.skip_if, folder, env, limits)
@@ -304,8 +311,7 @@ class Pool:
             f"{marked}{attempt.resolution}", (), self._folder(cwd), env, limits=limits, stops_at_failure=True
         )
 
-    def _command(self, ticket: TicketState, agent_type: AgentType, env: dict[str, str]) -> Launch:
-        spec = ticket.spec
+    def _command(self, ticket: TicketState, spec: Ticket, agent_type: AgentType, env: dict[str, str]) -> Launch:
         cwd, units = self._folder(spec.cwd or agent_type.cwd), ticket.live_attempt.units
         limits = limits_now(self._state, ticket, agent_type)
         if agent_type.run_shell in PLAIN_SHELLS:

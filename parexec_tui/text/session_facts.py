@@ -88,6 +88,12 @@ class TicketReport(Struct, frozen=True, omit_defaults=True):
     """What is kept of its files as they were before its newest attempt."""
     steps: Sequence[StepReport] = ()
     """Of its newest attempt, if there were more than its command; and whether it was asked if it is done."""
+    values: dict[str, str] = {}
+    """What its command told others, by its last success."""
+    family: str = ""
+    """The family that it is a member of."""
+    member: dict[str, str] = {}
+    """What tells it from the others of its family, by name."""
     used: Used | None = None
     """What its last attempt used, all its steps together; null: that is not known, or while it runs."""
 
@@ -205,6 +211,9 @@ def _ticket(state: SessionState, ticket: TicketState, me: str) -> TicketReport:
         at_end=ticket.spec.finally_,
         snapshot=SnapshotFact(kept.attempt, kept.files, kept.size) if (kept := state.snapshot_of(ticket)) else None,
         steps=step_reports(state, ticket.id),
+        values=state.values.get(ticket.id, {}),
+        family=ticket.spec.family,
+        member=ticket.spec.member,
         used=attempt.used if attempt is not None and attempt.ended is not None and attempt.used != Used() else None,
     )
 
@@ -230,6 +239,8 @@ def report_lines(report: SessionReport, *, ascii_only: bool, me: str = "") -> It
         yield from (f"{'':18}{step_line(step)}" for step in ticket.steps)
         if ticket.note:
             yield f"{'':18}note: {printable(ticket.note)}"
+        for name, value in ticket.values.items():
+            yield f"{'':18}told {name} = {printable(value)}"
         if (kept := ticket.snapshot) is not None:
             kept_size = f"{format_count(kept.files, 'file')}, {format_size(kept.size)}"
             yield f"{'':18}its files as before attempt {kept.attempt} are kept: {kept_size}"

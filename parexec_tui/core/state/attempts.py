@@ -92,6 +92,7 @@ class Attempt:
         "together",
         "units",
         "used",
+        "values",
         "without",
         "worked_before",
     )  # fmt: skip
@@ -116,6 +117,8 @@ class Attempt:
         """{resource: the units of it that it has or had}"""
         self.without = without
         """The needs that may fail, and had ended without success when it started."""
+        self.values: dict[str, str] = {}
+        """What its command told: see `plan.values`."""
         self.step = RUN
         """The step that it is at, or at which it ended."""
         self.step_began = 0.0

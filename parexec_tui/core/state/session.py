@@ -200,6 +200,8 @@ class SessionState:
         """The same of what follows from the marks of stalled tickets alone. `note_stall` empties it."""
         self.steps: dict[str, tuple[StepRecord, ...]] = {}
         """{ticket: what became of its steps}, the one where that changed last at the end. See `step_history`."""
+        self.values: dict[str, dict[str, str]] = {}
+        """{ticket: what the command of its last success told}, of those that told anything. See `plan.values`."""
         self.held_tickets: dict[str, TicketState] = {}
         """Tickets with a hold of their own, in the order of the holds; also those that are over by now."""
         self.holdings = Holdings(plan.amounts, plan.resources.units)

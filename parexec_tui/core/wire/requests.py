@@ -336,6 +336,10 @@ class ProcessEnded(Report, frozen=True, gc=False, tag="ended"):
     """As in AttemptEnded, like the next two."""
     disk_read: int = 0
     disk_written: int = 0
+    values: dict[str, str] = {}
+    """What the command of a ticket told: see `plan.values`."""
+    bad_values: str = ""
+    """What is wrong with that; then it told nothing."""
 
     @property
     def used(self) -> Used:

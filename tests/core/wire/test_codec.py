@@ -441,6 +441,14 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         at=1.5, session="s1", plan="docs", tickets=3, parallel=2, cpus=2.0, memory=2**35,
         traceparent=f"00-{'ab' * 16}-{'cd' * 8}-01",
     ),
+    ev.StepEnded(
+        at=4.0, ticket="T1", attempt=1, seconds=2.0, code=0, step="run", passed=True,
+        values={"count": "3", "b": "x\ny"},
+    ),
+    ev.AttemptEnded(
+        at=4.0, ticket="T1", attempt=1, seconds=2.0, code=0, agent="b-1", started=1.0, end=End.succeeded,
+        then=Status.succeeded, values={"count": "3"},
+    ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -155,7 +155,7 @@ class _Expansion:
             template = parse(value)
             if template == (value,):
                 return value
-            found = tuple(((), each) for each in references(template) if each.name not in self._later)
+            found = tuple(((), each) for each in references(template) if not self._is_later(each))
             return _Dynamic(lambda scope: fill(template, lambda each: self._text(scope, each)), found)
         if isinstance(value, list):
             parts = [self._compiled(item) for item in value]
@@ -169,9 +169,21 @@ class _Expansion:
                 )
         return value
 
-    def _text(self, scope: Mapping[str, Any], reference: Reference) -> str:
-        if reference.name in self._later and reference.base not in scope:
-            return str(reference)
+    def _is_later(self, reference: Reference) -> bool:
+        """Whether it is filled in when a ticket starts: units of a resource, or what another ticket told."""
+        if reference.base in self._variables:
+            return False
+        ticket = reference.name.rpartition(".")[0]
+        return reference.name in self._later or bool(ticket and self._is_ticket(ticket))
+
+    def _is_ticket(self, id_: str) -> bool:
+        """Whether a ticket, or a member of a family, may be called so: the members are not known yet."""
+        tickets = self._document.get("tickets")
+        return isinstance(tickets, dict) and (id_ in tickets or any(id_.startswith(f"{name}-") for name in tickets))
+
+    def _text(self, scope: Mapping[str, Any], reference: Reference) -> str | None:
+        if reference.base not in scope and self._is_later(reference):
+            return None
         return as_text(value_in(scope, reference.name))
 
     # Tickets

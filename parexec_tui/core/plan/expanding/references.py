@@ -69,12 +69,14 @@ def references(template: Template) -> Iterator[Reference]:
     return (part for part in template if isinstance(part, Reference))
 
 
-def fill(template: Template, value_of: Callable[[Reference], str]) -> str:
-    """The text with its references replaced."""
+def fill(template: Template, value_of: Callable[[Reference], str | None]) -> str:
+    """The text with its references replaced; one whose value is None stays."""
     return "".join(part if isinstance(part, str) else _converted(part, value_of(part)) for part in template)
 
 
-def _converted(reference: Reference, value: str) -> str:
+def _converted(reference: Reference, value: str | None) -> str:
+    if value is None:
+        return str(reference)
     return shlex.quote(value) if reference.conversion == "q" else value
 
 

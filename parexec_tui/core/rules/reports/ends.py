@@ -1,5 +1,6 @@
 """How a step or an attempt ends: the events of that, with the facts that its process reported."""
 
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from parexec_tui.core.state import events as ev
@@ -33,6 +34,7 @@ class Facts(NamedTuple):
     used: Used = Used()
     error_line: str = ""
     ended: float | None = None
+    values: Mapping[str, str] = {}
 
 
 def facts_of(report: rq.AnyReport) -> Facts:
@@ -45,6 +47,7 @@ def facts_of(report: rq.AnyReport) -> Facts:
                 report.used,
                 report.error_line,
                 report.ended,
+                report.values,
             )
         case rq.ProcessLost():
             return Facts(error_line=report.error_line)
@@ -98,6 +101,7 @@ def step_ended(
         code=facts.code,
         signal=facts.signal,
         error_line="" if passed else facts.error_line,
+        values=dict(facts.values),
         **facts.used.fields(),
     )
 
@@ -126,6 +130,7 @@ def attempt_ended(
         signal=facts.signal,
         error_line=facts.error_line if tells_why else "",
         ended_before=attempt.is_released,
+        values=dict(facts.values),
         **attempt.used.then(facts.used).fields(),
         **more,
     )

@@ -84,6 +84,8 @@ def on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) -
         return _put_back(state, ticket, report, now)
     if gate is not None:
         return gate_ended(state, ticket, gate, report, now)
+    if _is_expected(ticket, report) and report.bad_values:
+        return failed(state, ticket, report, End.failed, f"its values: {report.bad_values}", now)
     if _is_expected(ticket, report):
         return passed(state, ticket, report, first_proof(state, ticket), now)
     if report.ticket_at_fault:

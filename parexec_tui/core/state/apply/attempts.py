@@ -89,6 +89,7 @@ def on_step_ended(state: SessionState, event: ev.StepEnded) -> None:
     end_step(state, state.live[event.ticket], event)
     attempt.failed_tries += not event.passed
     if event.step == RUN:
+        attempt.values = event.values
         attempt.command_ended = event.at if event.ended is None else event.ended
     if event.ended is not None:
         attempt.clock_error += event.at - event.ended  # nothing of it ran since
@@ -186,6 +187,12 @@ def on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
     attempt.ended, attempt.end, attempt.reason = ended, event.end, event.reason
     attempt.code, attempt.signal, attempt.error_line = event.code, event.signal, event.error_line
     attempt.used = event.used
+    if event.values:
+        attempt.values = event.values
+    if event.end is End.succeeded and attempt.values:
+        state.values[ticket.id] = attempt.values
+    elif state.values:
+        state.values.pop(ticket.id, None)
     if takes_back(attempt.step):
         if event.half_done:
             state.half_done[ticket.id] = event.attempt

@@ -52,6 +52,8 @@ class _Ended(Event, frozen=True, kw_only=True):
     them; 0 where it is not known."""
     disk_written: int = 0
     """Bytes that they had storage write, or that the kernel was to write later."""
+    values: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
+    """What the command of the ticket told, if this is its end: see `plan.values`."""
 
     @property
     def used(self) -> Used:

@@ -9,6 +9,7 @@ from msgspec import structs
 
 from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.plan.services import HttpReady, TcpReady, parse_ready
+from parexec_tui.core.plan.values import VARIABLE as VALUES
 from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.state.used import Used
@@ -187,6 +188,8 @@ class LocalBackend:
                 env.pop(name, None)
         if launch.log_of is not None:
             env["PAREXEC_LOG"] = self._folder.log_and_record(launch.log_of)[0]
+        if key.step == RUN:
+            env[VALUES] = self._folder.values(key)
         cookie = self._living.cookie_of(key)
         env[COOKIE] = nested_cookie(self._outer_cookie, cookie)
         log, record = self._folder.log_and_record(key)

@@ -8,7 +8,8 @@ from typing import get_args
 
 from msgspec import Struct, structs
 
-from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.plan.values import MAX_VALUES, Values, read_values
+from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Ended
@@ -140,6 +141,7 @@ def report_of(key: ProcessKey, ended: Exit, folder: SessionFolder) -> Ended:
             problem = "its working directory does not exist" if record.no_cwd else ""
     if code is not None and sig is None:
         code, sig = exit_of(code)
+    values, bad_values = _values(folder.values(key)) if key.step == RUN and sig is None else (_NONE, "")
     return rq.ProcessEnded(
         key.ticket,
         key.attempt,
@@ -148,8 +150,31 @@ def report_of(key: ProcessKey, ended: Exit, folder: SessionFolder) -> Ended:
         problem,
         step=key.step,
         stopped_for=stopped_for,
+        values=values,
+        bad_values=bad_values,
         **ended.used.fields(),
     )
+
+
+_NONE: Values = {}
+
+
+def _values(path: str) -> tuple[Values, str]:
+    """What a command told, and what is wrong with it. Most tell nothing: then there is no file."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return _NONE, ""
+    except OSError as error:
+        return _NONE, f"they cannot be read: {error.strerror}"
+    try:
+        return read_values(os.read(fd, MAX_VALUES + 1)), ""
+    except OSError as error:
+        return _NONE, f"they cannot be read: {error.strerror}"
+    except ValueError as error:
+        return _NONE, str(error)
+    finally:
+        os.close(fd)
 
 
 def _vanished(key: ProcessKey) -> rq.ProcessLost:

@@ -38,6 +38,7 @@ from parexec_tui.core.plan.reading.rules.names import (
 from parexec_tui.core.plan.reading.rules.needs import ends_are_apart, needs_are_known, needs_have_no_cycle
 from parexec_tui.core.plan.reading.rules.otel import spans_can_be_sent
 from parexec_tui.core.plan.reading.rules.services import services_are_known, services_can_be_run
+from parexec_tui.core.plan.reading.rules.values import values_are_needed
 from parexec_tui.core.plan.reading.rules.worktrees import worktrees_can_be_made
 
 _RULES: tuple[Rule, ...] = (
@@ -70,6 +71,7 @@ _RULES: tuple[Rule, ...] = (
     services_can_be_run,
     worktrees_can_be_made,
     spans_can_be_sent,
+    values_are_needed,
 )
 
 
