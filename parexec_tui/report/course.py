@@ -65,6 +65,8 @@ class Course:
         """Tickets whose work was merged from a worktree, or could not be for a conflict."""
         self.conflicted: set[str] = set()
         """Tickets whose merge conflicted."""
+        self.unrunnable: set[str] = set()
+        """Tickets that ended because nothing could run them, once nothing else ran."""
         self._counts: tuple[int, int, int, bool] | None = None
         self._newest: dict[str, AttemptRecord] = {}
 
@@ -76,15 +78,20 @@ class Course:
 
     def note(self, event: ev.AnyEvent) -> None:
         """Apply an event, and note what it tells. Raises as `apply`."""
-        self.waits.pass_to(event)
+        away = self.waits.pass_to(event)
+        if away is not None and self.moments:
+            self._note_moment(away, has_engine=False)
         apply(self.state, event)
         match event:
             case ev.AttemptStarted():
                 started = AttemptRecord(event.ticket, event.attempt, event.agent, event.at)
                 self._newest[event.ticket] = started
                 self.attempts.append(started)
+                self.unrunnable.discard(event.ticket)
             case ev.AttemptEnded() if (record := self._newest.get(event.ticket)) is not None:
                 _note_end(record, event)
+            case ev.TicketUnrunnable():
+                self.unrunnable.add(event.ticket)
             case ev.MonitoringStarted():
                 self.engines += 1
             case ev.OperatorActed():
@@ -110,10 +117,10 @@ class Course:
                 ticket = self.state.tickets.get(record.ticket)
                 record.seconds = ticket.worked(until) if ticket is not None else 0.0
 
-    def _note_moment(self, at: float) -> None:
+    def _note_moment(self, at: float, *, has_engine: bool = True) -> None:
         state = self.state
         running = len(state.live) - len(state.frozen)
-        has_engine = state.gone is None and state.finished_at is None
+        has_engine = has_engine and state.gone is None and state.finished_at is None
         counts = running, state.slots, state.unfinished, has_engine
         if counts == self._counts:
             return

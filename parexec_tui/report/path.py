@@ -7,12 +7,16 @@ from operator import attrgetter
 from msgspec import Struct, structs
 
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import Status
 from parexec_tui.report.causes import Cause, Reason, Wait
 from parexec_tui.report.course import AttemptRecord, Course
 from parexec_tui.report.waits import Past
 
 RAN = "ran"
 """What a step of the path is in which a ticket ran."""
+
+OVER = "over"
+"""What a step of the path is in which a ticket was over, before it was wanted again."""
 
 _SLACK = 1e-6
 """Seconds that are rounding."""
@@ -23,7 +27,7 @@ class PathStep(Struct, frozen=True, omit_defaults=True):
 
     ticket: str
     what: str
-    """`ran`, or the cause of a wait."""
+    """`ran`, `over` (and then wanted again), or the cause of a wait."""
     start: float
     end: float
     seconds: float
@@ -85,11 +89,9 @@ class _Walk:
 
     def steps(self) -> Iterator[PathStep]:
         """The path, its last step first."""
-        past = self._course.waits.past
-        ticket = max(
-            past, key=lambda id_: (past[id_][-1].end, id_ in self._of, past[id_][-1].end - past[id_][-1].start)
-        )
-        at = past[ticket][-1].end
+        ticket, at, noticed = self._last()
+        if noticed is not None:
+            yield noticed
         opened = self._state.opened_at
         visited: set[tuple[str, float]] = set()
         while at > opened + _SLACK:
@@ -97,8 +99,9 @@ class _Walk:
             if part is None or part.start >= at:
                 yield PathStep(ticket, Cause.needs, opened, at, at - opened)
                 return
-            if part.end < at - _SLACK:  # it did nothing in between: it was over, and was wanted again
-                yield PathStep(ticket, Cause.holds, part.end, at, at - part.end)
+            if part.end < at - _SLACK:  # it did nothing in between: it was over, and seen late, or wanted again
+                what = Cause.engine if self._is_seen(ticket, at) else OVER
+                yield PathStep(ticket, what, part.end, at, at - part.end)
                 at = part.end
             if isinstance(part, Past):
                 released = self._release(ticket, part.start, visited)
@@ -118,11 +121,38 @@ class _Walk:
                 continue
             before = self._predecessor(ticket, part, at, visited)
             if before is not None:
-                ticket = before
+                ticket = before[0]
                 continue
             reason = part.reason
             yield PathStep(ticket, reason.cause, part.start, at, at - part.start, name=reason.name)
             at = part.start
+
+    def _last(self) -> tuple[str, float, PathStep | None]:
+        """The ticket whose end was the last one that something made, when that was, and the step from then until the
+        last end of all.
+
+        What is skipped only follows from others, and what nothing could run ended because all else was over.
+        """
+        waits, tickets, unrunnable = self._course.waits, self._state.tickets, self._course.unrunnable
+
+        def place(id_: str) -> tuple[float, bool, float]:
+            last = waits.past[id_][-1]
+            return last.end, id_ in self._of, last.end - last.start
+
+        followed = {id_ for id_, each in tickets.items() if each.status is Status.skipped} | unrunnable
+        ticket = max((id_ for id_ in waits.past if id_ not in followed), key=place, default="")
+        latest = max(waits.past, key=place)
+        ticket = ticket or latest
+        ended = waits.past[ticket][-1].end
+        until = max(waits.past[latest][-1].end, *waits.unseen.values(), 0.0)
+        if until < ended + _SLACK:
+            return ticket, ended, None
+        if waits.unseen.get(ticket, 0.0) > ended:
+            return ticket, ended, PathStep(ticket, Cause.engine, ended, until, until - ended)
+        part = self._before(latest, until)
+        is_hopeless = not isinstance(part, Wait) or part.reason.cause in (Cause.agents, Cause.services)
+        cause = Cause.dispatch if is_hopeless else part.reason.cause
+        return ticket, ended, PathStep(latest, cause, ended, until, until - ended)
 
     def _release(
         self, ticket: str, start: float, visited: set[tuple[str, float]]
@@ -138,10 +168,12 @@ class _Walk:
         if not isinstance(part, Wait):
             return None
         other = self._predecessor(ticket, part, start, visited)
-        return None if other is None else (other, part.reason, start)
+        return None if other is None else (*other, start)
 
-    def _predecessor(self, ticket: str, wait: Wait, at: float, visited: set[tuple[str, float]]) -> str | None:
-        """The ticket that was at work until a wait was over, and that this one waited for."""
+    def _predecessor(
+        self, ticket: str, wait: Wait, at: float, visited: set[tuple[str, float]]
+    ) -> tuple[str, Reason] | None:
+        """The ticket that was at work until a wait was over, and why this one waited for it."""
         match wait.reason.cause:
             case Cause.needs:
                 found = self._last_need(ticket, at)
@@ -149,15 +181,23 @@ class _Walk:
                 found = wait.reason.holder
             case Cause.slots | Cause.agents:
                 found = self._made_room(ticket, at)
+            case Cause.engine if isinstance(before := self._before(ticket, wait.start), Wait):
+                if before.reason.cause is Cause.engine:
+                    return None
+                return self._predecessor(ticket, before, at, visited)  # it may have been over by the time of that
             case _:
                 return None
         if not found or found == ticket or (found, at) in visited:
             return None
         part = self._before(found, at)
-        if part is None or part.end < at - _SLACK or part.start >= at:
+        if part is None or part.start >= at or (part.end < at - _SLACK and not self._is_seen(found, at)):
             return None
         visited.add((found, at))
-        return found
+        return found, wait.reason
+
+    def _is_seen(self, ticket: str, at: float) -> bool:
+        """Whether an engine saw then that the ticket was over, which it had been before."""
+        return abs(self._course.waits.unseen.get(ticket, 0.0) - at) < _SLACK
 
     def _last_need(self, ticket: str, at: float) -> str:
         """The need that was over last by then."""
@@ -177,7 +217,7 @@ class _Walk:
         record = self._attempt(ticket, at)
         ends = self._on_agent.get(record.agent, []) if record is not None else []
         index = bisect_right(ends, at + _SLACK, key=_ended) - 1
-        if index >= 0 and _ended(ends[index]) >= at - _SLACK:
+        if index >= 0 and (_ended(ends[index]) >= at - _SLACK or self._is_seen(ends[index].ticket, at)):
             return ends[index].ticket
         index = bisect_right(self._end_times, at + _SLACK) - 1
         return self._ends[index].ticket if index >= 0 else ""

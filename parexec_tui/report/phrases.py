@@ -8,7 +8,7 @@ from parexec_tui.core.plan.units import format_count, format_duration, format_si
 from parexec_tui.core.state.status import ENDED_BADLY, TABLE, Status
 from parexec_tui.report.causes import CAUSES, Cause
 from parexec_tui.report.facts import AgentFact, Comparison, Lost, SessionFacts, TicketFact
-from parexec_tui.report.path import RAN, PathStep, merged
+from parexec_tui.report.path import OVER, RAN, PathStep, merged
 from parexec_tui.text.words import day_and_clock, printable, why_ended
 
 Row = tuple[str, str]
@@ -220,6 +220,8 @@ def step(each: PathStep | Fold) -> str:
         on = f" on {each.agent}" if each.agent else ""
         again = f", attempt {each.attempt}" if each.attempt > 1 else ""
         return f"{each.ticket} ran{on}{again}{_after(each)}"
+    if each.what == OVER:
+        return f"{each.ticket} was over, until it was wanted again"
     return f"{each.ticket} waited for {_awaited(each.what, each.name)}"
 
 

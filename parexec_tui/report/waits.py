@@ -88,7 +88,9 @@ class Waits:
         self.lost: defaultdict[str, defaultdict[Reason, float]] = defaultdict(lambda: defaultdict(float))
         """{ticket: seconds by reason}; a reason has no holder here"""
         self.ended: dict[str, float] = {}
-        """{ticket that is over: since when}, in that order"""
+        """{ticket that is over: since when}"""
+        self.unseen: dict[str, float] = {}
+        """{ticket that was over before an engine saw that: when one did}"""
         self.past: defaultdict[str, list[Past]] = defaultdict(list)
         """{ticket: what it did, in order, without gaps, from when there was one until it was over}"""
 
@@ -99,16 +101,19 @@ class Waits:
 
     # -- the clock -------------------------------------------------------------------------------------------------
 
-    def pass_to(self, event: ev.AnyEvent) -> None:
-        """Time passes until this event, which has yet to be applied."""
+    def pass_to(self, event: ev.AnyEvent) -> float | None:
+        """Time passes until this event, which has yet to be applied. Returns since when no engine was there, if that
+        is only known now."""
         state = self._state
         if isinstance(event, ev.MonitoringStarted) and state.monitored is not None and state.gone is None:
             gap = max(0.0, event.at - self._now)  # the engine before this one died without a word
             away = gap if event.away is None else min(gap, event.away)
             self._pass(event.at - away)
+            since = self._now
             self._pass(event.at, is_away=True)
-        else:
-            self._pass(event.at)
+            return since
+        self._pass(event.at)
+        return None
 
     def _pass(self, at: float, *, is_away: bool = False) -> None:
         start, self._now = self._now, max(self._now, at)
@@ -202,14 +207,15 @@ class Waits:
             self._look(state.tickets)
             self._is_known = False
             return
-        if isinstance(event, ev.AttemptEnded) and event.ended is not None:
-            self._end_unseen(event.ticket, event.ended)
+        over = []
+        if isinstance(event, ev.AttemptEnded) and event.ended is not None and self._end_unseen(event):
+            over.append(event.ticket)
         if isinstance(event, QUIET):
             return
         self._is_known = False
         named = dict.fromkeys(_named(event))
         named.update((id_, None) for id_, each in state.last.items() if each.spec.approve == "before")
-        for id_ in self._look(id_ for id_ in named if id_ in state.tickets):
+        for id_ in (*over, *self._look(id_ for id_ in named if id_ in state.tickets)):
             self._look(state.graph.dependents[id_])
         if state.stale_needs or self._stale:
             stale = set(state.stale_needs)
@@ -327,14 +333,20 @@ class Waits:
         if (passed := self._now - start - away) > 0:
             yield phase.reason, passed
 
-    def _end_unseen(self, id_: str, ended: float) -> None:
-        """Its attempt had ended before: since then it did nothing, for no engine was there to see that."""
-        known = self._doing.get(id_)
-        if known is None or known.phase != _RUNS or not known.start <= ended < self._now:
-            return
+    def _end_unseen(self, event: ev.AttemptEnded) -> bool:
+        """An attempt had ended before, while no engine was there to see that: if the ticket is not over, it did
+        nothing since then. Returns whether it is over."""
+        id_, known, ended = event.ticket, self._doing.get(event.ticket), event.ended
+        if ended is None or known is None or known.phase != _RUNS or not known.start <= ended < self._now:
+            return False
         if ended > known.start:
             self.past[id_].append(Past(known.start, ended, _RUNS))
+        if self._state.tickets[id_].status in TERMINAL:
+            del self._doing[id_]
+            self.ended[id_], self.unseen[id_] = ended, self._now
+            return True
         self._doing[id_] = _Since(_Phase(_AWAY), ended, self._away.until(self._now))
+        return False
 
     def _phase(self, ticket: TicketState) -> _Phase:
         """What a ticket does that is not over."""

@@ -5,9 +5,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from math import inf, isclose
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.schedule.blockers import blockers, parallel_blocker
 from parexec_tui.core.state import events as ev
@@ -18,7 +20,8 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.report.causes import Cause, Reason, Wait
 from parexec_tui.report.course import Course
-from parexec_tui.report.path import RAN, real_path
+from parexec_tui.report.figures import session_facts
+from parexec_tui.report.path import real_path
 from parexec_tui.report.waits import MOST_CLAIMS, Past, Waits
 from tests.core.sessions import OPENED_AT, Session, plan
 from tests.core.state.test_properties import plans, run, steps
@@ -106,7 +109,7 @@ def test_each_second_in_which_a_ticket_did_not_run_has_one_cause(drawn: Plan, da
     assert path == [] or path[0].start == state.opened_at
     for step, following in itertools.pairwise(path):
         assert isclose(step.end, following.start, abs_tol=1e-5)
-    ends = [found[-1].end for found in parts.values()]
+    ends = [*(found[-1].end for found in parts.values()), *course.waits.unseen.values()]
     assert not path or isclose(path[-1].end, max(ends), abs_tol=1e-5)
 
 
@@ -162,13 +165,144 @@ def test_an_engine_that_died_without_a_word_was_away_for_as_long_as_the_next_one
     assert course.engines == 2
 
 
-def test_what_ended_while_no_engine_was_there_did_not_run_until_one_came() -> None:
+def died(session: Session, away: float) -> None:
+    """Its engine had died so long ago, and the next one is there."""
+    session.apply(ev.MonitoringStarted(at=session.now, pid=101, boot="boot", died="by signal 9", away=away))
+
+
+def path(course: Course) -> list[str]:
+    return [f"{step.ticket} {step.what} {round(step.seconds, 6):g}" for step in real_path(course)]
+
+
+def ended_at(session: Session, id_: str, seconds: float, code: int = 0) -> None:
+    """No engine saw the end of a ticket, so many seconds after the session was opened."""
+    session.tell(rq.ProcessEnded(id_, session[id_].attempts, code=code, ended=OPENED_AT + seconds))
+
+
+def test_what_was_over_while_no_engine_was_there_waited_for_nothing_since() -> None:
     session = Session("A:")
     session.dispatch()
     session.spawned("A")
     session.wait(10)
-    session.monitor()
-    session.tell(rq.ProcessEnded("A", 1, code=0, ended=OPENED_AT + 3))
+    died(session, away=8)
+    ended_at(session, "A", 3)
+    course = course_of(session)
+    assert course.waits.ended == {"A": OPENED_AT + 3}
+    assert course.waits.lost == {}
+    assert path(course) == ["A ran 3", "A engine 7"], "the session took as long as that"
+
+
+def test_what_failed_while_no_engine_was_there_waits_for_one_to_be_tried_again() -> None:
+    session = Session("A: retries=1 retry_delay=0s")
+    session.dispatch()
+    session.spawned("A")
+    session.wait(10)
+    died(session, away=8)
+    ended_at(session, "A", 3, code=1)
+    session.back_off("A")
+    session.dispatch()
+    session.wait(2)
+    session.succeed("A")
     course = course_of(session)
     assert dict(course.waits.lost["A"]) == {Reason(Cause.engine): 7}
-    assert [(step.what, step.seconds) for step in real_path(course)] == [(RAN, 3), (Cause.engine, 7)]
+    assert path(course) == ["A ran 3", "A engine 7", "A ran 2"]
+
+
+@pytest.mark.parametrize("late", [0.0, 0.5])
+def test_after_the_death_of_an_engine_the_path_is_that_of_the_real_ends(late: float) -> None:
+    session = Session(plan("A:\nC: A\nD: C\nB:", parallel=2))
+    session.dispatch()
+    session.wait(3)
+    session.succeed("A")
+    session.dispatch()
+    session.wait(1)
+    session.succeed("C")
+    session.dispatch()
+    session.wait(27)
+    died(session, away=26.5)
+    session.wait(late)
+    ended_at(session, "D", 5)
+    ended_at(session, "B", 30)
+    course = course_of(session)
+    assert path(course) == ["B ran 30", f"B engine {1 + late:g}"], "D was over long ago"
+    assert {reason for lost in course.waits.lost.values() for reason in lost} == {Reason(Cause.needs)}
+
+
+@pytest.mark.parametrize("late", [0.0, 0.5])
+@pytest.mark.parametrize(
+    ("text", "parallel", "waits"),
+    [("A:\nB: A", 2, "needs"), ("A: locks=x\nB: locks=x", 2, "claims"), ("A:\nB:", 1, "slots")],
+)
+def test_what_waited_for_a_ticket_that_was_over_unseen_waited_for_an_engine_from_then(
+    text: str, parallel: int, waits: str, late: float
+) -> None:
+    session = Session(plan(text, parallel=parallel))
+    session.dispatch()
+    session.wait(10)
+    died(session, away=8)
+    session.wait(late)
+    ended_at(session, "A", 6)
+    session.dispatch()
+    session.wait(3)
+    session.succeed("B")
+    course = course_of(session)
+    steps = real_path(course)
+    assert path(course) == ["A ran 6", f"A engine {4 + late:g}", "B ran 3"]
+    assert (steps[-1].after, steps[-1].released) == ("A", waits)
+
+
+def test_time_without_an_engine_that_died_is_no_time_in_which_tickets_could_run() -> None:
+    session = Session(plan("A:\nB: A", parallel=1))
+    session.dispatch()
+    session.wait(10)
+    session.succeed("A")
+    session.dispatch()
+    session.wait(100)
+    died(session, away=98)
+    session.wait(8)
+    session.succeed("B")
+    facts = session_facts(course_of(session), session.now)
+    assert facts.parallelism.reached == pytest.approx(1)
+    assert sum(point.slots for point in facts.parallelism.points) / 240 == pytest.approx(20 / 118, abs=0.01)
+
+
+def test_what_is_retried_after_the_end_was_over_and_neither_held_nor_frozen() -> None:
+    session = Session("A:\nB: A\nC: B")
+    session.dispatch()
+    session.wait(1)
+    session.succeed("A")
+    session.dispatch()
+    session.wait(1)
+    session.fail("B")
+    session.close()
+    session.wait(9)
+    session.monitor()
+    session.ask(rq.Retry(tickets=("B",), downstream=True, by="ann"))
+    session.dispatch()
+    session.wait(2)
+    session.succeed("B")
+    session.dispatch()
+    session.wait(1)
+    session.succeed("C")
+    course = course_of(session)
+    assert path(course) == ["A ran 1", "B ran 1", "B over 9", "B ran 2", "C ran 1"]
+    assert not any(reason.cause is Cause.holds for lost in course.waits.lost.values() for reason in lost)
+
+
+def test_what_nothing_can_run_is_not_why_it_took_so_long() -> None:
+    types = {"ai": AgentType(max=1, command=("/opt/tool",)), "x": AgentType(max=1)}
+    first = "".join(f"{id_}: agent=ai priority=critical\n" for id_ in "XYZ")
+    text = f"A: agent=x\n{first}B: agent=ai\nC: B"
+    session = Session(plan(text, agents=types))
+    session.dispatch()
+    session.wait(1)
+    for id_ in "XYZ":
+        session.could_not_start(id_)  # after that no agent of the type is left
+        session.dispatch()
+    session.wait(20)
+    session.succeed("A")
+    session.wait(0.01)
+    session.end_unrunnable()
+    session.close()
+    assert session.statuses()["B"] == "failed"
+    assert path(course_of(session)) == ["A ran 21", "B dispatch 0.01"]
