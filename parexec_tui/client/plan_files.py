@@ -37,9 +37,18 @@ class PlanFile(NamedTuple):
 
     def written_out(self) -> str:
         """The plan as it will run, as a plan file."""
-        import tomli_w
+        return as_toml(self.read.document)
 
-        return tomli_w.dumps(_without_null(self.read.document))
+
+def as_toml(document: dict[str, Any]) -> str:
+    """A document of plain values as the text of a plan file."""
+    import json
+
+    import tomli_w
+
+    # Of a text of several lines TOML drops each CR before a line feed.
+    is_plain = "\\r" not in json.dumps(document)
+    return tomli_w.dumps(_without_null(document), multiline_strings=is_plain)
 
 
 def _without_null(table: dict[str, Any]) -> dict[str, Any]:
@@ -56,27 +65,33 @@ def open_plan_file(file: Path, host: "Host | None", given: "Given | None" = None
     environment says. Raises PlanErrors with every mistake in it, PlanFileError, OSError."""
     from msgspec.structs import replace
 
-    from parexec_tui.client.plan_sources import look
-    from parexec_tui.core.plan.expanding.given import GivenError
     from parexec_tui.core.plan.expanding.including import PlanText
-    from parexec_tui.core.plan.expanding.outside import Outside
-    from parexec_tui.core.plan.reading.file import read_whole
-    from parexec_tui.gc_control import gc_paused
 
     is_from_stream = is_stream(file)
     whole = file.absolute()
     folder = Path.cwd() if is_from_stream else whole.parent
-    text, name = text_of(file), name_of(file)
-    main = PlanText(name, text, syntax_of(file, text))
-    given = given_here() if given is None else given
-    try:
-        with gc_paused():
-            read = read_whole(main, folder=str(folder), host=host, given=given, outside=Outside(look, _read_included))
-    except GivenError as error:
-        raise PlanFileError(f"{name}: {error}") from error
+    text = text_of(file)
+    read = read_plan_text(PlanText(name_of(file), text, syntax_of(file, text)), folder, host, given)
     # Errors name the file as the person did; a session needs its whole path.
     plan = replace(read.plan, source=FROM_STREAM if is_from_stream else str(whole))
     return PlanFile(plan, read)
+
+
+def read_plan_text(main: "PlanText", folder: Path, host: "Host | None", given: "Given | None" = None) -> "ReadPlan":
+    """A plan whose text is known; `folder`: the absolute one that its paths are seen from. `given`: as for
+    `open_plan_file`. Raises PlanErrors with every mistake in it, PlanFileError."""
+    from parexec_tui.client.plan_sources import look
+    from parexec_tui.core.plan.expanding.given import GivenError
+    from parexec_tui.core.plan.expanding.outside import Outside
+    from parexec_tui.core.plan.reading.file import read_whole
+    from parexec_tui.gc_control import gc_paused
+
+    given = given_here() if given is None else given
+    try:
+        with gc_paused():
+            return read_whole(main, folder=str(folder), host=host, given=given, outside=Outside(look, _read_included))
+    except GivenError as error:
+        raise PlanFileError(f"{main.name}: {error}") from error
 
 
 def _read_included(path: str) -> "PlanText":

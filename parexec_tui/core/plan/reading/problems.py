@@ -35,7 +35,7 @@ def located(faults: Iterable[Fault], text: str, source: str, syntax: Format) -> 
     wanted = {fault.path[:length] for fault in faults for length in range(1, len(fault.path) + 1)}
     places = positions(text, syntax, wanted)
     problems = {
-        Problem(source, *_nearest(places, fault.path), _dotted(fault.path), fault.message, fault.hint)
+        Problem(source, *_nearest(places, fault.path), dotted(fault.path), fault.message, fault.hint)
         for fault in faults
     }
     return tuple(sorted(problems, key=lambda it: (it.line, it.column, it.key, it.message)))
@@ -48,7 +48,7 @@ def _nearest(places: dict[Path, tuple[int, int]], path: Path) -> tuple[int, int]
     return places.get(path, (1, 1))
 
 
-def _dotted(path: Path) -> str:
+def dotted(path: Path) -> str:
     """A path as TOML writes it: `tickets."a b".needs[1]`."""
     text = ""
     for part in path:
