@@ -52,8 +52,8 @@ def report_errors() -> Iterator[None]:
     except OutputError:
         raise
     except OSError as error:
-        named = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
-        fail(named, BAD_USAGE)
+        text = error.strerror or str(error)
+        fail(f"{error.filename}: {text}" if error.filename and error.strerror else text, BAD_USAGE)
     except StateLost as error:
         fail(str(error), UNSUCCESSFUL)
     except RegistryError as error:

@@ -97,7 +97,7 @@ def _print(found: "Survey", policy: "Policy", *, dry_run: bool) -> None:
         click.echo(f"{rest}  what was left of an import that was broken off")
     would = "would be removed" if dry_run else "removed"
     size = format_size(sum(each.size for each in found.go))
-    stay = f"{found.stay} stay by the policy: {words_of(policy)}"
+    stay = f"the policy keeps {found.stay}: {words}" if (words := words_of(policy)) else "the policy keeps none"
     click.echo(f"{format_count(len(found.go), 'session')} {would}, {size}; {stay}")
     for each in found.go:
         if line := _refs_line(each.session, each.refs, "would be deleted" if dry_run else "deleted"):

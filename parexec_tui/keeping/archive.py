@@ -90,8 +90,13 @@ def ending_of(file: Path) -> str:
 
 
 def packed(parts: Iterable[bytes], ending: str) -> Iterator[bytes]:
-    """The same, compressed. Raises OSError at once where there is no library for it."""
-    packer = zlib.compressobj(6, zlib.DEFLATED, 31) if ending == GZIP_TAR else zstd_packer()
+    """The same, compressed. Raises ArchiveError at once where there is no library for it."""
+    try:
+        packer = zlib.compressobj(6, zlib.DEFLATED, 31) if ending == GZIP_TAR else zstd_packer()
+    except OSError as error:
+        raise ArchiveError(
+            f"nothing is exported: {error.strerror}; or use a name that ends with {GZIP_TAR}"
+        ) from None
     return _packed(parts, packer)
 
 
@@ -109,7 +114,10 @@ def unpacked(file: IO[bytes]) -> IO[bytes]:
     if head.startswith(b"\x1f\x8b"):
         return cast("IO[bytes]", gzip.GzipFile(fileobj=file, mode="rb"))
     if head == b"\x28\xb5\x2f\xfd":
-        return zstd_stream(file)
+        try:
+            return zstd_stream(file)
+        except OSError as error:
+            raise ArchiveError(str(error.strerror)) from None
     raise ArchiveError("it is not an archive of a session: it is compressed neither with gzip nor with zstd")
 
 

@@ -5,7 +5,7 @@ one counts. So whatever dies on the way, each log can be read.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -25,7 +25,14 @@ LARGEST: Final = 4 << 30
 """Bytes of a log that is left as it is: it would take minutes."""
 
 _BATCH: Final = 100
+_BATCH_SIZE: Final = 1 << 20
+"""Bytes of plain logs. Only with the removal of these a batch frees more room than it takes."""
 _UNFINISHED: Final = ".new"
+
+
+class _Log(NamedTuple):
+    size: int
+    path: Path
 
 
 class _Compressed(NamedTuple):
@@ -46,11 +53,17 @@ def compress_logs(registry: Registry, session: str) -> int:
     folder = session_folder(session)
     _remove_unfinished(folder)
     count = 0
+    trouble: OSError | None = None
     ending = best_ending()
-    for batch in _batches(list(_logs(folder))):
+    for batch in _batches(_logs(folder)):
         if is_living(session) or registry.session(session).status != "finished":
             return count
-        done = [_compress(path, ending) for path in batch]
+        done = []
+        for path in batch:
+            try:
+                done.append(_compress(path, ending))
+            except OSError as error:  # there is no room for this one, perhaps: there may be for others
+                trouble = trouble or error
         sync_folder(folder.attempts)  # else a power cut may keep the removal, and lose the new name
         try:
             with SessionLock(folder.lock):  # for an instant: who starts an engine tries again for longer
@@ -58,21 +71,32 @@ def compress_logs(registry: Registry, session: str) -> int:
                     count += _replace(each)
         except SessionOwned:
             return count
+    if trouble is not None:
+        raise trouble
     return count
 
 
-def _batches(paths: Sequence[Path]) -> Iterator[Sequence[Path]]:
-    for start in range(0, len(paths), _BATCH):
-        yield paths[start : start + _BATCH]
+def _batches(logs: Iterable[_Log]) -> Iterator[Sequence[Path]]:
+    """The smallest first: what these free may be what a larger one takes until it is compressed."""
+    batch: list[Path] = []
+    size = 0
+    for log in sorted(logs):
+        if batch and (len(batch) == _BATCH or size + log.size > _BATCH_SIZE):
+            yield batch
+            batch, size = [], 0
+        batch.append(log.path)
+        size += log.size
+    if batch:
+        yield batch
 
 
-def _logs(folder: SessionFolder) -> Iterator[Path]:
+def _logs(folder: SessionFolder) -> Iterator[_Log]:
     with suppress(FileNotFoundError), os.scandir(folder.attempts) as entries:
         for entry in entries:
             if entry.name.endswith(".log") and entry.is_file(follow_symlinks=False):
                 found = entry.stat(follow_symlinks=False)
                 if found.st_size >= SMALLEST and found.st_size <= LARGEST and found.st_nlink == 1:
-                    yield Path(entry.path)
+                    yield _Log(found.st_size, Path(entry.path))
 
 
 def _compress(path: Path, ending: str) -> _Compressed:
@@ -106,3 +130,6 @@ def _remove_unfinished(folder: SessionFolder) -> None:
     for ending in COMPRESSED:
         for left in folder.attempts.glob(f"*.log{ending}{_UNFINISHED}"):
             left.unlink(missing_ok=True)
+        for packed in folder.attempts.glob(f"*.log{ending}"):
+            if packed.with_suffix("").exists():  # it counts, and the new one would need room beside both
+                packed.unlink(missing_ok=True)

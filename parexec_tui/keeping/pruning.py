@@ -123,7 +123,12 @@ def _by_policy(rows: Iterable[SessionRow], policy: Policy, now: float) -> Iterat
     for row in rows:
         plan = (row.source, row.name, row.workdir, row.status == IMPORTED)
         newer[plan] += 1
-        yield row, newer[plan] > policy.keep and now - ended_at(row) >= policy.older
+        yield row, newer[plan] > policy.keep and _age(row, now) >= policy.older
+
+
+def _age(row: SessionRow, now: float) -> float:
+    """Seconds since its end; none if that lies ahead, as the clock was set since."""
+    return max(0.0, now - ended_at(row))
 
 
 def ended_at(row: SessionRow) -> float:
@@ -222,7 +227,7 @@ def prune(registry: Registry, session: str, policy: Policy, now: float, forget: 
         if has_guardian(folder):
             return _lives(session)
         row = registry.session(session)
-        if now - ended_at(row) < policy.older:
+        if _age(row, now) < policy.older:
             return Spared(session, "it has run again")
         if found := _why_spared(row, policy):
             return found
@@ -250,7 +255,7 @@ def prune_rest(registry: Registry, session: str) -> None:
 
 
 def words_of(policy: Policy) -> str:
-    """Which sessions stay, for a person."""
+    """Which sessions stay, for a person; empty: none."""
     newest = f"the newest {policy.keep} of each plan" if policy.keep else ""
     age = f"what ended less than {write_duration(policy.older)} ago" if policy.older else ""
-    return " and ".join(filter(None, (newest, age))) or "none"
+    return " and ".join(filter(None, (newest, age)))

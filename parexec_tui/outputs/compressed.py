@@ -54,8 +54,8 @@ def _offset_of(block: _Block) -> int:
 class _Opened:
     """A compressed file that is open. Two are equal if they are the same file, so what is known of it is shared."""
 
-    def __init__(self, file: FileIO, ending: str) -> None:
-        self.file, self.ending = file, ending
+    def __init__(self, file: FileIO, path: str, ending: str) -> None:
+        self.file, self.path, self.ending = file, path, ending
         found = os.fstat(file.fileno())
         self.size = found.st_size
         self._identity = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size, ending)
@@ -73,16 +73,16 @@ class _Opened:
 class CompressedLog:
     """See `sources.Source`. It never changes."""
 
-    def __init__(self, file: FileIO, ending: str) -> None:
-        """Raises OSError, also if it is damaged."""
-        self._opened = _Opened(file, ending)
+    def __init__(self, file: FileIO, path: str, ending: str) -> None:
+        """`path`: as errors name it. Raises OSError, also if it is damaged."""
+        self._opened = _Opened(file, path, ending)
         self._blocks = _index(self._opened)
 
     @classmethod
     def open(cls, path: Path) -> "CompressedLog":
         file = FileIO(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY))
         try:
-            return cls(file, path.suffix)
+            return cls(file, str(path), path.suffix)
         except BaseException:
             file.close()
             raise
@@ -112,7 +112,8 @@ class CompressedLog:
         return None
 
     def duplicate(self) -> "CompressedLog":
-        return CompressedLog(FileIO(os.dup(self._opened.file.fileno())), self._opened.ending)
+        opened = self._opened
+        return CompressedLog(FileIO(os.dup(opened.file.fileno())), opened.path, opened.ending)
 
     def close(self) -> None:
         self._opened.file.close()
@@ -141,8 +142,8 @@ def _unpacked(opened: _Opened, block: _Block) -> bytes:
     packed = opened.pread(block.packed, block.at)
     try:
         data = _ungzip(packed, block.length) if opened.ending == GZIP else _zstd().decompress(packed, block.length)
-    except OSError:
-        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, opened.path) from error
     except Exception as error:  # of any of the libraries
         raise _damaged(opened) from error
     if len(data) != block.length:
@@ -159,7 +160,7 @@ def _ungzip(packed: bytes, length: int) -> bytes:
 
 
 def _damaged(opened: _Opened, what: str = "it is damaged") -> OSError:
-    return OSError(errno.EIO, f"{what} ({opened.ending})")
+    return OSError(errno.EIO, f"{what} ({opened.ending})", opened.path)
 
 
 # -- writing -------------------------------------------------------------------------------------------------------
@@ -249,7 +250,9 @@ def _zstd() -> _Zstd:
     try:
         other: Any = import_module("zstandard")
     except ImportError:
-        raise OSError(errno.ENOSYS, "it is compressed with zstd: pip install 'parexec-tui[zstd]'") from None
+        raise OSError(
+            errno.ENOSYS, "what is compressed with zstd needs a library: pip install 'parexec-tui[zstd]'"
+        ) from None
     return _Zstd(
         lambda data: bytes(other.ZstdCompressor(level=_LEVEL[ZSTD], write_checksum=True).compress(data)),
         lambda data, length: bytes(other.ZstdDecompressor().decompress(data, max_output_size=length)),

@@ -32,9 +32,19 @@ def test_a_dry_run_says_what_would_go_and_why_others_stay_and_removes_nothing(tm
 
     assert lines[0].startswith(f"{old}  ended ")
     assert lines[1].startswith("1 session would be removed, ")
-    assert lines[1].endswith("; 1 stay by the policy: the newest 1 of each plan")
+    assert lines[1].endswith("; the policy keeps 1: the newest 1 of each plan")
     assert lines[2] == f"{stopped} stays: it was stopped, and can go on; parexec resume {stopped}, or --stopped"
     assert listed() == [new, stopped, old]
+
+
+def test_a_policy_that_keeps_none_keeps_none_of_a_time_that_is_still_to_come_either(tmp_path: Path) -> None:
+    ahead = remember(tmp_path, -9000)
+
+    lines = said("prune", "--keep", "0", "--older", "0").splitlines()
+
+    assert lines[0].startswith(f"{ahead}  ended ")
+    assert lines[1].endswith("; the policy keeps none")
+    assert listed() == []
 
 
 def test_what_is_removed_is_in_no_list_and_show_says_it_is_not_there(tmp_path: Path) -> None:

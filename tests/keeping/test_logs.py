@@ -13,13 +13,14 @@ from click.testing import CliRunner
 from parexec_tui.cli.entry import cli
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.keeping.logs import compress_logs, has_logs_to_compress
-from parexec_tui.outputs.compressed import compress
+from parexec_tui.outputs.compressed import _zstd, compress
 from parexec_tui.outputs.output import output_of, steps_of
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.lock import SessionLock
 from parexec_tui.registry.registry import Registry
 from parexec_tui.settings import settings_file
 from tests.engine.engines import resume, run, until
+from tests.engine.small_disk import MIB, small_disk
 from tests.keeping.kept import remember
 
 LONG = b"".join(b"line %d of a long output\n" % number for number in range(1000))
@@ -87,6 +88,29 @@ def test_a_log_that_changes_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.
     assert log.read_bytes() == b"another process began\n"
 
 
+def test_on_a_full_disk_what_finds_room_gives_room_to_the_next_and_nothing_is_there_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small_disk(tmp_path / "disk", 8 * MIB) as disk:
+        monkeypatch.setenv("XDG_STATE_HOME", str(disk.path))
+        session = session_with(tmp_path)
+        attempts = session_folder(session).attempts
+        text, noise = LONG * 8, os.urandom(MIB)
+        for name, content in (("a.2", noise * 3), ("a.3", noise[:200_000] + text * 4), ("a.4", text)):
+            (attempts / f"{name}.log").write_bytes(content)
+        for name in ("a.2.log.gz", "a.3.log.zst.new"):
+            (attempts / name).write_bytes(noise[:65536])  # of one that was killed
+        disk.fill()
+        disk.leave(MIB // 8)
+
+        with pytest.raises(OSError, match="No space left"):
+            compressed(session)
+
+        logs = [name for name in files(session) if ".log" in name and "gate" not in name]
+        assert logs == ["a.1.log.zst", "a.2.log", "a.3.log.zst", "a.4.log.zst"]
+        assert output_of(session, ProcessKey("a", 3)).read(200_000, len(LONG)) == LONG
+
+
 def test_what_is_set_aside_takes_its_compressed_log_along(tmp_path: Path) -> None:
     session = session_with(tmp_path)
     compressed(session)
@@ -97,6 +121,24 @@ def test_what_is_set_aside_takes_its_compressed_log_along(tmp_path: Path) -> Non
     assert set(session_folder(session).recorded()) == {ProcessKey("a", 1, "gate-1")}
     with pytest.raises(FileNotFoundError):
         output_of(session, KEY).read(0, 1)
+
+
+def test_without_a_library_for_zstd_the_log_is_named_and_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, state = run(tmp_path, '[tickets.a]\nrun = "seq 2000"\n')
+    compressed(state.session)
+    for name in ("compression.zstd", "zstandard"):
+        monkeypatch.setitem(sys.modules, name, None)
+    _zstd.cache_clear()
+    try:
+        result = CliRunner().invoke(cli, ["log", "a", "-s", state.session])
+    finally:
+        _zstd.cache_clear()
+
+    log = f"{session_folder(state.session).log(KEY)}.zst"
+    needed = "what is compressed with zstd needs a library: pip install 'parexec-tui[zstd]'"
+    assert (result.exit_code, result.output) == (2, f"parexec: {log}: {needed}\n")
 
 
 KILLED = """

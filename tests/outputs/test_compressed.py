@@ -204,5 +204,6 @@ def test_without_a_library_for_zstd_gzip_is_used_and_a_zstd_log_says_what_is_mis
     assert best_ending() == ZSTD
     with libraries():
         assert best_ending() == GZIP
-        with pytest.raises(OSError, match=r"pip install 'parexec-tui\[zstd\]'"):
+        with pytest.raises(OSError, match=r"pip install 'parexec-tui\[zstd\]'") as raised:
             LocalOutput(log).read(0, 10)
+        assert raised.value.filename == f"{log}.zst"
