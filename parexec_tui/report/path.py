@@ -150,8 +150,9 @@ class _Walk:
         if waits.unseen.get(ticket, 0.0) > ended:
             return ticket, ended, PathStep(ticket, Cause.engine, ended, until, until - ended)
         part = self._before(latest, until)
-        is_hopeless = not isinstance(part, Wait) or part.reason.cause in (Cause.agents, Cause.services)
-        cause = Cause.dispatch if is_hopeless else part.reason.cause
+        cause = part.reason.cause if isinstance(part, Wait) else Cause.dispatch
+        if cause in (Cause.agents, Cause.services):
+            cause = Cause.dispatch  # none was to come
         return ticket, ended, PathStep(latest, cause, ended, until, until - ended)
 
     def _release(
