@@ -83,6 +83,7 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec export nightly -o night.tar.zst --redact", "another one, with zstd, without values like API_TOKEN"),
     ),
     "import": (
+        ("parexec import ninja build -o plan.toml", "a plan out of build/build.ninja"),
         ("parexec import night.tar.gz", "look at a session of another machine"),
         ("parexec import night.tar.gz --json | jq -r .session", "the id that it has here, for scripts"),
     ),

@@ -1,4 +1,4 @@
-"""export and import: a session in one file, for a colleague or a bug report."""
+"""export and import: a session in one file, for a colleague or a bug report; plans out of what other tools run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,15 +92,53 @@ def _print_masked(redacted: "Sequence[Masked]", *, err: bool) -> None:
 
 
 @click.command(name="import")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--max-size", metavar="SIZE", help="How much it may hold without compression; default: 4GiB.")
+@click.argument("what", metavar="FORMAT|ARCHIVE")
+@click.argument("source", required=False, type=click.Path(path_type=Path))
+@click.argument("parts", metavar="[TARGET]...", nargs=-1)
+@click.option(
+    "-o", "--output", "file", type=click.Path(path_type=Path), help="The plan file; default: it is printed."
+)
+@click.option("--force", is_flag=True, help="Replace the plan file if there is one.")
+@click.option("--max-size", metavar="SIZE", help="How much an archive may hold without compression; default: 4GiB.")
 @as_json_option
 @report_errors()
-def import_(file: Path, max_size: str | None, as_json: bool) -> None:
-    """Take a session out of FILE, an archive that `parexec export` wrote, to be looked at here.
+def import_(
+    what: str,
+    source: Path | None,
+    parts: tuple[str, ...],
+    file: Path | None,
+    force: bool,
+    max_size: str | None,
+    as_json: bool,
+) -> None:
+    """Make a plan of what another tool runs, or take a session out of an archive.
 
-    It can be shown, logged, reported, exported, pruned. It is never run here, and estimates do not count it.
+    parexec import FORMAT [SOURCE] -o plan.toml: SOURCE is a file or its folder (default: this one), TARGETs are what
+    is wanted of it. What cannot be carried over is a comment in the plan and a warning. `parexec help importing` has
+    the formats.
+
+    parexec import ARCHIVE: a session that `parexec export` wrote, to be looked at here. It is never run here, and
+    estimates do not count it.
     """
+    from parexec_tui.importing.formats import FORMATS
+
+    if what in FORMATS:
+        if max_size is not None:
+            fail("--max-size is about archives of sessions", BAD_USAGE)
+        from parexec_tui.cli.plan_importing import import_plan
+
+        import_plan(what, source or Path(), parts, file, replaces=force, as_json=as_json)
+        return
+    if source is not None:
+        fail(f"{what!r} is no format that plans are made of: {', '.join(FORMATS)}", BAD_USAGE)
+    if file is not None or force:
+        fail(f"-o and --force are about plans: parexec import FORMAT SOURCE, of {', '.join(FORMATS)}", BAD_USAGE)
+    if not Path(what).exists():
+        fail(f"{what}: No such file; formats that plans are made of: {', '.join(FORMATS)}", BAD_USAGE)
+    _import_archive(Path(what), max_size, as_json=as_json)
+
+
+def _import_archive(file: Path, max_size: str | None, *, as_json: bool) -> None:
     import msgspec
 
     from parexec_tui.keeping.archive import ArchiveError

@@ -322,7 +322,7 @@ NOT_INSIDE: Mapping[str, str] = {
     "schema": "the schema is for editors: parexec schema, from a shell",
     "show": "the panels show every ticket; report writes them to a file",
     "export": "reports are written with report FILE; a shell makes archives: parexec export",
-    "import": "a session is imported from a shell: parexec import FILE; O shows it here",
+    "import": "a session or a plan is imported from a shell: parexec import; O shows the session here",
     "optimise": "the plan is optimised in a shell: parexec optimise PLAN",
     "simulate": "it is simulated in a shell: parexec simulate",
     "what-if": "it is simulated in a shell: parexec what-if",

@@ -1,0 +1,57 @@
+"""The formats that plans are made of. A format is a module of this room, imported when it is wanted."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from parexec_tui.importing.draft import Draft, ImportFault
+
+
+class Wanted(NamedTuple):
+    """What is to be imported."""
+
+    source: Path
+    """A file, or the folder in which it stands; the format says what it is called there."""
+    folder: Path
+    """The folder of the plan: the workdir is seen from there."""
+    parts: tuple[str, ...] = ()
+    """The targets, jobs or recipes that are wanted; empty: what the tool itself takes then."""
+
+
+class Read(Protocol):
+    """What the module of a format is asked for, as `read`."""
+
+    def __call__(self, wanted: Wanted) -> Draft:
+        """The plan. Raises ImportFault."""
+
+
+class Format(NamedTuple):
+    """One of the formats."""
+
+    module: str
+    about: str
+    """What of it becomes what, in a line."""
+
+
+FORMATS = {
+    "ninja": Format("ninja", "edges of a build.ninja"),
+}
+"""{the word on the command line: the format}"""
+
+
+def read(name: str, wanted: Wanted) -> Draft:
+    """The plan that a source becomes. Raises ImportFault."""
+    if not wanted.source.exists():
+        raise ImportFault(str(wanted.source), "there is no such file or folder")
+    read_it: Read = import_module(f"parexec_tui.importing.{FORMATS[name].module}").read
+    return read_it(wanted)
+
+
+def file_of(source: Path, names: tuple[str, ...]) -> Path:
+    """The file of a source that may be its folder, by the names that its tool looks for. Raises ImportFault."""
+    if not source.is_dir():
+        return source
+    for name in names:
+        if (source / name).is_file():
+            return source / name
+    raise ImportFault(str(source), f"there is no {' and no '.join(names)} in it: name the file, or another folder")
