@@ -97,7 +97,7 @@ ACTIONS: tuple[TableAction, ...] = (
         LOOKING, tickets.sort_reverse, panels=("tickets",),
     ),
     Action(
-        "group", ("t",), "group", "rows by what needs you, in plan order, by group, or by status",
+        "group", ("t",), "group", "rows by what needs you, by family, in plan order, by group, or by status",
         LOOKING, tickets.group, panels=("tickets",),
     ),
     Action(

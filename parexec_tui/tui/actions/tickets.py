@@ -14,6 +14,7 @@ from parexec_tui.tui.panels.graph import GraphPanel
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.view.facts import idle_reason
 from parexec_tui.tui.view.needy import first_subject, in_order, next_need
+from parexec_tui.tui.view.ticket_list import Grouping
 from parexec_tui.tui.view.view_state import Change
 
 
@@ -190,11 +191,12 @@ def sort_reverse(context: ActionContext) -> None:
 
 
 def group(context: ActionContext) -> None:
-    context.say(_GROUPED[context.tickets_panel.group_next()])
+    context.say(GROUPED[context.tickets_panel.group_next()])
 
 
-_GROUPED = {
+GROUPED: dict[Grouping, str] = {
     "attention": "what needs you first, then what runs; what else is over is folded",
+    "family": "by family; h folds, l unfolds",
     "none": "in the order of the plan",
     "group": "by group; h folds, l unfolds",
     "status": "by status; h folds, l unfolds",

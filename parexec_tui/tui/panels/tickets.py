@@ -7,7 +7,7 @@ from parexec_tui.core.state.status import short_word
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.cells import width_of
 from parexec_tui.tui.panels.ticket_table import TicketTable
-from parexec_tui.tui.view.ticket_list import GROUPINGS, SORTS, Grouping, Heading
+from parexec_tui.tui.view.ticket_list import GROUPINGS, SORTS, Grouping, Heading, family_key
 from parexec_tui.tui.view.view_state import Change, ViewState
 
 _REBUILD_EVERY = 1.0
@@ -208,13 +208,19 @@ class TicketsPanel(TicketTable):
         if self.list.grouping == "attention":
             self.list.grouping = "none"
 
-    def group_next(self) -> str:
-        self.group_by(GROUPINGS[(GROUPINGS.index(self.list.grouping) + 1) % len(GROUPINGS)])
+    def group_next(self) -> Grouping:
+        some = [grouping for grouping in GROUPINGS if grouping != "family" or self._families()]
+        self.group_by(some[(some.index(self.list.grouping) + 1) % len(some)])
         return self.list.grouping
+
+    def _families(self) -> set[str]:
+        return {ticket.spec.family for ticket in self.state.tickets.values()} - {""}
 
     def group_by(self, grouping: Grouping) -> None:
         self.list.grouping = grouping
         self.list.folded.clear()
+        if grouping == "family":
+            self.list.folded.update(map(family_key, self._families()))
         if grouping == "attention":
             self.list.sort, self.list.is_reversed = "plan", False
             self.list.folds_done = self.list.pin = None
@@ -251,10 +257,13 @@ class TicketsPanel(TicketTable):
             row = self.list.rows[at]
             if isinstance(row, Heading):
                 return row
+            if self.list.grouping == "family" and not self.state.tickets[row].spec.family:
+                return None
         return None
 
     def _unfold(self, id_: str) -> None:
         ticket = self.state.tickets[id_]
-        for key in (f"group {ticket.group + 1}", str(ticket.shown_status)):
+        family = family_key(ticket.spec.family)
+        for key in (f"group {ticket.group + 1}", str(ticket.shown_status), family):
             self.list.folded.discard(key)
         self.list.build(self.state)

@@ -17,8 +17,8 @@ from parexec_tui.core.state.status import LIVE, PENDING, TABLE, TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.tui.view.filtering import TicketTest, compile_filter
 
-Grouping = Literal["attention", "none", "group", "status"]
-GROUPINGS: tuple[Grouping, ...] = ("attention", "none", "group", "status")
+Grouping = Literal["attention", "family", "none", "group", "status"]
+GROUPINGS: tuple[Grouping, ...] = ("attention", "family", "none", "group", "status")
 
 
 _ONE_BY_ONE = 4
@@ -135,7 +135,7 @@ class TicketList:
     @property
     def has_numbers(self) -> bool:
         """Whether there are headings, with counts that change."""
-        return self.grouping in ("group", "status")
+        return self.grouping in ("family", "group", "status")
 
     def set_filter(self, state: SessionState, text: str) -> None:
         """Set the filter. Raises SelectorError, and changes nothing then."""
@@ -158,7 +158,9 @@ class TicketList:
         if self.sort != "plan" or self.is_reversed:
             key, _ = SORTS[self.sort]
             tickets.sort(key=key, reverse=self.is_reversed)  # type: ignore[arg-type]
-        if self.grouping in ("group", "status"):
+        if self.grouping == "family":
+            self.rows = list(self._by_family(tickets))
+        elif self.grouping in ("group", "status"):
             self.rows = list(self._grouped(tickets))
         else:
             self.rows = [ticket.id for ticket in tickets]
@@ -237,6 +239,22 @@ class TicketList:
             yield Heading(key, done, len(members), key in self.folded)
             if key not in self.folded:
                 yield from (ticket.id for ticket in members)
+
+    def _by_family(self, tickets: list[TicketState]) -> Iterator[TicketRow]:
+        """Each family where its first ticket is; tickets of no family stand between them."""
+        members: dict[str, list[TicketState]] = {}
+        for ticket in tickets:
+            if ticket.spec.family:
+                members.setdefault(ticket.spec.family, []).append(ticket)
+        for ticket in tickets:
+            family = ticket.spec.family
+            if not family:
+                yield ticket.id
+            elif found := members.pop(family, None):
+                key = family_key(family)
+                yield _family_heading(family, found, is_folded=key in self.folded)
+                if key not in self.folded:
+                    yield from (each.id for each in found)
 
     def _key(self, ticket: TicketState) -> tuple[int, str]:
         if self.grouping == "group":
@@ -321,6 +339,19 @@ def _attention_key(section: Section, ticket: TicketState) -> float:
             return ticket.retry_at or 0.0
         case _:
             return ticket.order
+
+
+def family_key(family: str) -> str:
+    """The key of the heading of a family."""
+    return f"family {family}"
+
+
+def _family_heading(family: str, tickets: Sequence[TicketState], *, is_folded: bool) -> Heading:
+    counts = Counter(ticket.shown_status for ticket in tickets)
+    words = sorted(counts, key=lambda status: TABLE[status].list_order)
+    text = f"{family}  {', '.join(f'{counts[word]} {word}' for word in words)}"
+    done = sum(ticket.status in TERMINAL for ticket in tickets)
+    return Heading(family_key(family), done, len(tickets), is_folded, text)
 
 
 def _done_heading(tickets: Sequence[TicketState], *, is_folded: bool) -> Heading:

@@ -7,13 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.plan.ticket import Priority
 from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.selectors import SelectorError
+from parexec_tui.tui.actions.tickets import GROUPED
 from parexec_tui.tui.panels.tickets import TicketsPanel
 from parexec_tui.tui.view.ticket_list import (
+    GROUPINGS,
     SORTS,
     Heading,
     Section,
@@ -462,3 +465,61 @@ def test_a_group_that_has_gone_meanwhile_is_not_folded() -> None:
     panel.move_across(-1)
     assert (headings(panel), panel.list.tickets()) == (["cancelled"], ["A", "B"])
     assert 0 <= panel.cursor < panel.count
+
+
+# -- by family ---------------------------------------------------------------------------------------------------
+
+FAMILIES = """
+[tickets.first]
+run = "true"
+[tickets.test]
+matrix = { n = "1..3" }
+run = "test {n}"
+[tickets.last]
+needs = ["test"]
+run = "true"
+"""
+
+
+def family_panel() -> tuple[Session, TicketsPanel]:
+    session = Session(read_plan(FAMILIES, source="p", folder="/", format="toml"))
+    return session, panel_of(TicketsPanel, view_of(session), 100, 20)
+
+
+def test_a_family_is_one_row_with_counts_until_it_is_unfolded() -> None:
+    session, panel = family_panel()
+    panel.group_next()
+    assert panel.list.grouping == "family"
+    folded = Heading("family test", 0, 3, True, "test  3 waiting")
+    assert panel.list.rows == ["first", folded, "last"]
+    session.dispatch()
+    session.succeed("test-1")
+    panel.rebuild()
+    assert panel.list.rows[1] == Heading("family test", 1, 3, True, "test  2 running, 1 succeeded")
+    panel.go_to(1)
+    panel.open()
+    assert panel.list.tickets() == ["first", "test-1", "test-2", "test-3", "last"]
+    panel.go_to(3)
+    panel.move_across(-1)
+    assert panel.list.tickets() == ["first", "last"]
+    panel.go_to(2)
+    panel.move_across(1)
+    assert panel.list.tickets() == ["first", "last"]  # it is of no family
+
+
+def test_a_member_that_is_selected_elsewhere_has_its_family_unfolded() -> None:
+    _, panel = family_panel()
+    panel.group_by("family")
+    panel.view.selected = "test-2"
+    panel.changed(Change.selection)
+    assert panel.list.index("test-2") == panel.cursor
+
+
+def test_without_families_there_is_no_grouping_by_them() -> None:
+    panel = panel_of(TicketsPanel, view_of(Session(plan("A:\nB:"))), 100, 20)
+    panel.group_next()
+    assert panel.list.grouping == "none"
+
+
+def test_the_screen_has_words_for_each_grouping() -> None:
+    assert tuple(GROUPED) == GROUPINGS
