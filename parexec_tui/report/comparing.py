@@ -63,6 +63,9 @@ def compare(after: Told, before: Told) -> Comparison:
         _Pair(old, ticket) for id_, ticket in here.items() if (old := there.get(old_ids.get(id_, id_))) is not None
     ]
     changes, pace, pace_sure = _changes(pairs, after.state, before.state)
+    is_alike = after.facts.selected == before.facts.selected
+    only_here = [id_ for id_ in here if id_ not in there and id_ not in old_ids]
+    only_there = [id_ for id_ in there if id_ not in here and id_ not in renamed]
     was_good = [each.after for each in pairs if each.before.status is Status.succeeded]
     return Comparison(
         before=_side(before.facts),
@@ -79,8 +82,10 @@ def compare(after: Told, before: Told) -> Comparison:
             if new.status is Status.succeeded and old.status in TERMINAL and old.status is not Status.succeeded
         ],
         unfinished=[each.id for each in was_good if each.status not in TERMINAL],
-        added=[id_ for id_ in here if id_ not in there and id_ not in old_ids],
-        dropped=[id_ for id_ in there if id_ not in here and id_ not in renamed],
+        added=only_here if is_alike or not before.facts.selected else [],
+        dropped=only_there if is_alike or not after.facts.selected else [],
+        not_selected=[] if is_alike or not after.facts.selected else only_there,
+        not_selected_before=[] if is_alike or not before.facts.selected else only_here,
         renamed=renamed,
         changed=[
             ChangedTicket(new.id, keys) for old, new in pairs if (keys := _differing(old.spec, new.spec, renamed))
@@ -102,6 +107,7 @@ def _side(facts: SessionFacts) -> Side:
         seconds=facts.summary.seconds,
         ran_seconds=facts.summary.ran_seconds,
         attempts=facts.summary.attempts,
+        selected=facts.selected,
         tickets=facts.summary.tickets,
         succeeded=facts.summary.succeeded,
         at_once=facts.parallelism.reached,

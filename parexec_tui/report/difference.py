@@ -61,6 +61,8 @@ def _side(side: Side, files: set[str]) -> str:
 def _figures(other: Comparison) -> Iterator[phrases.Row]:
     before, after = other.before, other.after
     changed = f", {phrases.less_or_more(before.seconds, after.seconds)}" if after.is_over else " so far"
+    if phrases.has_others(other):
+        changed = ", with other tickets"
     yield "took", f"{phrases.span(before.seconds, after.seconds)}{changed}"
     yield "succeeded", f"{before.succeeded} of {before.tickets} → {after.succeeded} of {after.tickets}"
     yield "attempts", f"{before.attempts} → {after.attempts}"

@@ -245,6 +245,8 @@ class Side(Struct, frozen=True):
     """What it took."""
     ran_seconds: float
     attempts: int
+    selected: str
+    """As of the session."""
     tickets: int
     succeeded: int
     at_once: float
@@ -280,6 +282,10 @@ class Comparison(Struct, frozen=True):
     """Tickets that had succeeded before and are not over."""
     added: list[str]
     dropped: list[str]
+    not_selected: list[str]
+    """Tickets of the session before that this one is not about, as its tickets were selected otherwise."""
+    not_selected_before: list[str]
+    """The other way round."""
     renamed: dict[str, str]
     """{old id: new id} of tickets whose title and command stayed the same."""
     changed: list[ChangedTicket]
@@ -291,6 +297,10 @@ class SessionFacts(Struct, frozen=True):
     source: str
     """The plan file."""
     workdir: str
+    selected: str
+    """By what its tickets were selected, as it stands on a command line; empty: it has all tickets of the plan."""
+    of: int
+    """Tickets that the plan has in all."""
     state: str
     started: float
     until: float

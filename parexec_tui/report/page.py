@@ -102,7 +102,7 @@ class _Session:
         facts, summary, parallel = self.facts, self.facts.summary, self.facts.parallelism
         again = summary.attempts - len({each.ticket for each in facts.attempts})
         before = ""
-        if facts.comparison is not None:
+        if facts.comparison is not None and not phrases.has_others(facts.comparison):
             before = f"before {format_duration(facts.comparison.before.seconds)}"
         rate = (
             f", {phrases.percent(facts.rates.success)} of those that ended" if facts.rates.success is not None else ""

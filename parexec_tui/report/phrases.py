@@ -9,7 +9,7 @@ from parexec_tui.core.state.status import ENDED_BADLY, TABLE, Status
 from parexec_tui.report.causes import CAUSES, Cause
 from parexec_tui.report.facts import AgentFact, Comparison, Lost, SessionFacts, TicketFact
 from parexec_tui.report.path import OVER, RAN, PathStep, merged
-from parexec_tui.text.words import day_and_clock, printable, why_ended
+from parexec_tui.text.words import day_and_clock, printable, selection_text, why_ended
 
 Row = tuple[str, str]
 """What something is, and the figures."""
@@ -45,6 +45,8 @@ def course(facts: SessionFacts) -> str:
 
 def figures(facts: SessionFacts) -> Iterator[Row]:
     """The figures of the whole session."""
+    if facts.selected:
+        yield "selected", selection_text(facts.summary.tickets, facts.of, printable(facts.selected))
     summary, rates, parallel, velocity = facts.summary, facts.rates, facts.parallelism, facts.velocity
     again = summary.attempts - len({each.ticket for each in facts.attempts})
     shares = {"success": rates.success, "retried": rates.retry, "flaky": rates.flake}
@@ -108,8 +110,15 @@ def against(other: Comparison) -> str:
     """How it went against another session, in a line."""
     before, after = other.before, other.after
     now = f", {less_or_more(before.seconds, after.seconds)} now" if after.is_over else ""
+    if has_others(other):
+        now = f" with other tickets ({format_count(before.tickets, 'ticket')})"
     took = f"{before.session} took {format_duration(before.seconds)}{now}"
     return f"{took}; {before.succeeded} of {before.tickets} succeeded"
+
+
+def has_others(other: Comparison) -> bool:
+    """Whether the sessions are about other tickets of the plan, so that it says nothing which one took longer."""
+    return bool(other.not_selected or other.not_selected_before)
 
 
 _SAME = 0.005
@@ -163,6 +172,8 @@ def plan_changes(other: Comparison) -> dict[str, list[str]]:
     return {
         "new": other.added,
         "gone": other.dropped,
+        "not selected": other.not_selected,
+        "not selected before": other.not_selected_before,
         "renamed": [f"{old} → {new}" for old, new in other.renamed.items()],
         "changed": [f"{each.ticket} ({', '.join(each.keys)})" for each in other.changed],
     }

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 
 from msgspec import structs
 
@@ -23,6 +24,9 @@ from parexec_tui.text.attempt_output import attempt_output, last_lines
 
 MOST_LINES = 20
 """Of the output of a failed ticket."""
+
+_MOST_BEFORE = 10
+"""Sessions among which one with the same selection is looked for."""
 
 _MOST_TAILS = 500
 """Tickets whose output is looked at."""
@@ -67,7 +71,8 @@ def read_session(registry: Registry, session: str, warn: Callable[[str], None]) 
 
 
 def session_before(registry: Registry, row: SessionRow) -> SessionRow | None:
-    """The newest session before this one of the same plan in which tickets were over. Raises RegistryError.
+    """The newest session before this one of the same plan in which tickets succeeded or were tried, one with the same
+    selection if there is one among the newest. Raises RegistryError.
 
     An imported session has none: those before it are on another machine.
     """
@@ -77,8 +82,24 @@ def session_before(registry: Registry, row: SessionRow) -> SessionRow | None:
     older = rows[1 + next((place for place, each in enumerate(rows) if each.session == row.session), len(rows)) :]
     if not older:
         return None
-    of_plan = set(registry.sessions_of(first_plan(registry, row.session), besides=row.session))
-    return next((each for each in older if each.session in of_plan and each.succeeded + each.failed), None)
+    plan = first_plan(registry, row.session)
+    of_plan = set(registry.sessions_of(plan, besides=row.session))
+    tried = (
+        each
+        for each in older
+        if each.session in of_plan and (each.succeeded or (each.failed and registry.attempts(each.session)))
+    )
+    newest = list(islice(tried, _MOST_BEFORE))
+    alike = (each for each in newest if _selected(registry, each.session) == plan.selection.words)
+    return next(alike, newest[0] if newest else None)
+
+
+def _selected(registry: Registry, session: str) -> str | None:
+    """By what the tickets of a session were selected; None: that cannot be read."""
+    try:
+        return first_plan(registry, session).selection.words
+    except RegistryError:
+        return None
 
 
 def tails(registry: Registry, session: str) -> Mapping[str, Sequence[str]]:

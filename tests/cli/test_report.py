@@ -3,9 +3,11 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
-from tests.engine.engines import PAREXEC, run
-from tests.engine.lifecycle.detached import parexec
+from parexec_tui.client.sessions import is_living
+from tests.engine.engines import PAREXEC, run, until
+from tests.engine.lifecycle.detached import parexec, run_detached
 
 PLAN = """
 [plan]
@@ -80,3 +82,22 @@ def test_pipes_and_what_a_shell_opened_get_the_report_without_force(here: Path) 
     assert (here / "graph.dot").read_text(encoding="utf-8").startswith("digraph")
     assert ran.stdout.startswith("imported: ")
     assert ran.stderr.count("written: ") == 3
+
+
+def test_a_session_is_compared_with_one_that_tried_the_same_tickets(here: Path) -> None:
+    plan = "".join(f'[tickets.{id_}]\nrun = "true"\n' for id_ in "AB")
+    whole = run(here, plan)[1].session
+
+    def comparison() -> dict[str, Any]:
+        (facts,) = json.loads(parexec("report", "--format", "json", cwd=here))["sessions"]
+        found: dict[str, Any] = facts["comparison"]
+        return found
+
+    run(here, plan, "A")
+    told = comparison()
+    assert (told["before"]["session"], told["dropped"], told["not_selected"]) == (whole, [], ["B"])
+    cancelled = run_detached(here, plan, "--hold")
+    parexec("cancel", "A", "B", "-y", "-s", cancelled, cwd=here)
+    until(lambda: not is_living(cancelled), "it is over")
+    run(here, plan)
+    assert comparison()["before"]["session"] == whole

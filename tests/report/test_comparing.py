@@ -5,6 +5,7 @@ from random import Random
 
 from msgspec import structs
 
+from parexec_tui.core.plan.model import Selection
 from parexec_tui.core.state.history import TicketHistory
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.report import phrases
@@ -149,3 +150,30 @@ def test_a_session_that_is_not_over_is_not_called_faster() -> None:
     assert "  not over  B" in lines
     assert phrases.against(found) == "s1 took 20.0s; 2 of 2 succeeded"
     assert "not over" not in dict(phrases.changes(found)), "the report says elsewhere what has yet to end"
+
+
+def selected(text: str, *tickets: str) -> Told:
+    """A session of these tickets of a plan, one of three."""
+    session = Session(structs.replace(plan(text), selection=Selection(tickets=tickets, of=3)))
+    session.dispatch()
+    after(session, 5, *session.live())
+    return told(session)
+
+
+def test_tickets_that_were_not_selected_are_not_gone() -> None:
+    whole = started("A:\nB:\nC:", parallel=3)
+    after(whole, 9, "A", "B", "C")
+    whole.close()
+    part = compare(selected("A:", "A"), told(whole))
+    assert (part.dropped, part.not_selected, part.not_selected_before) == ([], ["B", "C"], [])
+    assert phrases.against(part) == "s1 took 9.0s with other tickets (3 tickets); 3 of 3 succeeded"
+    lines = list(difference_lines(part, selected("A:", "A").facts, width=100, ascii_only=False))
+    assert "  took       9.0s → 5.0s, with other tickets" in lines
+    assert "  not selected  B, C" in lines
+    back = compare(told(whole), selected("A:", "A"))
+    assert (back.added, back.not_selected, back.not_selected_before) == ([], [], ["B", "C"])
+    same = compare(selected("A:\nD:", "A"), selected("A:\nB:", "A"))
+    assert (same.added, same.dropped, same.not_selected) == (["D"], ["B"], []), "what it needs has changed"
+    assert phrases.against(same) == "s1 took 5.0s; 2 of 2 succeeded"
+    figures = dict(phrases.figures(selected("A:", "A").facts))
+    assert figures["selected"] == "1 of 3 tickets (A)"
