@@ -134,6 +134,18 @@ def connect_or_do_without(session: str | None) -> "Client | LeftSession":
     return LeftSession(row.session)
 
 
+def connect_or_give_up(session: str | None) -> "Client | LeftSession":
+    """As `connect`; for a session that was interrupted, what stops it without an engine."""
+    from parexec_tui.client.sessions import resolve_here, status_of
+
+    row = resolve_here(session)
+    if status_of(row) != "interrupted":
+        return _connect_to_living(row, is_named=session is not None)
+    from parexec_tui.engine.given_up import GivenUp
+
+    return GivenUp(row.session)
+
+
 def connect_to(id_: str) -> "Client":
     """A connection to the engine of a living session, by its id. Raises NoSuchSession, RegistryError, ClientError."""
     from parexec_tui.client.blocking import Client
@@ -439,3 +451,4 @@ def verb_even_if_finished(command: _Command[P]) -> Callable[..., None]:
 
 
 verb_without_engine = _verb(connect_or_do_without)
+verb_even_if_interrupted = _verb(connect_or_give_up)

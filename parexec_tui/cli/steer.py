@@ -15,6 +15,7 @@ from parexec_tui.cli.asking import (
     connect_or_do_without,
     connected_with,
     verb,
+    verb_even_if_interrupted,
     verb_options,
     verb_without_engine,
 )
@@ -218,10 +219,11 @@ def priority(context: VerbContext, tickets: tuple[str, ...], level: str) -> None
 @click.command()
 @click.option("--now", is_flag=True, help="KILL at once, without the grace after TERM.")
 @click.option("-r", "--reason", default="", help="Why, for whoever wonders.")
-@verb
+@verb_even_if_interrupted
 def stop(context: VerbContext, now: bool, reason: str) -> None:
     """End what runs and let the engine leave. `parexec resume` goes on later; no retry is charged.
 
+    A session that was interrupted is stopped without an engine: what its engine left behind is ended.
     It is asked first; without a terminal that needs --yes.
     """
     from parexec_tui.core.wire.requests import Stop

@@ -1,4 +1,5 @@
-"""No engine can be kept alive: mark the session as interrupted, and end what runs if its plan wants that.
+"""No engine can be kept alive: mark the session as interrupted, and end what runs if its plan wants that. Or a person
+gives such a session up: end what runs, and mark it as stopped.
 
 This does without the coordinator and uses as little else as possible, because an engine has failed here.
 """
@@ -78,11 +79,39 @@ def _abandon(
     if past.fault:
         abandoned.try_to(lambda: registry.quarantine_tail(session, past.last + 1, past.fault))
     if end_all or past.state.plan.settings.on_engine_loss == "kill":
-        trio.run(abandoned.end_what_runs, reason, open_backend)
+        asked = decide(past.state, rq.Stop(reason=reason, skip_finally=True), abandoned.now())
+        assert not isinstance(asked, rq.Refusal)
+        trio.run(abandoned.end_what_runs, asked, open_backend)
     abandoned.remember([ev.SessionInterrupted(at=abandoned.now(), reason=reason)])
     if abandoned.trouble is not None:
         raise abandoned.trouble
     forget(session)
+
+
+def stop_left(
+    state: SessionState,
+    registry: Registry,
+    decided: Sequence[ev.AnyEvent],
+    open_backend: OpenBackend,
+    *,
+    now: bool = False,
+) -> Sequence[ev.AnyEvent]:
+    """End what runs of a session that no engine runs, and mark it as stopped, unless something cannot be ended from
+    here. Returns what was remembered. Who calls this has the session's lock.
+
+    `decided`: what follows from the stop. `now`: without grace. Raises RegistryError, OSError.
+    """
+    told: list[ev.AnyEvent] = []
+    sink = EventSink(lambda _, events: told.extend(events), lambda _: None)
+    stopped = _Abandoned(state, registry, state.session, sink)
+    trio.run(partial(stopped.end_what_runs, max_grace=0.0 if now else _MAX_GRACE), decided, open_backend)
+    if not (state.live or state.living_services):
+        stopped.remember([ev.EngineLeft(at=stopped.now(), reason="stopped")])
+    if stopped.trouble is not None:
+        raise stopped.trouble
+    if state.left is not None:
+        forget(state.session)
+    return told
 
 
 class _Abandoned:
@@ -113,17 +142,18 @@ class _Abandoned:
         if self.trouble is None:
             self._sink.tell(self._state, events)
 
-    async def end_what_runs(self, reason: str, open_backend: OpenBackend) -> None:
-        """End every attempt that lives, and remember how each ended."""
+    async def end_what_runs(
+        self, decided: Sequence[ev.AnyEvent], open_backend: OpenBackend, max_grace: float = _MAX_GRACE
+    ) -> None:
+        """End every attempt that lives, and remember how each ended. `decided`: what follows from the stop."""
         live = list(self._state.live.values())
-        asked = decide(self._state, rq.Stop(reason=reason, skip_finally=True), self.now())
-        assert not isinstance(asked, rq.Refusal)
-        self.remember(asked)
+        self.remember(decided)
         noting: StopReason | None = "stopped" if self.trouble is not None else None
         async with trio.open_nursery() as nursery:
             backend = open_backend(nursery)
-            await _end(self._state, live, backend, noting, self._note_end)
-            await self._end_services(backend, noting)
+            await _end(self._state, live, backend, noting, self._note_end, max_grace)
+            await self._end_services(backend, noting, max_grace)
+            await backend.end_strays()
             with trio.move_on_after(_GIVE_UP):
                 await backend.finish()
             nursery.cancel_scope.cancel()
@@ -135,7 +165,7 @@ class _Abandoned:
             return  # what asked or stopped it: its own end is what counts
         self.remember(on_report(self._state, report, self.now()))
 
-    async def _end_services(self, backend: Backend, noting: StopReason | None) -> None:
+    async def _end_services(self, backend: Backend, noting: StopReason | None, max_grace: float) -> None:
         """End the services, after all that used them."""
         services = self._state.living_services
         if not services:
@@ -154,7 +184,7 @@ class _Abandoned:
                         continue  # it cannot be ended from here
                     if has_own is not None:
                         own = pool.stop(service) if has_own else None
-                        grace = min(_MAX_GRACE, service.spec.grace)
+                        grace = min(max_grace, service.spec.grace)
                         each.start_soon(ends.end, service, own, grace, noting, partial(self._end_by_signal, service))
             nursery.cancel_scope.cancel()
 
@@ -199,11 +229,12 @@ async def _end(
     backend: Backend,
     noting: StopReason | None,
     tell: Callable[[Ended], None],
+    max_grace: float,
 ) -> None:
     """Stop all that lives, and tell how each ended as it ends. `noting`: see `Backend.stop`."""
     left: set[ProcessKey] = set()
     for ticket in live:
-        grace = min(_MAX_GRACE, ticket.spec.grace)
+        grace = min(max_grace, ticket.spec.grace)
         step = ticket.live_attempt.step
         if step in (COMMIT, MERGE, RESTORE):
             continue  # the next engine does it
@@ -218,7 +249,7 @@ async def _end(
         else:
             tell(report)
     longest = max((ticket.spec.grace for ticket in live), default=0.0)
-    await _wait_for(left, backend, min(_MAX_GRACE, longest), tell)
+    await _wait_for(left, backend, min(max_grace, longest), tell)
 
 
 async def _wait_for(left: set[ProcessKey], backend: Backend, grace: float, tell: Callable[[Ended], None]) -> None:

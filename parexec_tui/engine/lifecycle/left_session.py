@@ -5,8 +5,8 @@ No trio here: the command line changes a plan without becoming an engine.
 """
 
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -55,6 +55,12 @@ class LeftSession:
         """
         if not isinstance(request, _WITHOUT_ENGINE):
             raise Refused(f"no engine runs {self.session}", f"resume {self.session}")
+        with self._owned() as (state, registry):
+            return self._answer(state, registry, request, dry_run=dry_run)
+
+    @contextmanager
+    def _owned(self) -> Iterator[tuple[SessionState, Registry]]:
+        """The session, while no engine can begin to run it."""
         folder = session_folder(self.session)
         with SessionLock(folder.lock), Registry.open(registry_file()) as registry:
             if has_guardian(folder):
@@ -65,7 +71,7 @@ class LeftSession:
             if past.fault:
                 raise Refused(f"events after number {past.last} cannot be read: {past.fault}", "resume it first")
             past.state.note_engine_lost(past.state.without_engine())
-            return self._answer(past.state, registry, request, dry_run=dry_run)
+            yield past.state, registry
 
     def question(self, about: About, tickets: Sequence[str] = (), *, words: Sequence[str] = (), me: str = "") -> Any:
         """The facts as plain JSON values, from the registry; see `Question`. Raises Refused, RegistryError."""

@@ -213,7 +213,7 @@ def test_the_watcher_leaves_it_to_a_guardian_that_lives(tmp_path: Path) -> None:
     kill(first)
     second = the_engine(id_, besides=first)
     until(lambda: not exists(watcher.pid), "the first watcher leaves")
-    assert watcher_of(second) is not None
+    until(lambda: watcher_of(second), "the second engine has one of its own")
     assert ticket("runs").status is Status.running
     parexec("stop", "--yes", cwd=tmp_path)
     until(lambda: all_gone(id_), "nothing is left")

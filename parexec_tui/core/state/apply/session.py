@@ -95,6 +95,7 @@ def on_session_finished(state: SessionState, event: ev.SessionFinished) -> None:
 
 def on_engine_left(state: SessionState, event: ev.EngineLeft) -> None:
     state.left = event
+    state.interrupted = None  # a person gave up what was interrupted
     state.engine_pid = 0
 
 
