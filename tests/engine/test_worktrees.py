@@ -534,3 +534,34 @@ def test_a_worktree_stays_that_has_a_repository_which_would_be_lost_with_it(tmp_
     assert f"{left.path}, which git ignores, has commits that nothing else has" in engine.text()
     assert subjects(repository)[-2:] == ["A", "B"]
     assert [Path(each).name for each in git(repository, "worktree", "list").split() if "worktrees" in each] == ["A"]
+
+
+@pytest.mark.parametrize("gates", ["", 'gates = ["sleep 0.2"]'])
+def test_of_equals_nobody_overwrites_what_the_other_merged_though_both_win_over_a_third(
+    tmp_path: Path, repository: Path, gates: str
+) -> None:
+    plan = f"""
+[plan]
+workdir = "repository"
+parallel = 4
+[agents.coder]
+max = 4
+isolation = "worktree"
+on_conflict = "priority"
+{gates}
+[defaults]
+priority = "high"
+[tickets.low]
+priority = "low"
+run = "echo low >> file; touch ../low"
+[tickets.one]
+run = "echo one >> file; until [ -e $TOP/go ]; do sleep 0.02; done"
+[tickets.two]
+run = "echo two >> file; until [ -e $TOP/go ]; do sleep 0.02; done"
+""".replace("$TOP", str(tmp_path))
+    engine = start(tmp_path, plan)
+    engine.until(lambda: happened(ev.WorkMerged, ticket="low"), "the lowest is merged")
+    (tmp_path / "go").touch()
+    assert engine.wait() == 0, engine.text()
+    merged = git(repository, "show", f"{merged_branch()}:file").split()
+    assert {"one", "two"} < set(merged)

@@ -13,12 +13,12 @@ def shown_conflict(state: SessionState, ticket: TicketState) -> Conflict | None:
 
 
 def decided_conflict(state: SessionState, ticket: TicketState) -> Conflict | None:
-    """The conflict of its newest attempt that a person decided on; None: nobody did.
+    """The conflict of its newest attempt that a person decided on, or that it wins by its class; None: nobody did.
 
     Its `tickets` are also those whose conflicts were decided by the same request.
     """
     found, attempt = state.worktrees.get(ticket.id), ticket.attempt
-    if found is None or attempt is None or not attempt.is_released:
+    if found is None or attempt is None or not (attempt.is_released or attempt.side):
         return None
     return _of_newest(state, ticket, found.decided, attempt.together)
 

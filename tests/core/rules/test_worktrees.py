@@ -177,6 +177,22 @@ def test_the_higher_class_wins_a_conflict(mine: str, wins: bool) -> None:
     assert begun.status("T") == "succeeded"
 
 
+@pytest.mark.parametrize("its_class", ["high", "critical", "low"])
+def test_what_won_once_wins_over_nobody_else_without_being_compared(its_class: str) -> None:
+    begun = session(f"A: priority=low\nT: priority=high\nB: priority={its_class}", on_conflict="priority")
+    made(begun, "T")
+    begun.succeed("T")
+    tried(begun, "T", None, conflict=CONFLICT)
+    decided = decided_conflict(begun.state, begun["T"])
+    assert decided is not None
+    assert (decided.tickets, decided.files) == (CONFLICT.tickets, CONFLICT.files)
+    other = structs.replace(CONFLICT, tickets=("A", "B"))
+    assert not is_decided(other, decided)
+    tried(begun, "T", None, conflict=other)
+    assert begun.status("T") == ("validating" if its_class == "low" else "waiting")
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
 def test_nothing_wins_against_what_nobody_knows() -> None:
     begun = session("A:\nT: priority=high", on_conflict="priority")
     made(begun, "T")

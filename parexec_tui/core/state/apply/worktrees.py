@@ -52,7 +52,7 @@ def on_work_conflicted(state: SessionState, event: ev.WorkConflicted) -> None:
     found.commit, found.onto, found.merged, found.conflict = event.commit, event.onto, "", event
     ticket = state.tickets[event.ticket]
     if event.then == "wins":
-        ticket.live_attempt.side = "theirs"
+        ticket.live_attempt.side, found.decided = "theirs", event
     elif event.then == "hold":
         ticket.live_attempt.is_in_conflict = True
     elif event.then == "requeue":

@@ -14,6 +14,7 @@ from parexec_tui.core.rules.conflicts import is_decided
 from parexec_tui.core.wire.requests import Conflict, Work
 from parexec_tui.engine.backends.backend import TRAILER, Worktree
 from parexec_tui.engine.backends.local.outputs import missing_outputs
+from parexec_tui.engine.backends.local.worktrees.deciding import decided_tree
 from parexec_tui.engine.backends.local.worktrees.git import Git, GitError, failure, repository_lock
 from parexec_tui.engine.backends.local.worktrees.inner import refuse_lost_links
 from parexec_tui.engine.backends.local.worktrees.making import BASE, WORK, Place, clear_locks, restore
@@ -102,7 +103,7 @@ def _try(place: Place, work: str, side: str = "", shown: Conflict | None = None)
     if found is not None:
         if side not in ("ours", "theirs") or (shown is not None and not is_decided(found, shown)):
             return found
-        tree = _taken(place, work, onto, side)
+        tree = decided_tree(place.git, work, onto, "ours" if side == "ours" else "theirs")
     return Work(base, work, onto, git.commit_tree(tree, [onto, work], place.wanted.message))
 
 
@@ -208,6 +209,8 @@ def _others(git: Git, work: str, onto: str, files: Sequence[str]) -> tuple[str, 
     form = f"--format=%(trailers:key={TRAILER},valueonly,separator=%x20)"
     names = _names_of(git, files, (f"{base}..{onto}", f"{base}..{work}"))
     said = git.call("log", form, f"{base}..{onto}", "--", *(f":(top,literal){file}" for file in names))
+    if not said.out.strip():  # they moved the folder that it is in: any of them may have
+        said = git.call("log", form, f"{base}..{onto}")
     return tuple(sorted({name for line in said.out.splitlines() for name in line.split()}))
 
 
@@ -220,30 +223,6 @@ def _names_of(git: Git, files: Sequence[str], ranges: Sequence[str]) -> list[str
             if new in found:
                 found[old] = None
     return list(found)
-
-
-def _taken(place: Place, work: str, onto: str, side: str) -> str:
-    """The tree of a merge in which one side wins wherever both changed the same: `ours` is the target.
-
-    It is made in the worktree, which is as the work was committed afterwards.
-    """
-    git = place.git
-    git.run("checkout", "--quiet", "--force", "--detach", onto)
-    try:
-        done = git.call("merge", "--quiet", "--no-commit", "--no-ff", f"--strategy-option={side}", work)
-        if not git.find("MERGE_HEAD"):
-            raise failure("merge", done) if done.err else GitError(f"git merge: {done.out}")
-        unmerged = {line.partition("\t")[2] for line in git.run("ls-files", "-u", "-z").split("\0") if line}
-        keeps = onto if side == "ours" else work
-        for path in unmerged:  # one side deleted or renamed what the other changed
-            if git.call("cat-file", "-e", f"{keeps}:{path}").code == 0:
-                git.run("checkout", "--quiet", keeps, "--", f":(top,literal){path}")
-            else:
-                git.run("rm", "--quiet", "--force", "--", f":(top,literal){path}")
-        return git.run("write-tree")
-    finally:
-        git.call("merge", "--quit")
-        git.run("reset", "--hard", "--quiet", work)
 
 
 def merge(
