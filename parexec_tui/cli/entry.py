@@ -118,6 +118,7 @@ LAZY_COMMANDS = {
     "parexec_tui.cli.running": ("run", "resume", "attach"),
     "parexec_tui.cli.plans": ("validate", "doctor", "schema"),
     "parexec_tui.cli.beginning": ("init",),
+    "parexec_tui.cli.each": ("each",),
     "parexec_tui.cli.listing": ("ls",),
     "parexec_tui.cli.reading": ("show", "log", "events"),
     "parexec_tui.cli.exporting": ("export", "import"),

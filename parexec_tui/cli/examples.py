@@ -24,6 +24,11 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec init", "a plan of the Makefile, package.json and the like of this folder"),
         ("parexec init -o - | less", "look at it first"),
     ),
+    "each": (
+        ("parexec each 'convert {} {.}.png' -- *.svg", "one command for many files, one per CPU at once"),
+        ("parexec each -P8 gzip < names", "for each line that is read; eight at once"),
+        ("parexec each --tag -k 'grep -c TODO {}' -- *.py", "each line with its file, in their order"),
+    ),
     "schema": (("parexec schema > plan.schema.json", "for editors"),),
     "doctor": (
         ("parexec doctor", "what of this machine may be in the way"),

@@ -80,7 +80,7 @@ _approves = click.option(
 )
 
 
-class _Parallel(click.ParamType):  # type: ignore[type-arg]  # generic for the checker only
+class ParallelType(click.ParamType):  # type: ignore[type-arg]  # generic for the checker only
     """How many tickets may run at once, or `auto`."""
 
     name = "number or auto"
@@ -113,7 +113,7 @@ def _is_foreground(style: str | None, headless: bool, detach: bool, scope: bool,
 
 
 @contextmanager
-def _report_start_errors() -> Iterator[None]:
+def report_start_errors() -> Iterator[None]:
     """As `report_errors`, also for an engine that does not start."""
     from parexec_tui.engine.errors import EngineFailedError
 
@@ -150,13 +150,13 @@ def _report_owner(session: str) -> Iterator[None]:
     "-p",
     "--parallel",
     metavar="N|auto",
-    type=_Parallel(),
+    type=ParallelType(),
     help="How many tickets may run at once, whatever the plan says; auto: the engine finds out how many finish most.",
 )
 @variable_options
 @_output_options
 @screen_options
-@_report_start_errors()
+@report_start_errors()
 def run(
     plan_file: Path,
     wanted: "Selection",
@@ -215,7 +215,7 @@ def run(
         options: Any = {"hold": hold, "fail_fast": fail_fast, "scope": scope, "force": force}
         start = partial(start_detached, plan, meanwhile=screen.show, warn=warn, **options)
         session = start_if_alone(start, wish, again=again, as_json=as_json)
-    _follow_or_detach(session, detach, style, hold=hold)
+    follow_or_detach(session, detach, style, hold=hold)
 
 
 @click.command()
@@ -227,7 +227,7 @@ def run(
 @_engine_options
 @_output_options
 @screen_options
-@_report_start_errors()
+@report_start_errors()
 def resume(
     session: str | None,
     retry_failed: bool,
@@ -274,7 +274,7 @@ def resume(
     with _report_owner(row.session), Screen(screen_options, wanted=not detach and style is None) as screen:
         start = partial(take_over, row.session, resume=True, **options, scope=scope, meanwhile=screen.show, warn=warn)
         start_if_alone(start, wish, again=again, as_json=style == "json")
-    _follow_or_detach(row.session, detach, style)
+    follow_or_detach(row.session, detach, style)
 
 
 def _show_choice(chosen: ChosenPlan, *, as_json: bool, force: bool) -> NoReturn:
@@ -286,7 +286,7 @@ def _show_choice(chosen: ChosenPlan, *, as_json: bool, force: bool) -> NoReturn:
     sys.exit(SUCCEEDED)
 
 
-def _follow_or_detach(session: str, detach: bool, style: Any, *, hold: bool = False) -> NoReturn:
+def follow_or_detach(session: str, detach: bool, style: Any, *, hold: bool = False) -> NoReturn:
     """An engine is ready in its own process: print its session, or follow it."""
     from parexec_tui.client.mirror import Mirror
 
@@ -310,7 +310,7 @@ def _follow_or_detach(session: str, detach: bool, style: Any, *, hold: bool = Fa
 @click.option(
     "-l", "--list", "from_list", is_flag=True, help="Begin with the list of all sessions; `O` shows it later."
 )
-@_report_start_errors()
+@report_start_errors()
 def attach(session: str | None, style: Any, read_only: bool, from_list: bool, screen_options: dict[str, Any]) -> None:
     """Show SESSION (default: the newest living one of this directory) on the screen, as its engine executes it.
 
@@ -400,7 +400,7 @@ def _take_over(mirror: "Mirror") -> None:
 
 
 @contextmanager
-def _report_want() -> Iterator[None]:
+def report_want() -> Iterator[None]:
     """Say in words that the engine cannot go on for want of something, though it tried for a while."""
     from parexec_tui.engine.passing import first_of, is_passing
 
@@ -418,7 +418,7 @@ def _execute(style: Any, drive: "Callable[[EventSink], Result]") -> NoReturn:
     from parexec_tui.text.headless import Headless
 
     output = Headless(style or "lines")
-    with output, _report_want():
+    with output, report_want():
         sample = output.sample if output.wants_samples else None
         result = drive(EventSink(output.tell, output.notice, sample))
     _leave(output, result.state, result.outcome)

@@ -307,7 +307,8 @@ def test_the_manual_has_every_command_and_option() -> None:
     assert sorted(sections) == sorted(every_command())
     for name, command in every_command().items():
         heads = "".join(re.findall(r"^\\fB-.*", sections[name], re.MULTILINE))
-        assert {*re.findall(r"-{1,2}[a-z][a-z-]*", heads)} == {*options_of(command), "-h", "--help"}
+        named = re.findall(r"(?:(?<=\\fB)|(?<=, )|(?<= / ))-{1,2}[a-zA-Z0-9][a-z-]*", heads)
+        assert {*named} == {*options_of(command), "-h", "--help"}
     codes = re.findall(r"^\\fB(\d+)\\fR$", page, re.MULTILINE)
     assert {*map(int, codes)} == {code for name, code in vars(exits).items() if name.isupper()}
 

@@ -48,5 +48,5 @@ def test_each_line_for_a_shell_is_one_that_its_command_understands() -> None:
         for words in re.findall(r"parexec ([^;&|#]+)", line)
     ]
     for verb, *words in used:
-        commands[verb].make_context(verb, words)
+        commands[verb].make_context(verb, words, help_option_names=["-h", "--help"])  # click keeps the first option
     assert {verb for verb, *_ in used} >= FORETOLD | PAST, "what tells of plans and sessions is shown, each by a line"
