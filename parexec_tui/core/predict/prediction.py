@@ -6,16 +6,20 @@ each ticket takes more or less, tell p50 and p90.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
 from parexec_tui.core.predict.course import Course, course_of
 from parexec_tui.core.predict.guess import Guess, Known, Random, quantiles, samples_for
+from parexec_tui.core.predict.quick_samples import quick_makespans
 from parexec_tui.core.schedule.bounds import Bound, lower_bounds
 from parexec_tui.core.schedule.forecast import NOTHING_TOLD, Told
 from parexec_tui.core.state.copying import copy_to_go_on
 from parexec_tui.core.state.session import SessionState
+
+LARGE: Final = 1_000
+"""With so many tickets that are left, courses of samples would take seconds."""
 
 
 class Use(Struct, frozen=True):
@@ -65,9 +69,10 @@ def predict(
     left = {id_: expected.left.get(id_, seconds) for id_, seconds in expected.whole.items()}
     if samples is None:
         samples = samples_for(len(left))
-    makespans = [
-        course_of(copy_to_go_on(state), each, now, resumes=resumes).seconds for each in guess.samples(random, samples)
-    ]
+    drawn = guess.samples(random, samples)
+    makespans = quick_makespans(state, course, expected, drawn, now) if len(left) >= LARGE and resumes else None
+    if makespans is None:
+        makespans = [course_of(copy_to_go_on(state), each, now, resumes=resumes).seconds for each in drawn]
     p50, p90 = quantiles(makespans or [course.seconds])
     return Prediction(
         expected=round(course.seconds, 3),

@@ -163,6 +163,18 @@ def blockers(state: SessionState, ticket: TicketState, me: str = "") -> Iterator
             yield from _services(state, ticket, me)
 
 
+def first_blocker(state: SessionState, ticket: TicketState) -> Blocker | None:
+    """The first reason why this ticket cannot start now. That no agent is free is not put into words: most tickets
+    that are tried find none, and nobody reads it."""
+    if ticket.is_in_conflict or ticket.status is Status.approval:
+        return next(blockers(state, ticket), None)
+    for blocker in _own_blockers(state, ticket, ""):
+        return blocker
+    if not ticket.is_gates and pick_agent(state, ticket) is None:
+        return Blocker("agent", "", _agent_key(state, ticket))
+    return next(_services(state, ticket, ""), None) if ticket.spec.uses_service else None
+
+
 def blockers_but_agents(state: SessionState, ticket: TicketState, me: str = "") -> Iterator[Blocker]:
     """The same without the reason that no agent is free for it."""
     yield from _own_blockers(state, ticket, me)
@@ -501,7 +513,7 @@ def _agents(state: SessionState, ticket: TicketState, me: str) -> Blocker:
     pinned = pinned_agent(state, ticket)
     held = [type_ for type_ in ticket.types if type_ in state.held_types]
     able = able_agents(state, ticket)
-    key = AgentKey(ticket.types, ticket.excluded_agents, pinned.id if pinned is not None else "")
+    key = _agent_key(state, ticket)
     types_held = [f"agent type {type_} held{by_whom(state.held_types[type_], me)}" for type_ in held]
     if agents_left(state, ticket):
         if held and not able:
@@ -513,6 +525,11 @@ def _agents(state: SessionState, ticket: TicketState, me: str) -> Blocker:
         return Blocker("agent", f"{why}: {text}{more}", key)
     reasons = ", ".join(f"{agent.id} {agent.quarantined or 'could not start it'}" for agent in able[:3])
     return Blocker("agent", f"no agent left that could run it: {reasons}", key)
+
+
+def _agent_key(state: SessionState, ticket: TicketState) -> AgentKey:
+    pinned = pinned_agent(state, ticket)
+    return AgentKey(ticket.types, ticket.excluded_agents, pinned.id if pinned is not None else "")
 
 
 def occupied(agent: AgentState) -> str:

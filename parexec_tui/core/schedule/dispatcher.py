@@ -19,7 +19,7 @@ from parexec_tui.core.schedule.blockers import (
     PressureKey,
     ReservationKey,
     ServiceKey,
-    blockers,
+    first_blocker,
     memory_short,
     parallel_blocker,
     pick_agent,
@@ -134,9 +134,9 @@ class Dispatcher:
                     emit(ev.ApprovalAsked(at=now, ticket=id_))
 
     def _try_start(self, ticket: TicketState, now: float, emit: Emit) -> None:
-        blocker = next(blockers(self.state, ticket), None)
+        blocker = first_blocker(self.state, ticket)
         if blocker is None and ticket.claims is not EMPTY and self._reserve_against(ticket, now, emit):
-            blocker = next(blockers(self.state, ticket), None)
+            blocker = first_blocker(self.state, ticket)
         if blocker is None and not ticket.spec.finally_ and (last := _last_again(self.state, now)) is not None:
             emit(last)
             self._enqueue(ticket)  # a better one may have waited for what they held

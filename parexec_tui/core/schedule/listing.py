@@ -2,7 +2,8 @@
 
 Whenever something ends, every ready ticket that fits starts, best first (a parallel schedule generation scheme; R. L.
 Graham, "Bounds for certain multiprocessing anomalies", 1966). Demands that cannot be met wait under the thing that is
-short, as the tickets of the dispatcher do, so a pass costs O(log) for each ticket and not for each look.
+short, as the tickets of the dispatcher do. When some of it is free again, the best of them is looked at, and the next
+one only while there is any left: so a pass costs O(log) for each ticket and not for each look.
 """
 
 from collections.abc import Sequence
@@ -35,6 +36,14 @@ class Lister:
         self._missing = [len(each) for each in (problem.after if backwards else problem.before)]
         self._free_at_once = [number for number, count in enumerate(self._missing) if not count]
         self._has_choice = any(demand.types for demand in problem.demands)
+        self._choices = list(dict.fromkeys(demand.types for demand in problem.demands))
+        """Agent types of which tickets take one."""
+        self._choice_of = [self._choices.index(demand.types) for demand in problem.demands]
+        self._by_type = [
+            [number for number, types in enumerate(self._choices) if type_ in types]
+            for type_ in range(len(problem.room))
+        ]
+        """agent type: the choices that it is among"""
 
     def by_places(self, places: Sequence[int]) -> Schedule:
         """The best first, by its place. `places`: of each ticket, from 0."""
@@ -56,6 +65,8 @@ class Lister:
         missing = self._missing.copy()
         free = problem.capacities.copy()
         blocked = [0] * len(clashes)
+        choices, choice_of, by_type = self._choices, self._choice_of, self._by_type
+        choice_from, files_from = len(free), len(free) + len(choices)
         starts = [0.0] * len(durations)
         idle = [list(turns) for turns in problem.idle] if has_choice else []
         room = problem.room.copy()
@@ -65,8 +76,12 @@ class Lister:
         """demand: heap of the ready tickets with it"""
         waits: list[int] = [_NOBODY] * len(demands)
         """demand: what it waits for: a thing, a file or a type; or that it is to be looked at, or has no ticket"""
-        waiting: dict[int, list[int]] = {}
-        """what is short: the demands that wait for that"""
+        waiting: dict[int, list[tuple[Any, int]]] = {}
+        """thing, choice of types, or file: heap of (best ticket, demand): those that wait for that"""
+        woken: list[int] = [_NOBODY] * len(demands)
+        """demand: what was free when it was to be looked at, until it is"""
+        aside: list[int] = []
+        """Demands for which there is too little, until something ends"""
         look: list[tuple[Any, int]] = []
         """heap of (best ticket, demand): what is to be looked at"""
         running: list[tuple[float, int, int]] = []
@@ -90,9 +105,29 @@ class Lister:
             best = entry(ticket)
             heap = ready[demand]
             heappush(heap, best)
-            if waits[demand] < 0 and heap[0] == best:
-                waits[demand] = _LOOKED_AT
-                heappush(look, (best, demand))
+            if heap[0] == best:
+                thing = waits[demand]
+                if thing < 0 or is_free(thing):  # a worse one is to be looked at for that
+                    waits[demand] = _LOOKED_AT
+                    heappush(look, (best, demand))
+                else:
+                    heappush(waiting[thing], (best, demand))
+
+        def is_free(thing: int) -> bool:
+            if thing < choice_from:
+                return free[thing] > 0
+            if thing < files_from:
+                return _type(choices[thing - choice_from], idle, room) >= 0
+            return not blocked[thing - files_from]
+
+        def wake_one(thing: int) -> None:
+            heap = waiting.get(thing)
+            while heap:
+                best, demand = heappop(heap)
+                if waits[demand] == thing and ready[demand][0] == best:
+                    waits[demand], woken[demand] = _LOOKED_AT, thing
+                    heappush(look, (best, demand))
+                    return
 
         def take(ticket: int, demand: int) -> None:
             for thing, amount in demands[demand].amounts:
@@ -118,7 +153,6 @@ class Lister:
         for ticket in self._free_at_once:
             if ticket not in running_now:
                 make_ready(ticket)
-        types_from, files_from = len(free), len(free) + len(problem.room)
         while True:
             while ended:  # what takes no time and wants nothing
                 ticket = ended.pop()
@@ -147,10 +181,16 @@ class Lister:
                         if wanted.types:
                             type_ = _type(wanted.types, idle, room)
                             if type_ < 0:
-                                short = types_from + wanted.types[0]
+                                short = choice_from + choice_of[demand]
+                source, woken[demand] = woken[demand], _NOBODY
                 if short >= 0:
                     waits[demand] = short
-                    waiting.setdefault(short, []).append(demand)
+                    if short == source:
+                        aside.append(demand)
+                    else:
+                        heappush(waiting.setdefault(short, []), (best, demand))
+                    if source >= 0 and is_free(source):
+                        wake_one(source)
                     continue
                 heappop(heap)
                 ticket = at[best] if ageing is None else best[-1]
@@ -166,8 +206,14 @@ class Lister:
                     heappush(look, (heap[0], demand))
                 else:
                     waits[demand] = _NOBODY
+                if source >= 0 and is_free(source):
+                    wake_one(source)
             if not running:
                 break
+            while aside:
+                demand = aside.pop()
+                if waits[demand] >= 0:
+                    heappush(waiting[waits[demand]], (ready[demand][0], demand))
             now = running[0][0]
             freed: set[int] = set()
             while running and running[0][0] <= now + _SAME:
@@ -185,16 +231,15 @@ class Lister:
                             freed.add(files_from + other)
                 if ticket in has_type:
                     turn += 1
-                    idle[has_type.pop(ticket)].append(turn)
-                    freed.update(range(types_from, files_from))
+                    type_ = has_type.pop(ticket)
+                    idle[type_].append(turn)
+                    freed.update(choice_from + number for number in by_type[type_])
                 for other in after[ticket]:
                     missing[other] -= 1
                     if not missing[other]:
                         make_ready(other)
-            for short in freed:
-                for demand in waiting.pop(short, ()):
-                    waits[demand] = _LOOKED_AT
-                    heappush(look, (ready[demand][0], demand))
+            for thing in freed:
+                wake_one(thing)
         return Schedule(starts, now, count)
 
 

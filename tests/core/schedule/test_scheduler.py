@@ -1,7 +1,6 @@
 """What starts next, what blocks the rest and in which words, and that a dispatch costs what changed."""
 
 from collections import Counter
-from collections.abc import Iterator
 from itertools import takewhile
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.ticket import Priority, Ticket
 from parexec_tui.core.schedule import dispatcher
-from parexec_tui.core.schedule.blockers import Blocker, blockers, why
+from parexec_tui.core.schedule.blockers import Blocker, blockers, first_blocker, why
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.history import USUAL_SIGMA
 from parexec_tui.core.state.session import SessionState
@@ -471,11 +470,13 @@ MANY = 5_000
 def count_checks(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     checks: Counter[str] = Counter()
 
-    def counted(state: SessionState, ticket: TicketState) -> Iterator[Blocker]:
+    def counted(state: SessionState, ticket: TicketState) -> Blocker | None:
         checks[ticket.id] += 1
-        return blockers(state, ticket)
+        found, whole = first_blocker(state, ticket), next(blockers(state, ticket), None)
+        assert (found and (found.kind, found.key)) == (whole and (whole.kind, whole.key))
+        return found
 
-    monkeypatch.setattr(dispatcher, "blockers", counted)
+    monkeypatch.setattr(dispatcher, "first_blocker", counted)
     return checks
 
 
