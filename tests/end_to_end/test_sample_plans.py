@@ -30,6 +30,7 @@ NAMES = (
     "quality_gates",
     "pressure",
     "worktrees",
+    "matrix",
 )
 
 Record = dict[str, Any]
@@ -323,3 +324,15 @@ def test_of_eight_agents_in_one_repository_two_conflict_and_all_is_merged(tmp_pa
         assert pair - {loser} <= set(again[loser])
         assert attempts(events, loser) == [("stopped", "waiting"), ("succeeded", "succeeded")]
     assert len(of_kind(events, "work_merged")) == 8
+
+
+def test_matrix_is_twelve_tickets_of_three_tables_and_some_of_it_may_be_run() -> None:
+    _, tickets = run("matrix")
+    assert len(tickets) == 12
+    assert {ticket["status"] for ticket in tickets.values()} == {"succeeded"}
+    assert tickets["image-debian"]["values"]["tag"].startswith("debian-")
+    assert "test-fedora-busybox" not in tickets
+    expanded = parexec("validate", SAMPLES / "matrix.toml", "--expanded", "--set", "size=7")
+    assert (
+        read_plan(expanded, source="p", folder="/", format="toml").tickets["test-debian-bash"].run.count(" 7 ") == 1
+    )
