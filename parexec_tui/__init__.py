@@ -9,17 +9,40 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__all__ = ["ParexecError", "Plan", "PlanError", "__version__"]
+__all__ = [
+    "Answer",
+    "Event",
+    "ParexecError",
+    "Plan",
+    "PlanError",
+    "RefusedError",
+    "Result",
+    "Session",
+    "SessionError",
+    "__version__",
+]
 
 if TYPE_CHECKING:
     from parexec_tui.api.errors import ParexecError as ParexecError
     from parexec_tui.api.errors import PlanError as PlanError
+    from parexec_tui.api.errors import RefusedError as RefusedError
+    from parexec_tui.api.errors import SessionError as SessionError
+    from parexec_tui.api.events import Event as Event
     from parexec_tui.api.plan import Plan as Plan
+    from parexec_tui.api.result import Result as Result
+    from parexec_tui.api.session import Session as Session
+    from parexec_tui.api.verbs import Answer as Answer
 else:
     _HOMES = {
+        "Answer": "verbs",
+        "Event": "events",
         "ParexecError": "errors",
         "Plan": "plan",
         "PlanError": "errors",
+        "RefusedError": "errors",
+        "Result": "result",
+        "Session": "session",
+        "SessionError": "errors",
     }
 
     def __getattr__(name):

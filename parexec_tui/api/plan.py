@@ -18,6 +18,8 @@ from parexec_tui.api.values import ValueFault, plain
 from parexec_tui.client import plan_files
 from parexec_tui.core.plan.expanding.given import Given
 from parexec_tui.core.plan.expanding.including import PlanText
+from parexec_tui.core.plan.model import Plan as CheckedPlan
+from parexec_tui.core.plan.model import Selection
 from parexec_tui.core.plan.reading.faults import Hints
 from parexec_tui.core.plan.reading.file import PlanErrors, ReadPlan
 from parexec_tui.core.plan.reading.problems import Problem, dotted
@@ -26,6 +28,7 @@ from parexec_tui.engine.measure import monitor
 if TYPE_CHECKING:
     from typing import Unpack
 
+    from parexec_tui.api.events import Event
     from parexec_tui.api.keys import (
         AgentKeys,
         DefaultKeys,
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
         SettingKeys,
         TicketKeys,
     )
+    from parexec_tui.api.result import Result
+    from parexec_tui.api.session import Session
+    from parexec_tui.core.plan.plan_settings import Parallel
 
 Variable = str | int | float | bool | Sequence[str | int | float | bool]
 """What a variable may be."""
@@ -210,6 +216,73 @@ class Plan:
             text = str(self)
         file.write_text(text, encoding="utf-8", newline="")
 
+    # -- its sessions --------------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        *tickets: str,
+        only: Sequence[str] = (),
+        from_: Sequence[str] = (),
+        except_: Sequence[str] = (),
+        hold: bool = False,
+        fail_fast: bool | None = None,
+        parallel: "Parallel | None" = None,
+        force: bool = False,
+        beside: bool = False,
+    ) -> "Session":
+        """Start an engine for it in a process of its own, which goes on without this program, as `parexec run
+        --detach` does: for all tickets, or for those that are named and what they need.
+
+        `tickets`, `only`, `from_`, `except_`: ids, patterns and selectors; the other options are those of `parexec
+        run`. Raises PlanError, also if this machine has not what the plan requires; SessionError, OSError.
+        """
+        from parexec_tui.api import running
+
+        plan = self._chosen(Selection(tickets, tuple(only), tuple(from_), tuple(except_)), parallel)
+        return running.start(plan, hold=hold, fail_fast=fail_fast, force=force, beside=beside)
+
+    def run(
+        self,
+        *tickets: str,
+        only: Sequence[str] = (),
+        from_: Sequence[str] = (),
+        except_: Sequence[str] = (),
+        tell: "Callable[[Event], object] | None" = None,
+        fail_fast: bool | None = None,
+        parallel: "Parallel | None" = None,
+        force: bool = False,
+        beside: bool = False,
+    ) -> "Result":
+        """Run it to its end; arguments as for `start`. `tell` is called with each event.
+
+        The engine is a process of its own, so any event loop may run in this one. The session is stopped if this
+        program dies, or if `tell` raises. ctrl-c drains it, a second one stops it, a third one kills what runs, and
+        KeyboardInterrupt is raised once the engine has left. Raises as `start` does, and SessionError if the engine
+        is lost.
+        """
+        from parexec_tui.api import running
+
+        plan = self._chosen(Selection(tickets, tuple(only), tuple(from_), tuple(except_)), parallel)
+        return running.run(plan, tell, fail_fast=fail_fast, force=force, beside=beside)
+
+    def _chosen(self, wanted: Selection, parallel: "Parallel | None") -> CheckedPlan:
+        """The tickets to run. Raises PlanError if there are none, or if this machine has not what they require."""
+        from parexec_tui.core.plan.requirements import requires_something
+        from parexec_tui.core.wire.selection import choose
+        from parexec_tui.core.wire.selectors import SelectorError
+        from parexec_tui.engine.backends.local.unmet import unmet
+
+        read = self._read()
+        plan = read.plan
+        if wanted:
+            try:
+                plan = choose(plan, wanted).plan
+            except SelectorError as error:
+                raise PlanError([], f"{error}; nothing was started") from None
+        if requires_something(plan) and (faults := list(unmet(plan))):
+            raise PlanError([self._placed(each) for each in read.problems(faults)])
+        return replace(plan, own_parallel=parallel)
+
     def __str__(self) -> str:
         """The plan as a TOML file, whether or not it has mistakes."""
         return plan_files.as_toml(self._document)
@@ -263,16 +336,25 @@ class Plan:
     def _read(self) -> ReadPlan:
         """The plan, checked. Raises PlanError."""
         if self._read_plan is None:
-            text = PlanText(self._made.file if self._file else _NAME, json.dumps(self._document), "json")
-            with _plan_errors(lambda problem: self._placed(problem, text.name)):
+            text = PlanText(self._text_name, json.dumps(self._document), "json")
+            with _plan_errors(self._placed):
                 read = plan_files.read_plan_text(text, self._folder, monitor.host(), self._given)
             # It stands in no file, so it cannot be read again from one.
             self._read_plan = read._replace(plan=replace(read.plan, source=plan_files.FROM_STREAM))
         return self._read_plan
 
-    def _placed(self, problem: Problem, name: str) -> Problem:
-        """A mistake, with the line of the program that said so; one in another file stays where it is."""
-        if problem.source != name:
+    @property
+    def _is_as_in_file(self) -> bool:
+        """Whether it was read from its file and has not changed since."""
+        return self._read_plan is not None and self._read_plan.plan.source != plan_files.FROM_STREAM
+
+    @property
+    def _text_name(self) -> str:
+        return self._made.file if self._file else _NAME
+
+    def _placed(self, problem: Problem) -> Problem:
+        """A mistake, with the line of the program that said so; one in a file stays where it is."""
+        if problem.source != self._text_name or self._is_as_in_file:
             return problem
         key = problem.key
         while key and key not in self._places:

@@ -4,7 +4,6 @@ A person waits for the answer, so nothing that is slow to import may be imported
 """
 
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial, wraps
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_NEXT_ENGINE = 5.0
-"""Seconds to wait for the next engine of a session, when its guardian is about to start one."""
 
 
 @contextmanager
@@ -74,6 +70,7 @@ def connect(session: str | None) -> "Client":
 
 def _connect_to_living(row: "SessionRow", *, is_named: bool) -> "Client":
     """Connect, and say which session that is where nobody named it and it is of another folder."""
+    from parexec_tui.client.connecting import connect_to
     from parexec_tui.client.sessions import is_elsewhere, living_id
 
     client = connect_to(living_id(row, is_named=is_named))
@@ -144,26 +141,6 @@ def connect_or_give_up(session: str | None) -> "Client | LeftSession":
     from parexec_tui.engine.given_up import GivenUp
 
     return GivenUp(row.session)
-
-
-def connect_to(id_: str) -> "Client":
-    """A connection to the engine of a living session, by its id. Raises NoSuchSession, RegistryError, ClientError."""
-    from parexec_tui.client.blocking import Client
-    from parexec_tui.client.framing import EngineGone
-    from parexec_tui.client.sessions import resolve_living
-    from parexec_tui.client.silence import is_hopeless, why_silent
-
-    give_up = time.monotonic() + _NEXT_ENGINE
-    while not is_hopeless(id_):
-        try:
-            return Client.connect(id_)
-        except EngineGone:
-            # The engine is about to serve, or it died and its guardian starts the next one.
-            if time.monotonic() > give_up:
-                break
-            resolve_living(id_)
-            time.sleep(0.05)
-    raise EngineGone(str(why_silent(id_) or f"no engine runs session {id_}"))
 
 
 def is_plain(word: str) -> bool:

@@ -141,7 +141,7 @@ def _is_up(session: str) -> bool:
 
 def _keep(row: "SessionRow", file: Path, *, as_json: bool) -> NoReturn:
     """Write the file again and again until the session is over, and exit. Raises RegistryError."""
-    from parexec_tui.cli.following import Following, Stop
+    from parexec_tui.client.following import Following, Stop
     from parexec_tui.client.mirror import Mirror
     from parexec_tui.client.sessions import OVER
 

@@ -54,7 +54,7 @@ class ChosenPlan:
         return self._choice
 
     def check(self, *, only_looks: bool = False) -> "Plan":
-        """The plan. Exits if this machine has not what it requires. `only_looks`: see `preflight.unmet`."""
+        """The plan. Exits if this machine has not what it requires. `only_looks`: see `unmet`."""
         if problems := _missing_here(self._file._replace(plan=self.plan), only_looks=only_looks):
             refuse_file(problems, "not met on this machine: nothing was started", "requirement")
         if not only_looks and self._choice is not None and self._choice.gates_left_out:
@@ -71,7 +71,7 @@ def _missing_here(found: plan_files.PlanFile, *, only_looks: bool) -> "tuple[Pro
 
     if not requires_something(found.plan):
         return ()
-    from parexec_tui.cli.preflight import unmet
+    from parexec_tui.engine.backends.local.unmet import unmet
 
     return found.problems(unmet(found.plan, only_looks=only_looks))
 

@@ -10,7 +10,6 @@ from parexec_tui.cli.asking import (
     VerbContext,
     as_json_option,
     connect_or_do_without,
-    connect_to,
     report_errors,
     session_argument,
     session_option,
@@ -50,6 +49,7 @@ def status(session: str | None, as_json: bool) -> None:
 def _status(session: str | None) -> "tuple[StatusReport, str]":
     """The facts, from the engine or else from the registry; and a hint if that is so because something is wrong."""
     from parexec_tui.client import sessions
+    from parexec_tui.client.connecting import connect_to
     from parexec_tui.client.framing import EngineGone
 
     row = sessions.resolve_here(session)
@@ -63,16 +63,9 @@ def _status(session: str | None) -> "tuple[StatusReport, str]":
             silence = str(gone)
         except sessions.NoSuchSession:
             pass  # it just left
-    from msgspec.structs import replace
+    from parexec_tui.api.standing import standing_of
 
-    from parexec_tui.registry.lock import note_engine
-    from parexec_tui.text.status_facts import status_report
-
-    past = sessions.replay_of(row.session)
-    note_engine(past.state)
-    report = status_report(past.state, now=0.0)
-    state = sessions.status_of(replace(row, status=past.state.status))
-    report = replace(report, state=state, eta=None, trouble=silence if sessions.is_living(row.session) else "")
+    report, past = standing_of(row, silence)
     if past.fault:
         return report, past.warning
     if report.state == "interrupted":

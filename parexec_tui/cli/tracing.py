@@ -14,7 +14,7 @@ from parexec_tui.cli.asking import seconds, session_argument
 from parexec_tui.cli.exits import BAD_USAGE, SUCCEEDED, UNSUCCESSFUL, fail, report_errors
 
 if TYPE_CHECKING:
-    from parexec_tui.cli.following import Stop
+    from parexec_tui.client.following import Stop
     from parexec_tui.core.plan.otel import Otel
     from parexec_tui.core.state import events as ev
     from parexec_tui.core.state.session import SessionState
@@ -137,7 +137,7 @@ class _Tracing:
     ) -> int:
         """Send what was not sent yet, and return an exit code. `by_engine`: leave it to who does it already, and say
         only what is wrong. Raises RegistryError, OSError."""
-        from parexec_tui.cli.following import Stop
+        from parexec_tui.client.following import Stop
         from parexec_tui.paths import session_folder
         from parexec_tui.tracing.sent import NOTHING, Sent
 
@@ -182,7 +182,7 @@ class _Tracing:
 
     def _follow(self, sent: "Sent", url: str, stop: "Stop", give_up: float) -> bool:
         """The same until neither an engine nor a guardian is left."""
-        from parexec_tui.cli.following import Following
+        from parexec_tui.client.following import Following
         from parexec_tui.client.sessions import is_living
 
         session = self._mirror.session

@@ -169,7 +169,7 @@ def _wait(mirror: "Mirror", tickets: "_Tickets", *, until: float | None = None, 
 
 def _follow(mirror: "Mirror", tickets: "_Tickets", until: float | None) -> Why:
     """Follow the session until what is waited for is over, or nothing will come any more. Raises RegistryError."""
-    from parexec_tui.cli.following import Following
+    from parexec_tui.client.following import Following
 
     following = Following(mirror, lambda text: click.echo(f"parexec: {text}", err=True))
     for _ in following:

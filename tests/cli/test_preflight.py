@@ -17,7 +17,9 @@ from parexec_tui.core.plan.model import Host, Plan
 from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.engine.backends.local import controllers
+from parexec_tui.engine.backends.local import unmet as required
 from parexec_tui.engine.backends.local.controllers import Controllers
+from parexec_tui.engine.backends.local.unmet import unmet
 from tests.repositories import new_repository
 
 HOST = Host(cpus=4, memory=2**33)
@@ -334,7 +336,7 @@ def test_a_large_plan_is_looked_at_in_reasonable_steps(work: Path, monkeypatch: 
         looks += 1
         return patterns.overlap(a, b)
 
-    monkeypatch.setattr(preflight, "overlap", counting)
+    monkeypatch.setattr(required, "overlap", counting)
     rows = (
         f't{n} = {{ run = "true", writes = ["out/{n}.txt"], reads = ["in/{n}.txt", "out/{n + 1}.txt"] }}\n'
         for n in range(3000)
@@ -443,7 +445,7 @@ def test_what_the_kernel_would_not_take_is_told(work: Path, over: bool) -> None:
 
 
 def missing(text: str, folder: Path) -> list[tuple[str, str]]:
-    return [(".".join(map(str, fault.path)), fault.message) for fault in preflight.unmet(read(text, folder))]
+    return [(".".join(map(str, fault.path)), fault.message) for fault in unmet(read(text, folder))]
 
 
 def test_all_that_is_required_and_not_here_is_told_at_once(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:

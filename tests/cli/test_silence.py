@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from parexec_tui.cli import asking, troubles
+from parexec_tui.cli import troubles
 from parexec_tui.cli.entry import cli
-from parexec_tui.client import silence
+from parexec_tui.client import connecting, silence
 from parexec_tui.paths import noted_socket
 from tests.cli.test_steer import Answer
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
@@ -103,7 +103,7 @@ def test_a_socket_that_is_missing(
     socket = noted_socket(session)
     assert socket is not None
     monkeypatch.setattr(troubles, "_LISTEN_WITHIN", 0.2)
-    monkeypatch.setattr(asking, "_NEXT_ENGINE", 0.2)
+    monkeypatch.setattr(connecting, "_NEXT_ENGINE", 0.2)
     os.kill(engine, signal.SIGSTOP)
     socket.unlink()
     monkeypatch.setattr(silence, "is_stopped", lambda _: False)

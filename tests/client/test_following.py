@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from parexec_tui.cli.following import Following, Stop
+from parexec_tui.client.following import Following, Stop
 from parexec_tui.client.mirror import Mirror
 from parexec_tui.core.state import events as ev
+from tests.cli.conftest import here as here
 from tests.engine import engines
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
 from tests.engine.lifecycle.detached import kill, parexec, run_detached, the_engine, the_guardian

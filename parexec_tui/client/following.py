@@ -9,6 +9,7 @@ import os
 import select
 import signal
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Self
@@ -29,14 +30,37 @@ _ABSENT_EVERY = 1.0
 """The same while there is none."""
 
 
-class Stop:
+class Wake:
+    """What ends a following from elsewhere: from another thread, or from the handler of a signal."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        """Why it was woken; None: it was not."""
+        self._came, self._note = os.pipe()
+        # Not when it is woken: a thread may still wait for it.
+        self._close = weakref.finalize(self, _close_both, self._came, self._note)
+
+    def wake(self, why: int = 0) -> None:
+        """End it."""
+        self.signal = why
+        os.write(self._note, b"!")
+
+    def fileno(self) -> int:
+        """It can be read once it was woken."""
+        return self._came
+
+
+def _close_both(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+class Stop(Wake):
     """Whether SIGTERM or ctrl-c came, as a context: what is being done is done to its end. At the second one the
     process ends at once, as without this."""
 
     def __init__(self) -> None:
-        self.signal: int | None = None
-        """Which one came first; None: none did."""
-        self._came, self._note = os.pipe()
+        super().__init__()
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -47,17 +71,11 @@ class Stop:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        os.close(self._came)
-        os.close(self._note)
-
-    def fileno(self) -> int:
-        """It can be read once a signal came."""
-        return self._came
+        self._close()
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
         if self.signal is None:
-            self.signal = number
-            os.write(self._note, b"!")
+            self.wake(number)
             return
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
@@ -71,7 +89,7 @@ class Following:
     """
 
     def __init__(
-        self, mirror: Mirror, say: Callable[[str], object], *, stop: Stop | None = None, is_patient: bool = False
+        self, mirror: Mirror, say: Callable[[str], object], *, stop: Wake | None = None, is_patient: bool = False
     ) -> None:
         """`say` is told why an engine does not answer. `is_patient`: also wait for the next engine when none is
         left."""
