@@ -5,11 +5,9 @@ A released step is never edited. Steps only add, because an engine of the versio
 """
 
 import sqlite3
-from collections.abc import Callable
 from typing import Final
 
 from parexec_tui.registry.errors import RegistryError
-from parexec_tui.registry.filling import fill_seconds
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -107,8 +105,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 LATEST = len(MIGRATIONS)
 
-_FILLS: Final[dict[int, Callable[[sqlite3.Connection], None]]] = {5: fill_seconds}
-"""{number of a step: what it writes into the rows that are there, as far as these can be read}"""
+_SECONDS: Final = 5
+"""The step after which the rows that are there get their `seconds`, as far as their events can be read."""
 
 
 def version(db: sqlite3.Connection) -> int:
@@ -135,8 +133,10 @@ def _run(db: sqlite3.Connection, number: int) -> None:
         if version(db) < number:  # else another process was faster
             for statement in MIGRATIONS[number - 1]:
                 db.execute(statement)
-            if number in _FILLS:
-                _FILLS[number](db)
+            if number == _SECONDS:
+                from parexec_tui.registry.filling import fill_seconds  # few who open a registry need it
+
+                fill_seconds(db)
             db.execute(f"PRAGMA user_version = {number}")
         db.execute("COMMIT")
     except BaseException:

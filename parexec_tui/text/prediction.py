@@ -20,6 +20,9 @@ _LEAST_SHIFT, _LEAST_SHARE = 1.0, 0.01
 
 def prediction_lines(found: Prediction, state: SessionState) -> Iterator[str]:
     """When it is over, what it takes at least and why, and what is known of how long tickets take."""
+    if found.course.left and len(found.course.left) == state.unfinished:
+        yield f"{_STUCK}: {and_others(found.course.left, _NAMED)}"
+        return
     yield _over(found.p50, found.p90)
     bound = found.bounds[0]
     least = f"no order takes less than {format_duration(bound.seconds)} ({bound_text(bound, state)})"
@@ -37,22 +40,32 @@ def what_if_lines(found: WhatIf, changes: str) -> Iterator[str]:
     """When a session is over as it is, and with these changes, and what would not end any more."""
     width = max(len(_AS_IT_IS), len(changes)) + 2
     for name, finish in ((_AS_IT_IS, found.now), (changes, found.then)):
-        yield f"{name + ':':<{width}}{_over(finish.p50, finish.p90)}{_left(finish)}"
+        yield f"{name + ':':<{width}}{_finish(finish)}"
     yield effect_text(found)
 
 
 _AS_IT_IS: Final = "as it is"
 
 
-def _left(finish: Finish) -> str:
+_STUCK: Final = "nothing would end"
+
+
+def _finish(finish: Finish) -> str:
+    if finish.is_stuck:
+        return f"{_STUCK}: {and_others(finish.left, _NAMED)}"
+    over = _over(finish.p50, finish.p90)
     if not finish.left:
-        return ""
-    return f"; {format_count(len(finish.left), 'ticket')} would not end: {and_others(finish.left, _NAMED)}"
+        return over
+    return f"{over}; {format_count(len(finish.left), 'ticket')} would not end: {and_others(finish.left, _NAMED)}"
 
 
 def effect_text(found: WhatIf) -> str:
     """What a change does to the end, in a few words: `finishes about 4m5s earlier`. Where tickets would not end any
     more, the rest is meant."""
+    if found.then.is_stuck:
+        return f"{_STUCK}, as now" if found.now.is_stuck else _STUCK
+    if found.now.is_stuck:
+        return f"{format_count(found.then.ends, 'ticket')} would end, in about {format_duration(found.then.p50)}"
     if found.kept:
         return f"{format_count(len(found.kept), 'ticket')} would not end; the rest {_shift(found)}"
     return _shift(found)

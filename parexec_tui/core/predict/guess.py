@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct
 
 from parexec_tui.core.predict.course import Durations
+from parexec_tui.core.schedule.doubt import HOST
 from parexec_tui.core.schedule.forecast import NOTHING_TOLD, Forecast, Told
 from parexec_tui.core.state.session import DEFAULT_ESTIMATE, SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
@@ -19,13 +20,22 @@ _TICKETS_SAMPLED: Final = 20_000
 """Courses that are sampled at most and at least, and how many tickets they have together between these."""
 
 _COUNTED: Final = 20
-"""With so many samples p90 is counted; with fewer it is that of a normal distribution around the median."""
+"""With so many samples p90 is counted; with fewer it is that of a log-normal distribution around the median."""
+
+_MOMENT: Final = 1e-3
+"""Seconds, below which all samples are alike."""
 
 _NINE_IN_TEN: Final = 1.2816
 """Standard deviations above the mean of a normal distribution that nine in ten values stay below."""
 
 _RECORDED: Final = 5
 """So many recorded durations say more of the next one than a distribution that is assumed."""
+
+_LATE: Final = 0.3
+"""The standard deviation of the logarithm of what a ticket still takes that is late, or tells how far it is."""
+
+_TOO_LATE: Final = 1e-4
+"""Of a run that is later than all but this share of runs, the distribution tells nothing."""
 
 Random = Callable[[], float]
 """Returns the next of a series of numbers from 0 up to but not including 1. Where it comes from is not the core's."""
@@ -49,16 +59,15 @@ class Known(Struct, frozen=True):
 class Guess:
     """How long tickets take: what is expected, and samples of it.
 
-    A sampled duration is what is expected times a factor whose logarithm is normally distributed around 0, with the
-    sigma that earlier sessions tell of the ticket; else with that of the `spread` of `Forecast`, which nine in ten
-    stay below. A ticket of which nothing is known but what others took here takes what one of them took, as soon as a
-    few have.
+    A sampled duration is what earlier sessions tell of the ticket times a factor whose logarithm is normally
+    distributed, with their sigma; where these do not tell, it is what is expected, and the factor is as `Doubt` says,
+    mostly alike for all such tickets. A ticket of which nothing is known but what others took here takes what one of
+    them took, as soon as a few have.
     """
 
     def __init__(self, state: SessionState, now: float, told: Mapping[str, Told] = NOTHING_TOLD) -> None:
         self._state, self._now = state, now
         self._forecast = forecast = Forecast(state, told)
-        self._sigma = log(forecast.spread) / _NINE_IN_TEN
         self._usual = DEFAULT_ESTIMATE if forecast.usual is None else float(forecast.usual)
         self._todo = [ticket for ticket in state.tickets.values() if ticket.status not in TERMINAL]
 
@@ -69,34 +78,38 @@ class Guess:
 
     def samples(self, random: Random, count: int) -> list[Durations]:
         """So many samples. Each second one mirrors the one before it: what took more takes less. So a few are already
-        right on average."""
+        right on average. What is off for all tickets together is spread evenly over the samples."""
         found: list[Durations] = []
+        pairs = (count + 1) // 2
         while len(found) < count:
             drawn = [_normal(random) for _ in range(2 * len(self._todo))]
-            found += [self._sample(drawn), self._sample([-each for each in drawn])]
+            together = _normal_at(0.5 + (len(found) + 1) / (4 * pairs))
+            found += [self._sample(drawn, together), self._sample([-each for each in drawn], -together)]
         return found[:count]
 
-    def _sample(self, drawn: Sequence[float]) -> Durations:
-        """`drawn`: two normally distributed numbers for each ticket."""
-        recorded = self._forecast.unforeseen
+    def _sample(self, drawn: Sequence[float], together: float) -> Durations:
+        """`drawn`: two normally distributed numbers for each ticket; `together`: one for all."""
+        recorded, doubt = self._forecast.unforeseen, self._forecast.doubt
+        off = doubt.bias + doubt.together * together
         whole, left = {}, {}
         for ticket, one, other in zip(self._todo, drawn[::2], drawn[1::2], strict=True):
+            is_told = self._forecast.left_as_told(ticket, self._now) is not None
+            worked = ticket.worked(self._now) if ticket.is_live and not is_told else 0.0
             if len(recorded) >= _RECORDED and self._forecast.foreseen(ticket) is None:
                 place = min(len(recorded) - 1, int(_share_below(one) * len(recorded)))
-                whole[ticket.id] = recorded[place]
+                takes = recorded[place]
             else:
-                whole[ticket.id] = self._takes(ticket) * exp(self._sigma_of(ticket) * one)
-            if _has_begun(ticket):
-                rest = whole[ticket.id] - ticket.worked(self._now)
-                is_told = self._forecast.left_as_told(ticket, self._now) is not None
-                if is_told or rest <= 0:
-                    left[ticket.id] = self._left(ticket) * exp(self._sigma_of(ticket) * other)
+                sigma = self._forecast.sigma(ticket)
+                if sigma is None:
+                    median = self._takes(ticket) * exp(off)
                 else:
-                    left[ticket.id] = rest
+                    median = self._state.learned[ticket.id] * exp(HOST * together)
+                takes = _drawn(median, doubt.alone if sigma is None else sigma, one, worked)
+            whole[ticket.id] = takes
+            if _has_begun(ticket):
+                is_late = is_told or takes <= worked
+                left[ticket.id] = self._left(ticket) * exp(_LATE * other) if is_late else takes - worked
         return Durations(whole, left, self._usual)
-
-    def _sigma_of(self, ticket: TicketState) -> float:
-        return self._state.sigmas.get(ticket.id, self._sigma)
 
     def _takes(self, ticket: TicketState) -> float:
         takes = self._forecast.takes(ticket)
@@ -130,6 +143,24 @@ def _normal(random: Random) -> float:
     return sqrt(-2 * log(1 - random())) * cos(2 * pi * random())
 
 
+def _drawn(median: float, sigma: float, drawn: float, worked: float) -> float:
+    """A sample of a log-normal distribution, among what is more than `worked`; not more if hardly anything is."""
+    if worked > 0 and median > 0:
+        below = _share_below(log(worked / median) / sigma)
+        if below < 1 - _TOO_LATE:
+            drawn = _normal_at(below + _share_below(drawn) * (1 - below))
+    return median * exp(sigma * drawn)
+
+
+def _normal_at(share: float) -> float:
+    """The number that such a share of a normal distribution is below: the inverse of `_share_below`, by bisection."""
+    low, high = -8.0, 8.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _share_below(middle) < share else (low, middle)
+    return low
+
+
 def _share_below(value: float) -> float:
     """How much of a normal distribution is below a value."""
     return (1 + erf(value / sqrt(2))) / 2
@@ -145,7 +176,10 @@ def quantiles(values: Sequence[float]) -> tuple[float, float]:
     ordered, count = sorted(values), len(values)
     median = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
     if count >= _COUNTED:
-        return median, ordered[int(count * 0.9)]
-    mean = sum(values) / count
-    variance = sum((value - mean) ** 2 for value in values) / max(1, count - 1)
-    return median, median + _NINE_IN_TEN * sqrt(variance)
+        place = 0.9 * count - 0.5
+        low, part = int(place), place % 1
+        return median, ordered[low] * (1 - part) + ordered[low + 1] * part
+    logs = [log(max(value, _MOMENT)) for value in values]
+    mean = sum(logs) / count
+    variance = sum((value - mean) ** 2 for value in logs) / max(1, count - 1)
+    return median, median * exp(_NINE_IN_TEN * sqrt(variance))

@@ -31,6 +31,13 @@ class Finish(Struct, frozen=True):
     """As likely as not it is over within `p50`, nine times in ten within `p90`."""
     left: tuple[str, ...] = ()
     """Tickets that do not end: a person keeps them, or what they need does not come."""
+    ends: int = 0
+    """How many tickets end; the times are those of the last."""
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether there are tickets, and none of them ends."""
+        return bool(self.left) and not self.ends
 
 
 class WhatIf(Struct, frozen=True):
@@ -82,7 +89,9 @@ def what_if(
 def _finish(state: SessionState, takes: Sequence[Durations], now: float) -> Finish:
     courses = [course_of(copy_to_go_on(state), each, now, resumes=False) for each in takes]
     p50, p90 = quantiles([course.seconds for course in courses[1:]] or [courses[0].seconds])
-    return Finish(round(courses[0].seconds, 3), round(p50, 3), round(p90, 3), courses[0].left)
+    left = courses[0].left
+    ends = state.unfinished - len(left)
+    return Finish(round(courses[0].seconds, 3), round(p50, 3), round(p90, 3), left, ends)
 
 
 def changed(state: SessionState, requests: Sequence[rq.AnyRequest], now: float) -> SessionState | rq.Refusal:

@@ -14,16 +14,17 @@ from typing import Final, NamedTuple
 
 from parexec_tui.core.schedule.blockers import pinned_agent
 from parexec_tui.core.schedule.bounds import loads
+from parexec_tui.core.schedule.doubt import HOST, doubt_of, error_of
 from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.state.findings import remembered
-from parexec_tui.core.state.history import normal, rest_of
+from parexec_tui.core.state.history import USUAL_SIGMA, normal, rest_of
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
 
 _SPREAD = 1.5
-"""Nine in ten tickets take at most this many times what is expected. Used until tickets have run that say better."""
+"""Nine in ten tickets of which nothing is known take at most this many times what is usual, until some have run."""
 
 _NINE_IN_TEN = 1.2816
 """Standard deviations above the mean of a normal distribution that nine in ten values stay below."""
@@ -55,7 +56,7 @@ class Forecast:
         self._state = state
         self._told = told
         known: list[float] = []
-        ratios: list[float] = []
+        errors: list[float] = []
         failed: list[float] = []
         self.unforeseen: list[float] = []
         """Seconds of the tickets that succeeded here and had no expected duration, shortest first."""
@@ -66,15 +67,23 @@ class Forecast:
             if ticket.took is not None:
                 if foreseen is None:
                     self.unforeseen.append(ticket.took)
-                elif foreseen > 0:
-                    ratios.append(ticket.took / foreseen)
-            elif ticket.failed_after is not None:
+                elif self.sigma(ticket) is None:
+                    errors.append(error_of(ticket.took, foreseen))
+            elif ticket.spec.estimate is not None and (before := state.learned.get(ticket.id)) is not None:
+                errors.append(error_of(before, ticket.spec.estimate))
+            if ticket.took is None and ticket.failed_after is not None:
                 failed.append(ticket.failed_after)
         self.unforeseen.sort()
         self.usual = _quantile(self.unforeseen or sorted(known) or sorted(failed), 0.5)
         """Seconds for a ticket without an expected duration; None if no ticket has one."""
-        self.spread = max(1.0, _quantile(sorted(ratios), 0.9) or _SPREAD)
-        """Nine in ten tickets take at most this many times what is expected."""
+        self.doubt = doubt_of(errors)
+        """How far the tickets are off that are expected to take something, but have no `sigma`."""
+
+    def sigma(self, ticket: TicketState) -> float | None:
+        """How far apart the earlier runs of a ticket are, as in `TicketHistory`; None if there were not two, of it or
+        of others. Where there is one, p50 and p90 are by these runs, also of a ticket that has an estimate."""
+        sigma = self._state.sigmas.get(ticket.id)
+        return None if sigma == USUAL_SIGMA else sigma
 
     def foreseen(self, ticket: TicketState) -> float | None:
         """What it takes by what is known of this very ticket; None if nothing is."""
@@ -207,17 +216,18 @@ def eta(state: SessionState, now: float, told: Mapping[str, Told] = NOTHING_TOLD
     all would be if they were independent (C. E. Clark, "The greatest of a finite set of random variables", Operations
     Research, 1961), for they share some tickets. A ticket that earlier sessions know takes the mean of its
     log-normal distribution, while it runs that of what is left of it; p90 has the variances of these, and that of
-    `_TAIL` tickets for the slots that stay empty at the end. The work of others is multiplied by the spread of
-    `Forecast`; n tickets of which nothing is known take, by the central limit theorem, n means and 1.28 standard
-    deviations times the root of n. Future failures are ignored.
+    `_TAIL` tickets for the slots that stay empty at the end. Of what is expected without such runs there is `Doubt`;
+    n tickets of which nothing is known take, by the central limit theorem, n means and 1.28 standard deviations times
+    the root of n. Future failures are ignored.
     """
     if not comes_to_an_end(state):
         return None
     forecast = Forecast(state, told)
+    doubt = forecast.doubt
     seconds: dict[str, float] = {}
     variances: dict[str, float] = {}
     foreseen = unforeseen = learned = 0.0
-    guessed = 0
+    guessed = known = 0
     for id_, ticket in state.tickets.items():
         if ticket.status in TERMINAL:
             continue
@@ -225,27 +235,34 @@ def eta(state: SessionState, now: float, told: Mapping[str, Told] = NOTHING_TOLD
         if left is None:
             return None
         is_told = forecast.left_as_told(ticket, now) is not None
-        if not is_told and id_ in state.sigmas and ticket.spec.estimate is None and left > 0:
-            worked = ticket.worked(now) if ticket.is_live else 0.0
-            left, variances[id_] = rest_of(state.learned[id_], state.sigmas[id_], worked) or (left, left * left)
+        worked = ticket.worked(now) if ticket.is_live else 0.0
+        runs = ticket.status is not Status.approval and not is_told
+        if runs and (sigma := forecast.sigma(ticket)) is not None:
+            left, variances[id_] = rest_of(state.learned[id_], sigma, worked) or (left, left * left)
             learned += left
+            known += 1
         elif not is_told and forecast.foreseen(ticket) is None:
             guessed += 1
             unforeseen += left
         else:
+            if runs:
+                left = abs((forecast.takes(ticket) or 0.0) * doubt.factor - worked)
+            variances[id_] = (left * doubt.alone) ** 2
             foreseen += left
         seconds[id_] = left
-    others = foreseen + unforeseen
-    late = foreseen * forecast.spread + _late(forecast, guessed, unforeseen)
+    whole = foreseen + unforeseen + learned
     found = sorted(loads(state, seconds, variances, now).values(), reverse=True)
     p50, variance = found[0]
     for before, other in pairwise(found):
         if before[0] - other[0] > 1e-6 * before[0]:  # else they are the same tickets
             mean, variance = _greatest((p50, variance), other)
             p50 = (p50 + mean) / 2
-    if variances:
-        variance += (_TAIL * learned / len(variances)) ** 2 * (learned / (learned + others))
-    spread = p50 * (late - others) / (learned + others) if others else 0.0
+    if known:
+        variance += (_TAIL * learned / known) ** 2 * (learned / whole) + (p50 * learned / whole * HOST) ** 2
+    if not whole:
+        return Eta(round(p50, 1), round(p50, 1))
+    variance += (p50 * foreseen / whole * (exp(_NINE_IN_TEN * doubt.together) - 1) / _NINE_IN_TEN) ** 2
+    spread = p50 * (_late(forecast, guessed, unforeseen) - unforeseen) / whole
     return Eta(round(p50, 1), round(p50 + spread + _NINE_IN_TEN * sqrt(variance), 1))
 
 
@@ -267,7 +284,7 @@ def _late(forecast: Forecast, count: int, work: float) -> float:
     """What `count` tickets of unknown duration take at most, nine times in ten. `work`: what they usually take."""
     took = forecast.unforeseen
     if not took:
-        return work * forecast.spread
+        return work * _SPREAD
     mean = sum(took) / len(took)
     deviation = sqrt(max(0.0, sum(each * each for each in took) / len(took) - mean * mean))
     return max(work, count * mean + _NINE_IN_TEN * deviation * sqrt(count))

@@ -6,7 +6,7 @@ weight of a run halves with every `HALF_LIFE` runs that came after it, as in the
 """
 
 from collections.abc import Mapping, Sequence
-from math import erfc, exp, expm1, log, sqrt
+from math import erfc, exp, expm1, log, pi, sqrt
 from typing import Final, NamedTuple
 
 from msgspec import Struct, structs
@@ -27,7 +27,17 @@ _TOO_LATE: Final = 1e-4
 """Of a run that is later than all but this share of runs, the distribution tells nothing."""
 
 _PRIOR: Final = 3.0
-"""The spread of all tickets together counts as much as so many runs of the ticket itself."""
+"""That tickets are as usual counts as much as so many tickets of the plan."""
+
+_DOUBT: Final = 1.0
+"""How far the sigmas of tickets are apart: the standard deviation of their logarithms. It is so much that a few runs
+which agree tell that a ticket is steady, whatever others are."""
+
+_OF_MEDIAN: Final = pi / 2
+"""The variance of the median of normally distributed values, as a multiple of that of their mean."""
+
+_LEAST_SIGMA: Final = 0.005
+"""However steady a ticket is, a host is not."""
 
 _WEIGHTS: Final = tuple(
     tuple(0.5 ** (age / HALF_LIFE) / sum(0.5 ** (each / HALF_LIFE) for each in range(count)) for age in range(count))
@@ -54,8 +64,8 @@ class TicketHistory(Struct, frozen=True):
     p90: float
     """The same of nine in ten."""
     sigma: float = USUAL_SIGMA
-    """The standard deviation of the natural logarithm of what a run takes, as far as it is known: with few runs it is
-    near that of all tickets of the plan."""
+    """The standard deviation of the natural logarithm of what the next run takes, around `p50`: see `likely_sigma`.
+    Of a ticket with a single run it is that of the tickets of the plan, `USUAL_SIGMA` if none of them has two."""
     runs: int = 1
     """So many were looked at: the newest ones, `RUNS` at most."""
     flaky: float = 0.0
@@ -66,7 +76,7 @@ class TicketHistory(Struct, frozen=True):
 
 def summaries(runs: Mapping[str, Sequence[Run]]) -> dict[str, TicketHistory]:
     """What the runs of each ticket tell; `runs`: the newest first, one at least."""
-    found, squares, freedom = {}, 0.0, 0.0
+    found: dict[str, TicketHistory] = {}
     spreads: dict[str, tuple[float, float]] = {}
     for id_, all_ in runs.items():
         newest = all_[:RUNS]
@@ -79,15 +89,36 @@ def summaries(runs: Mapping[str, Sequence[Run]]) -> dict[str, TicketHistory]:
             peak=_peak(newest),
         )
         if len(newest) > 1:
-            spreads[id_] = square, free = _spread(ordered)
-            squares += square
-            freedom += free
-    usual = (_PRIOR * USUAL_SIGMA**2 + squares) / (_PRIOR + freedom)
+            spreads[id_] = _spread(ordered)
+    logs = [log(likely_sigma(*each, USUAL_SIGMA)) for each in spreads.values()]
+    usual = exp((_PRIOR * log(USUAL_SIGMA) + sum(logs)) / (_PRIOR + len(logs)))
     for id_, history in found.items():
-        square, free = spreads.get(id_, (0.0, 0.0))
-        sigma = sqrt((_PRIOR * usual + square) / (_PRIOR + free))
-        found[id_] = structs.replace(history, sigma=round(sigma, 3))
+        sigma = usual
+        if id_ in spreads:
+            freedom = spreads[id_][1]
+            sigma = likely_sigma(*spreads[id_], usual) * sqrt(1 + _OF_MEDIAN / (freedom + 1))
+        found[id_] = structs.replace(history, sigma=round(sigma, 4))
     return found
+
+
+def likely_sigma(square: float, freedom: float, usual: float) -> float:
+    """The likeliest standard deviation of what has these squares around its mean, with so many degrees of freedom.
+
+    Before anything is known its logarithm is that of the usual one, more or less, normally distributed (`_DOUBT`). It
+    is the maximum of the posterior density, found by Newton's method from a point below it.
+    """
+    narrow = 1 / _DOUBT**2
+    about = log(usual)
+    at = max(log(_LEAST_SIGMA), about - freedom / narrow)
+    if square > 0:
+        at = max(at, min(about, log(square / freedom) / 2))
+    for _ in range(30):
+        pull = square * exp(-2 * at)
+        step = (pull - freedom - (at - about) * narrow) / (2 * pull + narrow)
+        at += step
+        if step < 1e-6:  # it is there, or below the least
+            break
+    return max(_LEAST_SIGMA, exp(at))
 
 
 def quantile(ordered: Sequence[tuple[float, float]], share: float) -> float:

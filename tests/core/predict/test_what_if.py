@@ -54,6 +54,24 @@ def test_what_a_person_would_keep_does_not_end_and_the_rest_is_told() -> None:
     assert frozen.kept == ("A", "B", "C", "D"), "it keeps the only slot"
 
 
+def test_where_nothing_would_end_that_is_said_and_not_a_time() -> None:
+    session = running()
+    frozen = asked(session, rq.Freeze(tickets=("A",)))
+    assert list(what_if_lines(frozen, "A frozen"))[1:] == [
+        "A frozen: nothing would end: A, B, C, D",
+        "nothing would end",
+    ]
+    session.act(rq.Freeze(tickets=("A",)))
+    still = asked(session, rq.Hold(tickets=("D",)))
+    assert list(what_if_lines(still, "D held")) == [
+        "as it is: nothing would end: A, B, C, D",
+        "D held:   nothing would end: A, B, C, D",
+        "nothing would end, as now",
+    ]
+    thawed = asked(session, rq.Thaw(tickets=("A",)))
+    assert effect_text(thawed) == "4 tickets would end, in about 5m40s"
+
+
 def test_what_changes_nothing_is_said_to() -> None:
     assert effect_text(asked(running(), rq.Scale(most=1, type="agent"))) == "finishes as early as now"
 

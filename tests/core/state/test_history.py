@@ -56,6 +56,25 @@ def test_the_sigma_of_a_ticket_is_near_that_of_all_until_it_has_runs_of_its_own(
     assert among_both["C"].sigma == pytest.approx(2.3, rel=0.15)
 
 
+def test_a_few_runs_that_agree_tell_that_a_ticket_is_steady() -> None:
+    sigmas = [summaries({"A": of(*[4.032, 4.036, 4.04, 4.038][:count])})["A"].sigma for count in (1, 2, 3, 4)]
+    assert sigmas == sorted(sigmas, reverse=True)
+    assert sigmas[1] < 0.15
+    assert sigmas[3] < 0.015, "within 0.2 %, four times"
+    assert summaries({"A": of(*[7] * 20)})["A"].sigma > 0.004, "a host is never quite as steady"
+
+
+@pytest.mark.parametrize("sigma", [0.05, 0.3])
+@pytest.mark.parametrize("runs", [2, 5, 20])
+def test_the_sigma_is_about_that_of_the_runs(sigma: float, runs: int) -> None:
+    random = Random(7)
+    found = [
+        summaries({"A": of(*[60 * random.lognormvariate(0, sigma) for _ in range(runs)])})["A"].sigma
+        for _ in range(200)
+    ]
+    assert sigma * 0.7 < statistics.median(found) < sigma * (3 if runs == 2 else 1.5)
+
+
 def test_the_peak_is_one_that_nine_in_ten_runs_stayed_within() -> None:
     peaks = (7, 500, *[8] * 8, 0)
     assert summaries({"A": [Run(1, peak) for peak in peaks]})["A"].peak == 500, "it is one of the newest"
