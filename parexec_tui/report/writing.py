@@ -124,10 +124,24 @@ def _write_anew(file: Path, parts: Iterable[bytes], *, replaces: bool, is_privat
                 new.chmod(S_IMODE(target.stat().st_mode))  # before anything is in it that others may not read
             size = sum(out.write(part) for part in parts)
             out.flush()
-            if not replaces:
-                target.touch(0o600 if is_private else 0o666, exist_ok=False)  # one may have come meanwhile
-            new.replace(target)
+            if replaces:
+                new.replace(target)
+            else:
+                _give_name(new, target)
         except BaseException:
             new.unlink(missing_ok=True)
             raise
     return size
+
+
+def _give_name(new: Path, target: Path) -> None:
+    """Give a file its name, unless another one has it by now. Raises FileExistsError, OSError."""
+    try:
+        target.hardlink_to(new)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links: whoever is killed between these two leaves an empty file
+        target.touch(S_IMODE(new.stat().st_mode), exist_ok=False)
+        new.replace(target)
+    else:
+        new.unlink()

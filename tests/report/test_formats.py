@@ -1,9 +1,13 @@
 """A report in each of its formats."""
 
 import csv
+import errno
 import json
 import os
+import signal
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -405,3 +409,59 @@ def test_a_disk_is_left_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(WriteError, match="is a disk: it is left as it is"):
         write_file(disk, [b"one"], replaces=True)
     assert disk.is_block_device()
+
+
+WRITES = """
+import os, signal, sys
+from pathlib import Path
+from parexec_tui.report.writing import write_file
+
+step, count = int(sys.argv[1]), 0
+
+def dies(function):
+    def counted(*arguments, **named):
+        global count
+        count += 1
+        if count == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments, **named)
+    return counted
+
+for name in ("link", "rename", "replace", "unlink", "chmod", "mkdir"):
+    setattr(os, name, dies(getattr(os, name)))
+Path.touch = dies(Path.touch)
+write_file(Path(sys.argv[2]), [b"one", b"two"], replaces=False, is_private=True)
+"""
+
+
+def test_who_is_killed_while_it_writes_leaves_no_half_file_of_that_name(tmp_path: Path) -> None:
+    seen = set()
+    for step in range(1, 10):
+        file = tmp_path / str(step) / "a.txt"
+        file.parent.mkdir()
+        died = subprocess.run([sys.executable, "-c", WRITES, str(step), file], check=False)
+        if died.returncode == 0:
+            break
+        assert died.returncode == -signal.SIGKILL
+        seen.add(file.exists())
+        assert not file.exists() or file.read_bytes() == b"onetwo"
+    else:
+        pytest.fail("it never came to its end")
+    assert file.read_bytes() == b"onetwo"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [each.name for each in file.parent.iterdir()] == ["a.txt"]
+    assert seen == {False, True}
+
+
+def test_where_there_are_no_hard_links_a_file_is_written_and_none_replaced_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refused)
+    write_file(tmp_path / "a.txt", [b"one"], replaces=False)
+    with pytest.raises(WriteError, match="exists already"):
+        write_file(tmp_path / "a.txt", [b"two"], replaces=False)
+    assert (tmp_path / "a.txt").read_bytes() == b"one"
+    assert [each.name for each in tmp_path.iterdir()] == ["a.txt"]
