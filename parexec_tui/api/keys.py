@@ -204,6 +204,9 @@ class DefaultKeys(TypedDict, total=False):
     up_to_date: bool
     """True: it is not run if its command, its variables and all files that `reads`, `writes` and `outputs` cover are
     as after its last success, in any session of this plan file."""
+    depfile: str
+    """A file, seen from the folder that it runs in, in which its command says what it read, as rules of make (`cc -MD
+    -MF`): for `up_to_date`, that counts as `reads` does."""
     on_fail: Literal["keep", "rollback"]
     """When an attempt ends without success: leave what it did, or take it back by `rollback` and `snapshot`."""
     rollback: str
@@ -491,6 +494,9 @@ class TicketKeys(TypedDict, total=False):
     up_to_date: bool
     """True: it is not run if its command, its variables and all files that `reads`, `writes` and `outputs` cover are
     as after its last success, in any session of this plan file."""
+    depfile: str
+    """A file, seen from the folder that it runs in, in which its command says what it read, as rules of make (`cc -MD
+    -MF`): for `up_to_date`, that counts as `reads` does."""
     on_fail: Literal["keep", "rollback"]
     """When an attempt ends without success: leave what it did, or take it back by `rollback` and `snapshot`."""
     rollback: str

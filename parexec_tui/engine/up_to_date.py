@@ -1,6 +1,7 @@
 """Tickets that are up to date: asked before their first attempt, remembered after a success."""
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -143,6 +144,8 @@ class UpToDate:
             spec.reads,
             spec.all_writes,
             time.time_ns() if ended is None else ended,
+            os.path.join(plan.workdir, spec.cwd or plan.agents[agent.type].cwd or ""),  # noqa: PTH118 - as the pool does
+            spec.depfile,
         )
         self._to_take.append((ProcessKey(ticket.id, ticket.attempts), success))
         if not self._is_taking:

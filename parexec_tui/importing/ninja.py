@@ -123,7 +123,7 @@ class _Importer:
         for path in (*files, *edge.outputs):
             if pattern(path) is None:
                 self._draft.leave_out(place, f"no pattern can say the path {path!r}: nobody looks at it", edge.where)
-        self._look_at_depfile(place, edge)
+        self._set_depfile(ticket, place, edge)
         if self._is_always_run(edge):
             self._draft.comment((*place, "up_to_date"), "it depends on what is never there, so it always runs")
             ticket["up_to_date"] = False
@@ -180,18 +180,14 @@ class _Importer:
                 return True
         return False
 
-    def _look_at_depfile(self, place: tuple[str, str], edge: Edge) -> None:
-        depfile = edge.value("depfile", as_shell=False)
-        match edge.value("deps"):
-            case "" | "gcc":
-                if depfile:
-                    self._draft.leave_out(
-                        place, f"depfile {depfile}: changes of what it includes are not seen", edge.where
-                    )
-            case other:
-                self._draft.leave_out(
-                    place, f"deps = {other}: changes of files that it includes are not seen", edge.where
-                )
+    def _set_depfile(self, ticket: dict[str, object], place: tuple[str, str], edge: Edge) -> None:
+        depfile, deps = edge.value("depfile", as_shell=False), edge.value("deps")
+        if deps not in ("", "gcc"):
+            self._draft.leave_out(place, f"deps = {deps}: changes of files that it includes are not seen", edge.where)
+        elif depfile and "reads" not in ticket:
+            self._draft.leave_out(place, f"depfile {depfile}: it has no inputs", edge.where)
+        elif depfile:
+            ticket["depfile"] = literal(depfile)
 
     def _room_of(self, pool: str) -> int:
         """How many of a pool run at once; 0: any number."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
@@ -275,3 +276,51 @@ def test_what_is_approved_while_no_engine_runs_is_up_to_date_as_it_was_then(
             file.write("more\n")
     assert resume()[0].outcome == "finished"
     assert ran(tmp_path, plan, code=bool(again)) == again
+
+
+COMPILE = """
+[defaults]
+up_to_date = true
+cwd = "sub"
+[tickets.a]
+reads = ["sub/a.c"]
+outputs = ["sub/a.o"]
+depfile = "a.d"
+run = "cat a.c $(cat a.c) > a.o; printf 'a.o: a.c \\\\\\n %s\\n' $(cat a.c) > a.d; echo a >> ../ran"
+"""
+
+
+def test_what_a_depfile_names_counts_as_read(tmp_path: Path) -> None:
+    folder = tmp_path / "sub"
+    folder.mkdir()
+    for name, content in (("one.h", "1"), ("two.h", "2"), ("a.c", "one.h")):
+        (folder / name).write_text(content)
+    assert ran(tmp_path, COMPILE) == ["a"]
+    (folder / "two.h").write_text("not read yet")
+    assert ran(tmp_path, COMPILE) == []
+    (folder / "one.h").write_text("changed")
+    assert ran(tmp_path, COMPILE) == ["a"]
+    assert [event.stale for event in happened(ev.QuestionAnswered)] == [
+        "reads sub/one.h changed, which its depfile names"
+    ]
+    (folder / "a.c").write_text("two.h")
+    assert ran(tmp_path, COMPILE) == ["a"]
+    (folder / "one.h").unlink()  # nobody reads it any more
+    (folder / "a.d").unlink()  # and this has been read
+    assert ran(tmp_path, COMPILE) == []
+
+
+def test_a_ticket_whose_depfile_cannot_be_read_runs_again(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "a.c").write_text("a.c")
+    without = COMPILE.replace("> a.d", "> b.d")
+    assert ran(tmp_path, without) == ["a"]
+    assert ran(tmp_path, without) == ["a"]
+    [answer] = happened(ev.QuestionAnswered)
+    assert answer.stale.startswith("its depfile a.d cannot be read: [Errno 2] No such file")
+
+
+def test_a_depfile_needs_something_that_is_read(tmp_path: Path) -> None:
+    text = '[tickets.a]\nrun = "x"\ndepfile = "a.d"\n'
+    with pytest.raises(PlanErrors, match="a ticket with `depfile` says what it `reads`"):
+        read_plan(text, source="plan.toml", folder=str(tmp_path), format="toml")

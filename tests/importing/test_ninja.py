@@ -21,6 +21,8 @@ pool heavy
 rule cc
   command = cc $cflags -MD -MF $out.d -c $in -o $out
   description = CC $out
+  depfile = $out.d
+  deps = gcc
 rule link
   command = cc @$out.rsp -o $out
   rspfile = $out.rsp
@@ -69,6 +71,7 @@ def test_edges_become_tickets_with_the_files_and_the_order_that_ninja_knows(tmp_
         "after": ["gen-version.h"],
         "reads": ["src/a.c", "src/a.h"],
         "writes": ["obj/a.o"],
+        "depfile": "obj/a.o.d",
         "run": "test -d obj || mkdir -p obj || exit\ncc -O1 -MD -MF obj/a.o.d -c src/a.c -o obj/a.o",
     }
     assert tickets["obj-b-b.o"]["run"].endswith("cc -O2 -MD -MF 'obj/b b.o'.d -c 'src/b:b.c' -o 'obj/b b.o'")

@@ -134,6 +134,13 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             "`outputs` cover are as after its last success, in any session of this plan file."
         ),
     ] = False
+    depfile: Annotated[
+        str,
+        Meta(
+            description="A file, seen from the folder that it runs in, in which its command says what it read, as "
+            "rules of make (`cc -MD -MF`): for `up_to_date`, that counts as `reads` does."
+        ),
+    ] = ""
     on_fail: Annotated[
         Literal["keep", "rollback"],
         Meta(

@@ -249,6 +249,10 @@ class Success(Struct, frozen=True):
     """With the outputs."""
     ended: int
     """Nanoseconds since the epoch."""
+    folder: str = ""
+    """Where its command ran: paths of the depfile, and in it, are seen from there."""
+    depfile: str = ""
+    """Empty: there is none."""
 
 
 class Identity(Struct, frozen=True, gc=False):

@@ -47,7 +47,7 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
     "When it starts": ("needs", "after", "group", "priority", "approve", "finally"),
     "Who runs it": ("agent", "requires", "requires_commands", "requires_files", "requires_env"),
     "Files, claims and services": ("reads", "writes", "claims", "locks", "uses", "limits", "uses_service"),
-    "When it is done already": ("if_done", "skip_if", "up_to_date"),
+    "When it is done already": ("if_done", "skip_if", "up_to_date", "depfile"),
     "When it has succeeded": ("expect_codes", "outputs", "gates", "checks"),
     "When it fails": (
         "retries", "retry_on", "retry_delay", "retry_uses", "allow_failure", "on_fail",

@@ -10,7 +10,7 @@ import os
 import stat
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 import msgspec
@@ -21,7 +21,8 @@ from parexec_tui.core.plan.outputs import pattern_of
 from parexec_tui.core.plan.patterns import parse_pattern
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.engine.backends.backend import Freshness, FreshnessWanted, Success
-from parexec_tui.engine.backends.local.files import Sign, files_of
+from parexec_tui.engine.backends.local.depfile import files_in
+from parexec_tui.engine.backends.local.files import Sign, files_of, sign_of
 from parexec_tui.registry.fingerprints import TAKEN_BACK, TOO_BIG, UNTAKEN
 
 MAX_FILES = 100_000
@@ -72,6 +73,8 @@ class Fingerprint(Struct, frozen=True, array_like=True):
     writes: Marks
     unknown: str = ""
     """Why nothing more is known."""
+    found: Marks = {}
+    """What its depfile names and `reads` does not cover."""
 
 
 _read = msgspec.msgpack.Decoder(Fingerprint).decode
@@ -101,6 +104,7 @@ class Walks:
     def __init__(self, before: "Walks | None" = None) -> None:
         """`before`: those of an earlier moment. What was read then counts for files whose signs are the same."""
         self._found: dict[tuple[str, str], Signs] = {}
+        self._named: dict[bytes, Sign | None] = {}
         self._digests: dict[tuple[bytes, Sign], bytes] = {} if before is None else before._digests
 
     def signs(self, root: str, patterns: Sequence[str]) -> Signs:
@@ -118,6 +122,12 @@ class Walks:
             found = {os.fsencode(path): sign for path, sign in files_of(parse_pattern(text, root))}
             self._found[root, text] = found
         return found
+
+    def sign(self, path: bytes) -> Sign | None:
+        """That of one file; None if it is not there."""
+        if path not in self._named:
+            self._named[path] = sign_of(os.fsdecode(path))
+        return self._named[path]
 
     def digest(self, path: bytes, sign: Sign) -> bytes:
         """The hash of what is in a file; UNKNOWN if it cannot be read."""
@@ -193,7 +203,30 @@ def take(note: Path, wanted: Success, walks: Walks) -> bytes:
         if path not in written
     }
     reads |= {path: Mark(UNKNOWN) for path in before if path not in reads and path not in written}
-    return _encode(Fingerprint(wanted.command, wanted.agent_type, reads, writes))
+    found: Marks = {}
+    if wanted.depfile:
+        try:
+            found = _found(note, wanted, walks, reads.keys() | written.keys())
+        except (OSError, ValueError) as error:
+            why = f"its depfile {wanted.depfile} cannot be read: {error}"
+            return _encode(Fingerprint(wanted.command, wanted.agent_type, {}, {}, why))
+    return _encode(Fingerprint(wanted.command, wanted.agent_type, reads, writes, found=found))
+
+
+def _found(note: Path, wanted: Success, walks: Walks, known: Set[bytes]) -> Marks:
+    """What the depfile names beside the files that are known. Raises OSError, ValueError."""
+    text = Path(wanted.folder, wanted.depfile).read_bytes().decode("utf-8", "surrogateescape")
+    try:
+        began = note.stat().st_mtime_ns
+    except FileNotFoundError:
+        began = 0  # nobody knows when its command began, so all counts as changed
+    found: Marks = {}
+    for name in files_in(text):
+        path = os.fsencode(os.path.normpath(os.path.join(wanted.folder, name)))  # noqa: PTH118 - there are many
+        if path not in known:
+            sign = walks.sign(path)
+            found[path] = Mark(UNKNOWN) if sign is None or sign.modified > began else walks.mark(path, sign)
+    return found
 
 
 def _is_same(before: Sign | None, sign: Sign) -> bool:
@@ -226,6 +259,9 @@ def look(wanted: FreshnessWanted, walks: Walks) -> Freshness:
     ):
         for path, what in _differences(marks, signs, walks, renewed):
             return Freshness(f"{word} {_called(path, wanted.root)} {what}")
+    named = {path: sign for path in known.found if (sign := walks.sign(path)) is not None}
+    for path, what in _differences(known.found, named, walks, renewed):
+        return Freshness(f"{READS} {_called(path, wanted.root)} {what}, which its depfile names")
     if not renewed:
         return Freshness()
     for marks, path, mark in renewed:

@@ -97,6 +97,11 @@ def failures_are_known(draft: Draft) -> Iterator[Fault]:
 
 def conditions_can_be_asked(draft: Draft) -> Iterator[Fault]:
     for id_, ticket in draft.specs():
+        if "\0" in ticket.depfile:
+            yield Fault(draft.place(id_, "depfile"), NUL)
+        elif ticket.depfile and not ticket.reads:
+            hint = "name at least the source file in `reads`"
+            yield Fault(draft.place(id_, "depfile"), "a ticket with `depfile` says what it `reads`", hint)
         if not (ticket.if_done or ticket.skip_if):
             continue
         if ticket.if_done and ticket.skip_if:
