@@ -29,6 +29,11 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec each -P8 gzip < names", "for each line that is read; eight at once"),
         ("parexec each --tag -k 'grep -c TODO {}' -- *.py", "each line with its file, in their order"),
     ),
+    "schedule": (
+        ("parexec schedule night.toml --on-calendar daily", "run it at midnight, by a timer of your systemd"),
+        ("parexec schedule night.toml --on-calendar 'Mon..Fri 02:30' -n", "what would be written"),
+        ("parexec schedule night.toml --remove", "no more"),
+    ),
     "schema": (("parexec schema > plan.schema.json", "for editors"),),
     "doctor": (
         ("parexec doctor", "what of this machine may be in the way"),
