@@ -1,13 +1,16 @@
 """The course of a session: one pass over its journal, in which all is noted that its reports tell."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
+from parexec_tui.core.state.apply.session import clock_error
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.status import TERMINAL, End, Status
+from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.state.used import Used
 from parexec_tui.report.waits import QUIET, Waits
 
@@ -46,6 +49,10 @@ class Moment(Struct, frozen=True, gc=False):
     has_engine: bool
 
 
+_SET = 1.0
+"""Seconds by which the wall clock was set at least, if it was: any clock drifts."""
+
+
 class Course:
     """What is noted in the pass."""
 
@@ -56,6 +63,9 @@ class Course:
         self.attempts: list[AttemptRecord] = []
         """In the order of their starts."""
         self.moments: list[Moment] = []
+        self.opened_at = 0.0
+        self.agents_shifted: defaultdict[str, float] = defaultdict(float)
+        """{agent: by how many seconds the clock was set while it was there}"""
         self.engines = 0
         self.requests = 0
         """What persons asked for and was granted."""
@@ -65,6 +75,7 @@ class Course:
         """Tickets whose work was merged from a worktree, or could not be for a conflict."""
         self.conflicted: set[str] = set()
         """Tickets whose merge conflicted."""
+        self._was_set = False
         self.unrunnable: set[str] = set()
         """Tickets that ended because nothing could run them, once nothing else ran."""
         self._counts: tuple[int, int, int, bool] | None = None
@@ -78,11 +89,17 @@ class Course:
 
     def note(self, event: ev.AnyEvent) -> None:
         """Apply an event, and note what it tells. Raises as `apply`."""
+        if isinstance(event, ev.MonitoringStarted):
+            error = clock_error(self.state, event)
+            if error is not None and abs(error) >= _SET:
+                self._shift(error)
         away = self.waits.pass_to(event)
         if away is not None and self.moments:
             self._note_moment(away, has_engine=False)
         apply(self.state, event)
         match event:
+            case ev.SessionOpened():
+                self.opened_at = event.at
             case ev.AttemptStarted():
                 started = AttemptRecord(event.ticket, event.attempt, event.agent, event.at)
                 self._newest[event.ticket] = started
@@ -109,6 +126,23 @@ class Course:
         if not isinstance(event, QUIET):
             self._note_moment(event.at)
 
+    def _shift(self, seconds: float) -> None:
+        """The wall clock was set between two engines: tell what was before as the clock would have that is right now.
+
+        Else tickets took as long as it was set.
+        """
+        self._was_set = True
+        self.waits.shift(seconds)
+        self.opened_at += seconds
+        self.moments = [structs.replace(each, at=each.at + seconds) for each in self.moments]
+        for record in self.attempts:
+            record.started += seconds
+            if record.ended is not None:
+                record.ended += seconds
+        for agent in self.state.agents.values():
+            if not agent.stopped and (self.state.gone is None or agent.ticket is not None):
+                self.agents_shifted[agent.id] += seconds
+
     def close(self, until: float) -> None:
         """The session is as its last event says, until then."""
         self.waits.close(until)
@@ -116,6 +150,12 @@ class Course:
             if record.ended is None:
                 ticket = self.state.tickets.get(record.ticket)
                 record.seconds = ticket.worked(until) if ticket is not None else 0.0
+
+    def ended(self, ticket: TicketState) -> float | None:
+        """When a ticket was over; None: it is not."""
+        if ticket.status not in TERMINAL:
+            return None
+        return self.waits.ended.get(ticket.id) if self._was_set else ticket.ended
 
     def _note_moment(self, at: float, *, has_engine: bool = True) -> None:
         state = self.state

@@ -55,7 +55,7 @@ def session_facts(course: Course, until: float, samples: Sequence[HostSample] = 
         selected=state.plan.selection.words,
         of=state.plan.selection.of or len(state.tickets),
         state=state.status,
-        started=state.opened_at,
+        started=course.opened_at,
         until=until,
         is_over=state.finished_at is not None,
         summary=_summary(course, until, ran, sum(each.seconds for each in lost)),
@@ -84,7 +84,7 @@ def _summary(course: Course, until: float, ran: float, waited: float) -> Summary
         )
         - len(state.allowed),
         attempts=len(course.attempts),
-        seconds=max(0.0, until - state.opened_at),
+        seconds=max(0.0, until - course.opened_at),
         ran_seconds=ran,
         waited_seconds=waited,
         engines=course.engines,
@@ -120,7 +120,7 @@ def _rates(course: Course) -> Rates:
 
 
 def _velocity(course: Course, until: float) -> Velocity:
-    start = course.state.opened_at
+    start = course.opened_at
     span = max(until - start, 1.0)
     count = min(_BUCKETS, int(span))
     every = span / count
@@ -219,7 +219,8 @@ def _agents(course: Course, until: float) -> list[AgentFact]:
     end = state.finished_at if state.finished_at is not None else until
     found = []
     for agent in state.agents.values():
-        there = max(0.0, (agent.idle_since if agent.stopped else end) - agent.started - agent.without_engine)
+        away = agent.without_engine + course.agents_shifted[agent.id]
+        there = max(0.0, (agent.idle_since if agent.stopped else end) - agent.started - away)
         pace = paces.get(agent.id, 0.0) if len(of_type[agent.type]) > 1 else 0.0
         found.append(
             AgentFact(
@@ -254,12 +255,14 @@ def _paces(course: Course) -> dict[str, list[float]]:
 
 def _tickets(course: Course) -> list[TicketFact]:
     ran: defaultdict[str, float] = defaultdict(float)
+    started: dict[str, float] = {}
     for attempt in course.attempts:
         ran[attempt.ticket] += attempt.seconds
-    return [_ticket(course, ticket, ran[ticket.id]) for ticket in course.state.tickets.values()]
+        started.setdefault(attempt.ticket, attempt.started)
+    return [_ticket(course, each, ran[each.id], started.get(each.id)) for each in course.state.tickets.values()]
 
 
-def _ticket(course: Course, ticket: TicketState, ran: float) -> TicketFact:
+def _ticket(course: Course, ticket: TicketState, ran: float, started: float | None) -> TicketFact:
     state, spec = course.state, ticket.spec
     waited: defaultdict[str, float] = defaultdict(float)
     for reason, seconds in course.waits.lost.get(ticket.id, {}).items():
@@ -278,8 +281,8 @@ def _ticket(course: Course, ticket: TicketState, ran: float) -> TicketFact:
         needs=tuple(state.graph.needs[ticket.id]),
         attempts=ticket.attempts,
         agent=ticket.agent,
-        started=ticket.first_started,
-        ended=ticket.ended if ticket.status in TERMINAL else None,
+        started=started,
+        ended=course.ended(ticket),
         seconds=ran,
         expected=state.expected(ticket),
         took=ticket.took if ticket.status is Status.succeeded else None,

@@ -119,7 +119,7 @@ class _Session:
             ),
             _Stat("waited", format_duration(summary.waited_seconds), "all tickets, added up"),
             *(
-                [_Stat("ETA", f"{phrases.percent(facts.eta.error)} off", "on average")]
+                [_Stat("ETA", f"{phrases.off(facts.eta.error)} off", "on average")]
                 if facts.eta is not None and facts.eta.looks >= _FEW
                 else []
             ),

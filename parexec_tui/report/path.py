@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from math import inf
 from operator import attrgetter
 
 from msgspec import Struct, structs
@@ -92,7 +93,7 @@ class _Walk:
         ticket, at, noticed = self._last()
         if noticed is not None:
             yield noticed
-        opened = self._state.opened_at
+        opened = self._course.opened_at
         visited: set[tuple[str, float]] = set()
         while at > opened + _SLACK:
             part = self._before(ticket, at)
@@ -144,10 +145,10 @@ class _Walk:
         latest = max(waits.past, key=place)
         ticket = ticket or latest
         ended = waits.past[ticket][-1].end
-        until = max(waits.past[latest][-1].end, *waits.unseen.values(), 0.0)
+        until = max([waits.past[latest][-1].end, *waits.unseen.values()])
         if until < ended + _SLACK:
             return ticket, ended, None
-        if waits.unseen.get(ticket, 0.0) > ended:
+        if waits.unseen.get(ticket, -inf) > ended:
             return ticket, ended, PathStep(ticket, Cause.engine, ended, until, until - ended)
         part = self._before(latest, until)
         cause = part.reason.cause if isinstance(part, Wait) else Cause.dispatch
@@ -198,7 +199,7 @@ class _Walk:
 
     def _is_seen(self, ticket: str, at: float) -> bool:
         """Whether an engine saw then that the ticket was over, which it had been before."""
-        return abs(self._course.waits.unseen.get(ticket, 0.0) - at) < _SLACK
+        return abs(self._course.waits.unseen.get(ticket, inf) - at) < _SLACK
 
     def _last_need(self, ticket: str, at: float) -> str:
         """The need that was over last by then."""

@@ -65,15 +65,15 @@ def figures(facts: SessionFacts) -> Iterator[Row]:
     if facts.estimates.ratio is not None and facts.estimates.error is not None:
         yield (
             "estimates",
-            f"of {format_count(facts.estimates.known, 'ticket')}, which took {times(facts.estimates.ratio)} times "
-            f"as long as expected, and were off by {_off(facts.estimates.error)} (medians)",
+            f"{format_count(facts.estimates.known, 'ticket')} took {times(facts.estimates.ratio)} times as long as "
+            f"expected, {off(facts.estimates.error)} off (medians)",
         )
     if facts.eta is not None:
-        half = f", {percent(facts.eta.half_error)} half way" if facts.eta.half_error is not None else ""
+        half = f", {off(facts.eta.half_error)} half way" if facts.eta.half_error is not None else ""
         covered = f"p90 held {percent(facts.eta.covered)} of the time"
         yield (
             "ETA",
-            f"{percent(facts.eta.error)} off on average{half}; {covered}; {format_count(facts.eta.looks, 'look')}",
+            f"{off(facts.eta.error)} off on average{half}; {covered}; {format_count(facts.eta.looks, 'look')}",
         )
     if facts.comparison is not None:
         yield "before", against(facts.comparison)
@@ -88,9 +88,9 @@ def times(ratio: float) -> str:
     return "<0.01" if 0 < ratio < 0.005 else f"{ratio:.2f}" if ratio < 100 else f"{ratio:.0f}"
 
 
-def _off(error: float) -> str:
-    """`12%`, or `a factor of 19`."""
-    return percent(error) if error < 1 else f"a factor of {error + 1:.3g}" if error < 999 else "a factor of over 1000"
+def off(error: float) -> str:
+    """How far something was off: `12%`, or `a factor of 19`."""
+    return percent(error) if error < 2 else f"a factor of {error + 1:.3g}" if error < 999 else "a factor of over 1000"
 
 
 def _work(facts: SessionFacts) -> Iterator[str]:

@@ -33,6 +33,11 @@ class Log:
             self._seconds[_without_holder(last)] += at - self._since
         self._since, self._reason = at, reason
 
+    def shift(self, seconds: float) -> None:
+        """All that was until now was later by so much."""
+        self.spans = [Wait(start + seconds, end + seconds, reason) for start, end, reason in self.spans]
+        self._since += seconds
+
     def until(self, at: float) -> dict[Reason, float]:
         """Seconds by reason, until now; a reason has no holder here."""
         seconds = dict(self._seconds)

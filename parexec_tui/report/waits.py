@@ -115,6 +115,19 @@ class Waits:
         self._pass(event.at)
         return None
 
+    def shift(self, seconds: float) -> None:
+        """All that was until now was later by so much: the wall clock was set. O(all that was noted)."""
+        self._now += seconds
+        queues = {id(each): each for each in self._queues.values()}
+        for parts in self.past.values():
+            queues |= {id(part.phase.queue): part.phase.queue for part in parts if part.phase.queue is not None}
+            parts[:] = [Past(start + seconds, end + seconds, phase) for start, end, phase in parts]
+        for log in (self._away, *queues.values()):
+            log.shift(seconds)
+        self._doing = {id_: each._replace(start=each.start + seconds) for id_, each in self._doing.items()}
+        for times in (self.ended, self.unseen):
+            times.update({id_: at + seconds for id_, at in times.items()})
+
     def _pass(self, at: float, *, is_away: bool = False) -> None:
         start, self._now = self._now, max(self._now, at)
         if not self._doing or self._now <= start:

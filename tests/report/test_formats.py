@@ -25,7 +25,7 @@ from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.report import phrases
 from parexec_tui.report.comparing import Told, compare
-from parexec_tui.report.facts import Report, SessionFacts
+from parexec_tui.report.facts import EtaFact, Report, SessionFacts
 from parexec_tui.report.formats import ENDINGS, Format, WriteError, format_of
 from parexec_tui.report.junit import junit_bytes
 from parexec_tui.report.markdown import escaped, markdown_lines
@@ -100,12 +100,12 @@ def test_what_is_too_short_to_matter_has_no_absurd_figures() -> None:
     facts = facts_of(session)
     told = Report([facts])
     for text in (
-        "\n".join(text_lines(told, width=120, ascii_only=False)),
+        "\n".join(text_lines(told, width=100, ascii_only=False)),
         "\n".join(markdown_lines(told)),
         page_of(told),
     ):
         assert "<0.01 times as long as expected" in text.replace("\\", "").replace("&lt;", "<")
-        assert "off by a factor of over 1000" in text
+        assert "a factor of over 1000 off" in text
         for absurd in (
             "velocity",
             "+0.00s",
@@ -116,6 +116,11 @@ def test_what_is_too_short_to_matter_has_no_absurd_figures() -> None:
         ):
             assert absurd not in text, absurd
     assert facts.path, "the facts have it"
+
+
+def test_an_eta_that_was_far_off_is_told_as_a_factor(facts: SessionFacts) -> None:
+    told = structs.replace(facts, eta=EtaFact(None, 14602.7, 1.0, 2))
+    assert dict(phrases.figures(told))["ETA"].startswith("a factor of over 1000 off on average; ")
 
 
 def test_short_steps_that_add_up_are_folded(facts: SessionFacts) -> None:

@@ -20,6 +20,7 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.report.causes import Cause, Reason, Wait
 from parexec_tui.report.course import Course
+from parexec_tui.report.facts import SessionFacts
 from parexec_tui.report.figures import session_facts
 from parexec_tui.report.path import real_path
 from parexec_tui.report.waits import MOST_CLAIMS, Past, Waits
@@ -264,6 +265,44 @@ def test_time_without_an_engine_that_died_is_no_time_in_which_tickets_could_run(
     facts = session_facts(course_of(session), session.now)
     assert facts.parallelism.reached == pytest.approx(1)
     assert sum(point.slots for point in facts.parallelism.points) / 240 == pytest.approx(20 / 118, abs=0.01)
+
+
+@pytest.mark.parametrize("by", [7200.0, -7200.0])
+def test_a_wall_clock_that_was_set_between_two_engines_took_nobody_any_time(by: float) -> None:
+    def played(*, by: float) -> SessionFacts:
+        session = Session(plan("A:\nB: A locks=x\nC: A\nD: A locks=x\nE: B C", parallel=3), checks=False)
+        session.monitor(uptime=100)
+        session.dispatch()
+        session.wait(2)
+        session.succeed("A")
+        session.dispatch()
+        session.wait(3)
+        session.now += by
+        session.apply(ev.MonitoringStarted(at=session.now, pid=101, boot="boot", uptime=105, died="oops", away=1.0))
+        session.wait(4)
+        session.succeed("B", "C")
+        session.dispatch()
+        session.wait(5)
+        session.succeed("D", "E")
+        session.close()
+        return session_facts(course_of(session), session.now)
+
+    def moved(facts: SessionFacts, seconds: float) -> list[object]:
+        """What is told of times, so many seconds later."""
+        steps = [(each.ticket, each.what, each.start + seconds, each.end + seconds) for each in facts.path]
+        tickets = [(each.id, (each.started or 0) + seconds, (each.ended or 0) + seconds) for each in facts.tickets]
+        attempts = [(each.ticket, each.started + seconds, (each.ended or 0) + seconds) for each in facts.attempts]
+        return [facts.started + seconds, steps, tickets, sorted(attempts)]
+
+    was_set, was_right = played(by=by), played(by=0)
+    assert moved(was_set, 0) == moved(was_right, by)
+    assert was_set.lost == was_right.lost
+    busy = [sorted(each.busy for each in facts.agents) for facts in (was_set, was_right)]
+    assert busy[0] == pytest.approx(busy[1])
+    assert was_set.summary == was_right.summary
+    assert was_set.parallelism.reached == pytest.approx(was_right.parallelism.reached)
+    assert was_set.velocity.per_minute == was_right.velocity.per_minute
+    assert [step.seconds for step in was_set.path] == pytest.approx([2, 7, 5])
 
 
 def test_what_is_retried_after_the_end_was_over_and_neither_held_nor_frozen() -> None:

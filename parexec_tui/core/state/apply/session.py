@@ -55,6 +55,19 @@ def on_monitoring_started(state: SessionState, event: ev.MonitoringStarted) -> N
     note_early(state)
 
 
+def clock_error(state: SessionState, event: ev.MonitoringStarted) -> float | None:
+    """By how many seconds the wall clock was set since the engine before this one; None: nobody can say.
+
+    `event`: has yet to be applied.
+    """
+    before = state.monitored
+    if before is None or event.boot != state.boot or event.uptime is None or before.uptime is None:
+        return None
+    if event.uptime < before.uptime:
+        return None  # another time namespace, whose clock says nothing about ours
+    return event.at - before.at - (event.uptime - before.uptime)
+
+
 def _correct_clocks(state: SessionState, event: ev.MonitoringStarted) -> None:
     """Let only time count that has passed since the engine before this one, for timeouts and retry delays."""
     before = state.monitored
@@ -65,9 +78,9 @@ def _correct_clocks(state: SessionState, event: ev.MonitoringStarted) -> None:
         for ticket in state.live.values():
             ticket.live_attempt.clock_error += max(0.0, ticket.worked(event.at) - event.uptime)
         return
-    if event.uptime < before.uptime:
-        return  # another time namespace, whose clock says nothing about ours
-    error = event.at - before.at - (event.uptime - before.uptime)
+    error = clock_error(state, event)
+    if error is None:
+        return
     state.clock_errors.append((event.at, error))
     for ticket in state.live.values():
         if not ticket.is_frozen:
