@@ -52,7 +52,8 @@ def compact(file: Path) -> int:
     """Returns how many bytes smaller a registry is now; 0: it is not worth it, somebody has the registry open or
     wrote to it, or there is no room for the copy. Raises RegistryError, OSError."""
     new = file.with_name(f"{file.name}.compacting")
-    new.unlink(missing_ok=True)
+    for left in (new, new.with_name(f"{new.name}-journal")):
+        left.unlink(missing_ok=True)  # of one that was killed
     if not is_worth_it(file):
         return 0
     check_owners(file)
