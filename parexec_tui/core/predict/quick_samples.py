@@ -11,8 +11,9 @@ from msgspec import structs
 from parexec_tui.core.predict.course import Course, Durations
 from parexec_tui.core.schedule.listing import Lister, Schedule
 from parexec_tui.core.schedule.order import places_by_rank
-from parexec_tui.core.schedule.problem import Problem, problem_of
+from parexec_tui.core.schedule.problem import problem_of
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import Status
 
 
 def quick_makespans(
@@ -27,16 +28,14 @@ def quick_makespans(
         return None
     places = None if state.found_order is None else places_by_rank(problem, state)
 
+    over = {ticket.id for ticket in state.unapproved.values() if ticket.status is Status.approval}
+
     def schedule(takes: Durations) -> Schedule:
-        lister = Lister(_with(problem, takes))
+        durations = [0.0 if id_ in over else takes.left.get(id_, takes.whole.get(id_, 0.0)) for id_ in problem.ids]
+        lister = Lister(structs.replace(problem, durations=durations))
         return lister.by_paths() if places is None else lister.by_places(places)
 
     usual = schedule(expected)
     if usual.started < len(problem.ids) or not usual.seconds:
         return None
     return [course.seconds * schedule(each).seconds / usual.seconds for each in samples]
-
-
-def _with(problem: Problem, takes: Durations) -> Problem:
-    durations = [takes.left.get(id_, takes.whole.get(id_, 0.0)) for id_ in problem.ids]
-    return structs.replace(problem, durations=durations)

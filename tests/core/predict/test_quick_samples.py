@@ -68,6 +68,15 @@ def test_only_what_is_expected_is_a_course_of_a_large_session(monkeypatch: pytes
     assert found.expected < found.p90
 
 
+def test_what_has_run_and_waits_for_approval_takes_no_more_time() -> None:
+    session = Session(plan("A: estimate=100s approve=after\nB: A estimate=10s\nC: estimate=5s"))
+    session.dispatch()
+    session.wait(20)
+    session.succeed("A", "C")
+    for quick, slow in both(session.state, session.now):
+        assert quick == pytest.approx(slow, rel=0.01)
+
+
 def test_it_does_not_tell_if_tickets_would_not_end() -> None:
     session = session_of(20)
     expected = Guess(session.state, session.now).expected()
