@@ -24,6 +24,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state import process_key
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.isolation import works_apart
+from parexec_tui.core.state.pressure import pressed_for
 from parexec_tui.core.state.process_key import IF_DONE, RUN, UP_TO_DATE
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
@@ -42,6 +43,8 @@ class Durations(NamedTuple):
     """Of the tickets that run: from now on."""
     usual: float = 0.0
     """Of a ticket that is not named."""
+    pressed: float = 1.0
+    """By what the time is to be multiplied for which a host that is pressed is so from now on; see `pressed_for`."""
 
 
 class Span(NamedTuple):
@@ -97,7 +100,13 @@ class _VirtualEngine:
         self._places: dict[str, int] = {}
         """{live ticket: the place of its span}"""
         self._spans: list[Span] = []
-        state.memory, state.lowered, state.tuning = None, None, None
+        self._eases_at: float | None = None
+        """When as many may run at once again as are wanted, while it is fewer: the host is pressed."""
+        if resumes:
+            state.lowered = None
+        elif state.lowered is not None:
+            self._eases_at = now + takes.pressed * pressed_for(state.ladders.values(), now)
+        state.memory, state.tuning = None, None
         state.ladders.clear()
         state.pressed.clear()
         state.steps.clear()
@@ -111,7 +120,10 @@ class _VirtualEngine:
         self._go_on()
         at_once = len(self._spans) - before
         due = self._due
-        while due:
+        while due or self._eases_at is not None:
+            if self._eases_at is not None and (not due or self._eases_at <= due[0][0]):
+                self._ease()
+                continue
             now = self._now = max(self._now, due[0][0])
             while due and due[0][0] <= now:
                 report = heappop(due)[2]
@@ -124,6 +136,15 @@ class _VirtualEngine:
         ended = max((span.end for span in self._spans if span.ticket not in self._places), default=self._began)
         agents = {agent.id: agent.type for agent in self._state.agents.values()}
         return Course(self._began, ended - self._began, tuple(self._spans), at_once, left, agents)
+
+    def _ease(self) -> None:
+        """The host is not pressed any more."""
+        if self._state.unfinished and self._eases_at is not None:
+            self._now = max(self._now, self._eases_at)
+        self._eases_at = self._state.lowered = None
+        if self._state.dirty is not None:
+            self._state.dirty.host = True
+        self._go_on()
 
     # -- the loop --------------------------------------------------------------------------------------------
 

@@ -109,7 +109,8 @@ class Guess:
             if _has_begun(ticket):
                 is_late = is_told or takes <= worked
                 left[ticket.id] = self._left(ticket) * exp(_LATE * other) if is_late else takes - worked
-        return Durations(whole, left, self._usual)
+        below = _share_below(together)
+        return Durations(whole, left, self._usual, below / (1 - below))
 
     def _takes(self, ticket: TicketState) -> float:
         takes = self._forecast.takes(ticket)

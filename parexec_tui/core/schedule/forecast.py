@@ -19,6 +19,7 @@ from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.state.findings import remembered
 from parexec_tui.core.state.history import USUAL_SIGMA, normal, rest_of
+from parexec_tui.core.state.pressure import pressed_for
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -251,7 +252,10 @@ def eta(state: SessionState, now: float, told: Mapping[str, Told] = NOTHING_TOLD
             foreseen += left
         seconds[id_] = left
     whole = foreseen + unforeseen + learned
-    found = sorted(loads(state, seconds, variances, now).values(), reverse=True)
+    by_limit = loads(state, seconds, variances, now)
+    if state.lowered is not None and (all_ := by_limit.get(("parallel", ""))) is not None:
+        by_limit["parallel", ""] = _while_pressed(state, all_[0], now), all_[1]
+    found = sorted(by_limit.values(), reverse=True)
     p50, variance = found[0]
     for before, other in pairwise(found):
         if before[0] - other[0] > 1e-6 * before[0]:  # else they are the same tickets
@@ -264,6 +268,13 @@ def eta(state: SessionState, now: float, told: Mapping[str, Told] = NOTHING_TOLD
     variance += (p50 * foreseen / whole * (exp(_NINE_IN_TEN * doubt.together) - 1) / _NINE_IN_TEN) ** 2
     spread = p50 * (_late(forecast, guessed, unforeseen) - unforeseen) / whole
     return Eta(round(p50, 1), round(p50 + spread + _NINE_IN_TEN * sqrt(variance), 1))
+
+
+def _while_pressed(state: SessionState, seconds: float, now: float) -> float:
+    """What the work of all takes if fewer run at once for a while, and `seconds` if not."""
+    share = max(state.slots, len(state.live), 1) / max(state.parallel, len(state.live), 1)
+    pressed = pressed_for(state.ladders.values(), now)
+    return min(seconds / share, pressed + max(0.0, seconds - pressed * share))
 
 
 def _greatest(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """How far the ladder against a pressed host was climbed, and what that means for tickets."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from msgspec import Struct
 
@@ -49,6 +50,20 @@ class Ladder(Struct, frozen=True):
     def tickets(self) -> tuple[str, ...]:
         """The tickets that it froze or stopped, the newest last."""
         return tuple(dict.fromkeys(step.ticket for step in self.steps if step.ticket))
+
+
+LEAST: Final = 30.0
+"""Seconds for which a host stays pressed at least, as far as anybody knows who has to say when something ends."""
+
+
+def pressed_for(ladders: Iterable[Ladder], now: float) -> float:
+    """Seconds for which fewer run at once from now on, as likely as not: as long again as it has been so.
+
+    That is the median of what is left of something that goes on as long as it goes on, and of which only its age is
+    known (J. R. Gott, "Implications of the Copernican principle for our future prospects", Nature, 1993).
+    """
+    since = [step.at for ladder in ladders for step in ladder.steps if step.parallel is not None]
+    return max(LEAST, now - min(since, default=now))
 
 
 def fewest(ladders: Iterable[Ladder]) -> int | None:

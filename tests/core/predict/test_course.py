@@ -1,6 +1,7 @@
 """A session under a virtual clock: it goes on as the rules let it, and nobody else notices."""
 
 from itertools import combinations
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,10 @@ from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.predict.course import Course, Durations, course_of
+from parexec_tui.core.predict.foreseen import foresee
 from parexec_tui.core.schedule.bounds import lower_bounds
+from parexec_tui.core.schedule.forecast import eta
+from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.copying import copy_of, copy_to_go_on
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL
@@ -123,6 +127,35 @@ def test_with_one_agent_and_no_claims_it_takes_the_sum(seconds: list[int]) -> No
 def test_a_session_ends_when_its_limits_let_it(text: str, parallel: int, seconds: float) -> None:
     found = course(Session(plan(text, parallel=parallel, resources={"gpu": 2})))
     assert (found.seconds, found.left) == (seconds, ())
+
+
+def test_a_host_that_is_pressed_lets_fewer_run_for_as_long_again_and_then_all() -> None:
+    """40 tickets of 10 s, 4 at once but 1 while cpu is short: that began 60 s ago."""
+    text = "\n".join(f"T{number}: estimate=10s" for number in range(40))
+    session = Session(plan(text, parallel=4), checks=False)
+    pressed = ev.PressureRaised(
+        at=session.now, resource="cpu", step="fewer", parallel=1, text="cpu 95 %", value=95.0, threshold=80.0
+    )
+    session.apply(pressed)
+    for _ in range(6):
+        ids = session.dispatch()
+        assert len(ids) == 1
+        session.wait(10)
+        session.succeed(*ids)
+    found = course(session, resumes=False)
+    assert found.seconds == 60 + 70, "6 one by one, then 28 by fours"
+    assert [span.start - found.began for span in found.spans[:8]] == [0, 10, 20, 30, 40, 50, 60, 60]
+    assert course(session, resumes=True).seconds == 90, "what the host lacks is left out"
+    told = eta(session.state, session.now)
+    assert told is not None
+    assert told.p50 == pytest.approx(found.seconds, rel=0.02), "the closed form says the same"
+    end = foresee(session.state, session.now, Random(1).random).end
+    assert end is not None
+    assert 110 < end.p50 < 150 < 200 < end.p90, "it may go on for long"
+    session.apply(
+        ev.PressureEased(at=session.now, resource="cpu", step="fewer", text="cpu 5 %", value=5.0, threshold=80.0)
+    )
+    assert course(session, resumes=False).seconds == 90
 
 
 def test_what_runs_takes_what_is_left_of_it_and_keeps_what_it_has() -> None:
