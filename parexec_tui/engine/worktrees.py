@@ -110,7 +110,7 @@ class WorktreeKeeper:
                 if not found.holds:
                     self._backend.tend(key, DropWorktree(worktree, is_merged=True))
             elif found.size is None and ticket.status is not Status.approval:
-                self._backend.tend(key, KeepWorktree(worktree))
+                self._backend.tend(key, KeepWorktree(worktree, since=found.made.at))
         for ticket in self._state.live.values() if self._state.has_worktrees else ():
             found_made = self._state.worktrees.get(ticket.id)
             worktree = self._pool.worktree(ticket)

@@ -123,6 +123,9 @@ class LookAgain(Task, frozen=True, gc=False, tag="look"):
 class KeepWorktree(Task, frozen=True, gc=False, tag="keep"):
     """Report `WorktreeSized`: the attempt is over and was not merged."""
 
+    since: float = 0.0
+    """As in CommitWork."""
+
 
 class DropWorktree(Task, frozen=True, gc=False, tag="drop"):
     """Remove it. What no commit has is committed first, and it stays while a process has it as its folder."""

@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trio
 from msgspec import structs
 
 from parexec_tui.core.state.process_key import COMMIT, MERGE, ProcessKey
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.engine.backends.backend import CommitWork, MergeWork, Worktree
+from parexec_tui.engine.backends.backend import CommitWork, KeepWorktree, MergeWork, Worktree
 from parexec_tui.engine.backends.local.worktrees import making, merging, rooms
 from parexec_tui.engine.backends.local.worktrees.git import NoRoomError
 from parexec_tui.engine.backends.local.worktrees.leftovers import remove_left
 from parexec_tui.engine.backends.local.worktrees.rooms import Rooms, in_room
+from parexec_tui.engine.backends.local.worktrees.tending import Worktrees
 from tests.engine.backends.local.test_worktrees import wanted
 from tests.engine.small_disk import MIB, SmallDisk, small_disk
 from tests.repositories import git, new_repository
@@ -41,6 +43,10 @@ def worked(disk: SmallDisk, ticket: str, size: int) -> Worktree:
 
 def unfinished(disk: SmallDisk) -> list[Path]:
     return list((disk.path / "repository" / ".git" / "objects").rglob("tmp_*"))
+
+
+def put(tree: Worktree, data: bytes) -> None:
+    Path(tree.path, "big").write_bytes(data)
 
 
 class Tries:
@@ -160,3 +166,36 @@ def test_what_the_git_of_a_dead_engine_left_in_the_step_is_removed_when_it_begin
     left.write_bytes(bytes(3 * MIB))
     assert Tries(disk).commit(tree, "one", since=time.time() - 10).work is not None
     assert not left.exists()
+
+
+@pytest.mark.trio
+async def test_what_the_git_of_a_dead_engine_left_is_removed_also_if_the_ticket_was_given_up(disk: SmallDisk) -> None:
+    tree = worked(disk, "one", 100)
+    left = disk.path / "repository" / ".git" / "objects" / "ab" / "tmp_obj_x"
+    left.parent.mkdir(exist_ok=True)
+    left.touch()
+    async with trio.open_nursery() as nursery:
+        worktrees = Worktrees(nursery, lambda _: None)
+        await worktrees.tended(ProcessKey("one", 1), KeepWorktree(tree))
+        assert left.exists(), "nobody says that it is ours"
+        await worktrees.tended(ProcessKey("one", 1), KeepWorktree(tree, since=time.time() - 10))
+    assert not left.exists()
+
+
+@pytest.mark.trio
+async def test_what_git_writes_is_ended_and_removed_when_the_engine_leaves(tmp_path: Path) -> None:
+    new_repository(tmp_path / "repository")
+    tree = structs.replace(wanted(tmp_path / "repository", "one"), path=str(tmp_path / "one"))
+    making.make(tree, 1)
+    put(tree, os.urandom(60 * MIB))
+    objects = tmp_path / "repository" / ".git" / "objects"
+    async with trio.open_nursery() as nursery:
+        worktrees = Worktrees(nursery, lambda _: None)
+        worktrees.tend(ProcessKey("one", 1), KeepWorktree(tree))
+        with trio.fail_after(20):
+            while not (writes := list(objects.rglob("tmp_obj_*"))):  # noqa: ASYNC110 - git tells nobody
+                await trio.sleep(0.01)
+            await worktrees.finish()
+        assert not writes[0].exists(), "it would be there for ever"
+        assert git(tmp_path / "repository", "count-objects").startswith("3 objects"), "nothing was written to its end"
+        nursery.cancel_scope.cancel()

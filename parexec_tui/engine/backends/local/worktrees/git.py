@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from parexec_tui.engine.backends.local.worktrees.endable import noted
 from parexec_tui.engine.backends.local.worktrees.leftovers import remove_left
 from parexec_tui.engine.backends.local.worktrees.locks import LOCKED_FOR, free
 
@@ -131,19 +132,20 @@ class Git:
 
     def _call(self, words: Sequence[str], env: Mapping[str, str] | None, given: str | None) -> Done:
         try:
-            done = subprocess.run(
+            git = subprocess.Popen(
                 ("git", *_OPTIONS, "-C", self.folder, *words),
-                input=given,
-                stdin=subprocess.DEVNULL if given is None else None,
-                capture_output=True,
-                check=False,
+                stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 encoding="utf-8",
                 errors="surrogateescape",
                 env=self._environment() | dict(env or {}),
             )
         except OSError as error:
             raise GitError(f"git cannot be run: {error.strerror}") from None
-        return Done(done.returncode, done.stdout.removesuffix("\n"), done.stderr.strip())
+        with git, noted(git):
+            out, err = git.communicate(given)
+        return Done(git.returncode, out.removesuffix("\n"), err.strip())
 
     def run(self, *words: str, env: Mapping[str, str] | None = None, given: str | None = None) -> str:
         """What it prints. Raises GitError if it fails."""

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from parexec_tui.core.plan.units import format_size
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire.requests import WorkTried
-from parexec_tui.engine.backends.backend import CommitWork, MergeWork, Worktree
+from parexec_tui.engine.backends.backend import CommitWork, KeepWorktree, MergeWork, Worktree
 from parexec_tui.engine.backends.local.shortage import has_room
 from parexec_tui.engine.backends.local.worktrees.git import Git, GitError, NoRoomError
 from parexec_tui.engine.backends.local.worktrees.leftovers import remove_left
@@ -72,7 +72,7 @@ class Rooms:
         """What comes of a step, or that it waits for room. Raises OSError if it fails for another reason."""
         wait = self._waits.get(key)
         if wait is None:
-            _tidy_up(task)
+            tidy_up(task)
             return self._try(key, task, work, None)
         if wait.is_due(time.monotonic()) and self._one_try.acquire(blocking=False):
             try:
@@ -92,7 +92,7 @@ class Rooms:
                 self._waits.pop(key, None)
                 raise
             if before is None:
-                _tidy_up(task)  # the git of the engine before may have ended only now
+                tidy_up(task)  # the git of the engine before may have ended only now
             room, tries = _room_in(folder), 1 if before is None else before.tries + 1
             text = _told(key.ticket, task, folder, room.bytes, is_again=before is not None)
             most = room if before is None else room.or_more(before.room)
@@ -106,7 +106,7 @@ def _waits(key: ProcessKey, wait: _Wait) -> WorkTried:
     return WorkTried(key.ticket, key.attempt, lacks=wait.text, step=key.step)
 
 
-def _tidy_up(task: CommitWork | MergeWork) -> None:
+def tidy_up(task: CommitWork | MergeWork | KeepWorktree) -> None:
     """Remove what the git of an engine before this one left, if that began the step and its git is over."""
     if task.since:
         remove_left(Git(task.worktree.workdir).objects(), task.since)

@@ -1,7 +1,9 @@
 """The worktrees of a session: what `Backend.tend` does with them, in threads, each with its report."""
 
+import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from threading import Lock
 from typing import assert_never
@@ -22,9 +24,12 @@ from parexec_tui.engine.backends.backend import (
     Worktree,
 )
 from parexec_tui.engine.backends.local.worktrees import anew, checkout, making, merging
+from parexec_tui.engine.backends.local.worktrees.endable import Endable
 from parexec_tui.engine.backends.local.worktrees.foreseeing import Foresight
+from parexec_tui.engine.backends.local.worktrees.git import Git
+from parexec_tui.engine.backends.local.worktrees.leftovers import remove_left
 from parexec_tui.engine.backends.local.worktrees.losses import Losses
-from parexec_tui.engine.backends.local.worktrees.rooms import Rooms, in_room
+from parexec_tui.engine.backends.local.worktrees.rooms import Rooms, in_room, tidy_up
 from parexec_tui.engine.threads import in_thread
 
 _AT_ONCE = 8
@@ -53,6 +58,8 @@ class Worktrees:
         self._rooms = Rooms()
         self._losses = Losses()
         self._one_look = trio.CapacityLimiter(1)
+        self._endable = Endable()
+        self._tending = 0
 
     def make(self, key: ProcessKey, wanted: Worktree) -> rq.WorktreeMade:
         """Make one. Called in a thread. Raises OSError."""
@@ -82,8 +89,13 @@ class Worktrees:
             self._nursery.start_soon(self._tend, key, task)
 
     async def _tend(self, key: ProcessKey, task: AnyTask) -> None:
-        if (report := await self.tended(key, task)) is not None:
-            self._report(report)
+        self._tending += 1
+        try:
+            if (report := await self.tended(key, task)) is not None:
+                self._report(report)
+        finally:
+            self._tending -= 1
+            self._note_done()
 
     async def tended(self, key: ProcessKey, task: AnyTask) -> Tended | None:
         """Tend to one; what is reported about it."""
@@ -102,6 +114,8 @@ class Worktrees:
                 work = partial(self._dropped, key, task)
             case _:
                 assert_never(task)
+        if isinstance(task, CommitWork | LookAgain | KeepWorktree):
+            work = partial(self._given_up_with_us, task, work)
         try:
             limiter = self._turns if isinstance(task, MergeWork) else self._limiter
             return await in_thread(work, may_hang=True, limiter=limiter)
@@ -116,6 +130,9 @@ class Worktrees:
         key, task = self._left[path]
         await self.tended(key, task)
         self._busy.remove(path)
+        self._note_done()
+
+    def _note_done(self) -> None:
         self._is_done.set()
         self._is_done = trio.Event()
 
@@ -136,9 +153,21 @@ class Worktrees:
         return await in_thread(self._losses.look, workdir, merged, may_hang=True, limiter=self._one_look)
 
     async def finish(self) -> None:
-        """Wait until nothing is being removed any more."""
-        while self._busy:
+        """End what nobody waits for any more, and wait for the rest."""
+        self._endable.end()
+        while self._busy or self._tending:
             await self._is_done.wait()
+
+    def _given_up_with_us(self, task: AnyTask, work: Callable[[], Tended | None]) -> Tended | None:
+        """Do what is ended when the engine leaves: on a full disk its git would leave what no engine removes."""
+        began = time.time()
+        try:
+            with self._endable.here():
+                return work()
+        finally:
+            if self._endable.are_ended:
+                with suppress(OSError):
+                    remove_left(Git(task.worktree.workdir).objects(), began)
 
 
 def _found(key: ProcessKey, task: FindWorktree) -> rq.WorktreeMade | None:
@@ -177,5 +206,6 @@ def _merged(key: ProcessKey, task: MergeWork) -> rq.WorkTried:
 
 def _sized(key: ProcessKey, task: KeepWorktree) -> rq.WorktreeSized:
     tree = task.worktree
+    tidy_up(task)
     stays = making.why_it_stays(tree)
     return rq.WorktreeSized(key.ticket, key.attempt, making.size_of(tree.path), stays=stays, step=key.step)
