@@ -19,10 +19,11 @@ _SCRIPT = """
 trap '' HUP INT TERM
 cd /
 read -r session || exit
-read -r _ && exit
+read -r said && [ "$said" = over ] && exit
 exec "$PAREXEC_LEASH_PYTHON" -P -m parexec_tui.api.leash "$session"
 """
-"""The second line says that the session is over."""
+"""The second line says whether the session is over: the end of the pipe does not come while a process that was forked
+from the program lives."""
 
 
 class Leash:
@@ -58,8 +59,7 @@ class Leash:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._write("over")
+        self._write("over" if kind is None else "stop")
         os.close(self._pipe)
         with suppress(ChildProcessError):  # the program waits for all its children
             os.waitpid(self._pid, 0)

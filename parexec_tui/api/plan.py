@@ -69,7 +69,7 @@ class Plan:
 
     def __init__(self, **settings: "Unpack[SettingKeys]") -> None:
         """`settings`: the keys of `[plan]`. Paths are seen from the folder that is the current one now."""
-        self._document: dict[str, Any] = {}
+        self._written: PlanText | dict[str, Any] = {}
         self._folder = Path.cwd()
         self._file: Path | None = None
         self._given: Given | None = None
@@ -97,8 +97,7 @@ class Plan:
             found = plan_files.open_plan_file(file, monitor.host(), given)
         text = found.read.texts.files[-1]
         plan = cls.__new__(cls)
-        written = text.text.removeprefix("\ufeff")
-        plan._document = json.loads(written) if text.format == "json" else tomli.loads(written)
+        plan._written = text
         plan._folder = file.absolute().parent
         plan._file = file.absolute()
         plan._given = given
@@ -200,7 +199,7 @@ class Plan:
     def expanded(self) -> "Plan":
         """The plan as it will run: its variables filled in, its families ticket by ticket. Raises PlanError."""
         plan = Plan()
-        plan._document = copy.deepcopy(self._read().document)
+        plan._written = copy.deepcopy(self._read().document)
         plan._folder = self._folder
         plan._made = self._made
         return plan
@@ -298,6 +297,14 @@ class Plan:
         return self._said() == other._said()
 
     # -- below ---------------------------------------------------------------------------------------------------
+
+    @property
+    def _document(self) -> dict[str, Any]:
+        """The tables as they were written. A file is parsed only if somebody asks: a large one takes long."""
+        if isinstance(self._written, PlanText):
+            text = self._written.text.removeprefix("\ufeff")
+            self._written = json.loads(text) if self._written.format == "json" else tomli.loads(text)
+        return self._written
 
     def _said(self) -> tuple[Any, list[str]]:
         return self._document, list(self._document.get("tickets", ()))

@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from parexec_tui.api.errors import session_errors
 from parexec_tui.api.events import Event
+from parexec_tui.client import sessions
 from parexec_tui.client.connecting import connect_to
 from parexec_tui.client.framing import facts_of
-from parexec_tui.client.sessions import resolve_living
 from parexec_tui.core.plan.reading.faults import Hints
 from parexec_tui.core.plan.ticket import Priority
 from parexec_tui.core.state.events import OperatorActed
@@ -20,6 +20,7 @@ from parexec_tui.core.wire.protocol import Names as NamesFact
 
 if TYPE_CHECKING:
     from parexec_tui.client.blocking import Client
+    from parexec_tui.engine.lifecycle.left_session import LeftSession
 
 Names = str | Iterable[str]
 """One name or several: ids, patterns and selectors as on the command line."""
@@ -41,7 +42,10 @@ class Answer(Struct, frozen=True):
 
 
 class Verbs:
-    """The verbs of a session. Each raises RefusedError if the engine will not, SessionError if there is none.
+    """The verbs of a session. Each raises RefusedError if it will not be done, SessionError if nobody can be asked.
+
+    Of a session that is over nothing can be asked: see `resume`. Of one that was stopped or interrupted, what needs
+    no process is remembered for the next engine, and the rest is refused.
 
     An empty list of names asks for nothing; it never means the session.
     """
@@ -178,11 +182,23 @@ class Verbs:
             tickets = _meant(client, "select", names).tickets
             return _answer(client, request(tickets=tickets, **fields)) if tickets else Answer(())
 
-    def _connect(self) -> "Client":
-        return connect_to(resolve_living(self.id))
+    def _connect(self) -> "Client | LeftSession":
+        """The engine, or what stands in for it where a session was left that is not over."""
+        row = sessions.resolve_here(self.id)
+        if sessions.is_living(row.session):
+            return connect_to(row.session)
+        if row.status in sessions.OVER:
+            return connect_to(sessions.living_id(row, is_named=True))
+        if sessions.status_of(row) == "interrupted":
+            from parexec_tui.engine.given_up import GivenUp  # it can end what runs, so it imports trio
+
+            return GivenUp(row.session)
+        from parexec_tui.engine.lifecycle.left_session import LeftSession
+
+        return LeftSession(row.session)
 
 
-def _meant(client: "Client", about: Literal["select", "scope"], names: Names) -> NamesFact:
+def _meant(client: "Client | LeftSession", about: Literal["select", "scope"], names: Names) -> NamesFact:
     """What names mean to the engine. Raises Refused."""
     words = _listed(names)
     return facts_of(client.question(about, words=words), NamesFact) if words else NamesFact()
@@ -192,7 +208,7 @@ def _listed(names: Names) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def _answer(client: "Client", request: Any, *, dry_run: bool = False) -> Answer:
+def _answer(client: "Client | LeftSession", request: Any, *, dry_run: bool = False) -> Answer:
     answer = client.ask(request, dry_run=dry_run)
     events = [codec.decode_event(bytes(raw)) for raw in answer.events or ()]
     acted = events[0] if events else None

@@ -1,6 +1,7 @@
 """A plan made in Python: the same plan, the same mistakes and the same file as a person would have written."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -280,6 +281,8 @@ def test_names_that_are_not_there_are_no_names() -> None:
     import parexec_tui
 
     assert {*parexec_tui.__all__} <= {*dir(parexec_tui)}
+    stub = Path(parexec_tui.__file__).with_suffix(".pyi").read_text(encoding="utf-8")
+    assert {*re.findall(r" as (\w+)$", stub, re.MULTILINE)} == {*parexec_tui.__all__} - {"__version__"}
     assert all(hasattr(parexec_tui, name) for name in parexec_tui.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'Plam'"):
         parexec_tui.Plam  # type: ignore[attr-defined]  # noqa: B018

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 import trio
 
 from parexec_tui import Event, Plan, PlanError, RefusedError, Session, SessionError
+from parexec_tui.api.leash import Leash
 from parexec_tui.core.wire import codec
 from tests.engine import engines
 from tests.engine.engines import until
@@ -212,9 +214,28 @@ def test_whose_engine_is_killed_is_told_so_and_goes_on_with_resume(here: Path) -
             wait()
     assert session.result is None
     assert session.status().state == "interrupted"
+    session.stop(reason="enough")
+    assert session.wait().outcome == "stopped"
+    session.cancel("b")
+    with pytest.raises(RefusedError, match="no engine runs"):
+        session.retry("a")
     session.resume()
     (here / "go").touch()
-    assert session.wait().succeeded
+    assert session.wait().counts == {"succeeded": 1, "cancelled": 1}
+
+
+def test_a_process_that_was_forked_meanwhile_does_not_keep_it_from_being_stopped() -> None:
+    held = []
+
+    def run() -> None:
+        with Leash() as leash:
+            held.append(os.dup(leash._pipe))
+            leash.tie("none")
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        run()
+    os.close(*held)
 
 
 # -- events ----------------------------------------------------------------------------------------------------
