@@ -7,7 +7,7 @@ from msgspec import structs
 
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.gates import Gate
-from parexec_tui.core.plan.ticket import TICKET_KEYS
+from parexec_tui.core.plan.ticket import EDITABLE_KEYS
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tui.dialogs.edit import EditForm
@@ -226,7 +226,7 @@ async def test_the_keys_to_edit_are_under_headings_and_each_is_there_once() -> N
     written.tickets["A"] = structs.replace(written.tickets["A"], gates=gates, allow_failure=True)
     async with run_app(played=Session(written), size=(100, 60)) as ui:
         await ui.press("e")
-        assert sorted(each.label for each in ui.app.screen.query(Field)) == sorted(TICKET_KEYS)
+        assert sorted(each.label for each in ui.app.screen.query(Field)) == sorted(EDITABLE_KEYS)
         lines = ui.lines()
         heading = next(at for at, line in enumerate(lines) if "When it fails" in line)
         assert "retries" in lines[heading + 1]

@@ -232,7 +232,7 @@ async def test_a_conflict_is_decided_by_a_command(text: str, asked: rq.AnyReques
         ("goto X", "there is no ticket X"),
         ("filter status:odd", "there is no status odd"),
         ("sort xyz", "there is no column xyz"),
-        ("group xyz", "there is no grouping xyz (there is attention, none, group and status)"),
+        ("group xyz", "there is no grouping xyz (there is attention, family, none, group and status)"),
         ("theme xyz", "there is no theme `xyz`"),
     ],
 )
