@@ -94,6 +94,7 @@ EXAMPLES: dict[str, Examples] = {
     ),
     "import": (
         ("parexec import ninja build -o plan.toml", "a plan out of build/build.ninja"),
+        ("parexec import make . all -o plan.toml", "a plan out of the Makefile here, for its target all"),
         ("parexec import night.tar.gz", "look at a session of another machine"),
         ("parexec import night.tar.gz --json | jq -r .session", "the id that it has here, for scripts"),
     ),

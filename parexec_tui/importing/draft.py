@@ -81,7 +81,8 @@ class Draft:
 
 
 def literal(text: str) -> str:
-    """A text in which no `{name}` stands for a variable of the plan."""
+    """A text in which no `{name}` stands for a variable of the plan. Of texts that nothing is filled into, the plan
+    file has the text itself."""
     return escaped(text)
 
 

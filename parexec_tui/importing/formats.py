@@ -34,6 +34,7 @@ class Format(NamedTuple):
 
 
 FORMATS = {
+    "make": Format("make", "targets of a Makefile, by `make -n -p`"),
     "ninja": Format("ninja", "edges of a build.ninja"),
 }
 """{the word on the command line: the format}"""

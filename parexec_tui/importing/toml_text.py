@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from parexec_tui.core.plan.expanding.references import parse
 from parexec_tui.importing.draft import Draft, Place
 
 _WIDTH: Final = 110
@@ -12,6 +13,7 @@ _WIDTH: Final = 110
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 _CONTROL_IN_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_FAMILY_KEYS = frozenset({"foreach", "matrix"})
 _TABLES_OF_TABLES = frozenset({"agents", "group", "services", "tickets"})
 
 
@@ -20,8 +22,22 @@ def plan_text(draft: Draft) -> str:
     return "".join(f"{line}\n" for line in _lines(draft))
 
 
+def _as_read(value: Any) -> Any:
+    """A value whose braces are read as they are: doubled ones stay doubled where nothing is filled in."""
+    match value:
+        case str():
+            return "".join(map(str, parse(value)))
+        case list() | tuple():
+            return [_as_read(item) for item in value]
+        case dict():
+            return {key: _as_read(item) for key, item in value.items()}
+        case _:
+            return value
+
+
 def _lines(draft: Draft) -> Iterator[str]:
     yield from _comments(draft, ())
+    speaks = bool(draft.tables["vars"])
     for name, table in draft.tables.items():
         place = (name,)
         if name in _TABLES_OF_TABLES:
@@ -29,9 +45,10 @@ def _lines(draft: Draft) -> Iterator[str]:
                 yield ""
                 yield from _comments(draft, place)
             for id_, entry in table.items():
-                yield from _table(draft, (name, id_), entry)
+                is_filled = speaks or not _FAMILY_KEYS.isdisjoint(entry)
+                yield from _table(draft, (name, id_), entry if is_filled else _as_read(entry))
         elif table or place in draft.comments:
-            yield from _table(draft, place, table)
+            yield from _table(draft, place, table if speaks else _as_read(table))
 
 
 def _table(draft: Draft, place: Place, table: dict[str, Any]) -> Iterator[str]:

@@ -10,11 +10,20 @@ from parexec_tui.importing.draft import Draft, literal, patterns
 from parexec_tui.importing.toml_text import plan_text
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=40)
-SCALAR = TEXT | st.integers(-(2**40), 2**40) | st.booleans()
-VALUE = SCALAR | st.lists(TEXT, max_size=12) | st.dictionaries(TEXT, SCALAR, max_size=3)
+NO_BRACES = TEXT.map(lambda text: text.replace("{", ""))
+SCALAR = NO_BRACES | st.integers(-(2**40), 2**40) | st.booleans()
+VALUE = SCALAR | st.lists(NO_BRACES, max_size=12) | st.dictionaries(TEXT, SCALAR, max_size=3)
 
 
-@given(st.dictionaries(TEXT, st.dictionaries(TEXT, VALUE, max_size=4), min_size=1, max_size=3), TEXT)
+@given(
+    st.dictionaries(
+        TEXT,
+        st.dictionaries(TEXT.filter(lambda key: key not in ("matrix", "foreach")), VALUE, max_size=4),
+        min_size=1,
+        max_size=3,
+    ),
+    TEXT,
+)
 def test_what_is_put_into_a_draft_is_read_back(tickets: dict[str, dict[str, object]], comment: str) -> None:
     draft = Draft(comment)
     draft.tickets.update(tickets)
@@ -23,6 +32,18 @@ def test_what_is_put_into_a_draft_is_read_back(tickets: dict[str, dict[str, obje
         for key in keys:
             draft.comment(("tickets", id_, key), comment)
     assert tomllib.loads(plan_text(draft)) == {"tickets": tickets}
+
+
+def test_braces_are_doubled_just_where_something_is_filled_in() -> None:
+    draft = Draft("")
+    text = literal("awk '{print}' {{x}}")
+    draft.tickets["plain"] = {"run": text, "env": {"A": [text]}}
+    draft.tickets["family"] = {"matrix": {"x": ["1"]}, "run": f"{text} {{x}}"}
+    tickets = tomllib.loads(plan_text(draft))["tickets"]
+    assert tickets["plain"] == {"run": "awk '{print}' {{x}}", "env": {"A": ["awk '{print}' {{x}}"]}}
+    assert tickets["family"]["run"] == f"{text} {{x}}"
+    draft.tables["vars"]["y"] = "1"
+    assert tomllib.loads(plan_text(draft))["tickets"]["plain"]["run"] == text
 
 
 def test_a_draft_looks_as_a_person_would_write_it() -> None:

@@ -87,10 +87,20 @@ def as_text(value: object) -> str:
 
 def escaped(text: str) -> str:
     """A text that `parse` reads as this literal."""
-    return _TOKEN.sub(_escape, text) if "{" in text else text
+    if "{" not in text:
+        return text
+    open_ = 0
 
+    def escape(found: re.Match[str]) -> str:
+        nonlocal open_
+        if found[1]:
+            return "{{" + found[0][1:-1] + "}}"
+        if found[0] == "{{":
+            open_ += 2
+            return "{{{{"
+        if found[0] == "}}" and open_:
+            open_ -= 2
+            return "}}}}"
+        return found[0]
 
-def _escape(found: re.Match[str]) -> str:
-    if found[1]:
-        return "{{" + found[0][1:-1] + "}}"
-    return "{{{{" if found[0] == "{{" else found[0]
+    return _TOKEN.sub(escape, text)

@@ -1,0 +1,134 @@
+"""A Makefile becomes a plan, as GNU make itself understands it."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from parexec_tui.core.plan.reading.file import read_plan
+from parexec_tui.importing.draft import Draft, ImportFault
+from parexec_tui.importing.formats import Wanted, read
+from parexec_tui.importing.toml_text import plan_text
+from tests.engine.lifecycle.detached import parexec
+
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+
+MAKEFILE = """\
+CFLAGS = -O2
+OBJ := $(patsubst %.c,%.o,$(wildcard *.c))
+export FOO = bar
+all: app docs
+app: $(OBJ) | out
+\tcat $(OBJ) > $@
+\t-@chmod a+x $@
+\tcd out; echo '{OBJ}' > made
+%.o: %.c a.h
+\t@echo $(CFLAGS) > $@; \\
+\t  cat $< >> $@
+out:
+\tmkdir -p $@
+docs: FORCE
+\t$(MAKE) -C doc all
+y.c y.h: grammar
+\tfalse
+FORCE:
+clean:
+\trm -f app
+.PHONY: all clean docs
+"""
+
+
+def imported(folder: Path, text: str = MAKEFILE, *parts: str) -> Draft:
+    (folder / "Makefile").write_text(text)
+    draft = read("make", Wanted(folder, folder, parts))
+    read_plan(plan_text(draft), source="plan.toml", folder=str(folder), format="toml")
+    return draft
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    for name in ("a.c", "b.c", "a.h"):
+        (tmp_path / name).write_text(name)
+    return tmp_path
+
+
+def test_targets_become_tickets_with_what_make_knows_of_them(work: Path) -> None:
+    draft = imported(work)
+    assert draft.tables["defaults"] == {"up_to_date": True, "env": {"FOO": "bar"}}
+    assert sorted(draft.tickets) == ["a.o", "app", "b.o", "docs", "out"]
+    assert draft.tickets["a.o"] == {
+        "reads": ["a.c", "a.h"],
+        "writes": ["a.o"],
+        "run": "echo -O2 > a.o; \\\n  cat a.c >> a.o",
+    }
+    assert draft.tickets["app"] == {
+        "needs": ["a.o", "b.o"],
+        "after": ["out"],
+        "reads": ["a.o", "b.o"],
+        "writes": ["app"],
+        "run": "(\ncat a.o b.o > app\n) &&\n{ chmod a+x app || true; } &&\n(\ncd out; echo '{{OBJ}}' > made\n)",
+    }
+    assert draft.tickets["out"] == {"skip_if": "test -d out", "run": "mkdir -p out"}
+    assert draft.tickets["docs"] == {"up_to_date": False, "run": "make -C doc all"}
+
+
+def test_what_is_left_out_is_said_at_its_place(work: Path) -> None:
+    draft = imported(work)
+    assert draft.warnings == [
+        "Makefile:15: it runs make itself, as one ticket: import that Makefile by itself",
+        "1 target that make takes only by name: clean; `parexec import make Makefile TARGET` takes one",
+    ]
+    assert draft.comments["tickets", "docs"] == [
+        f"not carried over: {draft.warnings[0].partition(': ')[2]} (Makefile:15)"
+    ]
+    assert list(imported(work, MAKEFILE, "clean").tickets) == ["clean"]
+
+
+def test_nothing_is_made_by_an_import_not_even_a_makefile(work: Path) -> None:
+    (work / "rules.mk.in").write_text("X = 1\n")
+    (work / "rules.mk").write_text("X = 0\n")
+    before = {each.name: each.read_bytes() for each in work.iterdir()}
+    text = "include rules.mk\nall: ; @echo $(X) > x\n\t$(MAKE) -C . other\nrules.mk: rules.mk.in ; cp $< $@\n"
+    imported(work, text, "all")
+    assert {each.name: each.read_bytes() for each in work.iterdir()} == before | {"Makefile": text.encode()}
+
+
+def test_recipes_run_as_make_runs_them(work: Path) -> None:
+    text = MAKEFILE.replace("all: app docs", "all: app")
+    imported(work, text)
+    subprocess.run(["make"], cwd=work, check=True, capture_output=True)
+    made = {name: (work / name).read_text() for name in ("a.o", "b.o", "app", "out/made")}
+    subprocess.run(["rm", "-r", "out", *list(made)[:3]], cwd=work, check=True)
+    parexec("import", "make", ".", "-o", "plan.toml", cwd=work)
+    parexec("run", "plan.toml", "--headless", cwd=work)
+    assert {name: (work / name).read_text() for name in made} == made
+
+
+@pytest.mark.parametrize(
+    ("recipe", "depfile"),
+    [
+        ("cc -MD -MF dep/x.P -c x.c -o x.o", "dep/x.P"),
+        ("cc -MMD -c -o obj/x.o x.c", "obj/x.d"),
+        ("cc -Wp,-MD,x.dep -c x.c", "x.dep"),
+        ("cc -MT x.o -MD -MF x.Tpo -c x.c; mv -f x.Tpo x.Po", "x.Po"),
+        ("cc -c x.c", None),
+    ],
+)
+def test_a_compiler_that_says_what_it_reads_is_heard(work: Path, recipe: str, depfile: str | None) -> None:
+    (work / "x.c").touch()
+    assert imported(work, f"x.o: x.c\n\t{recipe}\n").tickets["x.o"].get("depfile") == depfile
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("all: none\n\ttrue\n", "No rule to make target 'none', needed by 'all'"),
+        ("all:\n  x\n", "Makefile:2: *** missing separator"),
+        ("# nothing\n", "*** No targets.  Stop."),
+    ],
+)
+def test_what_make_says_is_wrong_is_said(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ImportFault) as fault:
+        imported(tmp_path, text)
+    assert said in str(fault.value)
