@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from parexec_tui.api.errors import SessionError, session_errors
-from parexec_tui.client.following import Following, Wake
+from parexec_tui.client.following import Following
 from parexec_tui.client.mirror import Mirror
 from parexec_tui.client.sessions import how_to_take_over
 from parexec_tui.core.state import events as ev
@@ -75,23 +75,18 @@ class Events:
         self._say = say
 
     def __iter__(self) -> Iterator[Event]:
-        with session_errors():
-            mirror = Mirror.open(self._session)
-            batches = iter(Following(mirror, self._say))
+        mirror = self._open()
+        batches = iter(Following(mirror, self._say))
         while (batch := _next_of(batches)) is not None:
             yield from self._wanted(mirror, batch)
         check_has_ended(mirror)
 
     async def __aiter__(self) -> AsyncIterator[Event]:
-        wake = Wake()
         mirror = await _in_thread(self._open)
-        batches = iter(Following(mirror, self._say, stop=wake))
-        try:
-            while (batch := await _in_thread(partial(_next_of, batches))) is not None:
-                for event in self._wanted(mirror, batch):
-                    yield event
-        finally:
-            wake.wake()  # whoever was cancelled left a thread that waits
+        batches = iter(Following(mirror, self._say))
+        while (batch := await _in_thread(partial(_next_of, batches))) is not None:
+            for event in self._wanted(mirror, batch):
+                yield event
         check_has_ended(mirror)
 
     def _open(self) -> Mirror:
@@ -114,7 +109,8 @@ def _next_of(batches: Iterator[list[ev.AnyEvent]]) -> list[ev.AnyEvent] | None:
 
 
 async def _in_thread(work: Callable[[], _R]) -> _R:
-    """Wait for work that blocks, whichever event loop runs. Who is cancelled does not wait for its end."""
+    """Wait for work that blocks, whichever event loop runs. Who is cancelled does not wait for its end, which comes
+    within a second: a following never blocks for longer unless an engine hangs."""
     trio = sys.modules.get("trio")  # whoever runs it has imported it
     if trio is not None and trio.lowlevel.in_trio_task():
         result: _R = await trio.to_thread.run_sync(work, abandon_on_cancel=True)

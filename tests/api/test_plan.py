@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from parexec_tui import ParexecError, Plan, PlanError
@@ -130,6 +130,7 @@ def test_saved_and_opened_it_is_equal(here: Path) -> None:
 _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="{}\0")).map(lambda text: f"x{text}x")
 
 
+@settings(max_examples=40)
 @given(run=_TEXT, title=_TEXT, env=st.dictionaries(st.from_regex(r"[A-Z]{1,3}", fullmatch=True), _TEXT))
 @example(run='a\r\nb"""\\\n', title="", env={})
 def test_whatever_a_command_says_is_saved_as_it_is(
