@@ -61,8 +61,9 @@ def _about(
 
 
 def _waiting(state: SessionState) -> list[str]:
-    waits = PENDING | {Status.approval}
-    waiting = (id_ for id_, ticket in state.tickets.items() if ticket.status in waits or id_ in state.frozen)
+    waits, short = PENDING | {Status.approval}, {id_ for id_, each in state.warned.items() if each.live_attempt.lacks}
+    told = state.frozen.keys() | short | {id_ for pair in state.foreseen for id_ in pair}
+    waiting = (id_ for id_, ticket in state.tickets.items() if ticket.status in waits or id_ in told)
     return [id_ for id_, _ in zip(waiting, range(MAX_REASONS), strict=False)]
 
 

@@ -72,7 +72,7 @@ def _with_cause(words: str, root: Root, now: float | None, me: str) -> str:
         words += f", for {short_duration(max(0.0, now - root.since))}"
     if now is not None and root.until is not None:
         words += f", in {short_duration(max(0.0, root.until - now))}"
-    if root.reason and root.kind not in ("host", "resource", "conflict") and root.how != "silent":
+    if root.reason and root.kind not in ("host", "resource", "conflict", "room") and root.how != "silent":
         words += f": {root.reason}"
     return words
 
@@ -196,7 +196,7 @@ def _standing(root: Root) -> str:
             return _service(root)
         case "no-agent":
             return f"no agent is left that could run {root.ticket}"
-        case "resource":
+        case "resource" | "room":
             return f"{root.ticket} {root.reason}"
         case "running":
             return f"{root.ticket} runs {on_agent(root.agent)}"

@@ -200,6 +200,8 @@ def _comes_to_an_end(state: SessionState) -> bool:
         return False
     if any(ticket.held is not None and ticket.status in PENDING for ticket in state.held_tickets.values()):
         return False
+    if any(ticket.is_live and ticket.live_attempt.lacks for ticket in state.warned.values()):
+        return False
     if _no_agent_reason(state):
         return False
     held = state.held_types.keys()

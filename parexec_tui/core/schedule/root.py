@@ -16,6 +16,7 @@ RootKind = Literal[
     "type",
     "no-agent",
     "resource",
+    "room",
     "service",
     "running",
     "stopping",
@@ -26,7 +27,20 @@ RootKind = Literal[
 ]
 
 _STAYS: Final[frozenset[RootKind]] = frozenset(
-    ("engine", "session", "host", "frozen", "held", "approval", "conflict", "agent", "type", "no-agent", "resource")
+    (
+        "engine",
+        "session",
+        "host",
+        "frozen",
+        "held",
+        "approval",
+        "conflict",
+        "agent",
+        "type",
+        "no-agent",
+        "resource",
+        "room",
+    )
 )
 _OF_ALL: Final[frozenset[RootKind]] = frozenset(("engine", "session", "host"))
 

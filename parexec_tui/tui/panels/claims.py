@@ -30,7 +30,7 @@ class _ClaimRow(NamedTuple):
 
     what: str
     word: str = ""
-    """`holds`, `waits`, `wrote` or `in`; empty: the row has no ticket."""
+    """`holds`, `waits`, `wrote`, `runs` or `in`; empty: the row has no ticket."""
     ticket: str = ""
     since: float = 0.0
     """Since when it does; after `in`, when it is so."""
@@ -188,7 +188,7 @@ def _rows_of_conflict(state: SessionState, foreseen: ev.ConflictForeseen) -> Ite
     yield _ClaimRow(printable(f"conflict ahead in {', '.join(foreseen.files)}"))
     for id_ in (foreseen.ticket, foreseen.other):
         if (ticket := state.live.get(id_)) is not None:
-            yield _ClaimRow("  changes it", "holds", id_, ticket.live_attempt.started)
+            yield _ClaimRow("  changes it", "runs", id_, ticket.live_attempt.started)
 
 
 def _services_now(state: SessionState) -> tuple[object, ...]:

@@ -11,19 +11,25 @@ from parexec_tui.core.rules.attention import Subject, needs, relieved
 from parexec_tui.core.rules.conflicts import decided_conflict, is_decided
 from parexec_tui.core.rules.verbs.approve import approve_all
 from parexec_tui.core.rules.verbs.undo import history
+from parexec_tui.core.schedule.bottlenecks import bottlenecks
+from parexec_tui.core.schedule.forecast import comes_to_an_end
 from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.isolation import conflict_of
 from parexec_tui.core.state.status import End, Flag, Status
 from parexec_tui.core.state.steps import step_text, time_left
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.protocol import Question, Roots
 from parexec_tui.core.wire.selectors import select
 from parexec_tui.text.banner import pieces
+from parexec_tui.text.bottlenecks import bottleneck_lines
 from parexec_tui.text.dashboard import dashboard
 from parexec_tui.text.event_lines import lines, lines_alone
+from parexec_tui.text.questions import answer
 from parexec_tui.text.reasons import why_report
 from parexec_tui.text.roots import command_of, root_text
 from parexec_tui.text.status_facts import status_report
+from parexec_tui.text.waits import why_lines
 from parexec_tui.tui.view.facts import reason_of
 from tests.core.sessions import Session, plan, replay
 from tests.core.sessions import dump as dumped
@@ -107,6 +113,39 @@ def test_what_finds_no_room_fails_nothing_waits_and_says_so_until_there_is_some(
     begun.lost("T", began=False)
     assert (begun.status("T"), begun["T"].charged) == ("cancelled", 0)
     assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
+def test_while_a_ticket_waits_for_room_why_and_bottlenecks_say_so_and_no_end_is_promised() -> None:
+    begun = session("T: estimate=10s\nD: T estimate=5s")
+    made(begun, "T")
+    assert comes_to_an_end(begun.state)
+    begun.succeed("T")
+    lacks = "waits for room: what it did (5MiB) does not fit in /r; make room there, or parexec cancel T"
+    tried(begun, "T", None, lacks=lacks)
+    assert not comes_to_an_end(begun.state)
+    found = list(bottleneck_lines(begun.state, *bottlenecks(begun.state, begun.now), ["T", "D"], begun.now))
+    assert found[0] == f"T {lacks}; 1 waits for it"
+    assert found[-1] == "as it is, no end can be told"
+    assert not any(line.startswith("nothing that") for line in found)
+    reasons, roots = (answer(begun.state, Question(id=1, about=about), begun.now) for about in ("why", "roots"))
+    assert isinstance(reasons, dict)
+    assert isinstance(roots, Roots)
+    assert list(why_lines(reasons, roots, begun.now, "")) == [
+        f"T {lacks}; 1 waits for it",
+        "  T",
+        "  D  needs T (validating)",
+    ]
+    tried(begun, "T")
+    assert comes_to_an_end(begun.state)
+
+
+def test_why_of_the_whole_session_tells_of_a_conflict_ahead() -> None:
+    begun = session("A:\nB:")
+    begun.dispatch()
+    begun.apply(ev.ConflictForeseen(at=begun.now, ticket="A", other="B", files=("f",), count=1))
+    reasons = answer(begun.state, Question(id=1, about="why"), begun.now)
+    assert isinstance(reasons, dict)
+    assert [found[-1] for found in reasons.values()] == ["conflict ahead with B in f", "conflict ahead with A in f"]
 
 
 def test_gates_are_run_again_under_new_names_when_others_merged_first() -> None:

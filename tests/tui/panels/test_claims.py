@@ -214,6 +214,7 @@ def test_a_coming_conflict_between_worktrees_names_both_tickets() -> None:
     drawn = text(panel(session, 60, 30))
     assert "conflict ahead in src/a.py" in drawn
     assert drawn.count("changes it") == 2
+    assert drawn.count(" runs ") == 2, "neither holds what both may change"
 
 
 def test_it_says_who_gives_back_first_what_others_wait_for() -> None:
