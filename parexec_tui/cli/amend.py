@@ -11,10 +11,10 @@ import click
 
 from parexec_tui.cli import complete
 from parexec_tui.cli.asking import VerbContext, verb_without_engine
-from parexec_tui.cli.exits import BAD_USAGE, fail
+from parexec_tui.cli.exits import BAD_USAGE, fail, report_errors
 from parexec_tui.cli.plan_changes import NOTHING_CHANGED, read_again
 from parexec_tui.cli.plans import report_file_errors
-from parexec_tui.client.plan_files import FROM_STREAM, find_source, read_fragment_file
+from parexec_tui.client.plan_files import FROM_STREAM, find_source, read_fragment_file, read_tickets
 
 if TYPE_CHECKING:
     from parexec_tui.core.plan.ticket import Ticket
@@ -53,17 +53,117 @@ def _change(word: str) -> tuple[str, Any]:
 _plan_path = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command()
-@click.argument("fragment", metavar="FRAGMENT", type=_plan_path)
+_ADDED = "added"
+"""Where the words behind `--` are, between the reading of the command line and the command."""
+
+
+class _WithCommand(click.Command):
+    """A command that may be followed by `--` and the words of another."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--" in args:
+            at = args.index("--")
+            args, ctx.meta[_ADDED] = args[:at], args[at + 1 :]
+            if not any(each in ("-h", "--help") or each.startswith(("-s", "--session")) for each in args):
+                args += _to_a_standing_session()
+        return super().parse_args(ctx, args)
+
+
+def _to_a_standing_session() -> list[str]:
+    """The option that names the newest session that stays and has an engine. Exits if there is none."""
+    from parexec_tui.client.sessions import standing
+
+    with report_errors():
+        found = standing()
+    if found is None:
+        fail("no session that stays is running: parexec session new begins one; or name any session with -s")
+    return ["--session", found.session]
+
+
+@click.command(cls=_WithCommand)
+@click.argument("fragment", metavar="FRAGMENT | -- COMMAND...", required=False, type=_plan_path)
+@click.option("--id", "id_", metavar="ID", help="What the ticket is called; default: T1, T2 and so on.")
+@click.option("--title", help="What it is about, in a line.")
+@click.option("--needs", multiple=True, metavar="TICKET", help="It starts when this one has succeeded.")
+@click.option("--after", multiple=True, metavar="TICKET", help="It starts when this one is over, however it ended.")
+@click.option("--env", multiple=True, metavar="NAME=VALUE", help="A variable in its environment.")
+@click.option("--priority", help="critical, high, medium or low.")
 @verb_without_engine
-def add(context: VerbContext, fragment: Path) -> None:
+def add(
+    context: VerbContext,
+    fragment: Path | None,
+    id_: str | None,
+    title: str | None,
+    needs: tuple[str, ...],
+    after: tuple[str, ...],
+    env: tuple[str, ...],
+    priority: str | None,
+) -> None:
     """Add the tickets of FRAGMENT, a file like a plan with `[tickets.ID]` tables, and `[defaults]` for them.
 
     They may need tickets that are in the plan already. All of them are added, or none.
+
+    Or add one ticket that runs COMMAND in this folder, and print its id. One word is a command of the shell, several
+    are a program and its arguments. Without -s, it goes into the newest session that stays (`parexec session new`).
     """
     from parexec_tui.core.wire.requests import Amend
 
+    keys = {"id_": id_, "title": title, "needs": needs, "after": after, "env": env, "priority": priority}
+    words: list[str] | None = click.get_current_context().meta.get(_ADDED)
+    if words is not None:
+        if fragment is not None or not words:
+            raise click.UsageError("write a file, or behind -- a command: parexec add -- make docs")
+        _add_command(context, words, keys)
+        return
+    if given := [name for name, value in keys.items() if value]:
+        raise click.UsageError(
+            f"--{given[0].rstrip('_')} is for a command: parexec add --{given[0].rstrip('_')} … -- COMMAND"
+        )
+    if fragment is None:
+        raise click.UsageError("write a file, or behind -- a command: parexec add -- make docs")
     context.ask(Amend(added=_read_fragment(fragment, _state_of(context))))
+
+
+def _add_command(context: VerbContext, words: list[str], keys: dict[str, Any]) -> None:
+    """Add one ticket. If somebody takes its id meanwhile, it gets the next one. Raises Refused."""
+    import shlex
+
+    from parexec_tui.client.framing import Refused
+    from parexec_tui.core.plan.reading.file import PlanErrors
+    from parexec_tui.core.wire.requests import Amend
+
+    env = dict(map(_variable, keys["env"]))
+    written = {key: value for key in ("title", "needs", "after", "priority") if (value := keys[key])}
+    written |= {"run": words[0] if len(words) == 1 else shlex.join(words)} | ({"env": env} if env else {})
+    while True:
+        state = _state_of(context)
+        here = str(Path.cwd())
+        where = {} if here == state.plan.workdir else {"cwd": here}
+        id_ = keys["id_"] or _free_id(state)
+        try:
+            added = read_tickets({id_: {**written, **where}}, state)
+        except PlanErrors as errors:
+            fail("\n".join(f"{each.key}: {each.message}" for each in errors.problems), BAD_USAGE)
+        try:
+            context.ask(Amend(added=added), says=id_)
+        except Refused:
+            if keys["id_"] or id_ not in _state_of(context).tickets:
+                raise
+            continue
+        return
+
+
+def _variable(word: str) -> tuple[str, str]:
+    name, equals, value = word.partition("=")
+    if not equals or not name:
+        raise click.UsageError(f"--env {word!r}: write --env NAME=VALUE")
+    return name, value
+
+
+def _free_id(state: "SessionState") -> str:
+    """T1, T2 and so on: the number after the highest one that is there."""
+    numbers = [int(id_[1:]) for id_ in state.tickets if id_[:1] == "T" and id_[1:].isdecimal() and len(id_) < 12]
+    return f"T{max(numbers, default=0) + 1}"
 
 
 def _read_fragment(file: Path, state: "SessionState") -> "dict[str, Ticket]":

@@ -212,10 +212,11 @@ class VerbContext:
 
         return facts_of(self.client.question(about, words=words), Names)
 
-    def ask(self, request: "AnyRequest", *, confirm: bool = False) -> "Answer":
+    def ask(self, request: "AnyRequest", *, confirm: bool = False, says: str = "") -> "Answer":
         """Make a request, and print what happened; with --dry-run, what would happen. Returns the answer.
 
-        `confirm`: show first what would happen, and let a person confirm it, unless --yes is given. Raises Refused.
+        `confirm`: show first what would happen, and let a person confirm it, unless --yes is given. `says`: what is
+        printed instead of what happened. Raises Refused.
         """
         if self.dry_run:
             answer = self.client.ask(request, dry_run=True)
@@ -224,7 +225,7 @@ class VerbContext:
         if confirm and not self.yes:
             self._confirm(self.client.ask(request, dry_run=True))
         answer = self.client.ask(request)
-        self._print(answer)
+        self._print(answer, says=says)
         if not self.as_json and self.client.has_engine:  # else there is none to take it back
             _say_how_it_is_taken_back(request, answer)
         return answer
@@ -239,7 +240,7 @@ class VerbContext:
         if not click.confirm("do it?", default=False, err=True):
             fail("nothing was done")
 
-    def _print(self, answer: "Answer", *, would: bool = False) -> None:
+    def _print(self, answer: "Answer", *, would: bool = False, says: str = "") -> None:
         if self.as_json:
             import json
 
@@ -253,7 +254,7 @@ class VerbContext:
             return
         if not answer.events:
             click.echo("nothing to do: it is so already", err=True)
-        for line in _preview_lines(answer) if would else _event_lines(answer):
+        for line in [says] if says else _preview_lines(answer) if would else _event_lines(answer):
             click.echo(line)
         self._say_what_is_left_out(answer)
         if answer.notice:

@@ -119,6 +119,7 @@ LAZY_COMMANDS = {
     "parexec_tui.cli.plans": ("validate", "doctor", "schema"),
     "parexec_tui.cli.beginning": ("init",),
     "parexec_tui.cli.each": ("each",),
+    "parexec_tui.cli.standing_session": ("session",),
     "parexec_tui.cli.schedule": ("schedule",),
     "parexec_tui.cli.listing": ("ls",),
     "parexec_tui.cli.reading": ("show", "log", "events"),

@@ -196,7 +196,15 @@ EXAMPLES: dict[str, Examples] = {
         ('parexec edit T3 timeout=30m \'needs=["T1", "T2"]\'', "change a ticket that is not running"),
         ("parexec edit T3 timeout=", "back to the default"),
     ),
-    "add": (("parexec add more.toml", "add the tickets of a file"),),
+    "session": (
+        ("parexec session new", "begin a session that stays, for `parexec add -- COMMAND`"),
+        ("parexec session new gpu -P1", "another one, which runs one command at a time"),
+    ),
+    "add": (
+        ("parexec add more.toml", "add the tickets of a file"),
+        ("parexec add -- make docs", "run a command in the session that stays; its id is printed"),
+        ("parexec add --needs T3 -- ./deploy 'to production'", "when T3 has succeeded"),
+    ),
     "reload": (
         ("parexec reload --dry-run", "what the edited plan file would change"),
         ("parexec reload plan.toml --yes", "apply it without asking"),

@@ -163,6 +163,16 @@ def read_fragment_file(file: Path, state: "SessionState") -> "dict[str, Ticket]"
         )
 
 
+def read_tickets(tickets: "Mapping[str, Any]", state: "SessionState") -> "dict[str, Ticket]":
+    """Tickets as they stand in a plan, checked together with the plan that they join. Raises PlanErrors."""
+    import json
+
+    from parexec_tui.core.plan.reading.file import read_fragment
+
+    text = json.dumps({"tickets": tickets})
+    return read_fragment(text, source="command", format="json", plan=state.plan, host=state.host)
+
+
 def find_source(source: str, workdir: str) -> Path | None:
     """The file that a session was started from; it may have been named from another folder than this one."""
     if source == FROM_STREAM:

@@ -101,6 +101,22 @@ def others_living(registry: Registry, session: str = "") -> "list[SessionRow]":
     return [row for row in living(registry.open_sessions()) if row.session != session]
 
 
+def standing() -> "SessionRow | None":
+    """The newest living session that stays, of this folder, else of all; None: none does. Raises RegistryError."""
+    try:
+        with open_registry() as registry:
+            rows = [row for row in others_living(registry) if _stays(registry, row)]
+    except NoSuchSession:
+        return None
+    return next((row for row in rows if not is_elsewhere(row)), rows[0] if rows else None)
+
+
+def _stays(registry: Registry, row: "SessionRow") -> bool:
+    import msgspec
+
+    return bool(msgspec.json.decode(registry.plan(row.session)).get("is_standing"))
+
+
 def resolve_past(registry: Registry, text: str | None) -> "SessionRow":
     """The session to look back at: the one that `text` names; else the newest of this folder, else the newest of all.
     Raises NoSuchSession, RegistryError.

@@ -355,6 +355,7 @@ class Coordinator:
                 self._record(event)
                 given_up = True  # and a barrier may have waited for it
         is_over = state.unfinished == 0 and not state.living_services and state.rollback is None
+        is_over = is_over and (not state.plan.is_standing or state.draining is not None)
         if is_over and state.finished_at is None and self.may_finish():
             for event in closing(state, self.clock.now()):
                 self._record(event)

@@ -75,7 +75,7 @@ def _head(report: StatusReport) -> Iterator[str]:
         yield f"selected {selection_text(sum(report.counts.values()), report.of, report.selected)}"
     ended = f", ended {day_and_clock(report.ended)}" if report.ended is not None else ""
     yield f"started  {day_and_clock(report.started)}{ended}"
-    yield f"tickets  {counts}; group {report.group} of {report.groups}"
+    yield f"tickets  {counts or 'none'}; group {report.group} of {report.groups}"
     if report.eta is not None:
         late = format_duration(report.eta.p90)
         yield f"eta      {format_duration(report.eta.p50)}, nine times in ten within {late}"

@@ -233,7 +233,7 @@ def report_lines(report: SessionReport, *, ascii_only: bool, me: str = "") -> It
     if report.selected:
         yield f"selected {selection_text(len(report.tickets), report.of, printable(report.selected))}"
     yield ""
-    width = max(len(ticket.id) for ticket in report.tickets)
+    width = max((len(ticket.id) for ticket in report.tickets), default=0)
     for ticket in sorted(report.tickets, key=lambda ticket: ticket.group):
         yield _ticket_line(ticket, width, me, ascii_only=ascii_only)
         yield from (f"{'':18}{step_line(step)}" for step in ticket.steps)

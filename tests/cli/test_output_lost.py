@@ -36,6 +36,7 @@ USES = {
     "resume": "resume DONE --retry-failed --lines",
     "attach": "attach RUNS --lines",
     "init": "init -o -",
+    "session": "session --help",
     "schedule": "schedule good.toml --on-calendar daily --dry-run",
     "each": "each --beside echo -- 1",
     "validate": "validate good.toml",

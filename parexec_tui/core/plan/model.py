@@ -127,6 +127,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     """Where the plan came from, as a path for messages."""
     selection: Selection = Selection()
     """If that says anything: what the tickets were chosen by; the plan file has others."""
+    is_standing: bool = False
+    """Whether the session stays when all its tickets are over, and may have none: until a person drains it."""
     own_parallel: Parallel | None = None
     """What the person who started the session said of it: for what the plan says."""
 

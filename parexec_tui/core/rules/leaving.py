@@ -21,7 +21,7 @@ def why_to_leave(state: SessionState, *, stays: bool) -> Outcome | None:
         return "stopped"
     if state.draining is not None:
         return "drained"
-    if stays or state.rollback is not None:
+    if stays or state.rollback is not None or state.plan.is_standing:
         return None
     if state.held is not None:
         return "held"

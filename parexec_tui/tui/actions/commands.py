@@ -317,6 +317,7 @@ COMMANDS: tuple[Command, ...] = tuple(_made())
 NOT_INSIDE: Mapping[str, str] = {
     "run": "a new session is started from a shell: parexec run PLAN; O shows it here",
     "init": "a plan is written from a shell: parexec init",
+    "session": "a session that stays is begun from a shell: parexec session new; O shows it here",
     "schedule": "timers are set from a shell: parexec schedule PLAN",
     "each": "a new session is started from a shell: parexec each COMMAND -- INPUT...; O shows it here",
     "validate": "a plan is checked from a shell: parexec validate PLAN; reload checks the file of this session",
