@@ -75,6 +75,7 @@ def _makefile(file: Path) -> Look:
     remarks = [f"other targets: {_some(rest)}"] if rest else []
     if locks and len(checks) > 1:
         remarks.append("two targets may build the same file, so they run one at a time; if not, remove `locks`")
+    remarks.append("target by target, as make knows them: `parexec import make . -o make.toml`")
     return Look(file.name, tuple(tickets), tuple(remarks))
 
 
@@ -82,7 +83,10 @@ def _ninja(file: Path) -> Look:
     return Look(
         file.name,
         (Draft("ninja", "ninja"),),
-        ('ninja uses all CPUs by itself; to leave some to others: `run = "ninja -j4"`, `uses = { cpu = 4 }`',),
+        (
+            'ninja uses all CPUs by itself; to leave some to others: `run = "ninja -j4"`, `uses = { cpu = 4 }`',
+            "edge by edge, as ninja knows them: `parexec import ninja . -o ninja.toml`",
+        ),
     )
 
 

@@ -45,6 +45,7 @@ def has_all(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.usefixtures("has_all")
 def test_a_makefile_gives_the_targets_that_people_call(here: Path) -> None:
     plan = plan_of(here, Makefile=MAKEFILE)
+    assert "parexec import make" in look_at(here)[0].remarks[-1]
     assert {id_: (ticket.run, ticket.needs) for id_, ticket in plan.tickets.items()} == {
         "make-all": ("make all", ()),
         "make-lint": ("make lint", ("make-all",)),
