@@ -447,6 +447,30 @@ def test_what_both_sides_added_is_told_as_added_and_a_name_that_is_no_text_is_to
     assert "\n".join(shown).encode()
 
 
+def test_of_a_file_added_to_a_folder_that_was_moved_nobody_is_said_to_have_deleted_it(repository: Path) -> None:
+    agents = {"agent": AgentType(isolation="worktree", on_conflict="hold")}
+    (repository / "d").mkdir()
+    for name in "abc":
+        (repository / "d" / name).write_text(name * 50)
+    commit(repository, "a folder")
+    begun = Session(structs.replace(plan("A:\nT:", agents=agents), workdir=str(repository)))
+    begun.dispatch()
+    trees = [wanted(repository, ticket) for ticket in "AT"]
+    base = [making.make(tree, 1).base for tree in trees][1]
+    git(Path(trees[0].path), "mv", "d", "D")
+    Path(trees[1].path, "d", "new").write_text("new\n")
+    merged(trees[0])
+    found = merging.commit(trees[1], "", is_gated=False)
+    assert isinstance(found, Conflict)
+    assert (found.files, found.tickets) == (("D/new",), ("A",))
+    begun.tell(rq.WorktreeMade("T", 1, trees[1].path, base))
+    begun.succeed("T")
+    begun.tell(rq.WorkTried("T", 1, conflict=found, step="commit"))
+    shown = conflict_lines(begun.state, "T")
+    assert shown[-2:] == ["ours: it is not there", "theirs: it is not there"]
+    assert any(line.startswith("CONFLICT (file location): d/new added in theirs") for line in shown)
+
+
 def test_of_a_file_that_was_renamed_a_conflict_names_who_changed_it_under_any_name(repository: Path) -> None:
     one, again, tree = (worked(repository, each, f"{each}\n2\n3\n", "file") for each in ("A", "B", "T"))
     other = worked(repository, "O")

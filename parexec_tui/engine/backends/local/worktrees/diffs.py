@@ -123,7 +123,8 @@ def _sides(git: Git, found: ev.WorkConflicted, file: str) -> Iterator[str]:
         entry = git.run("ls-tree", "--full-tree", "-z", commit, "--", file)
         mode, _, rest = entry.partition(" ")
         if not entry:
-            yield f"{side}: it is deleted"
+            was_there = git.call("cat-file", "-e", f"{base}:{file}").code == 0
+            yield f"{side}: it is {'deleted' if was_there else 'not there'}"
         elif mode == "120000":
             yield f"{side}: it is a link to {git.run('cat-file', 'blob', rest.split()[1])}"
         elif mode == "040000":
