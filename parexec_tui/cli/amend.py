@@ -202,7 +202,8 @@ def reload(context: VerbContext, plan: Path | None, rerun: bool) -> None:
         click.echo("run again, too, what is done: parexec reload --rerun", err=True)
     if difference.is_empty:
         cannot = "nothing of what differs can be taken over"
-        context.exit_unchanged(cannot if difference.has_tickets else f"{file} says what the plan is already")
+        is_other = difference.has_tickets or difference.elsewhere
+        context.exit_unchanged(cannot if is_other else f"{file} says what the plan is already")
     context.ask(difference.request, confirm=True)
 
 

@@ -168,8 +168,11 @@ def _unlimited(plan: Plan) -> Iterator[str]:
     """What the plan limits, and nothing here can keep."""
     if named := _limits(plan):
         from parexec_tui.engine.backends.local.controllers import find_controllers
-        from parexec_tui.engine.backends.local.kept_limits import REMEDY, how_kept
+        from parexec_tui.engine.backends.local.kept_limits import REMEDY, how_kept, lowest_nice
 
+        lowest = lowest_nice()
+        if who := [name for name, limits in named if limits.nice is not None and limits.nice < lowest]:
+            yield f"limits.nice below {lowest} cannot be kept for this user ({listed(who, limit=_MAX_NAMED)})"
         for limit, how in how_kept(find_controllers()).items():
             if not how and (who := [name for name, limits in named if limits.names(limit)]):
                 told = listed(who, limit=_MAX_NAMED)

@@ -13,7 +13,15 @@ from parexec_tui.core.state.status import ENDED_BADLY, UNSUCCESSFUL, Flag, failu
 from parexec_tui.core.wire.protocol import FailureFact, HoldFact, ServiceFact, StatusReport, Viewer
 from parexec_tui.text.roots import command_of, waited_for_text
 from parexec_tui.text.services import fact_text
-from parexec_tui.text.words import ahead_text, clock, day_and_clock, printable, progress_text, selection_text
+from parexec_tui.text.words import (
+    ahead_text,
+    clock,
+    day_and_clock,
+    in_common,
+    printable,
+    progress_text,
+    selection_text,
+)
 
 WIDTH, HEIGHT = 80, 24
 
@@ -245,7 +253,8 @@ def _failure_lines(failures: Sequence[FailureFact], columns: int) -> Iterator[Se
     ends = [f"{each.end}, allowed" if each.allowed else each.end for each in failures]
     end_width = max(map(_width, ends), default=0)
     for name, end, failure in zip(names, ends, failures, strict=True):
-        why = ": ".join(filter(None, (failure.reason, failure.error_line)))
+        reason = in_common(failure.end, failure.reason) if failure.alike > 1 else failure.reason
+        why = ": ".join(filter(None, (reason, failure.error_line)))
         padded = f"{name}{' ' * (width - _width(name))}"
         room = columns - len("  " * 3) - width - end_width
         if _width(why) <= room or room >= _LEAST_WHY:

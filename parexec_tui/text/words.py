@@ -157,7 +157,12 @@ def why_ended(reason: str, number: int | None, error_line: str) -> str:
 
 def all_failed(ticket: "TicketState", count: int) -> str:
     """That so many tickets failed as this one did: `9 failed alike: ModuleNotFoundError: foo`."""
-    return f"{count} {happened(ticket.end or ticket.status)} alike: {how_failed(ticket)}"
+    return f"{count} {happened(ticket.end or ticket.status)} alike: {in_common(ticket.end, how_failed(ticket))}"
+
+
+def in_common(end: str | None, how: str) -> str:
+    """What several have in common that failed so: not how much memory the first of them had."""
+    return how.partition(", at ")[0] if end == "out of memory" else how
 
 
 def how_failed(ticket: "TicketState") -> str:

@@ -506,6 +506,8 @@ def test_what_came_from_a_pipe_is_not_reloaded_without_a_file(here: Path) -> Non
             refused("reload") == "parexec: the plan was read from standard input: name a file, parexec reload PLAN\n"
         )
         assert "says what the plan is already" in parexec("reload", plan).err
+        write(here, f'plan.name = "a"\n[resources]\ngpu = 2\n{GOOD}')
+        assert "nothing to do: nothing of what differs can be taken over" in parexec("reload", plan).err
     finally:
         assert parexec("stop", "--yes").code == 0
         until(lambda: " stopped " in parexec("ls").out, "the engine has left")

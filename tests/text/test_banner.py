@@ -13,7 +13,9 @@ from parexec_tui.core.state.session import EngineLost
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.text.banner import BannerContext, pieces
+from parexec_tui.text.dashboard import dashboard
 from parexec_tui.text.roots import Ending, ending_of
+from parexec_tui.text.status_facts import status_report
 from parexec_tui.text.words import all_failed
 from tests.core.sessions import Session, plan
 from tests.core.state.test_properties import plans, run, steps
@@ -151,6 +153,18 @@ def test_what_a_check_ended_failed_alike_by_its_reason_and_not_by_its_last_line(
     assert session["A"].failure == session["B"].failure
     assert all_failed(session["A"], 2) == "2 failed alike: check prints every 9.0s: it has printed nothing for 9.0s"
     assert session["C"].failure != session["D"].failure == "failed: by D alone"
+
+
+def test_of_those_that_ran_out_of_memory_alike_no_figure_of_one_is_told() -> None:
+    session = Session(plan("A:\nB:", parallel=2))
+    session.dispatch()
+    for id_, peak in (("A", "123MiB"), ("B", "472MiB")):
+        session.tell(rq.ProcessEnded(id_, 1, signal=9, out_of_memory=f"of the host, at {peak}"))
+    assert session["A"].failure == session["B"].failure
+    assert all_failed(session["A"], 2) == "2 ran out of memory alike: of the host"
+    assert any(
+        line.endswith("out of memory  of the host") for line in dashboard(status_report(session.state, session.now))
+    )
 
 
 def test_many_that_failed_alike_are_one_piece() -> None:

@@ -15,7 +15,7 @@ _Steps = list[undo.AnyUndoStep]
 
 def inverse_of(state: SessionState, events: Sequence[ev.AnyEvent]) -> tuple[undo.AnyUndoStep, ...] | str:
     """The steps that would undo all of these events, in order; or why a part of them cannot be undone."""
-    if why := _ends_work(events):
+    if why := _ends_work(state, events):
         return why
     found: _Steps = []
     found += _of_statuses(state, events)
@@ -27,24 +27,25 @@ def inverse_of(state: SessionState, events: Sequence[ev.AnyEvent]) -> tuple[undo
     return tuple(found) or _stopped_agents(events) or "nothing takes it back"
 
 
-def _ends_work(events: Sequence[ev.AnyEvent]) -> str:
+def _ends_work(state: SessionState, events: Sequence[ev.AnyEvent]) -> str:
     """What the events end that cannot go on; empty if they end nothing."""
     if any(isinstance(event, ev.SessionStopping) for event in events):
         return "it stopped what ran"
     if any(isinstance(event, ev.RollbackAsked | ev.RollbackStarted) for event in events):
         return "what was rolled back is gone: retry runs it again"
-    begun = (event for event in events if isinstance(event, ev.MergeStarted))
-    if merged := listed(event.ticket for event in begun if not _is_yet_to_begin(event)):
-        return f"what {merged} did is merged"
+    merges = (event for event in events if isinstance(event, ev.MergeStarted))
+    if begun := listed(event.ticket for event in merges if not _is_yet_to_begin(state, event)):
+        return f"the merge of {begun} has begun"
     if restarted := listed(event.service for event in events if isinstance(event, ev.ServiceStopRequested)):
         return f"it stopped {restarted}"
     stopped = listed(event.ticket for event in events if isinstance(event, ev.AttemptStopRequested))
     return f"it stopped {stopped}" if stopped else ""
 
 
-def _is_yet_to_begin(event: ev.MergeStarted) -> bool:
-    """Whether a conflict is decided without an engine: the next one does what was decided."""
-    return bool(event.side) and event.without_engine
+def _is_yet_to_begin(state: SessionState, event: ev.MergeStarted) -> bool:
+    """Whether it was decided or approved without an engine: the next one does what was decided."""
+    attempt = state.tickets[event.ticket].attempt
+    return event.without_engine and not (attempt is not None and attempt.is_lost and not event.side)
 
 
 def _stopped_agents(events: Sequence[ev.AnyEvent]) -> str:

@@ -105,7 +105,8 @@ class GaugesPanel(Panel):
         if view.looks_back or (view.connected and age <= STALE_AFTER):
             return ""
         if view.state is not None and view.state.finished_at is not None:
-            return f"measured {f'{short_duration(age)} before the end' if age > STALE_AFTER else 'at the end'}"
+            before = view.state.finished_at - sample.at
+            return f"measured {f'{short_duration(before)} before the end' if before > STALE_AFTER else 'at the end'}"
         why = "stale" if view.connected else view.contact
         return f"{why}: measured {short_duration(max(0.0, age))} ago"
 

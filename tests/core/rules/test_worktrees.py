@@ -601,6 +601,28 @@ def killed(begun: Session) -> None:
     begun.state.note_engine_lost(begun.state.without_engine())
 
 
+def test_an_approval_without_an_engine_can_be_undone_until_one_merges() -> None:
+    begun = session("A:\nT: approve=after")
+    made(begun, "T")
+    begun.succeed("T")
+    tried(begun, "T")
+    assert begun.status("T") == "approval"
+    killed(begun)
+    begun.now += 5
+    begun.act(rq.Approve(tickets=("T",)))
+    assert begun.status("T") == "validating"
+    assert [why for _, why in history(begun.state, begun.now)] == [""]
+    assert not isinstance(begun.act(rq.Undo()), rq.Refusal)
+    assert (begun.status("T"), conflict_of(begun.state, begun["T"])) == ("approval", None)
+    begun.act(rq.Approve(tickets=("T",)))
+    begun.state.note_engine_lost(None)
+    begun.apply(ev.MonitoringStarted(at=begun.now, pid=1, boot="b", version="1"))
+    late = begun.act(rq.Undo())
+    assert isinstance(late, rq.Refusal)
+    assert late.reason.endswith("T is validating by now")
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
 def test_a_decision_can_be_changed_and_undone_after_an_engine_was_killed() -> None:
     begun = in_conflict()
     killed(begun)

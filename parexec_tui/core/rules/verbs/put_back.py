@@ -3,7 +3,7 @@
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
 from parexec_tui.core.rules.downstream import skips, unskips
-from parexec_tui.core.rules.verbs.undecide import can_undecide, undecided
+from parexec_tui.core.rules.verbs.undecide import can_put_back, undecided
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, SATISFIED, TERMINAL, UNSUCCESSFUL, Status
@@ -64,7 +64,7 @@ def _cannot_go_back(state: SessionState, ticket: TicketState, asked: rq.PutBack)
         said = f"{ticket.id} {ticket.stands} by now"
         if ticket.is_in_conflict:
             said = f"that is no longer in force: {said}"
-        return None if can_undecide(state, ticket) else Refusal(said)
+        return None if can_put_back(state, ticket) else Refusal(said)
     if ticket.undo_point is None or ticket.status != asked.since:
         has_run = ticket.attempt is not None and ticket.undo_point is None
         return Refusal(f"{ticket.id} has started since" if has_run else f"{ticket.id} {ticket.stands} by now")

@@ -1,4 +1,4 @@
-"""A decision on a conflict that was made while no engine was there, and of which none has begun anything."""
+"""What a person decided about a merge while no engine was there, and of which none has begun anything."""
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
@@ -14,9 +14,17 @@ def can_undecide(state: SessionState, ticket: TicketState) -> bool:
     return ticket.status is Status.validating and attempt.awaits_engine and attempt.is_in_conflict
 
 
+def can_put_back(state: SessionState, ticket: TicketState) -> bool:
+    """Whether the decision, or the approval, can be taken back."""
+    attempt = ticket.attempt
+    if attempt is None or ticket.status is not Status.validating or not attempt.awaits_engine:
+        return False
+    return can_undecide(state, ticket) or (attempt.is_approved and not attempt.is_lost)
+
+
 def undecided(state: SessionState, ticket: TicketState, now: float) -> list[ev.AnyEvent]:
-    """The event that lets a ticket wait for a decision again, if it was decided on and may be decided otherwise."""
-    if not can_undecide(state, ticket):
+    """The event that lets a ticket wait for a decision again, or for approval, if that can be taken back."""
+    if not can_put_back(state, ticket):
         return []
     attempt = ticket.live_attempt
     back = ev.AttemptEnded(
@@ -28,7 +36,7 @@ def undecided(state: SessionState, ticket: TicketState, now: float) -> list[ev.A
         started=attempt.started,
         seconds=round(attempt.worked_before, 6),
         ended=attempt.started,
-        end=End.stopped,
+        end=End.succeeded if attempt.is_approved else End.stopped,
         then=Status.approval,
         reason=ticket.reason,
         ended_before=True,

@@ -20,7 +20,7 @@ from parexec_tui.engine.backends.local.controllers import MEMORY, PIDS
 _PROCESSES: Final = {"dash": "-p", "bash": "-u"}
 """How `ulimit` of each shell names the limit on processes."""
 
-_OTHERS: Final = 64
+OTHERS: Final = 64
 """How many processes other programs of the user, and other attempts, may start meanwhile."""
 
 
@@ -34,7 +34,7 @@ def limiting(shell: str, limits: Limits, by_cgroups: Container[str]) -> str:
     if limits.memory is not None and MEMORY not in by_cgroups:
         lines.append(f"ulimit -d {limits.memory // 1024}")
     if limits.processes is not None and PIDS not in by_cgroups and can_limit_processes(shell):
-        lines.append(f"ulimit {_PROCESSES[_name(shell)]} {threads_of_user() + _OTHERS + limits.processes}")
+        lines.append(f"ulimit {_PROCESSES[_name(shell)]} {threads_of_user() + OTHERS + limits.processes}")
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -18,7 +18,7 @@ from parexec_tui.engine.backends.local import cgroup, controllers
 from parexec_tui.engine.backends.local.attempt_cgroups import AttemptCgroups
 from parexec_tui.engine.backends.local.controllers import Controllers, find_controllers
 from parexec_tui.engine.backends.local.io_priority import can_set_io
-from parexec_tui.engine.backends.local.kept_limits import how_kept
+from parexec_tui.engine.backends.local.kept_limits import how_kept, lowest_nice
 from parexec_tui.engine.backends.local.oom import (
     KillCount,
     OtherKills,
@@ -100,7 +100,24 @@ def test_those_of_version_1_have_trees_of_their_own(tmp_path: Path) -> None:
     )
     kept = how_kept(found)
     assert kept["memory"] == kept["cpu"] == "by a cgroup (version 1)"
-    assert kept["processes"] == ("" if os.geteuid() == 0 else "with all that runs as this user, by RLIMIT_NPROC")
+    assert kept["processes"] == (
+        "" if os.geteuid() == 0 else "on top of what runs as this user then, and 64 more, by RLIMIT_NPROC"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_the_lowest_niceness_is_what_the_user_may_set() -> None:
+    assert lowest_nice() == -20
+    pid = os.fork()
+    if not pid:
+        os.setuid(65534)
+        try:
+            os.nice(lowest_nice() - os.nice(0))
+            os.nice(-1)
+        except PermissionError:
+            os._exit(0 if lowest_nice() == os.nice(0) else 1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 def test_those_of_version_2_are_there_if_the_cgroup_hands_them_on_or_may_be_made_to(
