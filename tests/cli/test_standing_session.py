@@ -3,19 +3,20 @@
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from parexec_tui.client.sessions import is_living
+from parexec_tui.client.sessions import has_engine, is_living
 from parexec_tui.core.state import events as ev
 from parexec_tui.paths import session_folder
 from parexec_tui.registry.lock import owner_of
 from tests.cli.test_cli import parexec, refused
 from tests.engine import engines
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
-from tests.engine.engines import happened, until
+from tests.engine.engines import PAREXEC, happened, until
 
 pytestmark = pytest.mark.usefixtures("nothing_runs_on")
 
@@ -105,3 +106,16 @@ def test_it_goes_on_after_a_stop_and_after_the_death_of_all_its_processes(here: 
     assert add("--", "echo three > three") == "T3"
     until(lambda: happened(ev.AttemptEnded, ticket="T3"), "it has run")
     assert is_living(session)
+
+
+def test_it_stays_where_it_is_resumed_headless_too(here: Path, session: str) -> None:
+    assert parexec("stop", "--yes").code == 0
+    until(lambda: not is_living(session), "its engine has left")
+    with subprocess.Popen([*PAREXEC, "resume", "--headless", "-q", session], stdout=subprocess.DEVNULL) as engine:
+        until(lambda: has_engine(session), "an engine has it")
+        assert add("--", "touch done") == "T1"
+        until(lambda: happened(ev.AttemptEnded, ticket="T1"), "it has run")
+        assert engine.poll() is None
+        assert parexec("drain", "--yes").code == 0
+        assert engine.wait() == 0
+    assert (here / "done").exists()
