@@ -14,6 +14,14 @@ def files_in(text: str) -> list[str]:
     What stands before a colon was built; rules without files behind it, as `-MP` writes them, say nothing.
     """
     files: dict[str, None] = {}
+    plain = text.replace("\\\n", " ")
+    if "\\" not in plain and "$" not in plain and "#" not in plain:  # nearly all are like that, and long
+        for line in plain.splitlines():
+            _, colon, behind = f"{line} ".partition(": ")
+            if line.strip() and not colon:
+                raise ValueError(f"not a rule of make: {line.strip()[:40]!r}")
+            files.update(dict.fromkeys(behind.split()))
+        return list(files)
     for rule in _RULE.findall(text):
         line = re.sub(r"\\\r?\n", " ", rule)
         if not line.strip() or line.lstrip().startswith("#"):

@@ -45,7 +45,7 @@ def folder_of(pattern: Pattern) -> str:
     return pattern.head.rpartition("/")[0] or "/"
 
 
-def sign_of(path: str | os.DirEntry[str]) -> Sign | None:
+def sign_of(path: str | bytes | os.DirEntry[str]) -> Sign | None:
     """The sign of a file, or of what a link leads to; of the link itself if it leads nowhere. None: there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116

@@ -11,6 +11,7 @@ import stat
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence, Set
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -126,7 +127,7 @@ class Walks:
     def sign(self, path: bytes) -> Sign | None:
         """That of one file; None if it is not there."""
         if path not in self._named:
-            self._named[path] = sign_of(os.fsdecode(path))
+            self._named[path] = sign_of(path)
         return self._named[path]
 
     def digest(self, path: bytes, sign: Sign) -> bytes:
@@ -222,11 +223,17 @@ def _found(note: Path, wanted: Success, walks: Walks, known: Set[bytes]) -> Mark
         began = 0  # nobody knows when its command began, so all counts as changed
     found: Marks = {}
     for name in files_in(text):
-        path = os.fsencode(os.path.normpath(os.path.join(wanted.folder, name)))  # noqa: PTH118 - there are many
+        path = _absolute(wanted.folder, name)
         if path not in known:
             sign = walks.sign(path)
             found[path] = Mark(UNKNOWN) if sign is None or sign.modified > began else walks.mark(path, sign)
     return found
+
+
+@lru_cache(maxsize=20_000)
+def _absolute(folder: str, name: str) -> bytes:
+    """The path of a file that a depfile names; most tickets name the same headers."""
+    return os.fsencode(os.path.normpath(os.path.join(folder, name)))  # noqa: PTH118 - as text
 
 
 def _is_same(before: Sign | None, sign: Sign) -> bool:

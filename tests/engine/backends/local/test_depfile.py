@@ -14,6 +14,8 @@ from parexec_tui.engine.backends.local.depfile import files_in
         ("a.o: with\\ blank.h hash\\#.h dollar$$.h c:/x.h\n", ["with blank.h", "hash#.h", "dollar$.h", "c:/x.h"]),
         ("a\\:b.o: C:\\dir\\x.h\n", ["C:\\dir\\x.h"]),
         ("# by hand\n\n", []),
+        ("a.o: \\\n a.c\n\nb.h:\nc:\\\n d", ["a.c", "d"]),
+        ("dir/c:x.o : c:x.h", ["c:x.h"]),
     ],
 )
 def test_files_are_those_behind_the_colon(text: str, files: list[str]) -> None:
