@@ -17,8 +17,8 @@ def files_in(text: str) -> list[str]:
     plain = text.replace("\\\n", " ")
     if "\\" not in plain and "$" not in plain and "#" not in plain:  # nearly all are like that, and long
         for line in plain.splitlines():
-            _, colon, behind = f"{line} ".partition(": ")
-            if line.strip() and not colon:
+            _, found, behind = f"{line} ".partition(": ")
+            if line.strip() and not found:
                 raise ValueError(f"not a rule of make: {line.strip()[:40]!r}")
             files.update(dict.fromkeys(behind.split()))
         return list(files)
