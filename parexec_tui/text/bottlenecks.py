@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from parexec_tui.core.plan.units import format_count, write_duration
+from parexec_tui.core.schedule.blockers import parallel_blocker
 from parexec_tui.core.schedule.bottlenecks import Bottleneck
 from parexec_tui.core.schedule.forecast import comes_to_an_end, no_eta_reason
 from parexec_tui.core.schedule.root_counts import roots
@@ -83,7 +84,10 @@ def bottleneck_lines(
         yield f"and {more} more that wait for you: parexec why"
     for each in found:
         yield bottleneck_text(each)
-    if not found and not stalls:
+    pressed = parallel_blocker(state) if state.slots < state.parallel else None
+    if pressed is not None:
+        yield pressed.text
+    if not found and not stalls and pressed is None:
         yield "nothing that could be had more of would make the session end sooner"
     if path and rest is not None:
         left = sum(1 for id_ in path if id_ in state.live)

@@ -121,7 +121,7 @@ def _waits(state: SessionState) -> Iterator[Limit]:
         blocker = next(blockers_but_agents(state, ticket), None)
         if blocker is None:
             if parallel_blocker(state) is not None:
-                if state.tuning is None:  # else the engine sees to that
+                if _may_be_more_at_once(state):
                     yield Limit("parallel")
             elif pick_agent(state, ticket) is None:
                 yield Limit("agents", ticket.types[0])
@@ -147,8 +147,13 @@ def _wanted(state: SessionState, forecast: Forecast, now: float) -> tuple[Counte
     return through, work
 
 
+def _may_be_more_at_once(state: SessionState) -> bool:
+    """Whether one more slot would let one more ticket run: not where the engine or a pressed host decides on that."""
+    return state.tuning is None and state.slots >= state.parallel
+
+
 def _limits_of(state: SessionState, ticket: TicketState) -> Iterator[Limit]:
-    if state.tuning is None:
+    if _may_be_more_at_once(state):
         yield Limit("parallel")
     if len(ticket.types) == 1 and state.agent_limits[ticket.types[0]] is not None:
         yield Limit("agents", ticket.types[0])

@@ -10,9 +10,12 @@ from msgspec import structs
 from parexec_tui.core.plan.pressure import RUNGS, Pressure, Rung
 from parexec_tui.core.plan.units import Duration, Size
 from parexec_tui.core.rules.attention import began, needs
+from parexec_tui.core.schedule.bottlenecks import bottlenecks
+from parexec_tui.core.schedule.simulation import Limit
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.text.banner import pieces
+from parexec_tui.text.bottlenecks import bottleneck_lines
 from parexec_tui.text.event_lines import lines
 from parexec_tui.text.status_facts import status_report
 from tests.core.sessions import Session, dump, plan, replay
@@ -139,6 +142,10 @@ def test_fewer_run_at_once_and_why_says_so() -> None:
     made.succeed("T0", "T1", "T2")
     assert made.dispatch() == []
     assert made.why("T7") == ["3 running; at most 3 while pressed for memory, else 6"]
+    limits, rest = bottlenecks(made.state, made.now)
+    assert Limit("parallel") not in [each.limit for each in limits], "one more slot would start nothing"
+    [said, *_] = bottleneck_lines(made.state, limits, rest, [], made.now)
+    assert said == "3 running; at most 3 while pressed for memory, else 6"
     made.succeed("T3")
     assert made.dispatch() == ["T6"]
 
