@@ -289,7 +289,11 @@ async def _drive(
         samples = SampleLoop(backend, disks, server.samples, sink.notice, wanted=wanted)
         nursery.start_soon(samples.run)
         pressure = PressureWatch(
-            coordinator.state, lambda: samples.used, coordinator.submit_reports, disks=lambda: disks.latest
+            coordinator.state,
+            lambda: samples.used,
+            coordinator.submit_reports,
+            disks=lambda: disks.latest,
+            disk_used=samples.disk_use.lately,
         )
         await nursery.start(pressure.run)
         nursery.start_soon(_keep_curve, session, disks, coordinator.state, server.samples)

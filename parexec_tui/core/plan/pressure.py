@@ -5,7 +5,7 @@ The steps of the ladder are taken one after another, and taken back one after an
     warn     it is said
     hold     what would use more of it does not start
     fewer    fewer tickets run at once
-    freeze   the youngest ticket of the lowest class is frozen, then the next one
+    freeze   the youngest ticket of the lowest class is frozen, then the next one; for `io`, of those that use disks
     requeue  the one that was frozen is stopped, and waits again
 """
 

@@ -648,6 +648,8 @@ class HostMeasured(Struct, frozen=True, gc=False):
     """The load of the last minute."""
     activity: Activity | None = None
     """None: it is of no interest, or not known yet."""
+    disk_used: dict[str, int] = {}
+    """{live ticket: bytes that its processes read from disks and wrote to them lately}, of those that did."""
 
 
 class IdleElapsed(Struct, frozen=True, gc=False):

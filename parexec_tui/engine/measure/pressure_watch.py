@@ -39,15 +39,18 @@ class PressureWatch:
         cgroup: Cgroup | None = None,
         *,
         disks: Callable[[], Sequence[DiskSample]] = tuple,
+        disk_used: Callable[[], Mapping[tuple[str, int], int]] = dict,
         proc: Path = Path("/proc"),
     ) -> None:
         """`used`: {(ticket, attempt): bytes that its processes used when they were looked at last}; `disks`: those
-        of the session, as they were measured last."""
+        of the session, as they were measured last; `disk_used`: {(ticket, attempt): bytes that its processes read
+        from disks and wrote to them lately}."""
         self._state = state
         self._used = used
         self._submit = submit
         self._cgroup = cgroup or Cgroup.own()
         self._disks = disks
+        self._disk_used = disk_used
         self._proc = proc
         self._activity: ActivityMeter | None = None
         self._limit = trio.CapacityLimiter(1)
@@ -57,7 +60,8 @@ class PressureWatch:
         while True:
             with trio.move_on_after(_GIVE_UP), suppress(OSError):
                 found = await in_thread(self.look, may_hang=True, limiter=self._limit)
-                self._submit([structs.replace(found, used=self._used_by_live())])
+                used, disk_used = self._of_live(self._used()), self._of_live(self._disk_used())
+                self._submit([structs.replace(found, used=used, disk_used=disk_used)])
             task_status.started()
             task_status = trio.TASK_STATUS_IGNORED
             await trio.sleep(self._pause())
@@ -98,8 +102,6 @@ class PressureWatch:
             return available, total
         return min(available, max(0, limit - used)), limit
 
-    def _used_by_live(self) -> dict[str, int]:
+    def _of_live(self, found: Mapping[tuple[str, int], int]) -> dict[str, int]:
         live = self._state.live
-        return {
-            id_: size for (id_, number), size in self._used().items() if id_ in live and live[id_].attempts == number
-        }
+        return {id_: size for (id_, number), size in found.items() if id_ in live and live[id_].attempts == number}

@@ -17,6 +17,7 @@ from parexec_tui.client.framing import encode
 from parexec_tui.core.state.process_key import is_check
 from parexec_tui.core.wire.protocol import DiskSample, GpuSample, HostSample, Sampled, Usage
 from parexec_tui.engine.backends.backend import Backend, ProgressWanted, UsageReading
+from parexec_tui.engine.measure.disk_use import DiskUse
 from parexec_tui.engine.measure.disk_watch import DiskWatch
 from parexec_tui.engine.measure.host_meter import HostMeter
 from parexec_tui.engine.threads import Given, T, in_thread
@@ -159,6 +160,7 @@ class SampleLoop:
         self.interval = MIN_INTERVAL
         self.used: dict[tuple[str, int], int] = {}
         """{(ticket, attempt): bytes that all its processes used at the last look}"""
+        self.disk_use = DiskUse()
         self._backend = backend
         self._disks = disks
         self._feed = feed
@@ -215,6 +217,7 @@ class SampleLoop:
 
     def _note(self, reading: UsageReading) -> None:
         self.used = {}
+        self.disk_use.note(reading.usages, trio.current_time())
         self._feed.usages = tuple(each for each in reading.usages if not is_check(each.step))
         for each in reading.usages:
             key = each.ticket, each.attempt

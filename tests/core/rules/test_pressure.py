@@ -135,6 +135,24 @@ def test_cpu_disks_and_io_have_ladders_of_their_own(
     assert ("C" in made.live()) is passes
 
 
+def test_where_processes_wait_for_disks_one_that_uses_them_is_frozen() -> None:
+    """A sleeping ticket that began last was frozen, and what wrote went on."""
+    made = session("A:\nB:\nC:\nD:", io=0.02, io_up_to="requeue")
+    busy = {"A": 900 * MIB, "B": 800 * MIB, "C": MIB}
+    found = [step for _ in range(6) for step in steps(tell(made, GIB, io=0.2, disk_used=busy))]
+    assert [step for step in found if step[2]] == [
+        ("up", "freeze", "B"),
+        ("up", "requeue", "B"),
+        ("up", "freeze", "A"),
+    ]
+    unknown = session("A:\nB:\nC:\nD:", io=0.02, io_up_to="requeue")
+    found = [step for _ in range(4) for step in steps(tell(unknown, GIB, io=0.2))]
+    assert found[-1] == ("up", "freeze", "D")
+    starved = session("A:\nB:\nC:\nD:")
+    found = [step for _ in range(4) for step in steps(tell(starved, 90, disk_used=busy))]
+    assert found[-1] == ("up", "freeze", "D"), "what uses disks is not what uses memory"
+
+
 def test_fewer_run_at_once_and_why_says_so() -> None:
     made = session("\n".join(f"T{number}: uses=memory:1" for number in range(8)), parallel=6)
     climb(made, 3)

@@ -62,7 +62,16 @@ async def test_the_host_is_told_every_second_with_what_the_live_attempts_use(
     group = Cgroup(write(tmp_path, memory__max=64 * MIB, memory__current=40 * MIB))
     disks = [DiskSample("disk of the workdir", "/w", 9 * MIB, 10 * MIB), DiskSample("other", "/o", 3 * MIB, 10 * MIB)]
     write(tmp_path / "pressure", io="some avg10=12.50 avg60=9.00 avg300=1.00 total=5")
-    watch = PressureWatch(session.state, lambda: used, submit, group, disks=lambda: disks, proc=tmp_path)
+    disk_used = {("B", 1): 5 * MIB, ("A", 9): MIB, ("gone", 1): MIB}
+    watch = PressureWatch(
+        session.state,
+        lambda: used,
+        submit,
+        group,
+        disks=lambda: disks,
+        disk_used=lambda: disk_used,
+        proc=tmp_path,
+    )
     async with trio.open_nursery() as nursery:
         await nursery.start(watch.run)
         assert len(told) == 1, "before it has started"
@@ -71,7 +80,9 @@ async def test_the_host_is_told_every_second_with_what_the_live_attempts_use(
     assert len(told) == 4
     assert isinstance(first := told[0], rq.HostMeasured)
     assert first.load is not None
-    assert first == rq.HostMeasured(24 * MIB, 64 * MIB, {"A": 7 * MIB}, 3 * MIB, 0.125, first.load)
+    assert first == rq.HostMeasured(
+        24 * MIB, 64 * MIB, {"A": 7 * MIB}, 3 * MIB, 0.125, first.load, None, {"B": 5 * MIB}
+    )
     free = PressureWatch(session.state, dict, submit, Cgroup(tmp_path / "none"))
     available, total = free.memory()
     assert 0 < available <= total == psutil.virtual_memory().total

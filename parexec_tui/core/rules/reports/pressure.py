@@ -5,7 +5,7 @@ the ladder of `core/plan/pressure.py`. A report leads to one step at most, up or
 whether it helped. What a person froze is left alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import islice
 
 from parexec_tui.core.plan.pressure import PRESSED, RUNGS, Pressed, Reading, Rung
@@ -27,6 +27,9 @@ _MOST_LOOKED_AT = 200
 
 _URGENT = 4
 """How many times faster steps follow one another while hardly anything is left."""
+
+_LITTLE = 20
+"""By how many times less than the busiest a ticket reads and writes that is left alone where disks are busy."""
 
 
 def on_host_measured(state: SessionState, report: rq.HostMeasured, now: float) -> list[ev.AnyEvent]:
@@ -67,7 +70,7 @@ def _step(state: SessionState, report: rq.HostMeasured, memory: Memory, now: flo
         ladder_now = state.ladders.get(resource)
         wait = pause / _URGENT if reading.is_urgent else pause
         is_due = ladder_now is None or now - ladder_now.at >= wait
-        if reading.is_pressed and is_due and (events := _climb(state, reading, memory, now)):
+        if reading.is_pressed and is_due and (events := _climb(state, reading, report, memory, now)):
             return events
     for ladder in state.ladders.values():
         reading_now = next((each for name, each in readings.items() if name == ladder.resource), None)
@@ -106,7 +109,9 @@ def _stuck(state: SessionState) -> tuple[Ladder, Step] | None:
 # -- up --------------------------------------------------------------------------------------------------------
 
 
-def _climb(state: SessionState, reading: Reading, memory: Memory, now: float) -> list[ev.AnyEvent]:
+def _climb(
+    state: SessionState, reading: Reading, report: rq.HostMeasured, memory: Memory, now: float
+) -> list[ev.AnyEvent]:
     """The next step up; none if all were taken that there are."""
     ladder = state.ladders.get(reading.resource)
     highest = RUNGS.index(state.plan.limits_of_pressure.up_to(reading.resource))
@@ -120,7 +125,8 @@ def _climb(state: SessionState, reading: Reading, memory: Memory, now: float) ->
         why = f"pressed for {reading.resource}: {reading.text}"
         asked = ev.AttemptStopRequested(at=now, ticket=frozen.id, attempt=frozen.attempts, why="pressure", detail=why)
         return [raised, asked]
-    if highest >= RUNGS.index("freeze") and (youngest := _to_freeze(state)) is not None:
+    busy = _busy_with_disks(report) if reading.resource == "io" else ()
+    if highest >= RUNGS.index("freeze") and (youngest := _to_freeze(state, busy)) is not None:
         why = f"pressed for {reading.resource}: {reading.text}"
         return [
             _raised(reading, "freeze", now, youngest),
@@ -177,13 +183,20 @@ def _is_frozen_by(state: SessionState, step: Step) -> TicketState | None:
     return ticket if ticket is not None and ticket.attempts == step.attempt and ticket.is_frozen_by_pressure else None
 
 
-def _to_freeze(state: SessionState) -> TicketState | None:
-    """The youngest ticket of the lowest class; never the only one that moves, nor one that a person has thawed."""
+def _busy_with_disks(report: rq.HostMeasured) -> Collection[str]:
+    """The tickets that are worth freezing where processes wait for disks."""
+    least = max(report.disk_used.values(), default=0) / _LITTLE
+    return {id_ for id_, size in report.disk_used.items() if size >= least}
+
+
+def _to_freeze(state: SessionState, of: Collection[str]) -> TicketState | None:
+    """The youngest ticket of the lowest class, among these if it can be one of them; never the only one that moves,
+    nor one that a person has thawed."""
     if len(state.live) - len(state.frozen) < 2:
         return None
     tried = {(step.ticket, step.attempt) for ladder in state.ladders.values() for step in ladder.steps}
     kept = _kept_by_the_oldest(state)
-    able = (
+    able = [
         ticket
         for ticket in state.live.values()
         if ticket.status is Status.running
@@ -191,7 +204,8 @@ def _to_freeze(state: SessionState) -> TicketState | None:
         and ticket.spec.freezable
         and ticket.id not in kept
         and (ticket.id, ticket.attempts) not in tried
-    )
+    ]
+    able = [ticket for ticket in able if ticket.id in of] or able
     return max(able, key=lambda each: (each.spec.priority.rank, each.live_attempt.started, each.order), default=None)
 
 
