@@ -39,6 +39,9 @@ CONTACT_GRACE = 2.0
 KEPT_STALE_AFTER = 120.0
 """Seconds before a moment of the past in which a sample that was kept of it may have been taken: they are sparse."""
 
+_FIRST_AFTER = 1.0
+"""Seconds after the start of a session in which the engine keeps a first sample."""
+
 KEPT_SAMPLES = 900
 """Host samples kept for the curves: half an hour at one every two seconds."""
 
@@ -81,7 +84,8 @@ class Samples:
             found = next((sample for sample in reversed(samples) if sample.at <= moment), None)
             if found is not None and moment - found.at <= most:
                 return found
-        return None
+        first = next(iter(self.kept), None)  # its rates are those since the start
+        return first if first is not None and 0 < first.at - moment <= _FIRST_AFTER else None
 
     def until(self, moment: float) -> Sequence[HostSample]:
         """The samples up to a moment, the oldest first: those that are here, and before them the kept ones."""

@@ -308,6 +308,10 @@ def test_the_past_shows_the_host_as_it_was_then() -> None:
     past.wait(-60)
     past.apply(ev.SessionReleased(at=past.now))
     assert told(shown).startswith("cpu          25%")
+    shown.samples.kept = (replace(sample(past.now + 0.25), cpu=0.5), replace(sample(past.now + 1), cpu=0.75))
+    assert told(shown).startswith("cpu          50%"), "the first one tells of the start"
+    shown.samples.kept = (replace(sample(past.now + 5), cpu=0.5),)
+    assert told(shown) == "the host was not measured then"
 
 
 GPUS = (GpuSample(0, "H100", 0.87, 12 * GIB, 80 * GIB), GpuSample(1, "MIG", None, None, None))
