@@ -369,7 +369,7 @@ def _claim(state: SessionState, ticket: TicketState, conflict: Conflict) -> Bloc
     if conflict.key.kind == "resource":
         resource = conflict.key.name
         key = AmountKey(resource, ticket.claims.uses[resource])
-        return Blocker("resource", text, key, conflict.holder, conflict.since)
+        return Blocker("resource", text, key, conflict.holder, ticket.ready_at)
     return Blocker("claim", text, conflict.key, conflict.holder, conflict.since)
 
 

@@ -214,9 +214,10 @@ def pool_gauges(state: SessionState, waiting: Waiting) -> Iterator[Gauge]:
 
 
 def claims_gauge(state: SessionState, waiting: Waiting) -> Gauge:
-    """How many paths and locks are held."""
+    """How many paths and locks are held, and how many tickets wait for these."""
     held = sum(each.key.kind != "resource" for each in state.holdings.held())
-    return Gauge("claims", f"{held} held", holds=_waits(waiting.blocked))
+    wait = {each.ticket.id for key, waits in waiting.by_key.items() if key.kind != "resource" for each in waits}
+    return Gauge("claims", f"{held} held", holds=_waits(len(wait)))
 
 
 def _waits(count: int) -> str:

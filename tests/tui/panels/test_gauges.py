@@ -92,7 +92,7 @@ DRAWN = {
  swap         256M/2G    =..... ........
  builder      1 of 1     ###### 1 wait
  local        1 of 3     ##....
- claims       3 held            2 wait
+ claims       3 held            1 wait
  cores        max 90%    =..... #####.
 """,
     60: """
@@ -110,7 +110,7 @@ DRAWN = {
  swap         256M/2G    #=............ ....................
  builder      1 of 1     ############## 1 wait
  local        1 of 3     ####=.........
- claims       3 held                    2 wait
+ claims       3 held                    1 wait
  cores        max 90%    #......... #########.
 """,
     78: """
@@ -128,7 +128,7 @@ DRAWN = {
  swap         256M/2G    ##=.................. ...............................
  builder      1 of 1     ##################### 1 wait
  local        1 of 3     #######..............
- claims       3 held                           2 wait
+ claims       3 held                           1 wait
  cores        max 90%    #......... #########.
 """,
     120: """
@@ -146,7 +146,7 @@ DRAWN = {
  swap         256M/2G    ###.....................           ............................................................
  builder      1 of 1     ######################## 1 wait
  local        1 of 3     ########................
- claims       3 held                              2 wait
+ claims       3 held                              1 wait
  cores        max 90%    #......... #########.
 """,  # noqa: E501
 }

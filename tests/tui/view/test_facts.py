@@ -211,6 +211,17 @@ def test_a_row_says_its_own_reason_before_what_keeps_everything() -> None:
     }
 
 
+def test_a_row_says_how_long_the_ticket_has_waited_for_a_resource_whoever_has_it_now() -> None:
+    session = Session(plan("A: uses=gpu:1\nB: uses=gpu:1\nC: uses=gpu:1", parallel=2, resources={"gpu": 1}))
+    session.dispatch()
+    session.wait(40)
+    session.succeed("A")
+    session.dispatch()
+    assert session["B"].is_live
+    said = reason_of(session.state, session["C"], session.now)
+    assert said.startswith("needs 1 gpu, 0 of 1 free, for 40s")
+
+
 def lost(*, is_silent: bool) -> Session:
     text = "A: retries=1 retry_delay=60s\nB:\nC: B\nD: locks=db\nE: locks=db"
     session = Session(plan(text, parallel=3), checks=False)
