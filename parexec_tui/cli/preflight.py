@@ -14,7 +14,7 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
-from parexec_tui.core.plan.agent_type import PLACEHOLDERS, AgentType, eligible_types
+from parexec_tui.core.plan.agent_type import PLACEHOLDERS, AgentType, eligible_types, limits_of
 from parexec_tui.core.plan.check import Bottleneck, Survey
 from parexec_tui.core.plan.command import fill, is_posix_shell, words_in_braces
 from parexec_tui.core.plan.limits import Limits
@@ -167,16 +167,35 @@ def limits_here(plan: Plan) -> Iterator[str]:
 def _unlimited(plan: Plan) -> Iterator[str]:
     """What the plan limits, and nothing here can keep."""
     if named := _limits(plan):
-        from parexec_tui.engine.backends.local.controllers import find_controllers
+        from parexec_tui.engine.backends.local.controllers import MEMORY, find_controllers
         from parexec_tui.engine.backends.local.kept_limits import REMEDY, how_kept, lowest_nice
 
-        lowest = lowest_nice()
+        found, lowest = find_controllers(), lowest_nice()
         if who := [name for name, limits in named if limits.nice is not None and limits.nice < lowest]:
             yield f"limits.nice below {lowest} cannot be kept for this user ({listed(who, limit=_MAX_NAMED)})"
-        for limit, how in how_kept(find_controllers()).items():
+        for limit, how in how_kept(found).items():
             if not how and (who := [name for name, limits in named if limits.names(limit)]):
                 told = listed(who, limit=_MAX_NAMED)
                 yield f"limits.{limit} cannot be kept on this machine ({told}); {REMEDY}"
+        raised = _raised(plan)
+        if raised and not found.version(MEMORY):
+            told = listed(raised, limit=_MAX_NAMED)
+            why = "without a cgroup, what has too little of limits.memory is not seen to be out of memory"
+            yield f"retry_uses.memory has nothing to raise on this machine ({told}): {why}; {REMEDY}"
+
+
+def _raised(plan: Plan) -> list[str]:
+    """The tickets that are to get more of a limit of memory when they are tried again."""
+    return [
+        f"tickets.{id_}"
+        for id_, ticket in plan.tickets.items()
+        if ticket.retry_uses is not None and ticket.retry_uses.memory is not None and _limits_memory(plan, ticket)
+    ]
+
+
+def _limits_memory(plan: Plan, ticket: Ticket) -> bool:
+    found = (limits_of(plan.agents[name], ticket) for name in eligible_types(plan.agents, ticket))
+    return any(limits is not None and limits.memory is not None for limits in found)
 
 
 def _limits(plan: Plan) -> list[tuple[str, Limits]]:

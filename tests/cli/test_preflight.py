@@ -522,6 +522,35 @@ def test_how_limits_are_kept_is_told_of_those_that_the_plan_names(
     assert not [each for each in warnings(plan) if each.startswith("limits")]
 
 
+def test_what_retries_cannot_raise_here_is_told(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """
+    [agents.a]
+    limits = { memory = "1GiB" }
+    [agents.b]
+    [defaults]
+    run = "true"
+    retries = 1
+    retry_uses = { memory = "x2" }
+    [tickets.limited]
+    agent = "b"
+    limits = { memory = "64MiB" }
+    [tickets.by_agent]
+    [tickets.claims]
+    agent = "b"
+    uses = { memory = "1MiB" }
+    [tickets.plain]
+    retry_uses = {}
+    """
+    plan = read(text, work)
+    monkeypatch.setattr(controllers, "find_controllers", lambda: Controllers(None))
+    [warning] = (each for each in warnings(plan) if each.startswith("retry_uses"))
+    told = "retry_uses.memory has nothing to raise on this machine (tickets.limited and tickets.by_agent): without"
+    assert warning.startswith(told)
+    assert warning.endswith("start plans with: parexec run --scope, if your systemd uses cgroups of version 2")
+    monkeypatch.setattr(controllers, "find_controllers", lambda: Controllers(None, frozenset(), {"memory": "/m"}))
+    assert not [each for each in warnings(plan) if each.startswith("retry_uses")]
+
+
 def test_what_worktrees_are_to_be_given_must_be_there_or_be_written(tmp_path: Path) -> None:
     work = new_repository(tmp_path / "work")
     (work / "there").touch()
