@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 import parexec_tui
@@ -338,7 +337,7 @@ def test_a_service_that_died_without_an_engine_is_noticed_and_its_user_retried(t
     engine.kill()
     pid = number_in(tmp_path / "db.pid")
     os.kill(pid, signal.SIGKILL)
-    psutil.wait_procs([psutil.Process(pid)] if exists(pid) else [], timeout=5)
+    until(lambda: not exists(pid), "the service is dead")
     (tmp_path / "go").touch()
     assert Engine("resume", cwd=tmp_path).wait() == 0
     (died,) = happened(ev.ServiceEnded, died=True)
