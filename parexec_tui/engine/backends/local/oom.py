@@ -70,8 +70,10 @@ class OwnKills(NamedTuple):
 def own_kills(folders: Sequence[str], *, killed: bool = False) -> OwnKills | None:
     """What the cgroups of an attempt tell; None if they do not limit its memory. `killed`: see `was_killed`."""
     for folder in folders:
-        if limit := _number(folder, "memory.max") or _number(folder, "memory.limit_in_bytes"):
-            kills = _kills(cgroup.read(f"{folder}/memory.events") or cgroup.read(f"{folder}/memory.oom_control"))
+        if limit := _limit(folder):
+            kills = _count(
+                cgroup.read(f"{folder}/memory.events") or cgroup.read(f"{folder}/memory.oom_control"), b"oom_kill"
+            )
             if kills is None:  # before Linux 4.13
                 kills = int(killed and _number(folder, "memory.failcnt") > 0)
             peak = _number(folder, "memory.peak") or _number(folder, "memory.max_usage_in_bytes") or limit
@@ -87,13 +89,21 @@ class KillCount(NamedTuple):
     """True: all of the host are counted, also those that met the limit of their cgroup."""
 
     def __call__(self) -> int:
-        return _kills(cgroup.read(self.file)) or 0
+        return _count(cgroup.read(self.file), b"oom_kill") or 0
+
+    def limit(self) -> int:
+        """Bytes that all in the cgroup may use, by its limit or one above it that has been met; 0: there is none."""
+        if self.is_of_host:
+            return 0
+        folder = Path(self.file).parent
+        limits = ((_limit(str(each)), each) for each in (folder, *folder.parents))
+        return min((limit for limit, each in limits if limit and _was_met(str(each))), default=0)
 
 
 def kill_count(root: Path = Path("/")) -> KillCount:
     """The count of the cgroup that this process is in, if it has one; else that of the host."""
     counts = (f"{folder}/{name}" for folder in _memory_cgroups(root) for name in _LOCAL)
-    own = next((file for file in counts if _kills(cgroup.read(file)) is not None), None)
+    own = next((file for file in counts if _count(cgroup.read(file), b"oom_kill") is not None), None)
     return KillCount(str(root / "proc/vmstat"), is_of_host=True) if own is None else KillCount(own)
 
 
@@ -149,12 +159,24 @@ class OtherKills:
         known = self._known + (others if self._count.is_of_host else 0)
         if self._count() - known <= self._before:
             return None
-        return OutOfMemory(f"of the host, at {format_size(peak)}" if peak else "of the host")
+        limit = self._count.limit()
+        whose = f"of parexec's cgroup ({format_size(limit)} for all in it)" if limit else "of the host"
+        return OutOfMemory(f"{whose}, at {format_size(peak)}" if peak else whose)
 
 
-def _kills(text: bytes) -> int | None:
+def _count(text: bytes, name: bytes) -> int | None:
     counts = (line.split() for line in text.splitlines())
-    return next((int(words[1]) for words in counts if words[0] == b"oom_kill"), None)
+    return next((int(words[1]) for words in counts if words[0] == name), None)
+
+
+def _limit(folder: str) -> int:
+    """Bytes; 0: none."""
+    return _number(folder, "memory.max") or _number(folder, "memory.limit_in_bytes")
+
+
+def _was_met(folder: str) -> bool:
+    """Whether the limit of this cgroup itself has ever left nothing for what was asked for."""
+    return bool(_count(cgroup.read(f"{folder}/memory.events.local"), b"oom") or _number(folder, "memory.failcnt"))
 
 
 def _number(folder: str, file: str) -> int:

@@ -411,6 +411,31 @@ def test_where_the_kernel_counts(tmp_path: Path) -> None:
     assert kill_count(tmp_path / "none")() == 0
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_limit_of_the_cgroup_that_parexec_is_in_is_not_of_the_host(tmp_path: Path, version: int) -> None:
+    above, own = (tmp_path / "a", tmp_path / "a/b")
+    own.mkdir(parents=True)
+    limit, met = (
+        ("memory.limit_in_bytes", "memory.failcnt") if version == 1 else ("memory.max", "memory.events.local")
+    )
+    count = own / ("memory.oom_control" if version == 1 else "memory.events.local")
+
+    def ends(times: int) -> OutOfMemory | None:
+        count.write_text("oom_kill 0\n")
+        kills = OtherKills(KillCount(str(count)), 0.0)
+        count.write_text(f"oom 0\noom_kill {times}\n")
+        return kills.explain(3 * MIB)
+
+    assert ends(1) == OutOfMemory("of the host, at 3MiB"), "it has no limit"
+    (above / limit).write_text(f"{500 * MIB}\n")
+    (own / limit).write_text("max\n" if version == 2 else f"{2**63 - 4096}\n")
+    (above / met).write_text("0\n" if version == 1 else "oom 0\noom_kill 0\n")
+    assert ends(1) == OutOfMemory("of the host, at 3MiB"), "the limit was not met"
+    (above / met).write_text("7\n" if version == 1 else "oom 1\noom_kill 0\n")
+    assert ends(1) == OutOfMemory("of parexec's cgroup (500MiB for all in it), at 3MiB")
+    assert ends(0) is None
+
+
 def told(folder: Path) -> OutOfMemory | None:
     own = own_kills([str(folder)], killed=True)
     return own.explain() if own is not None else None
