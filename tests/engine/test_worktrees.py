@@ -325,6 +325,41 @@ def test_after_a_kill_a_conflict_is_decided_decided_otherwise_and_what_runs_alon
     assert git(repository, "show", f"{merged_branch()}:file") == "B"
 
 
+def test_a_wrong_decision_is_taken_back_while_its_gates_run(
+    tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GO", str(tmp_path / "go"))
+    monkeypatch.setenv("PASS", str(tmp_path / "pass"))
+    gate = "gates = ['test $PAREXEC_TICKET = A || until test -e \"$PASS\"; do sleep 0.05; done']"
+    hold = f'isolation = "worktree"\non_conflict = "hold"\n{gate}'
+    engine = start(tmp_path, CONFLICT.replace('isolation = "worktree"', hold), "--hold")
+    session()
+    engine.until(lambda: subprocess.run((*PAREXEC, "release"), check=False).returncode == 0, "it is released")
+    engine.until(lambda: len(happened(ev.WorktreeMade)) == 2, "both work")
+    (tmp_path / "go").touch()
+    engine.until(lambda: happened(ev.WorkMerged, ticket="A"), "A is merged")
+    (tmp_path / "go.B").touch()
+    engine.until(lambda: happened(ev.WorkConflicted, then="hold"), "B conflicts")
+
+    def ask(*words: str) -> None:
+        done = subprocess.run((*PAREXEC, *words), check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    wrong = (("--by", "echo wrong > file; echo more > new"), ("--theirs",))
+    for count, how in enumerate(wrong, 1):
+        ask("merge", "B", *how)
+        engine.until(lambda n=count: len(happened(ev.WorkCommitted, ticket="B")) == n, "its gate looks at it")  # type: ignore[misc]
+        ask("undo")
+        engine.until(lambda: ticket("B").shown_status == "conflict", "it waits for a decision again")
+        assert ticket("B").reason == "conflicts with A in file"
+    (tmp_path / "pass").touch()
+    ask("merge", "B", "--by", "sed -i '/^[<>=]/d' file")
+    assert engine.wait() == 0
+    assert git(repository, "show", f"{merged_branch()}:file") == "A\nB\n2\n3"
+    assert files(repository) == ["file", "note"]
+    assert subjects(repository) == ["first", "A", "B"]
+
+
 SAME_FILE = """
 [plan]
 workdir = "repository"

@@ -43,9 +43,13 @@ def _ends_work(state: SessionState, events: Sequence[ev.AnyEvent]) -> str:
 
 
 def _is_yet_to_begin(state: SessionState, event: ev.MergeStarted) -> bool:
-    """Whether it was decided or approved without an engine: the next one does what was decided."""
-    attempt = state.tickets[event.ticket].attempt
-    return event.without_engine and not (attempt is not None and attempt.is_lost and not event.side)
+    """Whether it can be taken back for a while: it was decided or approved without an engine; or a conflict was
+    decided, and what is to be merged is tried before."""
+    ticket = state.tickets[event.ticket]
+    is_lost = ticket.attempt is not None and ticket.attempt.is_lost
+    if event.without_engine:
+        return not is_lost or bool(event.side)
+    return bool(event.side) and not is_lost and not ticket.spec.takes_back
 
 
 def _stopped_agents(events: Sequence[ev.AnyEvent]) -> str:

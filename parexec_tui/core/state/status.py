@@ -106,11 +106,13 @@ StopReason = Literal[
     "pressure",
     "service died",
     "service again",
+    "undone",
 ]
 """Why an attempt is ended on purpose. flooding: what it prints would fill the disk. check: a check of its plan
 failed. silent: it printed nothing for too long. pressure: the host is
 pressed, and it waits again. service died: one that it uses, so it fails; service again: so it is
-run again."""
+run again. undone: a person takes back what
+they decided about its conflict, and it waits for a decision again."""
 
 
 Word = Status | Flag | End

@@ -29,6 +29,11 @@ class WorktreeState:
         self.size: int | None = None
         """Bytes that it takes while it is kept; None: it is in use, or gone."""
 
+    def undecide(self) -> None:
+        """Let the conflict that was decided last wait for a decision again."""
+        assert self.decided is not None
+        self.commit, self.onto, self.merged, self.conflict = self.decided.commit, self.decided.onto, "", self.decided
+
 
 def has_worktrees(types: Iterable[AgentType]) -> bool:
     """Whether agents of one of these types work in worktrees."""

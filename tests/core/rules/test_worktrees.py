@@ -589,6 +589,9 @@ def test_a_decision_that_no_engine_has_begun_can_be_undone() -> None:
         assert (begun.status("T"), begun["T"].reason, begun["T"].worked(begun.now)) == ("conflict", reason, 0)
     begun.act(rq.Merge(tickets=("T",), side="ours"))
     begun.apply(ev.MonitoringStarted(at=begun.now, pid=1, boot="b", version="1"))
+    tried(begun, "T")
+    begun.succeed("T")
+    assert at(begun, "T") == "merge"
     late = begun.act(rq.Undo())
     assert isinstance(late, rq.Refusal)
     assert "T is validating by now" in late.reason
@@ -623,6 +626,46 @@ def test_an_approval_without_an_engine_can_be_undone_until_one_merges() -> None:
     assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
 
 
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_a_decision_can_be_undone_while_its_gates_run_until_the_merge_begins(steps: int) -> None:
+    """Of a wrong decision, `undo` said that it was merged, minutes before it was."""
+    begun = in_conflict("A:\nT: gates=lint,test")
+    reason = begun["T"].reason
+    begun.now += 5
+    begun.act(rq.Merge(tickets=("T",), side="theirs", by="p"))
+    if steps:
+        tried(begun, "T")
+        for _ in range(steps - 1):
+            begun.succeed("T")
+    assert at(begun, "T") == ("commit", "gate-1", "gate-2")[steps]
+    assert next(why for _, why in history(begun.state, begun.now)) == ""
+    undone = begun.act(rq.Undo(by="p"))
+    assert not isinstance(undone, rq.Refusal)
+    assert begun.status("T") == "stopping"
+    assert isinstance(begun.act(rq.Undo()), rq.Refusal), "once is enough"
+    if steps:
+        begun.killed("T")
+    else:
+        tried(begun, "T")
+    assert (begun.status("T"), begun["T"].reason, begun["T"].charged) == ("conflict", reason, 0)
+    found = conflict_of(begun.state, begun["T"])
+    assert found is not None
+    assert found.commit == CONFLICT.commit
+    assert begun.state.worktrees["T"].merged == ""
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+    begun.act(rq.Merge(tickets=("T",), side="ours"))
+    tried(begun, "T")
+    begun.succeed("T")
+    begun.succeed("T")
+    assert at(begun, "T") == "merge"
+    late = begun.act(rq.Undo())
+    assert isinstance(late, rq.Refusal)
+    assert "T is validating by now" in late.reason
+    tried(begun, "T")
+    assert begun.status("T") == "succeeded"
+    assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
+
+
 def test_a_decision_can_be_changed_and_undone_after_an_engine_was_killed() -> None:
     begun = in_conflict()
     killed(begun)
@@ -647,6 +690,8 @@ def test_a_decision_can_be_changed_and_undone_after_an_engine_was_killed() -> No
     begun.state.note_engine_lost(None)
     begun.apply(ev.MonitoringStarted(at=begun.now, pid=1, boot="b", version="1"))
     assert status_report(begun.state, begun.now).decided == 0
+    tried(begun, "T")
+    begun.succeed("T")
     assert isinstance(begun.act(rq.Undo()), rq.Refusal)
     assert dumped(replay(begun.plan, begun.journal)) == dumped(begun.state)
 

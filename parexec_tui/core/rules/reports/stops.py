@@ -2,6 +2,7 @@
 
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.rules.downstream import skips
+from parexec_tui.core.rules.reports.again import undecided_again
 from parexec_tui.core.rules.reports.ends import Exit, StepReport, attempt_ended
 from parexec_tui.core.rules.reports.failures import failed, failed_for_good
 from parexec_tui.core.rules.reports.gates import gate_failed
@@ -59,6 +60,8 @@ def _ended_for(
         case "flooding":
             why = ticket.live_attempt.reason or FLOODED
             return failed_as_flood(state, ticket, report, why, now)
+        case "undone":
+            return [undecided_again(state, ticket, report, now)]
         case "stopped":
             return [attempt_ended(ticket, report, End.stopped, Status.waiting, now, reason="")]
 

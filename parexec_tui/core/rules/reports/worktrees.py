@@ -2,9 +2,8 @@
 
 from msgspec import structs
 
-from parexec_tui.core.plan.reading.faults import listed
-from parexec_tui.core.plan.units import quoted_name
 from parexec_tui.core.rules.conflicts import decided_conflict, is_decided
+from parexec_tui.core.rules.reports.again import conflict_text
 from parexec_tui.core.rules.reports.claims import breaks_rule, wrote_unclaimed
 from parexec_tui.core.rules.reports.ends import StepReport, attempt_ended, exit_text, passed, reported, step_ended
 from parexec_tui.core.rules.reports.failures import failed
@@ -18,9 +17,6 @@ from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.state.steps import first_gate, is_resolve, next_resolve, step_started
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
-
-_NAMED = 5
-"""Files and tickets of a conflict that are named."""
 
 
 def on_worktree_made(state: SessionState, report: rq.WorktreeMade, now: float) -> list[ev.AnyEvent]:
@@ -150,15 +146,6 @@ def _wins(state: SessionState, ticket: TicketState, found: rq.Conflict) -> bool:
     others = [state.tickets[id_] for id_ in found.tickets if id_ in state.tickets]
     is_known = bool(others) and len(others) == len(found.tickets)
     return is_known and all(ticket.spec.priority.rank < other.spec.priority.rank for other in others)
-
-
-def conflict_text(target: str, files: tuple[str, ...], count: int, tickets: tuple[str, ...]) -> str:
-    """What a ticket conflicts with, in words."""
-    whom = listed(tickets, limit=_NAMED) if tickets else target
-    more = f" and {count - _NAMED} more" if count > _NAMED else ""
-    named = tuple(map(quoted_name, files))
-    where = ", ".join(named[:_NAMED]) + more if more else listed(named)
-    return f"conflicts with {whom} in {where}"
 
 
 def on_worktree_sized(state: SessionState, report: rq.WorktreeSized, now: float) -> list[ev.AnyEvent]:

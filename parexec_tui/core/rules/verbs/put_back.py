@@ -3,7 +3,7 @@
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.rules.answers import Decision, named, refuse_unknown
 from parexec_tui.core.rules.downstream import skips, unskips
-from parexec_tui.core.rules.verbs.undecide import can_put_back, undecided
+from parexec_tui.core.rules.verbs.undecide import can_put_back, put_back_to_decide
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, SATISFIED, TERMINAL, UNSUCCESSFUL, Status
@@ -16,7 +16,8 @@ def put_back(state: SessionState, asked: rq.PutBack, now: float) -> Decision:
     if refusal := cannot_put_back(state, asked):
         return refusal
     if asked.since == "validating":
-        return [event for ticket in named(state, asked.tickets) for event in undecided(state, ticket, now)]
+        tickets = named(state, asked.tickets)
+        return [event for ticket in tickets for event in put_back_to_decide(state, ticket, asked.by, now)]
     events: list[ev.AnyEvent] = []
     back: set[str] = set()
     gone: set[str] = set()

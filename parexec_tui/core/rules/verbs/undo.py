@@ -124,7 +124,7 @@ def _taken_back(state: SessionState, action: ev.OperatorActed, by: str, now: flo
             return answer
         events += answer
     for event in events:
-        if isinstance(event, ev.AttemptStopRequested):
+        if isinstance(event, ev.AttemptStopRequested) and event.why != "undone":
             return Refusal(f"{event.ticket} has started since", f"cancel {event.ticket}")
     return events
 

@@ -182,6 +182,9 @@ def on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
     skipped = following(state, event.skipped, *PENDING)
     thaw(state, ticket, event.at)
     attempt = ticket.live_attempt
+    if attempt.stop_reason == "undone" and event.then is Status.approval:
+        state.worktrees[ticket.id].undecide()
+        attempt.is_in_conflict = True
     end_attempt(state, ticket, event)
     ended = event.at if event.ended is None else event.ended
     attempt.ended, attempt.end, attempt.reason = ended, event.end, event.reason
