@@ -34,6 +34,7 @@ class Format(NamedTuple):
 
 
 FORMATS = {
+    "github": Format("github", "jobs of a workflow of GitHub Actions, with their matrix"),
     "make": Format("make", "targets of a Makefile, by `make -n -p`"),
     "ninja": Format("ninja", "edges of a build.ninja"),
 }
