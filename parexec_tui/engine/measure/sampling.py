@@ -175,6 +175,7 @@ class SampleLoop:
         while True:
             if not self._feed.subscribers and not self._backend.living():
                 self._feed.usages = ()
+                self.disk_use.note((), trio.current_time())
                 await self._pause()
             elif (cost := await self._try_sample()) is None:
                 self.interval = min(2 * self.interval, MAX_INTERVAL)

@@ -32,7 +32,7 @@ from tests.engine.virtual_time import WaitedThreads, until
 
 MIB = 1 << 20
 ATTEMPT = ("A", 1)
-USAGE = Usage(ticket="A", attempt=1, cpu=0.5, memory=7 * MIB, processes=1, silence=None, log_size=0)
+USAGE = Usage(ticket="A", attempt=1, cpu=0.5, memory=7 * MIB, processes=1, silence=None, log_size=0, disk_written=9)
 
 # -- the host --------------------------------------------------------------------------------------------------
 
@@ -284,6 +284,20 @@ async def test_while_attempts_live_their_peaks_are_noted_and_the_host_is_left_al
         scene = Scene(nursery, ATTEMPT)
         await until(lambda: scene.backend.finished > 2, "three readings")
         assert (scene.feed.line, scene.collector.warmed, scene.collector.measured) == (b"", 0, 0)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_what_uses_disks_is_known_by_the_first_look_at_what_began_since(
+    autojump_clock: MockClock, threads: WaitedThreads
+) -> None:
+    async with trio.open_nursery() as nursery:
+        began, adopted = Scene(nursery), Scene(nursery, ATTEMPT)
+        await trio.sleep(1)
+        began.backend.live = {ATTEMPT: 0.0}
+        await until(lambda: began.backend.finished and adopted.backend.finished, "a look at each")
+        assert began.loop.disk_use.lately() == {ATTEMPT: USAGE.disk_written}
+        assert adopted.loop.disk_use.lately() == {}
         nursery.cancel_scope.cancel()
 
 
