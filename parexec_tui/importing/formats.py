@@ -37,6 +37,7 @@ FORMATS = {
     "github": Format("github", "jobs of a workflow of GitHub Actions, with their matrix"),
     "make": Format("make", "targets of a Makefile, by `make -n -p`"),
     "ninja": Format("ninja", "edges of a build.ninja"),
+    "task": Format("taskfile", "tasks of a Taskfile, version 3"),
 }
 """{the word on the command line: the format}"""
 

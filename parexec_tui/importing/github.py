@@ -14,16 +14,10 @@ from parexec_tui.importing.draft import Draft, ImportFault, literal
 from parexec_tui.importing.formats import Wanted
 from parexec_tui.importing.github_matrix import Matrix, read_matrix
 from parexec_tui.importing.github_terms import Terms, Unsaid
+from parexec_tui.importing.shell_words import changes_shell
 from parexec_tui.importing.yaml_file import YamlFile, as_list, as_table, as_text
 
 _FOLDER = Path(".github", "workflows")
-
-_OF_SHELL = re.compile(
-    r"(?:^|[\s;&|(])(?:cd|pushd|popd|exit|export|set|source|\.|exec|trap|shopt|umask|alias|unset|declare|readonly|eval)"
-    r"(?=[\s;]|$)|^\s*\w+\+?=|\(\)\s*\{",
-    re.MULTILINE,
-)
-"""What changes the shell for the steps after it."""
 
 _FILES = re.compile(r"\bGITHUB_(?:ENV|PATH|OUTPUT|STEP_SUMMARY)\b")
 _SILENT: Final = frozenset({"permissions", "concurrency"})
@@ -128,15 +122,16 @@ class _Importer:
 
     def _variables(self, of: dict[str, Any], place: tuple[str, ...], terms: Terms) -> dict[str, str]:
         """Its `env` as the plan has it: a value reaches the process as it is written."""
-        said = {}
+        said, left = {}, []
         for name, value in as_table(of.get("env")).items():
             unsaid: list[str] = []
             text = terms.text(as_text(value), unsaid)
             if unsaid:
-                where = self._file.where(of["env"], name)
-                self._draft.leave_out(place, f"{name} = {_short(value)}: set it where parexec is started", where)
+                left.append((f"{name} = {_short(value)}: set it where parexec is started", name))
             else:
                 said[str(name)] = text
+        for what, name in left:
+            self._draft.leave_out(place if said else place[:-1], what, self._file.where(of["env"], name))
         return said
 
 
@@ -388,7 +383,7 @@ class _Job:
         writes = sorted({each for each in ("GITHUB_ENV", "GITHUB_PATH") if each in script})
         if may_fail:
             lines = ["set +e", "(", "set -e", *lines, ")", "set -e"]
-        elif before or writes or (_OF_SHELL.search(script) and not is_last):
+        elif before or writes or (changes_shell(script) and not is_last):
             lines = ["(", *lines, ")"]
         if isinstance(met, str):
             lines = [f"if {met}; then", *lines, "fi"]

@@ -213,6 +213,11 @@ c:
     assert list(imported(tmp_path, text, "a")[0].tickets) == ["a"]
 
 
+def test_a_variable_that_is_left_out_is_told_where_no_other_is(tmp_path: Path) -> None:
+    draft, _ = imported(tmp_path, "env: {A: '${{ secrets.A }}'}\n" + jobs("j:\n  steps: [{run: ls}]"))
+    assert "# not carried over: A = ${{ secrets.A }}: set it where parexec is started" in plan_text(draft)
+
+
 def test_services_are_containers_that_are_ready_when_they_say_so(tmp_path: Path) -> None:
     draft, plan = imported(
         tmp_path,
