@@ -206,7 +206,7 @@ class Spans:
             if said:
                 found["parexec.reason"] = _cut(said)
             yield Span(
-                id=step_span_id(self._state, ProcessKey(id_, 0, step.name)),
+                id=self._step_id(ProcessKey(id_, 0, step.name), is_question=True),
                 parent=self._ticket_id(id_),
                 name=step.name,
                 start=step.start,
@@ -407,10 +407,11 @@ class Spans:
         times = self._times.get(id_, 0)
         return span_id(self._state, "ticket", id_, *((str(times + 1),) if times else ()))
 
-    def _step_id(self, key: ProcessKey) -> str:
-        """A step in which no process runs may come again in an attempt under the same name."""
+    def _step_id(self, key: ProcessKey, *, is_question: bool = False) -> str:
+        """A step in which no process runs may come again in an attempt under the same name; so may the question
+        whether a ticket is done already, which is of no attempt."""
         times = 1
-        if key.step in WITHOUT_PROCESS:
+        if is_question or key.step in WITHOUT_PROCESS:
             times = self._steps[key] = self._steps.get(key, 0) + 1
         return step_span_id(self._state, key) if times == 1 else span_id(self._state, "step", str(key), str(times))
 

@@ -120,6 +120,15 @@ def test_what_is_done_already_has_a_span_of_the_question() -> None:
     }
 
 
+def test_a_question_that_is_asked_again_has_a_span_of_its_own() -> None:
+    spans, asked = Spans(Session("A: if_done=out").state), list[Span]()
+    for at in (1.0, 2.0):
+        asked += spans.take(ev.QuestionAsked(at=at, ticket="A", step="if-done"))
+        asked += spans.take(ev.QuestionAnswered(at=at + 0.5, ticket="A", again=True))
+    assert [span.start for span in asked] == [1.0, 2.0]
+    assert asked[0].id != asked[1].id
+
+
 def test_a_ticket_that_runs_again_and_a_session_that_goes_on_have_spans_anew() -> None:
     session = Session("A:\nB: A")
     session.dispatch()
