@@ -23,6 +23,7 @@ class UndoPoint(NamedTuple):
     note: str
     approved: bool
     is_asked: bool
+    grown_from: Ticket | None
     undo_point: "UndoPoint | None"
 
 
@@ -156,19 +157,18 @@ class TicketState:
 
     def save(self) -> None:
         """Keep what it is now, so that what a person does next can be taken back."""
-        self.grown_from = None
         self.undo_point = UndoPoint(
             self.status, self.charged, self.charged_lost, self.excluded_agents, self.ended, self.end, self.reason,
-            self.because, self.note, self.approved, self.is_asked, self.undo_point,
+            self.because, self.note, self.approved, self.is_asked, self.grown_from, self.undo_point,
         )  # fmt: skip
+        self.grown_from = None
 
     def put_back(self) -> None:
         """Be again what was saved, except for the status: `indexes.move` changes that."""
         assert self.undo_point is not None
-        self.grown_from = None
         (
             _, self.charged, self.charged_lost, self.excluded_agents, self.ended, self.end, self.reason,
-            self.because, self.note, self.approved, self.is_asked, self.undo_point,
+            self.because, self.note, self.approved, self.is_asked, self.grown_from, self.undo_point,
         ) = self.undo_point  # fmt: skip
 
     @property

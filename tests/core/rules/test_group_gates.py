@@ -177,6 +177,18 @@ def test_gates_run_again_when_their_group_grows_and_not_if_it_is_as_before() -> 
     assert session.dispatch() == ["@g"]
 
 
+def test_what_gates_were_before_their_group_grew_is_kept_over_what_a_person_takes_back() -> None:
+    session = finished("A: group=g", "A", "@g", "@g", "@plan", gates=("whole",))
+    session.close()
+    session.act(rq.Amend(added={"N": Ticket(run="true", group="g")}, by="ann"))
+    gates, before = session["@g"], session["@g"].grown_from
+    assert before is not None
+    gates.save()
+    assert gates.grown_from is None
+    gates.put_back()
+    assert gates.grown_from is before
+
+
 def reload(session: Session, text: str, *, rerun: bool = False, **settings: Any) -> list[str]:
     """Take over what differs in a plan; the lines about that."""
     found = compare(session.state, plan(text, **settings), rerun=rerun)
