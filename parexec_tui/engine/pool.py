@@ -17,7 +17,7 @@ from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.plan.resources import Units, is_port, unit_variable
 from parexec_tui.core.plan.ticket import Ticket
-from parexec_tui.core.plan.values import refers_to_values, with_values
+from parexec_tui.core.plan.values import names_values, refers_to_values, tells_values, with_values
 from parexec_tui.core.rules.conflicts import shown_conflict
 from parexec_tui.core.state.isolation import branch_of, target_of, unclaimed_rule, works_apart
 from parexec_tui.core.state.process_key import READY, RUN, STOP, ProcessKey
@@ -99,6 +99,7 @@ class Pool:
         self._places = places
         self._env = {"PAREXEC_SESSION": session, "PAREXEC_WORKDIR": state.plan.workdir}
         self._is_traced = is_sent(state.plan.telemetry)
+        self._tells_values = tells_values(state.plan)
 
     def _env_of(self, key: ProcessKey) -> dict[str, str]:
         """What every process has, before what the plan says. `key`: of which it is, or of which it is a part."""
@@ -177,6 +178,8 @@ class Pool:
                 else self._rollback(ticket, env, cwd, limits)
             )
         launch = self._command(ticket, spec, agent_type, env)
+        if self._tells_values or names_values(ticket.spec):
+            launch = structs.replace(launch, tells_values=True)
         requires = Requirements.of(self._state.plan.settings, agent_type, spec)
         reads = spec.reads if spec.is_asked_by_files else ()
         ports = {name: given for name, given in units.items() if is_port(name)}

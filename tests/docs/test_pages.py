@@ -139,7 +139,7 @@ def test_what_an_attempt_finds_in_its_environment_has_a_row(tmp_path: Path) -> N
     subprocess.run([*parexec, "run", "plan.toml", "--headless", "-q"], check=True, cwd=tmp_path, capture_output=True)
     log = subprocess.run([*parexec, "log", "T"], check=True, cwd=tmp_path, capture_output=True, text=True).stdout
     found = set(re.findall(r"^(PAREXEC_[A-Z]+)=", log, re.MULTILINE))
-    assert set(first_words(section(RUNNING, "An attempt"))) == found | {"PAREXEC_NOTE"}
+    assert set(first_words(section(RUNNING, "An attempt"))) == found | {"PAREXEC_NOTE", "PAREXEC_VALUES"}
 
 
 # -- commands --------------------------------------------------------------------------------------------------

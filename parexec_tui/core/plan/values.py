@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
+from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.units import shown
 
@@ -92,6 +93,17 @@ def texts_with_values(ticket: Ticket) -> Iterator[tuple[tuple[str, ...], str]]:
 def refers_to_values(ticket: Ticket) -> bool:
     """Whether a value may have to be filled in."""
     return any("{" in text and _REFERENCE.search(text) for _, text in texts_with_values(ticket))
+
+
+def tells_values(plan: Plan) -> bool:
+    """Whether anything in a plan names values, so that its commands may tell some."""
+    commands = (word for agent in plan.agents.values() for word in agent.command or ())
+    return any(VARIABLE in word for word in commands) or any(map(names_values, plan.tickets.values()))
+
+
+def names_values(ticket: Ticket) -> bool:
+    """Whether a ticket names values: those that it tells, or those of another."""
+    return VARIABLE in ticket.run or VARIABLE in ticket.prompt or refers_to_values(ticket)
 
 
 class NoValueError(ValueError):

@@ -115,6 +115,8 @@ class LocalBackend:
         self._failures = FailureReader(folder, self._tell_failure)
         self._one_reading = trio.CapacityLimiter(1)
         self._one_look = trio.CapacityLimiter(1)
+        self._telling: set[ProcessKey] = set()
+        """Processes that may tell values. To look for the file of each that cannot would take long."""
         self._over: list[ProcessKey] = []
         """What ended since its log was looked at."""
         nursery.start_soon(self._strays.run)
@@ -188,8 +190,9 @@ class LocalBackend:
                 env.pop(name, None)
         if launch.log_of is not None:
             env["PAREXEC_LOG"] = self._folder.log_and_record(launch.log_of)[0]
-        if key.step == RUN:
+        if launch.tells_values:
             env[VALUES] = self._folder.values(key)
+            self._telling.add(key)
         cookie = self._living.cookie_of(key)
         env[COOKIE] = nested_cookie(self._outer_cookie, cookie)
         log, record = self._folder.log_and_record(key)
@@ -442,6 +445,8 @@ class LocalBackend:
     def _tell(self, live: Live) -> None:
         assert live.exit is not None
         del self._live[live.key]
+        tells = live.is_adopted or live.key in self._telling
+        self._telling.discard(live.key)
         used = live.exit.used
         if self._orphans is not None:
             used = used.then(self._orphans.forget(live.pid))
@@ -452,7 +457,7 @@ class LocalBackend:
         if own is not None:
             self._other_kills.know(own.kills)
         if ended.code == 0 and not live.is_stopped:
-            self._reports.append(report_of(live.key, ended, self._folder))
+            self._reports.append(report_of(live.key, ended, self._folder, tells=tells))
         else:
             out_of = None
             if not live.is_stopped:

@@ -113,11 +113,12 @@ _HARMLESS = frozenset(("SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH", "SIGSTOP", "S
 _KILLING = frozenset(int(sig) for sig in signal.Signals if sig.name not in _HARMLESS)
 
 
-def report_of(key: ProcessKey, ended: Exit, folder: SessionFolder) -> Ended:
+def report_of(key: ProcessKey, ended: Exit, folder: SessionFolder, *, tells: bool = True) -> Ended:
     """The report of the end of a process. It reads the exit record where the exit status alone proves nothing.
 
     Only the status 0 of a child is proof without one: then the shell has written it. Another code may come from the
-    shell itself; a signal, or a process that was not our child, says nothing.
+    shell itself; a signal, or a process that was not our child, says nothing. `tells`: whether it may have told
+    values.
     """
     code, sig, problem = ended.code, ended.signal, ""
     stopped_for: StopReason | None = None
@@ -141,7 +142,7 @@ def report_of(key: ProcessKey, ended: Exit, folder: SessionFolder) -> Ended:
             problem = "its working directory does not exist" if record.no_cwd else ""
     if code is not None and sig is None:
         code, sig = exit_of(code)
-    values, bad_values = _values(folder.values(key)) if key.step == RUN and sig is None else (_NONE, "")
+    values, bad_values = _values(folder.values(key)) if tells and key.step == RUN and sig is None else (_NONE, "")
     return rq.ProcessEnded(
         key.ticket,
         key.attempt,
