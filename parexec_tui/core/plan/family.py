@@ -29,11 +29,6 @@ def slots_of(family: str) -> str:
     return f"{_SLOTS}{family}"
 
 
-def family_of_slots(resource: str) -> str:
-    """The family whose slots a resource is; empty: it is none."""
-    return resource.removeprefix(_SLOTS) if resource.startswith(_SLOTS) else ""
-
-
 def slots(families: Mapping[str, Family]) -> Amounts:
     """How many slots there are, by resource: of the families that have `max_parallel`."""
     return Amounts(
