@@ -12,12 +12,14 @@ import click
 from parexec_tui.cli import complete
 from parexec_tui.cli.exits import BAD_USAGE, UNSUCCESSFUL, fail, report_errors
 from parexec_tui.cli.states import is_plan, state_of
+from parexec_tui.cli.variables import variable_options
 from parexec_tui.cli.written import writes_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from parexec_tui.core.plan.check import Survey
+    from parexec_tui.core.plan.expanding.given import Given
     from parexec_tui.core.state.session import SessionState
     from parexec_tui.core.state.tickets import TicketState
     from parexec_tui.report.graph_facts import GraphFacts
@@ -43,8 +45,9 @@ _MOST_NAMED = 12
 @click.command()
 @click.argument("target", metavar="[PLAN|SESSION]", required=False, shell_complete=complete.sessions)
 @writes_as(FORMATS)
+@variable_options
 @report_errors()
-def graph(target: str | None, format_: str | None, file: Path | None, force: bool) -> None:
+def graph(target: str | None, format_: str | None, file: Path | None, force: bool, given: "Given") -> None:
     """Draw what needs what in a plan file or a session (default: the newest session of this directory): groups,
     where each ticket stands, the critical path of what is left, and which tickets will not run at once.
 
@@ -60,7 +63,7 @@ def graph(target: str | None, format_: str | None, file: Path | None, force: boo
     if format_ is None:
         format_ = _format_of(file) if file is not None else "text"
     with gc_paused():
-        state = state_of(target, time.time())
+        state = state_of(target, time.time(), given)
         found = survey(state.plan, host=state.host, max_clashes=MOST_CONFLICTS)
         if format_ == "text":
             says = _title if is_plan(target) else partial(_reason, state)

@@ -12,11 +12,13 @@ from parexec_tui.cli.asking import as_json_option, report_errors
 from parexec_tui.cli.exits import BAD_USAGE, fail
 from parexec_tui.cli.plans import plan_argument, plan_of
 from parexec_tui.cli.states import begun_state, history_of
+from parexec_tui.cli.variables import variable_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from parexec_tui.cli.plan_writing import PlanText
+    from parexec_tui.core.plan.expanding.given import Given
     from parexec_tui.core.plan.model import Plan
     from parexec_tui.core.predict.estimates import WrongEstimate
     from parexec_tui.core.schedule.order import Search
@@ -35,9 +37,10 @@ _STEPS = 1000
     "--seconds", type=click.FloatRange(0, 3600), default=5.0, show_default=True, help="How long to search for orders."
 )
 @click.option("--write", is_flag=True, help="Write estimates and pool sizes into PLAN, and show what changes.")
+@variable_options
 @as_json_option
 @report_errors()
-def optimise(plan_file: Path, seconds: float, write: bool, as_json: bool) -> None:
+def optimise(plan_file: Path, seconds: float, write: bool, given: "Given", as_json: bool) -> None:
     """Say what would make PLAN faster or cheaper: the best order, what other sizes of the pool would do, which needs,
     locks and resources bind, and which estimates are wrong. Nothing is run. Tickets that ran in earlier sessions take
     what they took there, whatever the plan estimates.
@@ -53,7 +56,7 @@ def optimise(plan_file: Path, seconds: float, write: bool, as_json: bool) -> Non
     text = _text_of(plan_file) if write else None
     now = time.time()
     with gc_paused():
-        plan = plan_of(plan_file, host())
+        plan = plan_of(plan_file, host(), given=given)
         history = history_of(plan)
         state = begun_state(corrected(plan, history), history, now)
         found = _optimum(state, wrong_estimates(plan, history), now, seconds)

@@ -12,9 +12,11 @@ import click
 from parexec_tui.cli import complete
 from parexec_tui.cli.asking import as_json_option
 from parexec_tui.cli.exits import BAD_USAGE, UNSUCCESSFUL, fail, report_errors
+from parexec_tui.cli.variables import refuse_given, variable_options
 from parexec_tui.cli.written import writes_as
 
 if TYPE_CHECKING:
+    from parexec_tui.core.plan.expanding.given import Given
     from parexec_tui.core.plan.model import Plan
     from parexec_tui.registry.registry import Registry
 
@@ -25,9 +27,10 @@ FORMATS = ("text", "md", "json", "csv", "junit", "html")
 @click.command()
 @click.argument("plan", required=False, shell_complete=complete.sessions)
 @click.argument("ticket", required=False, shell_complete=complete.tickets)
+@variable_options
 @as_json_option
 @report_errors()
-def history(plan: str | None, ticket: str | None, as_json: bool) -> None:
+def history(plan: str | None, ticket: str | None, given: "Given", as_json: bool) -> None:
     """Say what earlier sessions of PLAN tell of its tickets: how long the newest 20 successes of each took (half of
     them P50 at most, nine in ten P90; newer ones weigh more), how many succeeded only at a retry, and the last
     failure. With TICKET, each of its attempts.
@@ -38,21 +41,23 @@ def history(plan: str | None, ticket: str | None, as_json: bool) -> None:
     from parexec_tui.client.sessions import open_registry
 
     with open_registry() as registry:
-        found, ticket = _plan_and_ticket(registry, plan, ticket)
+        found, ticket = _plan_and_ticket(registry, plan, ticket, given)
         if ticket is None:
             _print_plan(registry, found, as_json=as_json)
         else:
             _print_ticket(registry, found, ticket, as_json=as_json)
 
 
-def _plan_and_ticket(registry: "Registry", plan: str | None, ticket: str | None) -> "tuple[Plan, str | None]":
+def _plan_and_ticket(
+    registry: "Registry", plan: str | None, ticket: str | None, given: "Given"
+) -> "tuple[Plan, str | None]":
     """What is meant; a single word that names no plan may name a ticket of the plan of this directory."""
     from parexec_tui.registry.errors import RegistryError
 
     try:
-        found = _plan_of(registry, plan)
+        found = _plan_of(registry, plan, given)
     except RegistryError:
-        if plan is None or ticket is not None or plan not in (here := _plan_of(registry, None)).tickets:
+        if plan is None or ticket is not None or plan not in (here := _plan_of(registry, None, given)).tickets:
             raise
         return here, plan
     if ticket is not None and ticket not in found.tickets:
@@ -62,7 +67,7 @@ def _plan_and_ticket(registry: "Registry", plan: str | None, ticket: str | None)
     return found, ticket
 
 
-def _plan_of(registry: "Registry", named: str | None) -> "Plan":
+def _plan_of(registry: "Registry", named: str | None, given: "Given") -> "Plan":
     """The plan in a file, else that of a session. Raises RegistryError."""
     from parexec_tui.client.sessions import resolve_past
     from parexec_tui.registry.replay import first_plan
@@ -70,7 +75,8 @@ def _plan_of(registry: "Registry", named: str | None) -> "Plan":
     if named is not None and (file := Path(named)).is_file():
         from parexec_tui.cli.plans import plan_of
 
-        return plan_of(file, None)
+        return plan_of(file, None, given=given)
+    refuse_given(given)
     if named is not None and (of_name := [row for row in registry.sessions() if row.name == named]):
         if len(sources := sorted({row.source for row in of_name})) > 1:
             fail(f"{named!r} is the name of several plans; name the file: {', '.join(sources)}", BAD_USAGE)

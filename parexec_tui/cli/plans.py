@@ -143,11 +143,12 @@ def validate(plan_file: Path, expanded: bool, given: "Given") -> None:
 
 @click.command()
 @click.argument("plan_file", metavar="[PLAN]", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@variable_options
 @as_json_option
 @click.option("--repair", is_flag=True, help="Replace a damaged registry by what can be saved of it; keep a copy.")
 @click.option("--dry-run", is_flag=True, help="With --repair: say what would be saved, and change nothing.")
 @report_errors()
-def doctor(plan_file: Path | None, as_json: bool, repair: bool, dry_run: bool) -> None:
+def doctor(plan_file: Path | None, given: "Given", as_json: bool, repair: bool, dry_run: bool) -> None:
     """Check this machine: what may get in the way of long runs (of PLAN), and what to do about it.
 
     Every session of the registry is read as well. Exits with 0 if all is fine, 1 if something needs attention.
@@ -170,7 +171,7 @@ def doctor(plan_file: Path | None, as_json: bool, repair: bool, dry_run: bool) -
     from parexec_tui.engine.measure import monitor
 
     host = monitor.host()
-    parallel = plan_of(plan_file, host).settings.parallel if plan_file else None
+    parallel = plan_of(plan_file, host, given=given).settings.parallel if plan_file else None
     found = []
     for finding in examine(host, parallel if isinstance(parallel, int) else max(1, int(host.cpus))):
         found.append(finding)

@@ -10,10 +10,12 @@ from parexec_tui.cli import complete
 from parexec_tui.cli.asking import as_json_option, report_errors, session_argument
 from parexec_tui.cli.exits import BAD_USAGE, fail
 from parexec_tui.cli.states import past_state, state_of
+from parexec_tui.cli.variables import variable_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from parexec_tui.core.plan.expanding.given import Given
     from parexec_tui.core.predict.prediction import Prediction
     from parexec_tui.core.schedule.forecast import Told
     from parexec_tui.core.state.session import SessionState
@@ -31,9 +33,12 @@ _OTHER_LINES = 9
 @click.option("--agents", "agents", metavar="TYPE=N", multiple=True, help="At most N agents of a type; repeatable.")
 @click.option("--parallel", type=click.IntRange(min=1), metavar="N", help="At most N tickets at once.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Other samples of how long tickets take.")
+@variable_options
 @as_json_option
 @report_errors()
-def simulate(target: str | None, agents: tuple[str, ...], parallel: int | None, seed: int, as_json: bool) -> None:
+def simulate(
+    target: str | None, agents: tuple[str, ...], parallel: int | None, seed: int, given: "Given", as_json: bool
+) -> None:
     """Let a plan file or a session go on to its end without running anything (default: the newest session of this
     directory), and say when that is, what binds it, and how busy all are.
 
@@ -51,7 +56,7 @@ def simulate(target: str | None, agents: tuple[str, ...], parallel: int | None, 
     wishes = _wishes(agents, parallel)
     now = time.time()
     with gc_paused():
-        state = state_of(target, now)
+        state = state_of(target, now, given)
         altered = changed(state, wishes, now)
         if isinstance(altered, Refusal):
             fail(f"refused: {altered}", BAD_USAGE)

@@ -6,12 +6,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from parexec_tui.cli.exits import BAD_USAGE, fail, report_errors
 from parexec_tui.cli.plans import plan_of
 from parexec_tui.cli.schedule_units import MARK, Schedule, unit_name
+from parexec_tui.cli.variables import variable_options, words_of
+
+if TYPE_CHECKING:
+    from parexec_tui.core.plan.expanding.given import Given
 
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "XDG_STATE_HOME", "XDG_CONFIG_HOME")
 """Variables that a timer would not have as this shell has them: which programs, which sessions, which settings."""
@@ -24,13 +29,22 @@ _PASSED_ON = ("PATH", "LANG", "LC_ALL", "XDG_STATE_HOME", "XDG_CONFIG_HOME")
 @click.option("--remove", is_flag=True, help="Remove the timer of PLAN.")
 @click.option("--force", is_flag=True, help="Replace the timer of PLAN, if it has another one.")
 @click.option("-n", "--dry-run", is_flag=True, help="Print the units and the crontab line, and change nothing.")
+@variable_options
 @report_errors()
-def schedule(plan: Path | None, calendar: str | None, lists: bool, remove: bool, force: bool, dry_run: bool) -> None:
+def schedule(
+    plan: Path | None,
+    calendar: str | None,
+    lists: bool,
+    remove: bool,
+    force: bool,
+    dry_run: bool,
+    given: "Given",
+) -> None:
     """Run PLAN at set times, by a timer of your systemd. Without one, the line for `crontab -e` is printed.
 
-    The timer runs `parexec run PLAN --headless --brief` in the folder of the plan, with the PATH of this shell. What
-    that prints is in the journal; `parexec ls` has its sessions. A timer that is there is left as it is without
-    --force.
+    The timer runs `parexec run PLAN --headless --brief` in the folder of the plan, with the PATH of this shell, and
+    with what this command line and the environment say of the variables of the plan. What that prints is in the
+    journal; `parexec ls` has its sessions. A timer that is there is left as it is without --force.
     """
     if sum((calendar is not None, lists, remove)) != 1 or (lists and plan is not None):
         raise click.UsageError("say when, --on-calendar TIME, or --remove, or --list without PLAN")
@@ -44,15 +58,19 @@ def schedule(plan: Path | None, calendar: str | None, lists: bool, remove: bool,
     if remove:
         _remove(unit_name(plan), plan)
         return
+    from parexec_tui.core.plan.expanding.given import VARIABLE_PREFIX
+
     assert calendar is not None
     if "\n" in f"{calendar}{plan}" or not calendar.strip():
         fail("neither the time nor the path may be empty or have several lines", BAD_USAGE)
     _check_time(calendar)
-    plan_of(plan, None)
     here = {name: os.environ[name] for name in _PASSED_ON if os.environ.get(name)}
-    if any("\n" in value for value in here.values()):
-        fail(f"one of {', '.join(_PASSED_ON)} has several lines, which no timer can have", BAD_USAGE)
-    wanted = Schedule(plan, calendar.strip(), (*_parexec(), "run", str(plan), "--headless", "--brief"), here)
+    variables = plan_of(plan, None, given=given).variables
+    here |= {f"{VARIABLE_PREFIX}{name}": text for name, text in given.environment.items() if name in variables}
+    words = words_of(given)
+    if long := next((name for name, value in [*here.items(), *zip(words, words, strict=True)] if "\n" in value), ""):
+        fail(f"{long.partition('=')[0]} has several lines, which no timer can have", BAD_USAGE)
+    wanted = Schedule(plan, calendar.strip(), (*_parexec(), "run", str(plan), *words, "--headless", "--brief"), here)
     if dry_run:
         for name, text in wanted.units.items():
             click.echo(f"{_folder() / name}:\n{text}")

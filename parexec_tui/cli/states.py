@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from parexec_tui.cli.variables import refuse_given
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from parexec_tui.core.plan.expanding.given import Given
     from parexec_tui.core.plan.model import Plan
     from parexec_tui.core.state.history import TicketHistory
     from parexec_tui.core.state.session import SessionState
@@ -18,11 +21,12 @@ def is_plan(target: str | None) -> bool:
     return target is not None and (Path(target).is_file() or target.endswith((".toml", ".yaml", ".yml", ".json")))
 
 
-def state_of(target: str | None, now: float) -> "SessionState":
-    """A session as it is now, or that of a plan file as it would begin now. Exits if the plan has errors; raises
-    RegistryError."""
+def state_of(target: str | None, now: float, given: "Given") -> "SessionState":
+    """A session as it is now, or that of a plan file as it would begin now. Exits if the plan has errors, or if
+    something is given for the variables of a session; raises RegistryError."""
     if target is not None and is_plan(target):
-        return planned_state(Path(target), now)
+        return planned_state(Path(target), now, given)
+    refuse_given(given)
     return past_state(target)
 
 
@@ -40,12 +44,12 @@ def past_state(session: str | None) -> "SessionState":
     return past.state
 
 
-def planned_state(file: Path, now: float) -> "SessionState":
+def planned_state(file: Path, now: float, given: "Given") -> "SessionState":
     """The state of a session that began with a plan file now. Exits if the file has errors."""
     from parexec_tui.cli.plans import plan_of
     from parexec_tui.engine.measure.monitor import host
 
-    plan = plan_of(file, host())
+    plan = plan_of(file, host(), given=given)
     return begun_state(plan, history_of(plan), now)
 
 

@@ -2,9 +2,14 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from parexec_tui.cli.exits import BAD_USAGE, fail
+
+if TYPE_CHECKING:
+    from parexec_tui.core.plan.expanding.given import Given
 
 R = TypeVar("R")
 
@@ -32,6 +37,18 @@ def variable_options(command: Callable[..., R]) -> Callable[..., R]:
     for option in reversed(_options):
         run = option(run)
     return run
+
+
+def refuse_given(given: "Given") -> None:
+    """Exit if the command line says something of variables, where a session is meant: it has those it began with."""
+    if given.profile or given.sets:
+        fail("--set and --profile are for a plan file: a session has the variables that it began with", BAD_USAGE)
+
+
+def words_of(given: "Given") -> tuple[str, ...]:
+    """What the command line says of variables, as its words."""
+    profile = ("--profile", given.profile) if given.profile else ()
+    return (*profile, *(word for name, value in given.sets.items() for word in ("--set", f"{name}={value}")))
 
 
 def _set(word: str) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from parexec_tui.text.roots import cause_text
 from parexec_tui.text.service_facts import service_fact
 from parexec_tui.text.services import fact_text
 from parexec_tui.text.steps import step_line, step_reports
+from parexec_tui.text.variables import variables_fact, variables_line
 from parexec_tui.text.words import (
     clock,
     day_and_clock,
@@ -135,6 +136,10 @@ class SessionReport(Struct, frozen=True):
     of: int = 0
     """Then how many tickets the plan has."""
     services: list[ServiceFact] = []
+    variables: dict[str, str] = {}
+    """The variables of the plan, as they are for this session; long values are cut."""
+    profile: str = ""
+    """The profile of the plan that was chosen."""
 
 
 def session_report(state: SessionState, me: str = "") -> SessionReport:
@@ -171,6 +176,8 @@ def session_report(state: SessionState, me: str = "") -> SessionReport:
         selected=state.plan.selection.words,
         of=state.plan.selection.of,
         services=list(map(partial(service_fact, state), state.services.values())),
+        variables=variables_fact(state),
+        profile=state.plan.given.profile,
     )
 
 
@@ -232,6 +239,8 @@ def report_lines(report: SessionReport, *, ascii_only: bool, me: str = "") -> It
     yield f"started {day_and_clock(report.started)}, group {report.group} of {report.groups}: {counts}"
     if report.selected:
         yield f"selected {selection_text(len(report.tickets), report.of, printable(report.selected))}"
+    if report.variables:
+        yield variables_line(report.variables, report.profile)
     yield ""
     width = max((len(ticket.id) for ticket in report.tickets), default=0)
     for ticket in sorted(report.tickets, key=lambda ticket: ticket.group):

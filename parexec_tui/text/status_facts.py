@@ -21,6 +21,7 @@ from parexec_tui.text.pressure import pressure_fact
 from parexec_tui.text.service_facts import service_fact
 from parexec_tui.text.steps import step_reports
 from parexec_tui.text.tuning import tuning_fact
+from parexec_tui.text.variables import variables_fact
 from parexec_tui.text.words import with_name
 
 _MAX_FAILURES = 100
@@ -74,6 +75,8 @@ def status_report(state: SessionState, now: float) -> StatusReport:
         needs_you=sum(1 for _ in needs(state)),
         selected=state.plan.selection.words,
         of=state.plan.selection.of,
+        variables=variables_fact(state),
+        profile=state.plan.given.profile,
         services=list(map(partial(service_fact, state), state.services.values())),
         ready=waits.ready,
         decided=sum(ticket.live_attempt.awaits_engine for ticket in state.live.values()),

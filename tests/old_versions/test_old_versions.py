@@ -371,6 +371,8 @@ ADDED_TO_STATUS = {
     "gpus",
     "tuning",
     "figures",
+    "variables",
+    "profile",
 }
 """Facts that a client of then does not know, and ignores."""
 

@@ -512,3 +512,7 @@ class StatusReport(Struct, frozen=True):
     """None: the plan or a person says how many tickets run at once."""
     figures: Figures | None = None
     """What it came to so far; None: the engine is of an earlier version."""
+    variables: dict[str, str] = {}
+    """The variables of the plan, as they are for this session; long values are cut."""
+    profile: str = ""
+    """The profile of the plan that was chosen."""

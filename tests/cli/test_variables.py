@@ -1,0 +1,63 @@
+"""`--set`, `--profile` and `PAREXEC_VAR_`: wherever a command reads a plan file, and kept with the session."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.test_cli import parexec, refused, write
+
+pytestmark = pytest.mark.usefixtures("here")
+
+PLAN = """
+[vars]
+n = 2
+mode = "debug"
+[profiles.ci]
+mode = "release"
+[tickets.part]
+foreach = { i = "1..{n}" }
+run = "echo {mode} {i}"
+estimate = "1s"
+"""
+
+GIVEN = ("--set", "n=3", "--profile", "ci")
+
+
+def facts(*words: str, **environment: str) -> Any:
+    answer = parexec(*words, **environment)
+    assert answer.code == 0, answer.err
+    return json.loads(answer.out)
+
+
+def test_each_command_that_reads_a_plan_takes_what_is_said_of_its_variables(here: Path) -> None:
+    write(here, PLAN)
+    drawn = facts("graph", "plan.toml", "--format", "json", *GIVEN)
+    assert [ticket["id"] for ticket in drawn["tickets"]] == ["part-1", "part-2", "part-3"]
+    assert facts("simulate", "plan.toml", "--json", *GIVEN)["known"]["estimated"] == 3
+    assert facts("simulate", "plan.toml", "--json", PAREXEC_VAR_n="5")["known"]["estimated"] == 5
+    assert "3.0s of agents" in parexec("optimise", "plan.toml", "--seconds", "0", *GIVEN).out
+    assert "the plan has no such variable" in refused("doctor", "plan.toml", "--set", "m=1")
+
+
+def test_a_timer_runs_what_was_said(here: Path) -> None:
+    write(here, PLAN)
+    words = ("schedule", "plan.toml", "--on-calendar", "daily", "-n")
+    said = parexec(*words, *GIVEN, "--set", "mode=a b%", PAREXEC_VAR_mode="x", PAREXEC_VAR_other="y").out
+    assert '"--profile" "ci" "--set" "n=3" "--set" "mode=a b%%" "--headless"' in said
+    assert 'Environment="PAREXEC_VAR_mode=x"' in said
+    assert "PAREXEC_VAR_other" not in said
+    assert "mode has several lines" in refused(*words, "--set", "mode=a\nb")
+
+
+def test_a_session_keeps_and_tells_its_variables(here: Path) -> None:
+    write(here, PLAN)
+    assert parexec("run", "plan.toml", "--headless", *GIVEN).code == 0
+    shown = parexec("show").out
+    assert "variables n=3, mode=release (profile ci)\n" in shown
+    status = facts("status", "--json")
+    assert (status["variables"], status["profile"]) == ({"n": "3", "mode": "release"}, "ci")
+    assert facts("show", "--json")["variables"] == status["variables"]
+    assert "says what the plan is already" in parexec("reload", "--yes").err
+    assert "a session has the variables that it began with" in refused("simulate", "--set", "n=4")
