@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,11 @@ from hypothesis import HealthCheck, settings
 
 from tests.time_limit import pytest_runtest_makereport as pytest_runtest_makereport
 from tests.time_limit import pytest_runtest_protocol as pytest_runtest_protocol
+
+# Programs that tests start find their modules compiled, as people have them: to compile them anew takes longer than
+# most of these programs run.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Machines are shared: how long one example takes says nothing about the code.
 settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
