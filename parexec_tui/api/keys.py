@@ -268,6 +268,9 @@ class DefaultKeys(TypedDict, total=False):
     absent: as common tools do."""
     env: Mapping[str, str]
     """Environment variables, over those of the agent type."""
+    env_file: Sequence[str]
+    """Files with more of them, lines NAME=VALUE, read at each start; what `env` says goes before. Seen from the file
+    that names them; `path?`: may be missing."""
     cwd: str | None
     """The folder it runs in, seen from the workdir; absent: the agent type's."""
     family: str
@@ -300,6 +303,9 @@ class AgentKeys(TypedDict, total=False):
     beside `command`."""
     env: Mapping[str, str]
     """Environment variables, over those of the engine."""
+    env_file: Sequence[str]
+    """Files with more of them, lines NAME=VALUE, read at each start; what `env` says goes before. Seen from the file
+    that names them; `path?`: may be missing."""
     cwd: str | None
     """The folder its tickets run in, seen from the workdir."""
     silence: str | float | None
@@ -366,6 +372,9 @@ class ServiceKeys(TypedDict, total=False):
     """How long it has between TERM and KILL, and for `stop`."""
     env: Mapping[str, str]
     """Environment variables, over those of the engine."""
+    env_file: Sequence[str]
+    """Files with more of them, lines NAME=VALUE, read at each start; what `env` says goes before. Seen from the file
+    that names them; `path?`: may be missing."""
     cwd: str | None
     """The folder it runs in, seen from the workdir."""
 
@@ -558,6 +567,9 @@ class TicketKeys(TypedDict, total=False):
     absent: as common tools do."""
     env: Mapping[str, str]
     """Environment variables, over those of the agent type."""
+    env_file: Sequence[str]
+    """Files with more of them, lines NAME=VALUE, read at each start; what `env` says goes before. Seen from the file
+    that names them; `path?`: may be missing."""
     cwd: str | None
     """The folder it runs in, seen from the workdir; absent: the agent type's."""
     family: str

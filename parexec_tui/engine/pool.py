@@ -16,6 +16,7 @@ from parexec_tui.core.plan.gates import PLAN_GATES, described
 from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.plan.resources import Units, is_port, unit_variable
+from parexec_tui.core.plan.services import Service
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.values import names_values, refers_to_values, tells_values, with_values
 from parexec_tui.core.rules.conflicts import shown_conflict
@@ -109,7 +110,7 @@ class Pool:
         """How the agent of this ticket runs the present step of its current attempt. Raises NoValueError."""
         if ticket.agent is None:
             return self._gate_of_group(ticket)
-        launch = self._launch(ticket)
+        launch = self._given(self._launch(ticket), *self._sources(ticket))
         if ticket.spec.own_tmp:
             launch = structs.replace(launch, own_tmp=True)
         if (worktree := self.worktree(ticket)) is None:
@@ -127,6 +128,18 @@ class Pool:
             decides=decides,
             in_worktree=True,
         )
+
+    def _sources(self, ticket: TicketState) -> tuple[AgentType, Ticket]:
+        assert ticket.agent is not None
+        return self._state.plan.agents[self._state.agents[ticket.agent].type], ticket.spec
+
+    def _given(self, launch: Launch, *sources: AgentType | Ticket | Service) -> Launch:
+        """The same with the variables that come from elsewhere: these say so, the later ones over the earlier."""
+        files = [path for source in sources for path in source.env_file]
+        if not files:
+            return launch
+        workdir = self._state.plan.workdir  # from there, what a person wrote into a running session is seen
+        return structs.replace(launch, env_files=tuple(posixpath.join(workdir, path) for path in files))
 
     def _moved(self, folder: str, workdir: str) -> str:
         """A folder in the workdir, where it is in a worktree."""
@@ -221,7 +234,7 @@ class Pool:
         env |= {"PAREXEC_CHECK": check.title, "PAREXEC_STEP": step}
         run = fill_units(check.run, ticket.live_attempt.units)
         folder, limits = self._folder(ticket.spec.cwd or agent_type.cwd), limits_now(self._state, ticket, agent_type)
-        launch = self._by_shell(run, folder, env, limits)
+        launch = self._given(self._by_shell(run, folder, env, limits), *self._sources(ticket))
         return structs.replace(launch, log_of=ProcessKey(ticket.id, ticket.attempts), own_tmp=ticket.spec.own_tmp)
 
     def _with_snapshot(self, launch: Launch, spec: Ticket) -> Launch:
@@ -237,7 +250,7 @@ class Pool:
         env = self._env_of(ProcessKey(ticket.id, 0, ticket.asking)) | agent_type.env | self._spec(ticket).env
         env |= {"PAREXEC_TICKET": ticket.id, "PAREXEC_STEP": ticket.asking}
         folder, limits = self._folder(ticket.spec.cwd or agent_type.cwd), limits_now(self._state, ticket, agent_type)
-        return self._by_shell(ticket.spec.skip_if, folder, env, limits)
+        return self._given(self._by_shell(ticket.spec.skip_if, folder, env, limits), agent_type, ticket.spec)
 
     def service(self, service: ServiceState) -> Launch:
         """How the command of a service is run: as `run` of a ticket is, by the shell of the plan."""
@@ -262,7 +275,7 @@ class Pool:
             env["PAREXEC_STEP"] = step
         if service.pid is not None:
             env["PAREXEC_PGID"] = str(service.pid)
-        return self._by_shell(command, self._folder(service.spec.cwd), env, None)
+        return self._given(self._by_shell(command, self._folder(service.spec.cwd), env, None), service.spec)
 
     def _gate(
         self,

@@ -496,6 +496,36 @@ def test_every_agent_type_that_may_run_a_ticket_must_have_what_it_requires(work:
     assert missing(text.replace("[tickets.t]", '[tickets.t]\nagent = "has"'), work) == []
 
 
+def test_files_with_variables_must_be_there_and_count_for_what_is_required(work: Path) -> None:
+    text = """
+    [services.s]
+    run = "serve"
+    env_file = ["no.env", "none?"]
+    [tickets.t]
+    requires_env = ["KEY"]
+    env_file = [".env"]
+    uses_service = ["s"]
+    run = "true"
+    [tickets.u]
+    run = "true"
+    writes = ["made.env"]
+    [tickets.v]
+    needs = ["u"]
+    run = "true"
+    env_file = ["made.env"]
+    """
+    (work / ".env").write_text("KEY=1")
+    assert missing(text, work) == [("services.s.env_file.0", f"env_file {work}/no.env does not exist")]
+    (work / ".env").write_text("OTHER=1\n=1")
+    assert missing(text, work)[1:] == [
+        (
+            "tickets.t.env_file.0",
+            f"env_file {work}/.env, line 2: write NAME=VALUE; a value with spaces or a # stands in quotes",
+        ),
+        ("tickets.t.requires_env.0", "required variable KEY is not set"),
+    ]
+
+
 # -- limits ----------------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,10 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.plan.services import Service
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.units import shown
 
 _COMMAND = re.compile(r"\s*(?P<name>[^\s<>=!~]+)\s*(?:>=\s*(?P<version>[0-9]+(?:\.[0-9]+)*)\s*)?").fullmatch
@@ -53,6 +56,11 @@ def requires_something(plan: Plan) -> bool:
     """Whether anything of a plan requires something."""
     sources: Iterable[Requires] = chain([plan.settings], plan.agents.values(), plan.tickets.values())
     if any(each.requires_commands or each.requires_files or each.requires_env for each in sources):
+        return True
+    files: Iterable[AgentType | Service | Ticket] = chain(
+        plan.agents.values(), plan.services.values(), plan.tickets.values()
+    )
+    if any(each.env_file for each in files):
         return True
     return any(each.isolation != "none" for each in plan.agents.values())
 

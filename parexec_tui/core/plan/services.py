@@ -52,6 +52,13 @@ class Service(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
         10
     )
     env: Annotated[dict[str, str], Meta(description="Environment variables, over those of the engine.")] = {}
+    env_file: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Files with more of them, lines NAME=VALUE, read at each start; what `env` says goes before. "
+            "Seen from the file that names them; `path?`: may be missing."
+        ),
+    ] = ()
     cwd: Annotated[str | None, Meta(description="The folder it runs in, seen from the workdir.")] = None
 
     @property

@@ -266,6 +266,13 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         ),
     ] = ""
     env: Annotated[dict[str, str], Meta(description="Environment variables, over those of the agent type.")] = {}
+    env_file: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Files with more of them, lines NAME=VALUE, read at each start; what `env` says goes before. "
+            "Seen from the file that names them; `path?`: may be missing."
+        ),
+    ] = ()
     cwd: Annotated[
         str | None, Meta(description="The folder it runs in, seen from the workdir; absent: the agent type's.")
     ] = None

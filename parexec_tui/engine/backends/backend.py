@@ -150,6 +150,9 @@ class Launch(Struct, frozen=True, gc=False):
     """Absolute."""
     env: dict[str, str]
     """What is added to the environment that the backend gives to every process."""
+    env_files: tuple[str, ...] = ()
+    """Absolute: files with variables, read right before the process is started; `env` goes before, and a later file.
+    `path?` may be missing. If one cannot be read, there is no process."""
     limits: Limits | None = None
     """What it may use at most, with all that it starts."""
     own_tmp: bool = False

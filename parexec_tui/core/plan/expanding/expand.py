@@ -31,7 +31,7 @@ _VARIABLE_TABLES = ("vars", "profiles")
 _AS_WRITTEN = ("progress", *FAMILY_KEYS)
 """Keys of a ticket in whose texts braces mean something else, or that were read before."""
 
-_AGENT_KEYS = ("env", "cwd")
+_AGENT_KEYS = ("env", "env_file", "cwd")
 """Keys of an agent type in which variables are filled in; its command has placeholders of its own."""
 
 _MAX_NEEDS = 5_000_000

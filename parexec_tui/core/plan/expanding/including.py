@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from parexec_tui.core.plan.expanding.axes import SourceError
+from parexec_tui.core.plan.expanding.own_paths import see_from
 from parexec_tui.core.plan.reading.faults import Fault, Path
 from parexec_tui.core.plan.reading.positions import Format
 from parexec_tui.core.plan.reading.problems import Problem, located
@@ -137,7 +138,9 @@ class _Reading:
         shown = posixpath.normpath(posixpath.join(posixpath.dirname(text.name), name))
         found = found._replace(name=shown)
         self.paths.append(included)
-        self.add(self._parse(found), found, included)
+        parsed = self._parse(found)
+        see_from(parsed, posixpath.dirname(included))
+        self.add(parsed, found, included)
 
     def _join(self, into: dict[str, Any], table: Mapping[str, Any], path: Path, place: int) -> None:
         for key, value in table.items():

@@ -20,6 +20,7 @@ from parexec_tui.core.plan.expanding.given import Given
 from parexec_tui.core.plan.expanding.including import INCLUDE, Included, PlanText, PlanTexts, with_included
 from parexec_tui.core.plan.expanding.origins import Origins
 from parexec_tui.core.plan.expanding.outside import NOTHING_OUTSIDE, Outside
+from parexec_tui.core.plan.expanding.own_paths import has_own_paths, see_from
 from parexec_tui.core.plan.family import Family
 from parexec_tui.core.plan.gates import Group
 from parexec_tui.core.plan.model import Host, Plan, PlanDocument
@@ -124,6 +125,8 @@ def read_whole(
         expanded = expand(document, folder=folder, given=given, look=outside.look)
     else:
         expanded = Expanded(document, Origins(), {}, [])
+    if any(has_own_paths(each.text) for each in texts.files):
+        see_from(expanded.document, folder)
     draft, faults = _draft(expanded.document, folder)
     faults += _as_written(draft, broken_rules(draft, host))
     faults += groups_without_tickets(draft, faults)

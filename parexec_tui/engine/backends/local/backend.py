@@ -140,6 +140,7 @@ class LocalBackend:
             start.spawn = structs.replace(start.spawn, cgroups=chosen)
         self._starting[key] = start
         looks = launch.own_tmp or launch.outputs or launch.reads or launch.snapshot or launch.ports or launch.ready
+        looks = looks or launch.env_files
         if looks or launch.notes_begin or launch.requires is not None or launch.worktree is not None:
             if launch.worktree is not None:
                 self.workspace.open_worktrees()

@@ -7,6 +7,7 @@ from pathlib import Path
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Ended
 from parexec_tui.engine.backends.local.attempt_cgroups import LimitsError
+from parexec_tui.engine.backends.local.env_files import EnvFileError
 from parexec_tui.engine.backends.local.ports import PortsTakenError
 from parexec_tui.engine.backends.local.requirements import UnmetError
 from parexec_tui.engine.backends.local.shortage import short_of
@@ -28,7 +29,7 @@ def why_not(start: Start) -> Ended:
     with suppress(OSError):  # on a disk that takes nothing, it stays; the next attempt has another one
         Path(start.spawn.record).unlink(missing_ok=True)
     # A text that the system cannot take: too long, or with a NUL.
-    hopeless = isinstance(error, ValueError | UnmetError | UnfitError) or error.errno == errno.E2BIG
+    hopeless = isinstance(error, ValueError | UnmetError | UnfitError | EnvFileError) or error.errno == errno.E2BIG
     return rq.ProcessEnded(
         key.ticket,
         key.attempt,
@@ -42,7 +43,7 @@ def why_not(start: Start) -> Ended:
 
 
 def _spawn_problem(error: OSError | ValueError) -> str:
-    if isinstance(error, GitError | SnapshotError | UnmetError | PortsTakenError | LimitsError):
+    if isinstance(error, GitError | SnapshotError | UnmetError | EnvFileError | PortsTakenError | LimitsError):
         return str(error)
     if isinstance(error, OSError) and error.errno == errno.E2BIG:
         return "its command and environment are too long for the system"

@@ -10,7 +10,10 @@ from parexec_tui.core.plan.patterns import Pattern, overlap, parse_pattern
 from parexec_tui.core.plan.reading.faults import Fault
 from parexec_tui.core.plan.reading.faults import Path as KeyPath
 from parexec_tui.core.plan.requirements import Requirements, Requires, parse_command
+from parexec_tui.core.plan.services import Service
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.engine.backends.local.cookie import inherited
+from parexec_tui.engine.backends.local.env_files import is_there, missing_env_file, read_env_files
 from parexec_tui.engine.backends.local.requirements import RequirementLooker, Unmet
 from parexec_tui.engine.backends.local.worktrees.git import top_of
 from parexec_tui.engine.backends.local.worktrees.looking import missing
@@ -25,16 +28,23 @@ def unmet(plan: Plan, *, only_looks: bool = False) -> Iterator[Fault]:
     look = _Look(plan, only_looks=only_looks)
     yield from look.faults(("plan",), plan.settings, {}, plan.workdir, may_come=False)
     for name, agent in plan.agents.items():
-        yield from look.faults(("agents", name), agent, agent.env, _folder(plan, agent.cwd))
+        yield from look.env_files(("agents", name), agent)
+        env = look.variables(agent) | agent.env
+        yield from look.faults(("agents", name), agent, env, _folder(plan, agent.cwd))
         if agent.isolation == "worktree" and not look.is_repository_to_come:
             for lack in missing(plan.workdir, agent):
                 yield Fault(("agents", name, lack.key), lack.problem, lack.remedy)
             yield from look.not_brought(name, agent)
+    for name, service in plan.services.items():
+        yield from look.env_files(("services", name), service)
     for id_, ticket in plan.tickets.items():
+        if ticket.env_file:
+            yield from look.env_files(("tickets", id_), ticket)
         if ticket.requires_commands or ticket.requires_files or ticket.requires_env:
             for name in eligible_types(plan.agents, ticket):
                 agent = plan.agents[name]
-                env, folder = agent.env | ticket.env, _folder(plan, ticket.cwd or agent.cwd)
+                env = look.variables(agent, ticket) | agent.env | ticket.env
+                folder = _folder(plan, ticket.cwd or agent.cwd)
                 yield from look.faults(("tickets", id_), ticket, env, folder)
 
 
@@ -46,6 +56,8 @@ class _Look:
         self._env = inherited(os.environ)
         self._checker = RequirementLooker(only_ours=only_looks)
         self._written = Written(plan)
+        self._env_files: dict[str, str] = {}
+        """{path: why it cannot be read}; empty: it can."""
         self._found: dict[tuple[Requirements, str, tuple[tuple[str, str], ...]], list[Unmet]] = {}
 
     def faults(
@@ -64,6 +76,20 @@ class _Look:
                 name = f"requires_{each.kind}"
                 index = getattr(source, name).index(each.text)
                 yield Fault((*path, name, index), each.problem, each.remedy)
+
+    def env_files(self, path: KeyPath, source: AgentType | Ticket | Service) -> Iterator[Fault]:
+        """What is wrong with the files that variables are read from, but for those that a ticket may write."""
+        for index, file in enumerate(source.env_file):
+            if file not in self._env_files:
+                self._env_files[file] = missing_env_file(file)
+            if (problem := self._env_files[file]) and not self._written.covers(file):
+                remedy = "" if is_there(file) else "write it, or a `?` behind its name if it may be missing"
+                yield Fault((*path, "env_file", index), problem, remedy)
+
+    def variables(self, *sources: AgentType | Ticket) -> dict[str, str]:
+        """What is read from such files, as far as they can be read now."""
+        files = [file for source in sources for file in source.env_file]
+        return read_env_files([file for file in files if not missing_env_file(file)]) if files else {}
 
     @property
     def is_repository_to_come(self) -> bool:

@@ -9,6 +9,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 import trio
+from msgspec import structs
 
 from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.state.process_key import ProcessKey
@@ -16,6 +17,7 @@ from parexec_tui.core.state.steps import previous_resolve
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Freshness, FreshnessWanted, Launch, Success, WritesWanted
 from parexec_tui.engine.backends.local import fingerprints as fingerprints_of
+from parexec_tui.engine.backends.local.env_files import with_env_files
 from parexec_tui.engine.backends.local.files import newest_of
 from parexec_tui.engine.backends.local.fingerprints import Walks, note_reads
 from parexec_tui.engine.backends.local.outputs import are_filled, missing_outputs, note_outputs
@@ -23,6 +25,7 @@ from parexec_tui.engine.backends.local.ports import refuse_taken
 from parexec_tui.engine.backends.local.record import read_record
 from parexec_tui.engine.backends.local.requirements import RequirementLooker, UnmetError
 from parexec_tui.engine.backends.local.snapshots import Snapshots
+from parexec_tui.engine.backends.local.spawn import is_shell_name
 from parexec_tui.engine.backends.local.starter import Start
 from parexec_tui.engine.backends.local.temporary import Temporary
 from parexec_tui.engine.passing import is_want
@@ -93,6 +96,10 @@ class Workspace:
             start.made = self.open_worktrees().show_again(key, launch.worktree, launch.decides, before)
         elif launch.worktree is not None:
             start.made = self.open_worktrees().make(key, launch.worktree)
+        if launch.env_files:
+            variables = with_env_files(start.spawn.env, launch.env, launch.env_files)
+            keeps_names = start.spawn.keeps_names or not all(map(is_shell_name, variables))
+            start.spawn = structs.replace(start.spawn, env=variables, keeps_names=keeps_names)
         if launch.requires is not None:
             env = start.spawn.env
             unmet = list(self._requirements.unmet(launch.requires, env=env, cwd=launch.cwd, root=launch.root))

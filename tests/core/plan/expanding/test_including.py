@@ -113,3 +113,17 @@ def test_an_error_is_in_the_file_that_has_it() -> None:
 def test_files_that_cannot_be_included_are_told(main: str, message: str) -> None:
     found = wrong(main + "\n[tickets.x]\nrun = 'x'", a="include = ['plan.toml']", bad="a b")
     assert found == [message]
+
+
+def test_files_with_variables_are_seen_from_the_file_that_names_them() -> None:
+    common = '[defaults]\nenv_file = [".env"]\n[agents.a]\nenv_file = ["/abs", "{mode}.env"]\n[vars]\nmode = "m"'
+    plan = read(
+        'include = ["sub/common.toml"]\n[tickets.a]\nrun = "x"\n[tickets.b]\nrun = "x"\nenv_file = ["b.env?"]',
+        sub__common=common,
+    )
+    assert [plan.tickets[id_].env_file for id_ in "ab"] == [("/w/sub/.env",), ("/w/b.env?",)]
+    assert plan.agents["a"].env_file == ("/abs", "/w/m.env")
+    assert wrong('[tickets.a]\nrun = "x"\nenv_file = ["", "a\\u0000b"]') == [
+        "w/plan.toml:3:13: tickets.a.env_file[0]: expected the name of a file",
+        "w/plan.toml:3:17: tickets.a.env_file[1]: a NUL character cannot be passed to a process",
+    ]

@@ -167,6 +167,15 @@ def environments_are_valid(draft: Draft) -> Iterator[Fault]:
     for table, name, env in others:
         for path, message in _faults_of_env(env):
             yield Fault((table, name, "env", *path), message)
+    for id_, ticket in draft.specs():
+        for index, message in _faults_of_env_file(ticket.env_file) if ticket.env_file else ():
+            yield Fault(draft.place(id_, "env_file", index), message)
+    for table, name, files in (
+        *(("agents", name, agent.env_file) for name, agent in draft.agents.items()),
+        *(("services", name, service.env_file) for name, service in draft.services.items()),
+    ):
+        for index, message in _faults_of_env_file(files):
+            yield Fault((table, name, "env_file", index), message)
 
 
 def _faults_of_env(env: dict[str, str]) -> Iterator[tuple[tuple[str], str]]:
@@ -175,6 +184,14 @@ def _faults_of_env(env: dict[str, str]) -> Iterator[tuple[tuple[str], str]]:
             yield (name,), f"{shown(name)} is not a name of an environment variable"
         elif "\0" in value:
             yield (name,), NUL
+
+
+def _faults_of_env_file(files: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    for index, path in enumerate(files):
+        if not path.removesuffix("?"):
+            yield index, "expected the name of a file"
+        elif "\0" in path:
+            yield index, NUL
 
 
 def is_variable(name: str) -> bool:

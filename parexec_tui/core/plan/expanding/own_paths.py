@@ -1,0 +1,31 @@
+"""Paths that are seen from the file of a plan that names them, and not from the workdir."""
+
+import posixpath
+from typing import Any
+
+_KEY = "env_file"
+
+
+def has_own_paths(text: str) -> bool:
+    """Whether there may be such paths in the text of a plan. Most have none, and the word tells that at once."""
+    return _KEY in text
+
+
+def see_from(document: dict[str, Any], folder: str) -> None:
+    """Make such paths of a document absolute, in place: `folder` is that of its file, absolute.
+
+    What is no path is left to those who check it. A path that begins with a variable is left for later.
+    """
+    tables = [document.get("defaults")]
+    for named in ("agents", "services", "tickets"):
+        if isinstance(found := document.get(named), dict):
+            tables += found.values()
+    for table in tables:
+        if isinstance(table, dict) and isinstance(listed := table.get(_KEY), list):
+            table[_KEY] = [_seen_from(folder, each) for each in listed]
+
+
+def _seen_from(folder: str, path: object) -> object:
+    if isinstance(path, str) and path not in ("", "?") and not path.startswith("{"):
+        return posixpath.join(folder, path)
+    return path
