@@ -94,7 +94,7 @@ class Export:
         with registry.snapshot():
             lives = is_living(session)
             row = registry.session(session)
-            plan = registry.plan(session)
+            plan = codec.plain_plan(registry.plan(session))
             facts = registry.attempts(session)
             count, fault = _spool_events(registry, session, spool)
         masks = _masks(plan, spool) if redact else Secrets().masks()

@@ -1,5 +1,7 @@
 """The names of a session, without a replay: that would take seconds for a large one, and somebody is typing."""
 
+from collections.abc import Iterable
+
 import msgspec
 from msgspec import Raw, Struct
 
@@ -20,7 +22,8 @@ class _Settings(Struct, frozen=True):
 
 
 class _Plan(Struct, frozen=True):
-    tickets: dict[str, Raw]
+    tickets: dict[str, Raw] | list[Raw]
+    """A list: its families are folded."""
     agents: dict[str, Raw] = {}
     groups: dict[str, Raw] = {}
     settings: _Settings = _Settings()
@@ -36,10 +39,17 @@ class _Event(Struct, frozen=True):
     agent: str = ""
 
 
+def _unfolded(plan: bytes) -> Iterable[str]:
+    from parexec_tui.core.wire.codec import decode_plan  # slow to import, and few plans have a large family
+
+    return decode_plan(plan).tickets
+
+
 def names(registry: Registry, session: str) -> Names:
     """The names in a session. Raises RegistryError, MsgspecError if they cannot be read."""
-    plan = msgspec.json.decode(registry.plan(session), type=_Plan)
-    tickets = dict.fromkeys(plan.tickets)
+    stored = registry.plan(session)
+    plan = msgspec.json.decode(stored, type=_Plan)
+    tickets = dict.fromkeys(plan.tickets if isinstance(plan.tickets, dict) else _unfolded(stored))
     agents: dict[str, None] = {}
     changed: dict[str, Raw] = {}
     decode = msgspec.json.Decoder(_Event).decode

@@ -44,7 +44,7 @@ def write(registry: Registry, plan: Plan, number: int, seed: random.Random) -> N
     session = registry.start_session(
         now,
         name=plan.settings.name,
-        plan=codec.encode(plan),
+        plan=codec.encode_plan(plan),
         source=plan.source,
         folder=lambda id_: f"/state/{id_}",
         workdir=plan.workdir,

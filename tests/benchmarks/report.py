@@ -64,7 +64,7 @@ def make(count: int) -> None:
     with Registry.open(registry_file()) as registry:
         for name in ("s1", "s2"):
             registry.create_session(
-                name, name=name, plan=codec.encode(session.plan), source=f"{name}.toml",
+                name, name=name, plan=codec.encode_plan(session.plan), source=f"{name}.toml",
                 folder=str(session_folder(name).path), workdir=str(Path.cwd()), at=1000.0, boot="", pid=0,
             )  # fmt: skip
             registry.append(name, entries, status="finished", ended=session.now)

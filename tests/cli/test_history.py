@@ -48,7 +48,11 @@ def remember(file: Path, **seconds: list[float]) -> None:
     with Registry.open(registry_file()) as registry:
         for number in range(max(map(len, seconds.values()))):
             session = start(
-                registry, name=plan.settings.name, plan=codec.encode(plan), source=str(file), workdir=plan.workdir
+                registry,
+                name=plan.settings.name,
+                plan=codec.encode_plan(plan),
+                source=str(file),
+                workdir=plan.workdir,
             )
             facts = [
                 AttemptFact(id_, 1, "a", AT, AT + took[number], "succeeded")

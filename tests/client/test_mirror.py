@@ -27,7 +27,7 @@ def remember(session: Session, until: int | None = None, *, plan: bytes | None =
     """Have the registry remember a session, with its events up to one of them."""
     with Registry.open(registry_file()) as registry:
         registry.create_session(
-            "s1", name="test", plan=plan or codec.encode(session.plan), source="plan.toml", folder="/plan",
+            "s1", name="test", plan=plan or codec.encode_plan(session.plan), source="plan.toml", folder="/plan",
             workdir="/plan", at=OPENED_AT, boot="boot", pid=100,
         )  # fmt: skip
         append(session, 0, until, registry)

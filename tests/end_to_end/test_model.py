@@ -270,7 +270,7 @@ class Scene:
         self.backend = QuietBackend()
         paths.session_folder(session, create=True)
         registry.create_session(
-            session, name="m", plan=codec.encode(plan), source="", folder="", workdir="", at=0.0, boot="", pid=1
+            session, name="m", plan=codec.encode_plan(plan), source="", folder="", workdir="", at=0.0, boot="", pid=1
         )
         clock = Clock(1_800_000_000.0)
         self.coordinator = Coordinator(

@@ -67,7 +67,7 @@ class Run:
         self.session = self.registry.start_session(
             datetime(2027, 1, 15, tzinfo=UTC),
             name="test",
-            plan=codec.encode(self.plan),
+            plan=codec.encode_plan(self.plan),
             source="plan.toml",
             folder=lambda _: str(folder),
             workdir=self.plan.workdir,

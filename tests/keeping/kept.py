@@ -26,7 +26,7 @@ def remember(
         session = registry.start_session(
             NOW,
             name=plan.settings.name,
-            plan=codec.encode(plan),
+            plan=codec.encode_plan(plan),
             source=str(source),
             folder=lambda id_: str(session_folder(id_).path),
             workdir=plan.workdir,

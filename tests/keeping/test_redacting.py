@@ -159,6 +159,21 @@ def test_nothing_of_an_archive_has_a_value(tmp_path: Path, monkeypatch: pytest.M
     assert (session_folder(session).attempts / "***.1.log").read_text() == "abc\n"
 
 
+def test_values_that_members_of_a_family_have_are_masked(tmp_path: Path) -> None:
+    family = """
+        [tickets.part]
+        foreach = { n = "100001..100099" }
+        run = "API_KEY=from-{n} ./deploy"
+        env = { A_TOKEN = "s3cr3t-{n}" }
+    """
+
+    exported(remember(tmp_path, text=family), tmp_path / "x")
+
+    tickets = json.loads(Odd(tmp_path / "x").content("plan.json"))["tickets"]
+    assert tickets["part-100077"]["run"] == "API_KEY=*** ./deploy"
+    assert tickets["part-100077"]["env"] == {"A_TOKEN": "***"}
+
+
 def test_a_value_without_which_it_could_not_be_read_is_refused(tmp_path: Path) -> None:
     session = remember(tmp_path, text='[tickets.a]\nrun = "true"\nenv = { MY_KEY = "session_open" }\n')
 

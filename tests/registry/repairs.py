@@ -113,7 +113,7 @@ def write_session(registry: Registry, number: int, tickets: int) -> Written:
     assert isinstance(opened, ev.SessionOpened)
     journal = [replace(opened, session=session), *ran.journal[1:]]
     entries = [(seq, e.at, codec.kind_of(e), codec.encode(e)) for seq, e in enumerate(journal, 1)]
-    plan = codec.encode(ran.plan)
+    plan = codec.encode_plan(ran.plan)
     folder = str(session_folder(session).path)
     registry.create_session(
         session,

@@ -27,7 +27,7 @@ def plan_of(source: str | Path, name: str = "Build", **commands: str) -> Plan:
 def ran(registry: Registry, plan: Plan, *ends: tuple[str, float, str]) -> str:
     """A session of the plan, with attempts: (ticket, seconds, end)."""
     session = start(
-        registry, name=plan.settings.name, plan=codec.encode(plan), source=plan.source, workdir=plan.workdir
+        registry, name=plan.settings.name, plan=codec.encode_plan(plan), source=plan.source, workdir=plan.workdir
     )
     facts = [AttemptFact(id_, n, "a", AT, AT + seconds, end) for n, (id_, seconds, end) in enumerate(ends, 1)]
     registry.append(session, [], attempts=facts)

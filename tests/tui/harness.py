@@ -60,7 +60,7 @@ class SessionFeed(Feed):
     async def run(self) -> None:
         if not self._is_read:
             return
-        self._mirror = Mirror("s1", codec.encode(self.played.plan))
+        self._mirror = Mirror("s1", codec.encode_plan(self.played.plan))
         opened = OpenedSession(self._mirror, EventHistory())
         for event in self._news():
             opened.event_history.take(event)

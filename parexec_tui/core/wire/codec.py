@@ -7,8 +7,10 @@ import msgspec
 
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.resources import Amounts, Resources, write_units
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.units import Duration, Factor, Size, shown, write_factor
 from parexec_tui.core.state.events import AnyEvent, Event
+from parexec_tui.core.wire.folding import Part, fold, unfold
 
 
 def to_builtin(value: object) -> object:
@@ -35,7 +37,13 @@ def from_builtin(wanted: type, value: object) -> Any:
 
 _encoder = msgspec.json.Encoder(enc_hook=to_builtin)
 _event_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent, dec_hook=from_builtin)
-_plan_decoder = msgspec.json.Decoder(Plan, dec_hook=from_builtin)
+
+
+class _StoredPlan(Plan, frozen=True, kw_only=True):
+    tickets: dict[str, Ticket] | list[Part]  # type: ignore[assignment]
+
+
+_plan_decoder = msgspec.json.Decoder(_StoredPlan, dec_hook=from_builtin)
 
 encode = _encoder.encode
 
@@ -69,12 +77,39 @@ def decode_event(data: bytes | str) -> AnyEvent:
         raise LaterVersionError(text) from None
 
 
+def encode_plan(plan: Plan) -> bytes:
+    """A plan as the registry keeps it: its families are folded, so that what is stored and read again by every viewer
+    is as long as what a person wrote."""
+    parts = fold(plan.tickets)
+    return encode(plan if parts is None else _StoredPlan(**{**_fields(plan), "tickets": parts}))
+
+
 def decode_plan(data: bytes | str) -> Plan:
-    """Read a plan that `encode` wrote. Raises as `decode_event` does."""
+    """Read a plan that `encode_plan` wrote, or `encode`. Raises as `decode_event` does."""
     try:
-        return _plan_decoder.decode(data)
+        stored = _plan_decoder.decode(data)
     except UnicodeDecodeError as error:
         raise msgspec.DecodeError(str(error)) from error
+    tickets = stored.tickets
+    if isinstance(tickets, list):
+        try:
+            tickets = unfold(tickets)
+        except (LookupError, TypeError, ValueError) as error:
+            raise msgspec.ValidationError(f"a family cannot be unfolded: {error}") from error
+    return Plan(**{**_fields(stored), "tickets": tickets})
+
+
+def _fields(plan: Plan) -> dict[str, Any]:
+    return {name: getattr(plan, name) for name in Plan.__struct_fields__}
+
+
+def plain_plan(data: bytes) -> bytes:
+    """A stored plan in which every ticket stands. Raises as `decode_event` does."""
+    return data if isinstance(msgspec.json.decode(data, type=_Tickets).tickets, dict) else encode(decode_plan(data))
+
+
+class _Tickets(msgspec.Struct):
+    tickets: dict[str, msgspec.Raw] | list[msgspec.Raw] = {}
 
 
 def lines(values: Sequence[object]) -> bytes:

@@ -26,6 +26,7 @@ from parexec_tui.engine.backends.boot import boot_id
 from parexec_tui.engine.errors import EngineFailedError
 from parexec_tui.engine.lifecycle import guardian
 from parexec_tui.engine.lifecycle.admission import StartLock, admit, admit_again
+from parexec_tui.gc_control import gc_paused
 from parexec_tui.paths import SessionFolder, registry_file, session_folder
 from parexec_tui.registry.errors import SessionOwned
 from parexec_tui.registry.lock import SessionLock
@@ -64,10 +65,12 @@ def new_session(plan: Plan, *, force: bool = False) -> str:
         if force:
             asked = [id_ for id_, ticket in plan.tickets.items() if ticket.is_asked_by_files]
             registry.forget_fingerprints(plan.source, asked)
+        with gc_paused():
+            stored = codec.encode_plan(plan)
         return registry.start_session(
             datetime.now().astimezone(),
             name=plan.settings.name,
-            plan=codec.encode(plan),
+            plan=stored,
             source=plan.source,
             folder=lambda id_: str(session_folder(id_).path),
             workdir=plan.workdir,

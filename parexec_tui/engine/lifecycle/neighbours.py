@@ -10,7 +10,7 @@ outside their plan. Folders are compared as they really are, links resolved.
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
@@ -106,7 +106,8 @@ class _Claimed(Struct, frozen=True, gc=False):
 
 class _ClaimedPlan(Struct, frozen=True, gc=False):
     workdir: str
-    tickets: dict[str, _Claimed]
+    tickets: dict[str, _Claimed] | list[msgspec.Raw]
+    """A list: its families are folded."""
 
 
 class _Amended(Struct, frozen=True, gc=False):
@@ -125,7 +126,7 @@ class _Self(Struct):
     """Its id; empty: it is new."""
     source: str
     workdir: str
-    plan: bytes
+    plan: Callable[[], bytes]
     tickets: Claimed
     is_exact: bool
     """Whether these are the tickets that are not over."""
@@ -133,7 +134,7 @@ class _Self(Struct):
 
 def find_neighbours(registry: Registry, plan: Plan, living: Sequence[SessionRow]) -> Findings:
     """The neighbours that a new session of this plan would have, among those that live. Raises RegistryError."""
-    our = _Self("", plan.source, plan.workdir, codec.encode(plan), plan.tickets, is_exact=True)
+    our = _Self("", plan.source, plan.workdir, lambda: codec.encode_plan(plan), plan.tickets, is_exact=True)
     return _find(registry, our, living)
 
 
@@ -150,7 +151,7 @@ def find_neighbours_of(
     if tickets is not None:
         claimed = {id_: claimed[id_] for id_ in tickets if id_ in claimed}
     is_exact = tickets is not None or row.status == "finished"
-    return _find(registry, _Self(session, row.source, row.workdir, plan, claimed, is_exact=is_exact), living)
+    return _find(registry, _Self(session, row.source, row.workdir, lambda: plan, claimed, is_exact=is_exact), living)
 
 
 def _find(registry: Registry, our: _Self, living: Sequence[SessionRow]) -> Findings:
@@ -189,12 +190,15 @@ def _is_same_plan(registry: Registry, our: _Self, row: SessionRow) -> bool:
     if os.path.isabs(our.source) and os.path.isabs(row.source):  # noqa: PTH117
         return os.path.realpath(our.source) == os.path.realpath(row.source)
     # A plan from a pipe has no file: its content tells.
-    return our.source == row.source and our.plan == registry.plan(row.session)
+    return our.source == row.source and our.plan() == registry.plan(row.session)
 
 
 def _all_tickets(registry: Registry, session: str, plan: bytes) -> Claimed:
     """All tickets of a session, with what was added and changed meanwhile."""
-    tickets: dict[str, Ticket | _Claimed] = {**_plan_decoder.decode(plan).tickets}
+    found = _plan_decoder.decode(plan).tickets
+    tickets: dict[str, Ticket | _Claimed] = {
+        **(found if isinstance(found, dict) else codec.decode_plan(plan).tickets)
+    }
     for data in registry.events_of_kinds(session, "plan_amended"):
         amended = _amended_decoder.decode(data)
         tickets |= amended.added

@@ -25,7 +25,7 @@ def remember(plan: Plan, *events: ev.AnyEvent, status: str | None = None) -> str
         session = registry.start_session(
             datetime.now().astimezone(),
             name=plan.settings.name,
-            plan=codec.encode(plan),
+            plan=codec.encode_plan(plan),
             source=plan.source,
             folder=lambda id_: str(session_folder(id_).path),
             workdir=plan.workdir,

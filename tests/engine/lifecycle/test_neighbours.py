@@ -57,6 +57,14 @@ def reasons(plan: Plan) -> list[str]:
 Alive = Callable[[str], str]
 
 
+def test_the_members_of_a_stored_family_are_neighbours(tmp_path: Path, alive: Alive) -> None:
+    family = '[tickets.part]\nforeach = { n = "1..99" }\nrun = "true"\nwrites = ["out/{n}"]\n'
+    alive(remember(plan_in(tmp_path / "w", family, "other.toml")))
+    assert reasons(plan_in(tmp_path / "w", ticket("b", reads="out/77"))) == [
+        "b reads out/77, its part-77 writes out/77"
+    ]
+
+
 @pytest.mark.parametrize(
     ("theirs", "ours", "said"),
     [

@@ -71,7 +71,7 @@ def played(file: Path, own_state_home: Path) -> Session:
         registry.create_session(
             "s1",
             name="plan",
-            plan=codec.encode(session.plan),
+            plan=codec.encode_plan(session.plan),
             source=str(file),
             folder=str(session_folder("s1").path),
             workdir=session.plan.workdir,
