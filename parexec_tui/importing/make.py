@@ -14,14 +14,18 @@ from parexec_tui.core.plan.units import format_count
 from parexec_tui.importing.draft import Draft, literal, pattern, patterns
 from parexec_tui.importing.formats import Wanted, file_of
 from parexec_tui.importing.make_data import Line, MakeData, Rule, ask_make
+from parexec_tui.importing.shell_words import in_own_shell
 
 _NAMES: Final = ("GNUmakefile", "makefile", "Makefile")
 _NAMED: Final = 8
 """Targets that are named in a warning."""
 
 _NO_RULE = Rule((), (), False, (), "", ())
-_SIMPLE = re.compile(r"(?!(?:cd|exec|exit|export|set|shift|trap|ulimit|umask|unset|\.)\b)[\w./+-][\w./+,:@%= '\"-]*")
-"""A line that leaves nothing behind in a shell that others could notice."""
+_PREFIX = re.compile(r"[\s@+-]*")
+_VARIABLE = re.compile(r"\$(?:\(([^\s():,$]+)\)|\{([^\s{}:,$]+)\}|([A-Za-z]))")
+_MAY_GIVE_PREFIX = re.compile(r"\$[({](?:if|or|and|call|foreach)\s.*?[,\s]@?-[@\s)},]")
+_DEEPEST: Final = 20
+"""Variables within variables that are looked into."""
 
 _DEPFILE = re.compile(r"-MF *(\S+)|-Wp,-MM?D,(\S+)")
 _BESIDE = re.compile(r" -MM?D(?= |\Z)")
@@ -164,8 +168,7 @@ class _Importer:
 
     def _command(self, lines: list[Line], rule: Rule, place: tuple[str, str]) -> str:
         texts = [line.text for line in lines]
-        prefixes = [re.match(r"[\s@+-]*", line) for line in rule.raw]
-        ignores = ["-" in found[0] for found in prefixes if found]
+        ignores = [self._may_fail(line, rule, place) for line in rule.raw]
         if ".ONESHELL" in self._data.rules:
             return "\n".join(texts)
         if len(ignores) != len(texts):
@@ -176,7 +179,24 @@ class _Importer:
             ignores = [True] * len(texts)
         if len(texts) == 1 and not ignores[0]:
             return texts[0]
-        return " &&\n".join(map(_in_own_shell, texts, ignores))
+        return " &&\n".join(map(in_own_shell, texts, ignores))
+
+    def _may_fail(self, line: str, rule: Rule, place: tuple[str, str]) -> bool:
+        """Whether a `-` stands before a line, or comes out of a variable at its beginning."""
+        for _ in range(_DEEPEST):
+            prefix = _PREFIX.match(line)
+            rest = line[prefix.end() :] if prefix else line
+            if prefix and "-" in prefix[0]:
+                return True
+            variable = _VARIABLE.match(rest)
+            if variable is None:
+                if _MAY_GIVE_PREFIX.match(rest):
+                    what = f"whether a line may fail (`-`) that begins with {rest.split()[0]}..."
+                    self._draft.leave_out(place, what, rule.where)
+                return False
+            value = self._data.variables.get(variable[1] or variable[2] or variable[3], "")
+            line = value + rest[variable.end() :]
+        return False
 
 
 class _Sources:
@@ -188,12 +208,6 @@ class _Sources:
 
 def _bare(word: str) -> str:
     return word.rstrip("/")
-
-
-def _in_own_shell(text: str, ignores: bool) -> str:
-    """A line as make runs it, beside others in one shell."""
-    alone = text if _SIMPLE.fullmatch(text) else f"(\n{text}\n)"
-    return f"{{ {alone} || true; }}" if ignores else alone
 
 
 def _depfile(lines: list[Line]) -> str:

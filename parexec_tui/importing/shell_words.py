@@ -8,7 +8,16 @@ _OF_SHELL = re.compile(
     re.MULTILINE,
 )
 
+_SIMPLE = re.compile(r"(?!(?:cd|exec|exit|export|set|shift|trap|ulimit|umask|unset|\.)\b)[\w./+-][\w./+,:@%= '\"-]*")
+"""A line that leaves nothing behind in a shell that others could notice."""
+
 
 def changes_shell(script: str) -> bool:
     """Whether commands after it may notice that it ran in the same shell; in doubt, yes."""
     return _OF_SHELL.search(script) is not None
+
+
+def in_own_shell(text: str, ignores: bool) -> str:
+    """A line that had a shell of its own, beside others in one shell; `ignores`: it may fail."""
+    alone = text if _SIMPLE.fullmatch(text) else f"(\n{text}\n)"
+    return f"{{ {alone} || true; }}" if ignores else alone

@@ -106,6 +106,21 @@ def test_recipes_run_as_make_runs_them(work: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "run", "warnings"),
+    [
+        ("$(TRY)false", "{ false || true; }", 0),
+        ("@${AGAIN} false", "{ false || true; }", 0),
+        ("$(SH) false", "sh false", 0),
+        ("$(if $(X),,-)false", "false", 1),
+    ],
+)
+def test_a_dash_that_comes_out_of_a_variable_lets_a_line_fail(work: Path, line: str, run: str, warnings: int) -> None:
+    draft = imported(work, f"TRY = @-\nAGAIN = $(TRY)\nSH = sh\nx:\n\t{line}\n")
+    assert draft.tickets["x"]["run"] == run
+    assert len(draft.warnings) == warnings
+
+
+@pytest.mark.parametrize(
     ("recipe", "depfile"),
     [
         ("cc -MD -MF dep/x.P -c x.c -o x.o", "dep/x.P"),
