@@ -35,6 +35,7 @@ class Format(NamedTuple):
 
 FORMATS = {
     "github": Format("github", "jobs of a workflow of GitHub Actions, with their matrix"),
+    "just": Format("just", "recipes of a justfile, by `just --dump`"),
     "make": Format("make", "targets of a Makefile, by `make -n -p`"),
     "ninja": Format("ninja", "edges of a build.ninja"),
     "task": Format("taskfile", "tasks of a Taskfile, version 3"),

@@ -9,7 +9,8 @@ from typing import Any, Final
 from parexec_tui.core.plan.expanding.references import is_name
 from parexec_tui.importing.draft import Draft, ImportFault, literal
 from parexec_tui.importing.formats import Wanted, file_of
-from parexec_tui.importing.shell_words import changes_shell
+from parexec_tui.importing.ordering import follow
+from parexec_tui.importing.shell_words import changes_shell, in_single_quotes
 from parexec_tui.importing.yaml_file import YamlFile, as_list, as_table, as_text, scalar
 
 _NAMES: Final = tuple(
@@ -108,7 +109,7 @@ class _Importer:
         parts, at = [], 0
         for found in _FIELD.finditer(source):
             before = source[at : found.start()]
-            is_quoted = source[: found.start()].rpartition("\n")[2].count("'") % 2 == 1
+            is_quoted = in_single_quotes(source[: found.start()].rpartition("\n")[2])
             said = self._field(found[1], scope, is_run=is_run and not is_quoted)
             if said is None:
                 self._draft.leave_out(place, f"{found[0]}: put its value there", where)
@@ -230,25 +231,8 @@ class _Importer:
     ) -> list[str]:
         """Tasks one after another: all that one of them brings waits for the one before it."""
         for call in calls:
-            found = self._call(call, scope, place, above, of)
-            done = self._behind(before)
-            new = self._behind(found) - done
-            for id_ in sorted(new):
-                ticket = self._draft.tickets[id_]
-                if before and new.isdisjoint(ticket.get("needs", ())):
-                    ticket["needs"] = list(dict.fromkeys([*ticket.get("needs", ()), *before]))
-            before = found if new else before
+            before = follow(self._draft, self._call(call, scope, place, above, of), before)
         return before
-
-    def _behind(self, ids: list[str]) -> set[str]:
-        """These tickets, and all that they need."""
-        seen: set[str] = set()
-        waiting = list(ids)
-        while waiting:
-            if (each := waiting.pop()) not in seen:
-                seen.add(each)
-                waiting += self._draft.tickets[each].get("needs", ())
-        return seen
 
     def _lines(
         self, commands: list[Any], scope: Scope, place: tuple[str, ...], task: dict[str, Any]
