@@ -66,6 +66,7 @@ GPU = "gpu"
 """The resource whose units are told to programs that use CUDA, too."""
 
 _GPUS = "CUDA_VISIBLE_DEVICES"
+_NO_UNITS: Mapping[str, Units] = {}
 
 
 class WorktreePlaces(Struct, frozen=True):
@@ -177,10 +178,11 @@ class Pool:
                 yield found.landed.commit, need
 
     def _launch(self, ticket: TicketState) -> Launch:
-        spec = self._spec(ticket, strict=ticket.live_attempt.step == RUN)
+        is_command = ticket.live_attempt.step == RUN
+        spec = self._spec(ticket, strict=is_command, units=ticket.live_attempt.units)
         agent_type, env = self._in_attempt(ticket)
         units = ticket.live_attempt.units
-        if ticket.live_attempt.step != RUN:
+        if not is_command:
             cwd, limits = spec.cwd or agent_type.cwd, limits_now(self._state, ticket, agent_type)
             if is_resolve(ticket.live_attempt.step):
                 return self._resolve(ticket, env, cwd, limits)
@@ -204,11 +206,13 @@ class Pool:
         launch = structs.replace(launch, outputs=spec.outputs, reads=reads, requires=requires, root=root, ports=ports)
         return self._with_snapshot(launch, spec) if spec.snapshot else launch
 
-    def _spec(self, ticket: TicketState, *, strict: bool = False) -> Ticket:
-        """The ticket with the values that it refers to. `strict`: raise NoValueError if one is not there."""
-        if not refers_to_values(ticket.spec):
-            return ticket.spec
-        return with_values(ticket.spec, self._state.values, strict=strict)
+    def _spec(self, ticket: TicketState, *, strict: bool = False, units: Mapping[str, Units] = _NO_UNITS) -> Ticket:
+        """The ticket with the units that it has in its command, and the values that it refers to. `strict`: raise
+        NoValueError if one is not there."""
+        spec = ticket.spec
+        if units:  # first: in what another ticket told nothing is filled in
+            spec = structs.replace(spec, run=fill_units(spec.run, units))
+        return with_values(spec, self._state.values, strict=strict) if refers_to_values(ticket.spec) else spec
 
     def _in_attempt(self, ticket: TicketState) -> tuple[AgentType, dict[str, str]]:
         """The type of the agent that runs an attempt, and the variables of its processes."""
@@ -331,8 +335,7 @@ class Pool:
         cwd, units = self._folder(spec.cwd or agent_type.cwd), ticket.live_attempt.units
         limits = limits_now(self._state, ticket, agent_type)
         if agent_type.run_shell in PLAIN_SHELLS:
-            run = fill_units(spec.run, units)
-            return Launch(run, (), cwd, env, limits=limits, stops_at_failure="-e" in agent_type.run_shell)
+            return Launch(spec.run, (), cwd, env, limits=limits, stops_at_failure="-e" in agent_type.run_shell)
         argv = fill(
             agent_type.whole_command,
             spec,

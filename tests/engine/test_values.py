@@ -7,9 +7,12 @@ from parexec_tui.core.state import events as ev
 from tests.engine.engines import PAREXEC, Engine, happened, run, start, state_of, ticket
 
 PLAN = """
+[resources]
+slot = ["s1"]
 [tickets.split]
 run = '''
 echo "count=3" >> "$PAREXEC_VALUES"
+echo "slot={slot}" >> "$PAREXEC_VALUES"
 printf 'text<<END\\na b\\nEND\\n' >> "$PAREXEC_VALUES"
 touch begun
 until [ -e go ]; do sleep 0.02; done
@@ -17,7 +20,8 @@ until [ -e go ]; do sleep 0.02; done
 gates = ["true"]
 [tickets.use]
 needs = ["split"]
-run = "echo got {split.count} {split.text!q} $X > out"
+uses = { slot = 1 }
+run = "echo got {split.count} {split.text!q} $X {split.slot} {slot} '{{split.count}}' '{{slot}}' > out"
 env = { X = "x{split.count}" }
 """
 
@@ -28,9 +32,9 @@ def test_values_of_a_command_outlive_the_engine(tmp_path: Path) -> None:
     engine.kill()
     (tmp_path / "go").touch()
     assert Engine("resume", cwd=tmp_path).wait() == 0
-    assert (tmp_path / "out").read_text() == "got 3 a b x3\n"
-    assert state_of().values == {"split": {"count": "3", "text": "a b"}}
-    assert happened(ev.StepEnded, ticket="split", step="run")[0].values == {"count": "3", "text": "a b"}
+    assert (tmp_path / "out").read_text() == "got 3 a b x3 {slot} s1 {split.count} {slot}\n"
+    assert state_of().values == {"split": {"count": "3", "slot": "{slot}", "text": "a b"}}
+    assert happened(ev.StepEnded, ticket="split", step="run")[0].values["text"] == "a b"
 
 
 def test_what_is_no_value_fails_the_ticket_and_a_missing_one_those_that_want_it(tmp_path: Path) -> None:

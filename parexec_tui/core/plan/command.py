@@ -4,6 +4,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from parexec_tui.core.plan.braces import fill_braces
 from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.plan.ticket import Ticket
 
@@ -23,13 +24,14 @@ def fill(
     note: str = "",
     units: Mapping[str, Units] = _NO_UNITS,
 ) -> tuple[str, ...]:
-    """The command with its placeholders filled in for an attempt of a ticket. Other words in braces stay.
+    """The command with its placeholders filled in for an attempt of a ticket, whose own command has its units.
+    Other words in braces stay.
 
     `units`: by resource those that it has, which are placeholders as well.
     """
     values: Mapping[str, str] = {
         **{name: write_given(each) for name, each in units.items()},
-        "run": fill_units(ticket.run, units),
+        "run": ticket.run,
         "prompt": ticket.prompt,
         "ticket": id_,
         "attempt": str(attempt),
@@ -40,10 +42,9 @@ def fill(
 
 
 def fill_units(text: str, units: Mapping[str, Units]) -> str:
-    """A shell command with `{port}` filled in, for each resource of which the attempt has units; `${port}` stays."""
-    if not units or "{" not in text:
-        return text
-    return _BRACED.sub(lambda found: write_given(units[found[1]]) if found[1] in units else found[0], text)
+    """A shell command with `{port}` filled in, for each resource of which the attempt has units; `${port}` stays, and
+    `{{port}}` becomes `{port}`."""
+    return fill_braces(text, units.__contains__, lambda name: write_given(units[name])) if units else text
 
 
 def write_given(units: Units) -> str:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
+from parexec_tui.core.plan.braces import braced, fill_braces
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.units import shown
@@ -21,7 +22,7 @@ VARIABLE = "PAREXEC_VALUES"
 MAX_VALUES = 64 * 1024
 """Bytes that the file of an attempt may have."""
 
-_REFERENCE = re.compile(r"(?<!\$)\{([A-Za-z0-9_][A-Za-z0-9_.-]*)\.([A-Za-z_][A-Za-z0-9_-]*)(!q)?\}")
+_REFERENCE = re.compile(r"(.+)\.([A-Za-z_][A-Za-z0-9_-]*)(!q)?").fullmatch
 
 _is_key = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*").fullmatch
 
@@ -78,7 +79,14 @@ def _block(lines: Iterator[tuple[int, str]], end: str, number: int) -> Iterator[
 
 def wanted_by(text: str) -> Iterator[Wanted]:
     """The values that a text may refer to."""
-    return (Wanted(found[1], found[2]) for found in _REFERENCE.finditer(text)) if "{" in text else iter(())
+    return (
+        Wanted(found[1], found[2]) for name, is_filled in braced(text) if is_filled and (found := _REFERENCE(name))
+    )
+
+
+def ticket_of(name: str) -> str:
+    """The ticket whose value a name in braces is, as it is written; empty: it is no value."""
+    return found[1] if (found := _REFERENCE(name)) else ""
 
 
 def texts_with_values(ticket: Ticket) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -92,7 +100,9 @@ def texts_with_values(ticket: Ticket) -> Iterator[tuple[tuple[str, ...], str]]:
 
 def refers_to_values(ticket: Ticket) -> bool:
     """Whether a value may have to be filled in."""
-    return any("{" in text and _REFERENCE.search(text) for _, text in texts_with_values(ticket))
+    return any(
+        "{" in text and any(ticket_of(name) for name, _ in braced(text)) for _, text in texts_with_values(ticket)
+    )
 
 
 def tells_values(plan: Plan) -> bool:
@@ -112,22 +122,22 @@ class NoValueError(ValueError):
 
 def with_values(ticket: Ticket, values: Mapping[str, Values], *, strict: bool = True) -> Ticket:
     """A ticket with the values of the tickets that it waits for filled in: `{id.key}`, or `{id.key!q}`, quoted as a
-    word of a shell. What refers to no such ticket stays as it is. Raises NoValueError if a value is not there; if not
-    `strict`, what refers to it stays."""
+    word of a shell. What refers to no such ticket stays as it is, and `{{id.key}}` becomes `{id.key}`. Raises
+    NoValueError if a value is not there; if not `strict`, what refers to it stays."""
     waits = ticket.waits
 
-    def value(found: re.Match[str]) -> str:
-        if found[1] not in waits:
-            return found[0]
+    def value(name: str) -> str:
+        found = _REFERENCE(name)
+        assert found is not None
         if (text := values.get(found[1], {}).get(found[2])) is None:
             if not strict:
-                return found[0]
+                return f"{{{name}}}"
             told = ", ".join(values.get(found[1], {})) or "nothing"
             raise NoValueError(f"{found[1]} has told no value {found[2]}: it told {told}")
         return shlex.quote(text) if found[3] else text
 
     def filled(text: str) -> str:
-        return _REFERENCE.sub(value, text) if "{" in text else text
+        return fill_braces(text, lambda name: ticket_of(name) in waits, value)
 
     return structs.replace(
         ticket,

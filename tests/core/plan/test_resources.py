@@ -127,8 +127,9 @@ def test_only_named_resources_have_units_to_set_aside() -> None:
 def test_units_are_filled_in_where_they_stand_in_braces() -> None:
     units = {"port": ("8000",), "gpu": ("0", "1")}
     assert fill_units("serve {port} ${port} {gpu} {other} {}", units) == "serve 8000 ${port} 0,1 {other} {}"
+    assert fill_units("serve {{port}} {{{port}}} {{other}}", units) == "serve {port} {8000} {{other}}"
     assert fill_units("serve {port}", {}) == "serve {port}"
-    ticket = Ticket(run="echo {gpu} {ticket}")
+    ticket = Ticket(run=fill_units("echo {gpu} {ticket}", units))
     command = fill(("x", "--port={port}", "{run}", "{other}"), ticket, id_="T", attempt=1, workdir="/w", units=units)
     assert command == ("x", "--port=8000", "echo 0,1 {ticket}", "{other}")
 

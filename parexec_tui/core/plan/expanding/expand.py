@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
+from parexec_tui.core.plan.braces import DEAD_CLOSE, DEAD_OPEN, dead, has_dead_name, settled
 from parexec_tui.core.plan.expanding.axes import MAX_MEMBERS, Look, LookHere
+from parexec_tui.core.plan.expanding.defaults import OwnDefaults
 from parexec_tui.core.plan.expanding.families import (
     AXES,
     FAMILY_KEYS,
@@ -22,11 +24,13 @@ from parexec_tui.core.plan.expanding.families import (
 from parexec_tui.core.plan.expanding.given import Given
 from parexec_tui.core.plan.expanding.origins import Origins
 from parexec_tui.core.plan.expanding.references import Reference, as_text, fill, parse, references
+from parexec_tui.core.plan.expanding.settling import FILLED_AT_START, settle
 from parexec_tui.core.plan.expanding.variables import shown_values, variables_of, wrong_references
 from parexec_tui.core.plan.reading.faults import Fault, Path
 from parexec_tui.core.plan.units import shown
 from parexec_tui.core.plan.waits import need_of
 
+_LIVE, _DEAD = "{}", f"{DEAD_OPEN}{DEAD_CLOSE}"
 _VARIABLE_TABLES = ("vars", "profiles")
 _AS_WRITTEN = ("progress", *FAMILY_KEYS)
 """Keys of a ticket in whose texts braces mean something else, or that were read before."""
@@ -87,8 +91,12 @@ class _Expansion:
         self._document = document
         self._variables, self._faults = variables_of(document, given)
         self._speaks = bool(self._variables)
-        self._origins = Origins({}, {}, {})
+        self._origins = Origins({}, {}, {}, _table(document.get("tickets")))
         self._told: Counter[Path] = Counter()
+        self._has_dead = False
+        """Whether there are dead braces in a ticket: see `braces`."""
+        self._axes = {name for table in _tables_of(document) for key in AXES for name in _table(table.get(key))}
+        self._own_defaults = OwnDefaults()
         self._are_known = True
         """Whether all ids are: of a family in which something is wrong, they are not."""
         resources = document.get("resources")
@@ -115,6 +123,9 @@ class _Expansion:
     # Variables in the other tables
 
     def _global(self, key: str, table: Any) -> Any:
+        if key == "defaults" and isinstance(table, dict) and (self._speaks or self._axes):
+            table = self._own_defaults.taken_from(table, self._is_for_each)
+            self._origins.defaults = self._own_defaults
         if not self._speaks or key in ("tickets", "$schema", "resources", "pressure"):
             return table
         if key == "agents" and isinstance(table, dict):
@@ -134,8 +145,18 @@ class _Expansion:
             }
         return self._filled(table, (key,))
 
-    def _filled(self, value: Any, path: Path) -> Any:
-        part = self._compiled(value)
+    def _is_for_each(self, key: str, value: Any) -> bool:
+        """Whether a default names values of families, or has braces that are settled when needs are known."""
+        part = None if key in _AS_WRITTEN else self._compiled(value, fills=key in FILLED_AT_START)
+        if not isinstance(part, _Dynamic):
+            return False
+        names = {reference.base for _, reference in part.references}
+        if not names <= self._variables.keys():
+            return not names.isdisjoint(self._axes)
+        return self._speaks and key in FILLED_AT_START and has_dead_name(part.made(self._variables))
+
+    def _filled(self, value: Any, path: Path, *, fills: bool = False) -> Any:
+        part = self._compiled(value, fills=fills)
         if isinstance(part, _Dynamic) and self._is_right(part, path, self._variables):
             return part.made(self._variables)
         return value
@@ -149,20 +170,25 @@ class _Expansion:
         self._faults += wrong
         return not wrong
 
-    def _compiled(self, value: Any) -> Any:
-        """The value itself if there is no reference in it, nor a doubled brace."""
+    def _compiled(self, value: Any, *, fills: bool = False) -> Any:
+        """The value itself if there is no reference in it, nor a doubled brace. `fills`: something is filled in when
+        the ticket starts; then all braces but those that are written for that are dead."""
         if isinstance(value, str) and "{" in value:
-            template = parse(value)
+            template = parse(value, _DEAD if fills else _LIVE)
             if template == (value,):
                 return value
             found = tuple(((), each) for each in references(template) if not self._is_later(each))
+            if fills:
+                return _Dynamic(
+                    lambda scope: self._noted(fill(template, lambda each: self._dead(scope, each))), found
+                )
             return _Dynamic(lambda scope: fill(template, lambda each: self._text(scope, each)), found)
         if isinstance(value, list):
-            parts = [self._compiled(item) for item in value]
+            parts = [self._compiled(item, fills=fills) for item in value]
             if any(isinstance(part, _Dynamic) for part in parts):
                 return _Dynamic(lambda scope: [_made(part, scope) for part in parts], _below(enumerate(parts)))
         if isinstance(value, dict):
-            table = {key: self._compiled(item) for key, item in value.items()}
+            table = {key: self._compiled(item, fills=fills) for key, item in value.items()}
             if any(isinstance(part, _Dynamic) for part in table.values()):
                 return _Dynamic(
                     lambda scope: {key: _made(part, scope) for key, part in table.items()}, _below(table.items())
@@ -186,6 +212,15 @@ class _Expansion:
             return None
         return as_text(value_in(scope, reference.name))
 
+    def _dead(self, scope: Mapping[str, Any], reference: Reference) -> str | None:
+        return None if (text := self._text(scope, reference)) is None else dead(text)
+
+    def _noted(self, text: str) -> str:
+        if not has_dead_name(text):
+            return settled(text, _knows_nothing)
+        self._has_dead = True
+        return text
+
     # Tickets
 
     def _tickets(self, written: Document, look: LookHere) -> tuple[Document, list[Family]]:
@@ -206,13 +241,36 @@ class _Expansion:
             else:
                 self._faults += stray_family_keys(id_, table)
                 plain = {key: value for key, value in table.items() if key not in FAMILY_KEYS}
-                tickets[id_] = self._one(id_, plain) if self._speaks else plain
+                whole, as_it_is = self._with_defaults(id_, plain, self._variables)
+                tickets[id_] = self._one(id_, whole, as_it_is) if self._speaks else whole
         self._join(tickets, families)
+        if self._has_dead:
+            settle(tickets, _table(self._document.get("defaults")), self._later)
         return tickets, families
 
-    def _one(self, id_: str, table: Document) -> Document:
+    def _with_defaults(self, id_: str, table: Document, known: Mapping[str, Any]) -> tuple[Document, set[str]]:
+        """A ticket with the defaults that are for each ticket, and the keys in which nothing can be filled in."""
+        as_it_is: set[str] = set()
+        for key, value in self._own_defaults.table.items():
+            part = self._compiled(value, fills=key in FILLED_AT_START)
+            for place, reference in part.references if isinstance(part, _Dynamic) else _below(part.items()):
+                path = self._own_defaults.place(table, (key, *place))
+                if reference.base in known or path[0] != "defaults":
+                    continue
+                as_it_is.add(key)
+                if reference.base in self._axes and self._told[path] < _SAME_NEED:
+                    self._told[path] += 1
+                    what = f"{id_} takes this, and has no {reference.base}"
+                    self._faults.append(Fault(path, what, f"give {id_} its own {key}"))
+                elif reference.base not in self._axes:
+                    self._is_right(_Dynamic(part.made, ((place, reference),)), ("defaults", key), known)
+        return self._own_defaults.with_them(table), as_it_is
+
+    def _one(self, id_: str, table: Document, as_it_is: set[str]) -> Document:
         return {
-            key: value if key in _AS_WRITTEN else self._filled(value, ("tickets", id_, key))
+            key: value
+            if key in _AS_WRITTEN or key in as_it_is
+            else self._filled(value, ("tickets", id_, key), fills=key in FILLED_AT_START)
             for key, value in table.items()
         }
 
@@ -220,11 +278,13 @@ class _Expansion:
         if not family.members:
             return
         known = {**self._variables, **family.members[0].values}
+        table, as_it_is = self._with_defaults(family.name, table, known)
         parts: Document = {}
         for key, value in table.items():
             if key in FAMILY_KEYS:
                 continue
-            part = value if key == "progress" else self._compiled(value)
+            is_written = key == "progress" or key in as_it_is
+            part = value if is_written else self._compiled(value, fills=key in FILLED_AT_START)
             if isinstance(part, _Dynamic) and not self._is_right(part, ("tickets", family.name, key), known):
                 part = value
             parts[key] = part
@@ -249,7 +309,7 @@ class _Expansion:
             made[key] = self._made_for(part, scope, ("tickets", family.name, key))
         for key, value in member.own.items():
             path: Path = ("tickets", family.name, "include", member.included or 0, key)
-            part = self._compiled(value)
+            part = self._compiled(value, fills=key in FILLED_AT_START)
             if isinstance(part, _Dynamic):
                 value = self._made_for(part, scope, path) if self._is_right(part, path, scope) else value
             inherited = made.get(key)
@@ -333,6 +393,18 @@ class _Expansion:
         if self._told[path] < _SAME_NEED:
             self._told[path] += 1
             self._faults.append(Fault(path, message))
+
+
+def _table(value: Any) -> Document:
+    return value if isinstance(value, dict) else {}
+
+
+def _tables_of(document: Document) -> list[Document]:
+    return [table for table in _table(document.get("tickets")).values() if isinstance(table, dict)]
+
+
+def _knows_nothing(_name: str) -> bool:
+    return False
 
 
 def _stands_for_many(entry: object, members: Mapping[str, Any]) -> bool:

@@ -1,9 +1,12 @@
 """Where in the plan file a key of the expanded document stands, for messages."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
+import msgspec
 from msgspec import Struct
 
+from parexec_tui.core.plan.expanding.defaults import OwnDefaults
 from parexec_tui.core.plan.expanding.families import Member
 from parexec_tui.core.plan.reading.faults import Fault, Path
 
@@ -20,6 +23,10 @@ class Origins(Struct):
     """Those to which `include` gives keys."""
     entries: dict[tuple[str, str], list[int]] = {}
     """{(ticket, `needs` or `after`): the place in the file of each entry}, where one entry stands for several."""
+    written: dict[str, Any] = {}
+    """Tickets as they are written, with families as one."""
+    defaults: OwnDefaults = msgspec.field(default_factory=OwnDefaults)
+    """Those that are for each ticket."""
 
     def path_of(self, path: Path) -> Path:
         """The path in the file of a path in the expanded document."""
@@ -38,12 +45,13 @@ class Origins(Struct):
             return ("tickets", name)
         if (member := self.members.get(id_)) and member.included is not None and rest and rest[0] in member.own:
             return ("tickets", name, "include", member.included, *rest)
-        return ("tickets", name, *rest)
+        found = self.defaults.place(self.written.get(name, {}), tuple(rest)) if self.defaults.table else tuple(rest)
+        return found if found[:1] == ("defaults",) else ("tickets", name, *found)
 
     def in_file(self, faults: Iterable[Fault]) -> list[Fault]:
         """The faults of the expanded document at their places in the file; what many members of a family have in
         common is told of a few of them."""
-        if not (self.families or self.entries):
+        if not (self.families or self.entries or self.defaults.table):
             return list(faults)
         return [*self._moved(faults)]
 

@@ -35,8 +35,9 @@ class Reference(NamedTuple):
 Template = tuple[str | Reference, ...]
 
 
-def parse(text: str) -> Template:
-    """The parts of a text, literals and references in turn; a text without braces has one part, or none."""
+def parse(text: str, braces: str = "{}") -> Template:
+    """The parts of a text, literals and references in turn; a text without braces has one part, or none. `braces`:
+    what doubled ones become."""
     if "{" not in text:
         return (text,) if text else ()
     parts: list[str | Reference] = []
@@ -47,10 +48,10 @@ def parse(text: str) -> Template:
         match found[0]:
             case "{{":
                 open_ += 1
-                literal += "{"
+                literal += braces[0]
             case "}}" if open_:
                 open_ -= 1
-                literal += "}"
+                literal += braces[1]
             case "}}" | "${":
                 literal += found[0]
             case _:

@@ -15,6 +15,7 @@ import tomli
 from msgspec import Struct, structs
 
 from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.expanding.defaults import merged
 from parexec_tui.core.plan.expanding.expand import Expanded, expand, may_expand
 from parexec_tui.core.plan.expanding.given import Given
 from parexec_tui.core.plan.expanding.including import INCLUDE, Included, PlanText, PlanTexts, with_included
@@ -45,9 +46,6 @@ from parexec_tui.core.plan.reading.unread import by_table
 from parexec_tui.core.plan.resources import Resources
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.plan.ticket import Ticket
-
-_MERGED_BY_KEY = ("env", "uses", "limits")
-"""Tables of a ticket that take from `[defaults]` the keys that they do not have."""
 
 
 class PlanErrors(Exception):  # noqa: N818 - there may be many
@@ -330,43 +328,8 @@ def _with_gaps(path: Path, gaps: dict[Path, list[int]]) -> Path:
 def _read_at_once(document: dict[str, Any]) -> PlanDocument:
     defaults, tickets = document.get("defaults"), document.get("tickets")
     if isinstance(defaults, dict) and isinstance(tickets, dict):
-        document = {**document, "tickets": _merged(defaults, tickets)}
+        document = {**document, "tickets": merged(defaults, tickets)}
     return msgspec.convert(document, PlanDocument, dec_hook=decode)
-
-
-def _merged(defaults: dict[str, Any], tickets: dict[str, Any]) -> dict[str, Any]:
-    """The tickets as written, each with the defaults that it does not override."""
-    if not defaults:
-        return tickets
-    gates = _as_list(defaults.get("gates"))
-    merged = {id_: {**defaults, **own} if isinstance(own, dict) else own for id_, own in tickets.items()}
-    for key in _MERGED_BY_KEY:
-        if isinstance(inherited := defaults.get(key), dict):
-            for id_, own in tickets.items():
-                if isinstance(own, dict) and isinstance(value := own.get(key), dict):
-                    merged[id_][key] = {**inherited, **value}
-    if defaults.get("snapshot") is True or defaults.get("on_fail") == "rollback":
-        for id_, own in tickets.items():
-            if isinstance(own, dict):
-                _leave_out_what_cannot_be(merged[id_], own)
-    if gates:
-        for id_, own in tickets.items():
-            if isinstance(own, dict) and (mine := _as_list(own.get("gates"))):
-                merged[id_]["gates"] = [*gates, *mine]
-    return merged
-
-
-def _leave_out_what_cannot_be(merged: dict[str, Any], own: dict[str, Any]) -> None:
-    """Do not inherit a snapshot where no files are named, nor a rollback where nothing says how it is done."""
-    if "snapshot" not in own and not (merged.get("writes") or merged.get("outputs")):
-        merged.pop("snapshot", None)
-    if "on_fail" not in own and not (merged.get("snapshot") or merged.get("rollback")):
-        merged.pop("on_fail", None)
-
-
-def _as_list(gates: object) -> list[Any]:
-    """Gates as they are written, of which those of `[defaults]` and of a ticket add up."""
-    return [gates] if isinstance(gates, dict) else gates if isinstance(gates, list) else []
 
 
 def _read_by_key(document: dict[str, Any], left_out: set[Path]) -> tuple[PlanDocument, list[Fault]]:
@@ -398,7 +361,7 @@ def _read_by_key(document: dict[str, Any], left_out: set[Path]) -> tuple[PlanDoc
         pressure=convert(Pressure, table(Pressure, "pressure")),
         otel=convert(Otel, table(Otel, "otel")),
         families={name: convert(Family, each) for name, each in tables(Family, "families").items()},
-        tickets={id_: convert(Ticket, each) for id_, each in _merged(defaults, tickets).items()},
+        tickets={id_: convert(Ticket, each) for id_, each in merged(defaults, tickets).items()},
     )
     return parts, faults
 

@@ -7,8 +7,10 @@ import pytest
 import tomli
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from parexec_tui.core.plan.claims import Claims
+from parexec_tui.core.plan.command import fill_units
 from parexec_tui.core.plan.expanding.axes import Source, SourceError
 from parexec_tui.core.plan.expanding.expand import expand
 from parexec_tui.core.plan.expanding.given import Given
@@ -17,6 +19,7 @@ from parexec_tui.core.plan.expanding.outside import Outside
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
 from parexec_tui.core.plan.units import Duration
+from parexec_tui.core.plan.values import with_values
 
 TEST = """
 [tickets.test]
@@ -238,6 +241,78 @@ def test_what_many_members_have_in_common_is_told_of_a_few() -> None:
 def test_a_plan_may_not_have_too_many_members() -> None:
     found = wrong("[tickets.t]\nmatrix = { a = '1..1000', b = '1..1000' }\nrun = 'x'")
     assert found == ["2:1: tickets.t.matrix: 1000000 members: a plan may have 200000 in all"]
+
+
+def test_defaults_name_the_values_of_the_families_that_take_them() -> None:
+    plan = read(
+        """
+[defaults]
+run = "default {py}"
+cwd = "{py}"
+env = { PY = "{py}", ALL = "1" }
+gates = ["check {py}"]
+[tickets.test]
+matrix = { py = ["3.11", "3.12"] }
+run = "tox"
+env = { OWN = "{py}" }
+gates = ["own {py}"]
+[tickets.lint]
+run = "lint"
+cwd = "."
+env = { PY = "none" }
+""".replace("[tickets.lint]", "[tickets.lint]\nmatrix = { py = ['3'] }")
+    )
+    ticket = plan.tickets["test-3.12"]
+    assert (ticket.run, ticket.cwd, ticket.gates) == ("tox", "3.12", ("check 3.12", "own 3.12"))
+    assert ticket.env == {"PY": "3.12", "ALL": "1", "OWN": "3.12"}
+    assert plan.tickets["lint-3"].env == {"PY": "none", "ALL": "1"}
+
+
+def test_a_default_that_names_a_value_is_refused_where_a_ticket_has_none() -> None:
+    found = wrong(
+        """[defaults]
+cwd = "{py}"
+env = { PY = "{py}", X = "{pyy}" }
+timeout = "{py}q"
+[tickets.test]
+matrix = { py = ["3"] }
+run = "tox"
+[tickets.lint]
+run = "lint {py}"
+cwd = "."
+timeout = "5m"
+"""
+    )
+    assert found == [
+        "3:9: defaults.env.PY: lint takes this, and has no py (give lint its own env)",
+        "4:1: defaults.timeout: in test-3: '3q' is not a duration: write for instance 45s, 30m, 1h30m, 250ms or 2d",
+    ]
+
+
+def test_braces_that_fill_in_nothing_fill_in_nothing_when_the_ticket_starts() -> None:
+    """`{{x}}` and what stands in a variable are read once, also where `{x}` is filled in later."""
+    plan = read(
+        """
+[vars]
+like = "{{split.count}}"
+name = "split.count"
+[resources]
+port = "8000-8003"
+[tickets.split]
+run = "x"
+[tickets.use]
+needs = ["split"]
+uses = { port = 1 }
+run = "{split.count} {{split.count}} {like} {{{name}}} {{{split.count}}} {{port}} {port} {{other.x}} {{x}}"
+title = "{{split.count}}"
+gates = ["{{split.count}} {{port}}"]
+"""
+    )
+    use = plan.tickets["use"]
+    filled = with_values(replace(use, run=fill_units(use.run, {"port": ("8000",)})), {"split": {"count": "3"}})
+    assert filled.run == "3 {split.count} {split.count} {split.count} {3} {port} 8000 {other.x} {x}"
+    assert use.title == "{split.count}"
+    assert use.gates == ("{split.count} {{port}}",)
 
 
 # -- Whatever the plan ------------------------------------------------------------------------------------------
