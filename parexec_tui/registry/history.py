@@ -8,7 +8,7 @@ count: they ran on another machine.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,8 +18,10 @@ from msgspec import Struct
 
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.renames import Content, renames
+from parexec_tui.core.state.family_history import of_families
 from parexec_tui.core.state.history import RUNS, Run, TicketHistory, summaries
 from parexec_tui.core.state.status import OWN_FAILURES, End
+from parexec_tui.core.wire import codec
 from parexec_tui.gc_control import gc_paused
 from parexec_tui.registry import sessions
 from parexec_tui.registry.database import Database
@@ -76,11 +78,13 @@ class PastAttempt(NamedTuple):
 
 
 class _Ticket(Struct):
-    """What tells a ticket that got another id, or a plan another place."""
+    """What tells a ticket that got another id, or a plan another place; and what a member of a family is."""
 
     title: str = ""
     run: str = ""
     prompt: str = ""
+    family: str = ""
+    member: dict[str, str] = {}
 
     @property
     def content(self) -> Content:
@@ -90,7 +94,8 @@ class _Ticket(Struct):
 class _Tickets(Struct):
     """The part of a plan that is looked at."""
 
-    tickets: dict[str, _Ticket] = {}
+    tickets: dict[str, _Ticket] | list[msgspec.Raw] = {}
+    """A list: its families are folded."""
 
 
 class _Place(NamedTuple):
@@ -107,8 +112,18 @@ class _Place(NamedTuple):
 def read(db: Database, plan: Plan, besides: str) -> dict[str, TicketHistory]:
     """As `Registry.history`."""
     with gc_paused():
-        runs = {id_: runs_of(attempts) for id_, attempts in past_attempts(db, plan, besides).items()}
-        return summaries({id_: each for id_, each in runs.items() if each})
+        found, numbers = _attempts(db, plan, besides)
+        known = summaries({id_: each for id_, attempts in found.items() if (each := runs_of(attempts))})
+        of_plan = {id_: history for id_, history in known.items() if id_ in plan.tickets}
+        new = {id_: spec for id_, spec in plan.tickets.items() if spec.family and id_ not in known}
+        wanted = {id_: spec for id_, spec in new.items() if spec.estimate is None}
+        if not wanted or not known:
+            return of_plan
+        members = {id_: spec for id_ in known if (spec := plan.tickets.get(id_)) is not None and spec.family}
+        gone = _gone_members(
+            db, {spec.family for spec in wanted.values()}, found.keys() - plan.tickets, found, numbers
+        )
+        return of_plan | of_families(wanted, {**gone, **members}, known)
 
 
 def runs_of(attempts: Iterable[PastAttempt]) -> list[Run]:
@@ -130,6 +145,12 @@ def runs_of(attempts: Iterable[PastAttempt]) -> list[Run]:
 
 def past_attempts(db: Database, plan: Plan, besides: str) -> dict[str, list[PastAttempt]]:
     """As `Registry.past_attempts`."""
+    found, _ = _attempts(db, plan, besides)
+    return {id_: attempts for id_, attempts in found.items() if id_ in plan.tickets}
+
+
+def _attempts(db: Database, plan: Plan, besides: str) -> tuple[dict[str, list[PastAttempt]], dict[str, int]]:
+    """{ticket: its attempts, newest first}, also of tickets that the plan has no more; {session: its number}"""
     found: dict[str, list[PastAttempt]] = {}
     lacking = dict.fromkeys(plan.tickets, RUNS)
     numbers: dict[str, int] = {}
@@ -150,7 +171,19 @@ def past_attempts(db: Database, plan: Plan, besides: str) -> dict[str, list[Past
     for old, new in _renamed(db, plan, found, numbers).items():
         known = [*found.pop(old), *found.get(new, ())]
         found[new] = sorted(known, key=lambda each: numbers[each.session], reverse=True)
-    return {id_: attempts for id_, attempts in found.items() if id_ in plan.tickets}
+    return found, numbers
+
+
+def _gone_members(
+    db: Database, families: Set[str], gone: Set[str], attempts: dict[str, list[PastAttempt]], numbers: dict[str, int]
+) -> dict[str, _Ticket]:
+    """Of tickets that the plan has no more, those that were members of these families in their last session."""
+    last = {id_: numbers[attempts[id_][0].session] for id_ in gone}
+    members: dict[str, _Ticket] = {}
+    for number in sorted(set(last.values()), reverse=True)[:_MOST_MOVES]:
+        then = _stored(db, number)
+        members |= {id_: spec for id_, spec in then.items() if last.get(id_) == number and spec.family in families}
+    return members
 
 
 def sessions_of(db: Database, plan: Plan, besides: str) -> list[str]:
@@ -190,11 +223,21 @@ def _places(db: Database, plan: Plan, besides: str) -> list[_Place]:
 
 def _tickets(db: Database, number: int) -> dict[str, Content]:
     """{ticket: its content} in the plan of a session; empty if that cannot be read."""
+    return {id_: each.content for id_, each in _stored(db, number).items()}
+
+
+def _stored(db: Database, number: int) -> dict[str, _Ticket]:
     try:
-        plan = msgspec.json.decode(sessions.plan(db, str(number), number), type=_Tickets)
+        data = sessions.plan(db, str(number), number)
+        tickets = msgspec.json.decode(data, type=_Tickets).tickets
+        if isinstance(tickets, dict):
+            return tickets
+        return {
+            id_: _Ticket(spec.title, spec.run, spec.prompt, spec.family, spec.member)
+            for id_, spec in codec.decode_plan(data).tickets.items()
+        }
     except (msgspec.MsgspecError, RegistryDamaged, UnicodeDecodeError):
         return {}
-    return {id_: each.content for id_, each in plan.tickets.items()}
 
 
 def _renamed(

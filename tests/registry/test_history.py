@@ -176,3 +176,53 @@ def test_no_more_is_read_than_is_needed(registry: Registry, monkeypatch: pytest.
     assert registry.history(build)["A"].runs == 4
     monkeypatch.setattr("parexec_tui.registry.history._MOST_ATTEMPTS", 2)
     assert registry.history(build)["A"].runs == 2
+
+
+def family(values: str, *, text: str = "") -> Plan:
+    text = f'[plan]\nname = "Build"\n[tickets.t]\n{values}\nrun = "true"\n{text}'
+    return read_plan(text, source=FILE, folder="/nowhere", format="toml")
+
+
+def test_a_new_member_is_expected_to_take_what_those_like_it_took(registry: Registry) -> None:
+    ran(
+        registry,
+        family('matrix = { os = ["debian", "alpine"], py = ["3.11", "3.12"] }'),
+        ("t-debian-3.11", 100, "succeeded"),
+        ("t-debian-3.12", 120, "succeeded"),
+        ("t-alpine-3.11", 10, "succeeded"),
+        ("t-alpine-3.12", 12, "succeeded"),
+    )
+    more = family(
+        'matrix = { os = ["debian", "alpine"], py = ["3.11", "3.12", "3.13"] }\n'
+        'include = [{ os = "arch", py = "3.14" }, { os = "alpine", py = "3.13", estimate = "1m" }]',
+        text='[tickets.other]\nrun = "true"\n',
+    )
+    found = registry.history(more)
+    assert found["t-debian-3.13"].p50 == 110, "those with the same os"
+    assert found["t-arch-3.14"].p50 == 56, "the whole family"
+    assert found["t-debian-3.13"].runs == 0
+    assert found["t-arch-3.14"].sigma > found["t-debian-3.13"].sigma > found["t-debian-3.12"].sigma
+    assert not {"other", "t-alpine-3.13"} & found.keys(), "the plan knows, or nothing does"
+    assert "t-debian-3.13" not in registry.past_attempts(more)
+
+
+def test_members_that_the_plan_has_no_more_tell_of_those_that_it_has_now(registry: Registry) -> None:
+    ran(
+        registry,
+        family('foreach = { day = "1..60" }\ntitle = "Day {day}"'),
+        *[(f"t-{day}", 60 + day, "succeeded") for day in range(1, 61)],
+    )
+    found = registry.history(family('foreach = { day = "71..130" }\ntitle = "Day {day}"'))
+    assert {each.p50 for each in found.values()} == {90.5}
+    assert len(found) == 60
+
+
+def test_a_stored_family_is_found_by_its_titles_after_its_file_was_moved(registry: Registry, tmp_path: Path) -> None:
+    text = '[plan]\nname = "Build"\n[tickets.t]\nforeach = { n = "1..60" }\nrun = "true"\n'
+
+    def at(folder: str) -> Plan:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        return read_plan(text, source=str(tmp_path / folder / "p.toml"), folder=str(tmp_path / folder), format="toml")
+
+    ran(registry, at("a"), ("t-1", 10, "succeeded"))
+    assert medians(registry, at("b"))["t-1"] == 10

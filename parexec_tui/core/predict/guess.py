@@ -61,8 +61,8 @@ class Guess:
 
     A sampled duration is what earlier sessions tell of the ticket times a factor whose logarithm is normally
     distributed, with their sigma; where these do not tell, it is what is expected, and the factor is as `Doubt` says,
-    mostly alike for all such tickets. A ticket of which nothing is known but what others took here takes what one of
-    them took, as soon as a few have.
+    mostly alike for all such tickets. A ticket of which nothing is known but what others took here, of its family if
+    one has, takes what one of them took, as soon as a few have.
     """
 
     def __init__(self, state: SessionState, now: float, told: Mapping[str, Told] = NOTHING_TOLD) -> None:
@@ -89,12 +89,13 @@ class Guess:
 
     def _sample(self, drawn: Sequence[float], together: float) -> Durations:
         """`drawn`: two normally distributed numbers for each ticket; `together`: one for all."""
-        recorded, doubt = self._forecast.unforeseen, self._forecast.doubt
+        doubt = self._forecast.doubt
         off = doubt.bias + doubt.together * together
         whole, left = {}, {}
         for ticket, one, other in zip(self._todo, drawn[::2], drawn[1::2], strict=True):
             is_told = self._forecast.left_as_told(ticket, self._now) is not None
             worked = ticket.worked(self._now) if ticket.is_live and not is_told else 0.0
+            recorded = self._forecast.like(ticket)
             if len(recorded) >= _RECORDED and self._forecast.foreseen(ticket) is None:
                 place = min(len(recorded) - 1, int(_share_below(one) * len(recorded)))
                 takes = recorded[place]

@@ -1,8 +1,8 @@
 """How long tickets will take, and the session: one guess for the header, the timeline and `parexec status`.
 
 A ticket takes its estimate, else what it took in earlier sessions, else what its last success here took, else the
-median of those that succeeded here, else the median of what is known of others, else of what failed attempts took.
-Of a ticket that runs and tells how far it is, that goes before all of these.
+median of those of its family that succeeded here, else of all that did, else the median of what is known of others,
+else of what failed attempts took. Of a ticket that runs and tells how far it is, that goes before all of these.
 """
 
 from collections import Counter
@@ -59,6 +59,7 @@ class Forecast:
         known: list[float] = []
         errors: list[float] = []
         failed: list[float] = []
+        by_family: dict[str, list[float]] = {}
         self.unforeseen: list[float] = []
         """Seconds of the tickets that succeeded here and had no expected duration, shortest first."""
         for ticket in state.tickets.values():
@@ -68,6 +69,8 @@ class Forecast:
             if ticket.took is not None:
                 if foreseen is None:
                     self.unforeseen.append(ticket.took)
+                    if ticket.spec.family:
+                        by_family.setdefault(ticket.spec.family, []).append(ticket.took)
                 elif self.sigma(ticket) is None:
                     errors.append(error_of(ticket.took, foreseen))
             elif ticket.spec.estimate is not None and (before := state.learned.get(ticket.id)) is not None:
@@ -77,6 +80,7 @@ class Forecast:
         self.unforeseen.sort()
         self.usual = _quantile(self.unforeseen or sorted(known) or sorted(failed), 0.5)
         """Seconds for a ticket without an expected duration; None if no ticket has one."""
+        self._of_family = {family: sorted(took) for family, took in by_family.items()}
         self.doubt = doubt_of(errors)
         """How far the tickets are off that are expected to take something, but have no `sigma`."""
 
@@ -93,9 +97,15 @@ class Forecast:
 
     def takes(self, ticket: TicketState) -> float | None:
         known = self.foreseen(ticket)
-        if known is None and self.usual is not None:
-            return max(self.usual, ticket.failed_after or 0.0)
+        if known is None:
+            of_family = self._of_family.get(ticket.spec.family)
+            usual = _quantile(of_family, 0.5) if of_family else self.usual
+            return None if usual is None else max(usual, ticket.failed_after or 0.0)
         return known
+
+    def like(self, ticket: TicketState) -> list[float]:
+        """As `unforeseen`, of those of its family if there are any."""
+        return self._of_family.get(ticket.spec.family, self.unforeseen)
 
     def left(self, ticket: TicketState, now: float) -> float | None:
         """Seconds that it will still take; None if nothing is known.

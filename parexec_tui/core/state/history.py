@@ -67,7 +67,7 @@ class TicketHistory(Struct, frozen=True):
     """The standard deviation of the natural logarithm of what the next run takes, around `p50`: see `likely_sigma`.
     Of a ticket with a single run it is that of the tickets of the plan, `USUAL_SIGMA` if none of them has two."""
     runs: int = 1
-    """So many were looked at: the newest ones, `RUNS` at most."""
+    """So many were looked at: the newest ones, `RUNS` at most. 0: it has never run, others of its family tell."""
     flaky: float = 0.0
     """The share of the runs that succeeded only after a failure in the same session."""
     peak: int = 0

@@ -43,6 +43,19 @@ def test_of_what_nothing_is_known_it_is_what_is_known_of_others() -> None:
     assert Forecast(Session("A:").state).takes(session["A"]) is None
 
 
+def test_before_others_those_of_its_family_tell() -> None:
+    lines = [f"S{n}: family=shard" for n in range(3)] + [f"L{n}: family=lint" for n in range(3)] + ["A:"]
+    session = Session(plan("\n".join(lines), parallel=7))
+    session.dispatch()
+    session.wait(5)
+    session.succeed("L0")
+    session.succeed("L1")
+    session.wait(95)
+    session.succeed("S0")
+    forecast = Forecast(session.state)
+    assert [forecast.takes(session[id_]) for id_ in ("S1", "L2", "A")] == [100, 5, 5]
+
+
 def test_what_is_late_is_taken_to_be_half_way_through_its_delay() -> None:
     session = Session("A: estimate=10s\nB: A estimate=10s")
     session.dispatch()
