@@ -168,6 +168,7 @@ def _stale(plan: "Plan", *, force: bool) -> dict[str, str]:
     if not asked or force:
         return dict.fromkeys(asked, "forced")
     from parexec_tui.engine.backends.local.fingerprints import stale_tickets
+    from parexec_tui.engine.up_to_date import told_by
     from parexec_tui.paths import registry_file
     from parexec_tui.registry.errors import RegistryMissing
     from parexec_tui.registry.registry import Registry
@@ -175,9 +176,18 @@ def _stale(plan: "Plan", *, force: bool) -> dict[str, str]:
     try:
         with Registry.open(registry_file(), read_only=True) as registry:
             known = registry.fingerprints(plan.source, asked)
+            told = told_by(registry, plan.source, _told(plan, asked))
     except RegistryMissing:
-        known = {}
-    return stale_tickets(plan, asked, known)
+        known, told = {}, {}
+    return stale_tickets(plan, asked, known, told)
+
+
+def _told(plan: "Plan", tickets: list[str]) -> list[str]:
+    """The tickets whose values these want."""
+    from parexec_tui.core.plan.values import texts_with_values, wanted_by
+
+    texts = (text for id_ in tickets for _, text in texts_with_values(plan.tickets[id_]))
+    return [*{wanted.ticket for text in texts for wanted in wanted_by(text)}]
 
 
 def would_run_json(choice: "Choice", *, force: bool = False) -> str:

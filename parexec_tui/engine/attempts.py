@@ -162,6 +162,9 @@ class AttemptKeeper:
         elif ticket.live_attempt.step in (COMMIT, MERGE):
             self._worktrees.act(ticket)
 
+    def note_amendment(self, event: ev.PlanAmended) -> None:
+        self._pool.note_new((*event.added.values(), *event.changed.values()))
+
     def stop(self, event: ev.AttemptStopRequested, *, noting: StopReason | None = None) -> None:
         ticket = self._state.tickets[event.ticket]
         if ticket.is_live and ticket.attempts == event.attempt:

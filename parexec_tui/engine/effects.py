@@ -63,6 +63,8 @@ class Effects:
                     self._attempts.start(self._state.tickets[event.ticket], key)
                 case ev.SnapshotTaken() | ev.WorktreeMade():
                     self._attempts.prepared(event)
+                case ev.PlanAmended():
+                    self._attempts.note_amendment(event)
                 case ev.SnapshotDropped():
                     self._backend.drop_snapshot(ProcessKey(event.ticket, event.attempt))
                 case ev.AttemptEnded(then=Status.succeeded) | ev.TicketApproved():

@@ -5,7 +5,7 @@ failure. Here is what agents need outside the core: commands, folders, variables
 """
 
 import posixpath
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from msgspec import Struct, structs
 
@@ -102,6 +102,10 @@ class Pool:
         self._env = {"PAREXEC_SESSION": session, "PAREXEC_WORKDIR": state.plan.workdir}
         self._is_traced = is_sent(state.plan.telemetry)
         self._tells_values = tells_values(state.plan)
+
+    def note_new(self, tickets: Iterable[Ticket]) -> None:
+        """Take notice of tickets that come into the plan, or are others now: they may name values."""
+        self._tells_values = self._tells_values or any(map(names_values, tickets))
 
     def _env_of(self, key: ProcessKey) -> dict[str, str]:
         """What every process has, before what the plan says. `key`: of which it is, or of which it is a part."""

@@ -6,12 +6,22 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
+import msgspec
 import trio
 
 from parexec_tui.core.plan.identity import identity_of
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.ticket import Ticket
+from parexec_tui.core.plan.values import (
+    Values,
+    Wanted,
+    refers_to_values,
+    texts_with_values,
+    wanted_by,
+    with_values,
+)
 from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
@@ -37,6 +47,18 @@ LOOK_LASTS = 1.0
 """Seconds for which a look at files counts for other tickets while nothing runs: people change files as well."""
 
 
+class _ToTake(NamedTuple):
+    """A success whose files are to be looked at."""
+
+    key: ProcessKey
+    success: Success
+    told: Values | None
+
+    def taken(self, fingerprint: bytes) -> TakenFingerprint:
+        told = msgspec.json.encode(self.told) if self.told else None
+        return TakenFingerprint(self.key.ticket, self.key.attempt, fingerprint, told)
+
+
 class UpToDate:
     """Asks the backend about tickets of one session, and keeps in the registry what it tells."""
 
@@ -57,8 +79,8 @@ class UpToDate:
         self._state = state
         self._report = report
         self._to_check: list[tuple[ProcessKey, Ticket, tuple[str, ...]]] = []
-        self._to_take: list[tuple[ProcessKey, Success]] = []
-        self._being_taken: list[tuple[ProcessKey, Success]] = []
+        self._to_take: list[_ToTake] = []
+        self._being_taken: list[_ToTake] = []
         self._has_changed = True
         self._looked_at = -math.inf
         self._is_checking = False
@@ -72,32 +94,54 @@ class UpToDate:
 
     def check(self, key: ProcessKey, ticket: TicketState) -> None:
         """Find out whether a ticket is up to date; report it under the key."""
-        self._to_check.append((key, ticket.spec, ticket.types))
+        self._to_check.append((key, self._filled(ticket.spec), ticket.types))
         if not self._is_checking:
             self._is_checking = True
             self._nursery.start_soon(self._check)
+
+    def _filled(self, spec: Ticket) -> Ticket:
+        """The ticket with what others told it: it does something else if they tell something else."""
+        return with_values(spec, self._state.values, strict=False) if refers_to_values(spec) else spec
 
     async def _check(self) -> None:
         try:
             while self._to_check:
                 asked, self._to_check = self._to_check, []
+                told: Mapping[str, Values] = {}
                 try:
-                    found = await self._found(asked)
+                    found, told = await self._found(asked)
                 except (OSError, RegistryError) as error:
                     found = [Freshness(f"nobody can tell whether it is up to date: {error}")] * len(asked)
                 self._report(
                     [
-                        rq.FreshnessChecked(key.ticket, key.attempt, fresh.stale, step=key.step)
+                        self._answer(key, fresh.stale, told.get(key.ticket, {}))
                         for (key, _, _), fresh in zip(asked, found, strict=True)
                     ]
                 )
         finally:
             self._is_checking = False
 
-    async def _found(self, asked: Sequence[tuple[ProcessKey, Ticket, tuple[str, ...]]]) -> Sequence[Freshness]:
+    def _answer(self, key: ProcessKey, stale: str, told: Values) -> rq.FreshnessChecked:
+        if not stale and (missing := self._untold(key.ticket, told)) is not None:
+            stale = f"it has not told {missing.key}"
+        return rq.FreshnessChecked(key.ticket, key.attempt, stale, step=key.step, values={} if stale else told)
+
+    def _untold(self, id_: str, told: Values) -> Wanted | None:
+        """A value that another ticket needs and that it did not tell, since nobody asked for it then."""
+        for other in self._state.dependents(id_):
+            for _, text in texts_with_values(other.spec) if refers_to_values(other.spec) else ():
+                for wanted in wanted_by(text):
+                    if wanted.ticket == id_ and wanted.key not in told:
+                        return wanted
+        return None
+
+    async def _found(
+        self, asked: Sequence[tuple[ProcessKey, Ticket, tuple[str, ...]]]
+    ) -> tuple[Sequence[Freshness], Mapping[str, Values]]:
+        """What is found out, and the values that tickets told when they succeeded."""
         plan = self._state.plan
         ids = [key.ticket for key, _, _ in asked]
-        known = await in_thread(_known, self._file, plan.source, ids)
+        known, told = await in_thread(_known, self._file, plan.source, ids)
         wanted = tuple(FreshnessWanted.of(plan, spec, types, known.get(key.ticket)) for key, spec, types in asked)
         now = trio.current_time()
         anew = self._has_changed or bool(self._state.live) or now >= self._looked_at + LOOK_LASTS
@@ -111,7 +155,7 @@ class UpToDate:
         if renewed:
             with suppress(RegistryError):  # it is found out again
                 await in_thread(_renew, self._file, plan.source, renewed)
-        return found
+        return found, told
 
     def catch_up(self, owed: Iterable[TicketState], until: float) -> None:
         """Remember what tickets were that succeeded before this engine. `owed`: as `owed_fingerprints`; `until`: when
@@ -136,7 +180,7 @@ class UpToDate:
         agent = self._state.agents.get(ticket.agent or "")
         if agent is None:
             return
-        spec, plan = ticket.spec, self._state.plan
+        spec, plan = self._filled(ticket.spec), self._state.plan
         success = Success(
             identity_of(plan, spec, agent.type),
             agent.type,
@@ -147,7 +191,8 @@ class UpToDate:
             os.path.join(plan.workdir, spec.cwd or plan.agents[agent.type].cwd or ""),  # noqa: PTH118 - as the pool does
             spec.depfile,
         )
-        self._to_take.append((ProcessKey(ticket.id, ticket.attempts), success))
+        told = self._state.values.get(ticket.id)
+        self._to_take.append(_ToTake(ProcessKey(ticket.id, ticket.attempts), success, told))
         if not self._is_taking:
             self._is_taking = True
             self._all_taken = trio.Event()
@@ -159,11 +204,8 @@ class UpToDate:
                 wanted, self._to_take = self._to_take, []
                 self._being_taken = wanted
                 with suppress(OSError, RegistryError):  # they are run again
-                    found = await self._backend.fingerprints(tuple(wanted))
-                    taken = [
-                        TakenFingerprint(key.ticket, key.attempt, print_)
-                        for (key, _), print_ in zip(wanted, found, strict=True)
-                    ]
+                    found = await self._backend.fingerprints(tuple((each.key, each.success) for each in wanted))
+                    taken = [each.taken(print_) for each, print_ in zip(wanted, found, strict=True)]
                     await in_thread(_put, self._file, self._session, taken)
         finally:
             self._is_taking = False
@@ -184,12 +226,12 @@ class UpToDate:
         )
         left = (*self._being_taken, *self._to_take)
         with suppress(RegistryError):
-            too_big = [TakenFingerprint(key.ticket, key.attempt, TOO_BIG) for key, _ in left]
+            too_big = [each.taken(TOO_BIG) for each in left]
             await in_thread(_put, self._file, self._session, too_big)
 
     def _untaken(self) -> str:
         """The tickets whose files are being read, or will be, in words."""
-        return listed([key.ticket for key, _ in (*self._being_taken, *self._to_take)], limit=_NAMED)
+        return listed([each.key.ticket for each in (*self._being_taken, *self._to_take)], limit=_NAMED)
 
 
 def owed_fingerprints(registry: Registry, session: str, state: SessionState) -> list[TicketState]:
@@ -205,9 +247,18 @@ def owed_fingerprints(registry: Registry, session: str, state: SessionState) -> 
     ]
 
 
-def _known(file: Path, source: str, tickets: Sequence[str]) -> Mapping[str, bytes]:
+def _known(file: Path, source: str, tickets: Sequence[str]) -> tuple[Mapping[str, bytes], Mapping[str, Values]]:
     with Registry.open(file, read_only=True) as registry:
-        return registry.fingerprints(source, tickets)
+        return registry.fingerprints(source, tickets), told_by(registry, source, tickets)
+
+
+def told_by(registry: Registry, source: str, tickets: Sequence[str]) -> dict[str, Values]:
+    """The values that these tickets of a plan file told at their last success. Raises RegistryError."""
+    try:
+        found = registry.told(source, tickets)
+        return {id_: msgspec.json.decode(told, type=Values) for id_, told in found.items()}
+    except msgspec.MsgspecError as error:
+        raise RegistryError(f"what tickets told is damaged: {error}") from error
 
 
 def _put(file: Path, session: str, taken: Sequence[TakenFingerprint]) -> None:

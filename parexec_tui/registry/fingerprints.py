@@ -1,7 +1,7 @@
 """The table of fingerprints: what tickets were after their last success, by plan file and ticket."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from parexec_tui.registry.database import Database
 
@@ -10,7 +10,7 @@ _BEGIN: Final = """
     SELECT source, ?, number, ?, NULL FROM sessions WHERE number = ?
 """
 _PUT: Final = """
-    UPDATE fingerprints SET fingerprint = ?
+    UPDATE fingerprints SET fingerprint = ?, told = ?
     WHERE source = (SELECT source FROM sessions WHERE number = ?) AND ticket = ? AND session = ? AND attempt = ?
 """
 _RENEW: Final = "UPDATE fingerprints SET fingerprint = ? WHERE source = ? AND ticket = ? AND fingerprint = ?"
@@ -24,6 +24,7 @@ _ALL: Final = """
               WHERE a.session = f.session AND a.ticket = f.ticket AND a.attempt = f.attempt)
     END FROM fingerprints AS f WHERE source = ?
 """
+_TOLD: Final = "SELECT ticket, told FROM fingerprints WHERE source = ? AND told IS NOT NULL"
 UNTAKEN: Final = b"?"
 """Stands for the fingerprint of a success after which nobody looked at the files."""
 TOO_BIG: Final = b"!"
@@ -47,6 +48,8 @@ class TakenFingerprint(NamedTuple):
     ticket: str
     attempt: int
     fingerprint: bytes
+    told: bytes | None = None
+    """The values that it told, as JSON; None: none."""
 
 
 class Renewed(NamedTuple):
@@ -64,7 +67,7 @@ def begin(db: Database, number: int, attempts: Iterable[tuple[str, int]]) -> Non
 
 def put(db: Database, number: int, taken: Iterable[TakenFingerprint]) -> None:
     """Remember fingerprints, in the transaction that is open; not of an attempt after which another one began."""
-    rows = [(found.fingerprint, number, found.ticket, number, found.attempt) for found in taken]
+    rows = [(found.fingerprint, found.told, number, found.ticket, number, found.attempt) for found in taken]
     db.connection.executemany(_PUT, rows)
 
 
@@ -86,14 +89,22 @@ def untaken(db: Database, number: int) -> dict[str, int]:
 def read(db: Database, source: str, tickets: Sequence[str]) -> Mapping[str, bytes]:
     """What is known of these tickets. Empty: an attempt began, and has not succeeded as far as is known; or UNTAKEN,
     TOO_BIG, TAKEN_BACK."""
-    found: dict[str, object] = {}
+    return {
+        ticket: known if isinstance(known, bytes) else _WITHOUT.get(known, b"")
+        for ticket, known in _of_tickets(db, _ALL, source, tickets)
+    }
+
+
+def told(db: Database, source: str, tickets: Sequence[str]) -> dict[str, bytes]:
+    """The values that these tickets told when they succeeded, as JSON, of those that told any."""
+    return dict(_of_tickets(db, _TOLD, source, tickets))
+
+
+def _of_tickets(db: Database, query: str, source: str, tickets: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     for start in range(0, len(tickets), _AT_ONCE):
         some = tickets[start : start + _AT_ONCE]
         marks = ",".join("?" * len(some))
-        found.update(db.rows(f"{_ALL} AND ticket IN ({marks})", source, *some))
-    return {
-        ticket: known if isinstance(known, bytes) else _WITHOUT.get(known, b"") for ticket, known in found.items()
-    }
+        yield from db.rows(f"{query} AND ticket IN ({marks})", source, *some)
 
 
 _WITHOUT: Final[Mapping[object, bytes]] = {"succeeded": UNTAKEN, 0: TAKEN_BACK}

@@ -101,6 +101,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # NULL: it runs, or no event tells. See `filling`.
         "ALTER TABLE attempts ADD COLUMN seconds REAL",
     ),
+    (
+        # The values that the ticket told when it succeeded, as JSON; NULL: none, or it succeeded before.
+        "ALTER TABLE fingerprints ADD COLUMN told BLOB",
+    ),
 )
 
 LATEST = len(MIGRATIONS)

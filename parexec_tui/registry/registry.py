@@ -272,6 +272,10 @@ class Registry:
         """What these tickets of a plan file were after their last success; empty: an attempt began since then."""
         return fingerprints_table.read(self._db, source, tickets)
 
+    def told(self, source: str, tickets: Sequence[str]) -> Mapping[str, bytes]:
+        """What these tickets of a plan file told at their last success, as JSON, of those that told anything."""
+        return fingerprints_table.told(self._db, source, tickets)
+
     def put_fingerprints(self, session: str, taken: Sequence[TakenFingerprint]) -> None:
         """Remember what tickets are after attempts of this session; not if another attempt began since."""
         number = self._number(session)

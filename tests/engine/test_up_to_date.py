@@ -26,6 +26,7 @@ from tests.engine.engines import (
     session,
     sessions,
     start,
+    state_of,
     ticket,
     until,
 )
@@ -98,6 +99,39 @@ def test_just_what_a_change_needs_is_run_again(work: Path, spoil: str, again: li
     assert ran(work) == again
     assert [event.stale for event in happened(ev.QuestionAnswered)][:1] == ([why] if why else [])
     assert ran(work) == []
+
+
+TELLING = """
+[defaults]
+up_to_date = true
+[tickets.split]
+reads = ["src/a"]
+run = "sh split.sh; echo split >> ran"
+"""
+USES = """
+[tickets.use]
+needs = ["split"]
+outputs = ["out"]
+run = "echo {split.count} > out; echo use >> ran"
+[tickets.say]
+needs = ["split"]
+run = "echo said {split.count} >> ran"
+"""
+
+
+def test_what_is_up_to_date_has_its_values_and_what_uses_them_runs_again_if_they_change(work: Path) -> None:
+    (work / "split.sh").write_text('echo "count=$(wc -w < src/a)" > "${PAREXEC_VALUES:-/dev/null}"')
+    assert ran(work, TELLING) == ["split"]
+    assert ran(work, TELLING) == []
+    # nobody wanted to know how many there are
+    assert ran(work, TELLING + USES) == ["2", "said", "split", "use"]
+    assert happened(ev.QuestionAnswered)[0].stale == "it has not told count"
+    assert ran(work, TELLING + USES) == ["2", "said"]
+    assert state_of().values == {"split": {"count": "2"}}
+    said = subprocess.run([*PAREXEC, "run", "plan.toml", "-n"], cwd=work, capture_output=True, text=True, check=True)
+    assert "2 tickets are up to date" in said.stdout
+    (work / "src/a").write_text("one more word")
+    assert ran(work, TELLING + USES) == ["3", "said", "split", "use"]
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,27 @@ run = 'mkdir "$PAREXEC_VALUES"'
     assert ticket("use").attempts == 1
 
 
+def test_a_script_tells_a_ticket_that_is_added_before_it_starts(tmp_path: Path) -> None:
+    (tmp_path / "split.sh").write_text('echo "count=3" > "$PAREXEC_VALUES"')
+    (tmp_path / "more.toml").write_text("[tickets.use]\nneeds = ['split']\nrun = 'echo {split.count} > out'")
+    engine = start(
+        tmp_path,
+        """
+[tickets.first]
+run = "touch begun; until [ -e go ]; do sleep 0.02; done"
+[tickets.split]
+needs = ["first"]
+run = "sh split.sh"
+""",
+    )
+    engine.until((tmp_path / "begun").exists, "the first ticket runs")
+    added = subprocess.run([*PAREXEC, "add", "more.toml"], cwd=tmp_path, check=False)
+    assert added.returncode == 0
+    (tmp_path / "go").touch()
+    assert engine.wait() == 0
+    assert (tmp_path / "out").read_text() == "3\n"
+
+
 def test_a_ticket_that_runs_again_tells_anew(tmp_path: Path) -> None:
     plan = """
 [tickets.split]

@@ -36,6 +36,19 @@ def test_a_fingerprint_holds_until_an_attempt_of_any_session_begins(registry: Re
     assert registry.fingerprints(PLAN, ["a"]) == {"a": b""}
 
 
+def test_what_a_ticket_told_is_known_as_long_as_its_fingerprint(registry: Registry) -> None:
+    first = session(registry, "s1")
+    registry.append(first, (), begun=[("a", 1), ("b", 1)])
+    registry.put_fingerprints(
+        first, [TakenFingerprint("a", 1, b"one", b'{"n":"1"}'), TakenFingerprint("b", 1, b"one")]
+    )
+    assert registry.told(PLAN, ["a", "b"]) == {"a": b'{"n":"1"}'}
+    registry.renew_fingerprints(PLAN, [Renewed("a", b"one", b"new")])
+    assert registry.told(PLAN, ["a"]) == {"a": b'{"n":"1"}'}
+    registry.append(first, (), begun=[("a", 2)])
+    assert registry.told(PLAN, ["a"]) == {}
+
+
 def test_what_comes_too_late_is_not_remembered(registry: Registry) -> None:
     first, second = session(registry, "s1"), session(registry, "s2")
     registry.append(first, (), begun=[("a", 1)])

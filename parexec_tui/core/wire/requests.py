@@ -383,6 +383,8 @@ class FreshnessChecked(Report, frozen=True, gc=False, tag="freshness"):
 
     stale: str = ""
     """Why it is not; empty: it is up to date."""
+    values: dict[str, str] = {}
+    """Then what it told when it succeeded: see `plan.values`."""
 
 
 class SnapshotMade(Report, frozen=True, gc=False, tag="snapshot"):

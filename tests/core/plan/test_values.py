@@ -93,10 +93,9 @@ run = "x"
             "(write needs = ['split'])",
         ),
         (
-            SPLIT + "up_to_date = true\nreads = ['a']\n"
-            "[tickets.use]\nneeds = ['split']\nrun = 'x'\nenv.X = '{split.count}'",
+            SPLIT + "skip_if = 'x'\n\n[tickets.use]\nneeds = ['split']\nrun = 'x'\nenv.X = '{split.count}'",
             "p:8:5: tickets.use.env.X: split may count as done without being run, and then tells no count "
-            "(leave out its up_to_date, if_done and skip_if)",
+            "(leave out its if_done and skip_if)",
         ),
         (
             SPLIT + "matrix = { n = [1, 2] }\n[tickets.use]\nneeds = ['split']\nrun = 'x {split.count}'",

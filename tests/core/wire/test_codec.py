@@ -449,6 +449,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         at=4.0, ticket="T1", attempt=1, seconds=2.0, code=0, agent="b-1", started=1.0, end=End.succeeded,
         then=Status.succeeded, values={"count": "3"},
     ),
+    ev.TicketSatisfied(at=2.5, ticket="T1", reason="up to date", values={"count": "3"}),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -80,4 +80,4 @@ def on_freshness_checked(state: SessionState, report: rq.FreshnessChecked, now: 
         return [ev.QuestionAnswered(at=now, ticket=ticket.id, again=True)]
     if report.stale:
         return [ev.QuestionAnswered(at=now, ticket=ticket.id, stale=report.stale)]
-    return [ev.TicketSatisfied(at=now, ticket=ticket.id, reason=FRESH)]
+    return [ev.TicketSatisfied(at=now, ticket=ticket.id, reason=FRESH, values=dict(report.values))]

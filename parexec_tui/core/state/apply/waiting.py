@@ -85,6 +85,8 @@ def on_ticket_satisfied(state: SessionState, event: ev.TicketSatisfied) -> None:
     end_question(state, ticket, event.at, passed=True, reason=event.reason)
     ticket.is_asked = True
     ticket.ended, ticket.end, ticket.reason = event.at, None, event.reason
+    if event.values:
+        state.values[ticket.id] = event.values
     move(state, ticket, Status.succeeded, event.at)
 
 

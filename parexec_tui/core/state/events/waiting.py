@@ -1,5 +1,7 @@
 """What happened to tickets that could start: conflicts, reservations, and the question whether they are done."""
 
+from msgspec import field
+
 from parexec_tui.core.state.events.event import Event
 
 
@@ -67,3 +69,5 @@ class TicketSatisfied(Event, frozen=True, tag="ticket_satisfied"):
 
     ticket: str
     reason: str
+    values: dict[str, str] = field(default_factory=dict)
+    """What its command told when it last ran: see `plan.values`."""

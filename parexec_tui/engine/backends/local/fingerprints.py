@@ -20,6 +20,7 @@ from msgspec import Struct
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.outputs import pattern_of
 from parexec_tui.core.plan.patterns import parse_pattern
+from parexec_tui.core.plan.values import Values, with_values
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.engine.backends.backend import Freshness, FreshnessWanted, Success
 from parexec_tui.engine.backends.local.depfile import files_in
@@ -299,10 +300,13 @@ def _called(path: bytes, root: str) -> str:
     return os.fsdecode(path).removeprefix(f"{root.rstrip('/')}/")
 
 
-def stale_tickets(plan: Plan, tickets: Sequence[str], known: Mapping[str, bytes]) -> dict[str, str]:
-    """Why these tickets of a plan are not up to date now, by their fingerprints; an empty text: they are."""
+def stale_tickets(
+    plan: Plan, tickets: Sequence[str], known: Mapping[str, bytes], told: Mapping[str, Values]
+) -> dict[str, str]:
+    """Why these tickets of a plan are not up to date now, by their fingerprints; an empty text: they are. `told`: the
+    values that are known of those that they need."""
     types, walks = SessionState(plan).types_of, Walks()
-    wanted = {id_: plan.tickets[id_] for id_ in tickets}
+    wanted = {id_: with_values(plan.tickets[id_], told, strict=False) for id_ in tickets}
     return {
         id_: look(FreshnessWanted.of(plan, spec, types(spec), known.get(id_)), walks).stale
         for id_, spec in wanted.items()

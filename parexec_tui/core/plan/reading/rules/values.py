@@ -17,9 +17,9 @@ def values_are_needed(draft: Draft) -> Iterator[Fault]:
                     hint = f"write needs = [{shown(wanted.ticket)}]" if wanted.ticket != id_ else ""
                     what = f"{{{wanted.ticket}.{wanted.key}}} is told by a ticket that it does not need"
                     yield Fault(draft.place(id_, *path), what, hint)
-                elif (other := draft.tickets.get(wanted.ticket)) is not None and other.has_condition:
+                elif (other := draft.tickets.get(wanted.ticket)) is not None and (other.if_done or other.skip_if):
                     what = f"{wanted.ticket} may count as done without being run, and then tells no {wanted.key}"
-                    yield Fault(draft.place(id_, *path), what, "leave out its up_to_date, if_done and skip_if")
+                    yield Fault(draft.place(id_, *path), what, "leave out its if_done and skip_if")
                 elif wanted.ticket in families and wanted.ticket not in draft.tickets:
                     what = f"{{{wanted.ticket}.{wanted.key}}} names a family, of which each ticket has values"
                     yield Fault(draft.place(id_, *path), what, f"name one of them: {{{wanted.ticket}-...}}")
