@@ -135,3 +135,46 @@ def test_the_plan_of_a_session_that_an_engine_runs_is_changed_by_that_engine(her
     (here / "go").touch()
     assert engine.wait() == 0
     assert ran(here) == "abc"
+
+
+FAMILIES = """
+[tickets.csv]
+foreach = { file = { glob = "data/*.csv" } }
+run = "wc {file!q}"
+[tickets.line]
+foreach = { word = { lines = "cat words" } }
+run = "echo {word}"
+[tickets.item]
+foreach = { item = { json = "items.json" } }
+run = "echo {item.n}"
+"""
+
+
+def test_a_reload_looks_again_at_what_families_are_made_of(here: Path) -> None:
+    def write(files: str, words: str, items: str) -> None:
+        for file in (here / "data").iterdir():
+            file.unlink()
+        for name in files.split():
+            (here / "data" / f"{name}.csv").touch()
+        (here / "words").write_text("\n".join(words.split()))
+        (here / "items.json").write_text(items)
+
+    (here / "data").mkdir()
+    write("a b", "one two", '[{"id": "x", "n": 1}]')
+    assert engines.run(here, FAMILIES)[0] == 0
+    write("c d e f", "one three", '[{"id": "x", "n": 2}]')
+    answer = parexec("reload", "--dry-run", "--rerun")
+    assert answer.code == 0, answer.err
+    assert answer.out.splitlines()[:6] == [
+        "~ family csv: 4 more, 2 gone",
+        "  + csv-data-c.csv, csv-data-d.csv, csv-data-e.csv and csv-data-f.csv",
+        "  - csv-data-a.csv and csv-data-b.csv",
+        "+ line-three",
+        "~ item-x  run, member; runs again",
+        "- line-two",
+    ]
+    (here / "words").unlink()
+    answer = parexec("reload", "--yes")
+    assert answer.code == 2
+    assert "plan.toml:6:" in answer.err
+    assert "cat: words: No such file or directory" in answer.err

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 
 from msgspec import Struct, structs
 
@@ -11,6 +12,7 @@ from parexec_tui.core.plan.group_gates import GatesOf, with_gates
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.ticket import TICKET_KEYS, Ticket, value_of
 from parexec_tui.core.plan.waits import written_waits
+from parexec_tui.core.rules.difference_lines import TicketLine, folded
 from parexec_tui.core.state.grown_gates import HAVE_RUN, gates_in_the_way, start_without
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, Status
@@ -52,6 +54,8 @@ class Difference(Struct, frozen=True, kw_only=True):
     """changed ticket: its keys that differ."""
     again: tuple[str, ...]
     """Changed tickets and gates that run again."""
+    families: dict[str, str] = {}
+    """{a ticket that differs: its family}"""
     elsewhere: tuple[str, ...]
     """Other tables of the file that differ; they take effect in the next session."""
 
@@ -78,24 +82,31 @@ class Difference(Struct, frozen=True, kw_only=True):
         )
 
     def lines(self) -> Iterator[str]:
-        """A line for each ticket and table that differs."""
-        for id_, spec in self.added.items():
-            yield f"+ {id_}  {written_waits(spec)}".rstrip()
-        for id_ in self.changed:
-            yield f"~ {id_}  {', '.join(self.keys[id_])}{self._again(id_)}"
-        for id_ in self.dropped:
-            yield f"- {id_}"
-        for id_, gates in self.gates.items():
-            yield f"~ {id_}  the gates of {described(id_)}{self._again(id_)}" if gates else f"- {id_}"
-        for id_, number in self.numbers.items():
-            if not (id_ in self.added or id_ in self.changed or id_ in self.dropped):
-                yield f"~ {id_}  is in {f'group {number}' if number else 'another group'}"
-        for id_, why in self.left_out.items():
-            yield f"! {id_}  is left out: {why}"
-        for id_, why in self.too_late.items():
-            yield f"! {id_}  stays as it is: {why}"
+        """A line for each ticket and table that differs; many tickets of a family have a few lines in common."""
+        yield from folded(self._of_tickets(), self.families)
         for table in self.elsewhere:
             yield f"! [{table}] differs too: that is for the next session"
+
+    def _of_tickets(self) -> Iterator[TicketLine]:
+        for id_, spec in self.added.items():
+            yield TicketLine("+", id_, written_waits(spec), "")
+        for id_ in self.changed:
+            keys = ", ".join(self.keys[id_])
+            many = f"{keys}; run again" if id_ in self.again else keys
+            yield TicketLine("~", id_, f"{keys}{self._again(id_)}", many)
+        for id_ in self.dropped:
+            yield TicketLine("-", id_, "")
+        for id_, gates in self.gates.items():
+            text = f"the gates of {described(id_)}{self._again(id_)}"
+            yield TicketLine("~", id_, text) if gates else TicketLine("-", id_, "")
+        for id_, number in self.numbers.items():
+            if not (id_ in self.added or id_ in self.changed or id_ in self.dropped):
+                text = f"in {f'group {number}' if number else 'another group'}"
+                yield TicketLine("~", id_, f"is {text}", f"are {text}")
+        for id_, why in self.left_out.items():
+            yield TicketLine("!", id_, f"is left out: {why}", f"are left out: {why}")
+        for id_, why in self.too_late.items():
+            yield TicketLine("!", id_, f"stays as it is: {why}", f"stay as they are: {_of_many(why)}")
 
     def _again(self, id_: str) -> str:
         return "; runs again" if id_ in self.again else ""
@@ -154,8 +165,20 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False) -> Differen
         left_out=left_out,
         done=done,
         keys={id_: tuple(_differing(now.tickets[id_], spec)) for id_, spec in changed.items()},
+        families={
+            id_: spec.family
+            for id_ in chain(added, changed, dropped, left_out, numbers)
+            if (spec := plan.tickets.get(id_) or now.tickets.get(id_)) is not None and spec.family
+        },
         elsewhere=tuple(_differing_tables(plan, now)),
     )
+
+
+def _of_many(why: str) -> str:
+    """Why several tickets stay as they are, out of why one does."""
+    for one, many in (("is", "are"), ("has", "have"), ("waits", "wait"), ("uses", "use")):
+        why = why.replace(f"but it {one}", f"but they {many}")
+    return why.replace("waived it", "waived them")
 
 
 def _unable(now: Plan, plan: Plan, ids: Sequence[str]) -> dict[str, str]:

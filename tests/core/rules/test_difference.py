@@ -1,7 +1,10 @@
 """What a reload takes over of a plan file, where that names what the session does not have."""
 
+from msgspec.structs import replace
+
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.services import Service
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.rules.difference import compare
 from tests.core.sessions import Session, plan
 
@@ -31,3 +34,30 @@ def test_what_uses_a_new_table_is_left_out_with_what_waits_for_it_and_the_rest_i
 def test_if_nothing_else_differs_nothing_can_be_taken_over() -> None:
     found = compare(Session("A:").state, newer("A:\nB: uses_service=db"))
     assert (found.is_empty, found.has_tickets) == (True, True)
+
+
+def test_what_differs_of_a_family_is_folded() -> None:
+    def family(numbers: range, command: str = "x") -> dict[str, Ticket]:
+        return {
+            f"p-{n}": Ticket(run=f"{command} {n}", family="p", member={"n": str(n)}, needs=("a",) if n > 6 else ())
+            for n in numbers
+        } | {"a": Ticket(run="a")}
+
+    session = Session(replace(plan("a:"), tickets=family(range(7))))
+    few = compare(session.state, replace(plan("a:"), tickets=family(range(1, 9))))
+    assert list(few.lines()) == ["+ p-7  needs a", "+ p-8  needs a", "- p-0"]
+    assert list(compare(session.state, replace(plan("a:"), tickets=family(range(3, 9)))).lines()) == [
+        "~ family p: 2 more, 3 gone",
+        "  + p-7 and p-8",
+        "  - p-0, p-1 and p-2",
+    ]
+    session.dispatch()
+    session.succeed("p-0", "p-1", "p-2", "p-3")
+    found = compare(session.state, replace(plan("a:"), tickets=family(range(2, 8), "y")))
+    assert list(found.lines()) == [
+        "~ family p: 1 more, 2 gone, 3 changed, 2 as before",
+        "  + p-7  needs a",
+        "  ~ p-4, p-5 and p-6  run",
+        "  - p-0 and p-1",
+        "  ! p-2 and p-3  stay as they are: changed in the file, but they are done",
+    ]
