@@ -31,6 +31,7 @@ class Build:
 
     def __init__(self, folder: Path, state: Path) -> None:
         self.folder, self.plan = folder.resolve(), state / "plan.toml"
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as a person has it
         self._env = os.environ | {"XDG_STATE_HOME": str(state), "XDG_RUNTIME_DIR": str(state)}
         self.call(PAREXEC, "import", "ninja", str(self.folder), "-o", str(self.plan))
 
