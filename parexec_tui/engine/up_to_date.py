@@ -43,6 +43,9 @@ SAID_AFTER = 1.0
 _NAMED = 5
 """Tickets that are named then."""
 
+KEPT_WITHIN = 0.25
+"""Seconds until what was found out after a success is in the registry. An engine that is killed before owes it."""
+
 LOOK_LASTS = 1.0
 """Seconds for which a look at files counts for other tickets while nothing runs: people change files as well."""
 
@@ -81,12 +84,17 @@ class UpToDate:
         self._to_check: list[tuple[ProcessKey, Ticket, tuple[str, ...]]] = []
         self._to_take: list[_ToTake] = []
         self._being_taken: list[_ToTake] = []
+        self._taken: list[TakenFingerprint] = []
+        """What is not in the registry yet."""
         self._has_changed = True
         self._looked_at = -math.inf
         self._is_checking = False
         self._is_taking = False
-        self._all_taken = trio.Event()
-        self._all_taken.set()
+        self._is_keeping = False
+        self._ends = trio.Event()
+        """Is set once nothing more will come, so that nothing waits for it."""
+        self._all_kept = trio.Event()
+        self._all_kept.set()
 
     def something_starts(self) -> None:
         """Files may change from now on."""
@@ -195,7 +203,8 @@ class UpToDate:
         self._to_take.append(_ToTake(ProcessKey(ticket.id, ticket.attempts), success, told))
         if not self._is_taking:
             self._is_taking = True
-            self._all_taken = trio.Event()
+            if self._all_kept.is_set():
+                self._all_kept = trio.Event()
             self._nursery.start_soon(self._take)
 
     async def _take(self) -> None:
@@ -203,28 +212,52 @@ class UpToDate:
             while self._to_take:
                 wanted, self._to_take = self._to_take, []
                 self._being_taken = wanted
-                with suppress(OSError, RegistryError):  # they are run again
+                with suppress(OSError):  # they are run again
                     found = await self._backend.fingerprints(tuple((each.key, each.success) for each in wanted))
-                    taken = [each.taken(print_) for each, print_ in zip(wanted, found, strict=True)]
-                    await in_thread(_put, self._file, self._session, taken)
+                    self._taken += [each.taken(print_) for each, print_ in zip(wanted, found, strict=True)]
+                if self._taken and not self._is_keeping:
+                    self._is_keeping = True
+                    self._nursery.start_soon(self._keep)
         finally:
             self._is_taking = False
-            self._all_taken.set()
+            self._being_taken = []
+            self._note_all_kept()
+
+    async def _keep(self) -> None:
+        """Write into the registry what was taken, some together: to open it takes longer than to write one."""
+        try:
+            while self._taken:
+                with trio.move_on_after(KEPT_WITHIN):
+                    await self._ends.wait()
+                taken, self._taken = self._taken, []
+                with suppress(RegistryError):  # they are run again
+                    await in_thread(_put, self._file, self._session, taken)
+        finally:
+            self._is_keeping = False
+            self._note_all_kept()
+
+    def _note_all_kept(self) -> None:
+        if not self._is_taking and not self._is_keeping:
+            self._all_kept.set()
 
     async def finish(self, notice: Callable[[str], None]) -> None:
         """Wait until all is remembered, or that takes too long. `notice`: is told if there is to be waited."""
+        self._ends.set()
         with trio.move_on_after(SAID_AFTER):
-            await self._all_taken.wait()
+            await self._all_kept.wait()
             return
-        notice(f"the files of {self._untaken()} are still being read for up_to_date, for at most {FINISH_WITHIN:g}s")
+        if names := self._untaken():
+            notice(f"the files of {names} are still being read for up_to_date, for at most {FINISH_WITHIN:g}s")
         with trio.move_on_after(FINISH_WITHIN - SAID_AFTER):
-            await self._all_taken.wait()
+            await self._all_kept.wait()
             return
+        left = (*self._being_taken, *self._to_take)
+        if not left:
+            return  # the registry cannot be written: they are run again
         notice(
             f"the files of {self._untaken()} are too big to be read in {FINISH_WITHIN:g}s: "
             "they count as changed next time"
         )
-        left = (*self._being_taken, *self._to_take)
         with suppress(RegistryError):
             too_big = [each.taken(TOO_BIG) for each in left]
             await in_thread(_put, self._file, self._session, too_big)

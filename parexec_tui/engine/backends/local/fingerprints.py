@@ -103,11 +103,14 @@ def _decode(kept: bytes) -> Fingerprint:
 class Walks:
     """What files are there, as of one moment: each pattern is walked once, each file read once."""
 
-    def __init__(self, before: "Walks | None" = None) -> None:
-        """`before`: those of an earlier moment. What was read then counts for files whose signs are the same."""
+    def __init__(self, before: "Walks | None" = None, *, is_recent: bool = False) -> None:
+        """`before`: those of an earlier moment. What was read then counts for files whose signs are the same.
+        `is_recent`: what named files were then counts now, as `named` tells."""
         self._found: dict[tuple[str, str], Signs] = {}
         self._named: dict[bytes, Sign | None] = {}
-        self._digests: dict[tuple[bytes, Sign], bytes] = {} if before is None else before._digests
+        self._lately: dict[bytes, Mark] = before._lately if before is not None and is_recent else {}
+        self._settled: dict[bytes, Mark] = {} if before is None else before._settled
+        """What files were that are settled, so that whoever has the same sign is the same."""
 
     def signs(self, root: str, patterns: Sequence[str]) -> Signs:
         """What the patterns cover."""
@@ -131,17 +134,29 @@ class Walks:
             self._named[path] = sign_of(path)
         return self._named[path]
 
-    def digest(self, path: bytes, sign: Sign) -> bytes:
-        """The hash of what is in a file; UNKNOWN if it cannot be read."""
-        digest = self._digests.get((path, sign))
-        if digest is None:
-            digest = digest_of(path)
-            if is_settled(sign):
-                self._digests[path, sign] = digest
-        return digest
-
     def mark(self, path: bytes, sign: Sign) -> Mark:
-        return Mark(self.digest(path, sign), sign if is_settled(sign) else None)
+        """What a file is. Its digest is UNKNOWN if it cannot be read."""
+        known = self._settled.get(path)
+        if known is not None and known.sign == sign:
+            return known
+        digest = digest_of(path)
+        if not is_settled(sign):
+            return Mark(digest)
+        mark = self._settled[path] = Mark(digest, sign)
+        return mark
+
+    def named(self, path: bytes, began: int) -> Mark:
+        """What a file is that a command read which began then, or was a moment ago: never newer than what it read."""
+        known = self._lately.get(path)
+        if known is None or known.sign is None:
+            sign = self.sign(path)
+            if sign is None or sign.modified > began:
+                return Mark(UNKNOWN)
+            known = self.mark(path, sign)
+            if known.sign is None:
+                return known
+            self._lately[path] = known
+        return known if known.sign.modified <= began else Mark(UNKNOWN)
 
 
 def is_settled(sign: Sign) -> bool:
@@ -226,8 +241,7 @@ def _found(note: Path, wanted: Success, walks: Walks, known: Set[bytes]) -> Mark
     for name in files_in(text):
         path = _absolute(wanted.folder, name)
         if path not in known:
-            sign = walks.sign(path)
-            found[path] = Mark(UNKNOWN) if sign is None or sign.modified > began else walks.mark(path, sign)
+            found[path] = walks.named(path, began)
     return found
 
 
@@ -286,10 +300,10 @@ def _differences(
         if sign is None:
             yield path, "is missing"
         elif sign != mark.sign:
-            if mark.digest == UNKNOWN or walks.digest(path, sign) != mark.digest:
+            if mark.digest == UNKNOWN or (now := walks.mark(path, sign)).digest != mark.digest:
                 yield path, "changed"
-            elif is_settled(sign):
-                renewed.append((marks, path, Mark(mark.digest, sign)))
+            elif now.sign is not None:
+                renewed.append((marks, path, now))
     if len(signs) != len(marks) or signs.keys() != marks.keys():
         for path in signs:
             if path not in marks:

@@ -1,5 +1,6 @@
 """What is found out about the files of tickets, and what is kept of them: outputs, freshness, snapshots."""
 
+import math
 import os
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -41,6 +42,10 @@ _AGAIN = 1.0
 _CHECKS = 4
 """Tickets whose files are looked at at once."""
 
+_HEADERS_LAST = 0.25
+"""Seconds for which a look at what depfiles name counts for other tickets that have succeeded: they name the same
+headers. What changes meanwhile counts as changed for them."""
+
 _WALKERS = 2
 """Workdirs that are walked through at once, for what commands wrote."""
 
@@ -65,7 +70,8 @@ class Workspace:
         self._snapshots = Snapshots(folder)
         self._worktrees: Worktrees | None = None
         self.temporary = Temporary(folder)
-        self._walks = Walks()
+        self._walks = self._takes = Walks()
+        self._takes_since = -math.inf
         self._to_look_for: list[_Look] = []
         self._checks = trio.CapacityLimiter(_CHECKS)
         self._restores = trio.CapacityLimiter(_CHECKS)
@@ -210,8 +216,13 @@ class Workspace:
         return await in_thread(look, may_hang=True, limiter=self._checks)
 
     async def fingerprints(self, wanted: tuple[tuple[ProcessKey, Success], ...]) -> list[bytes]:
+        now = trio.current_time()
+        is_recent = now < self._takes_since + _HEADERS_LAST
+        if not is_recent:
+            self._takes_since = now
+        self._takes = walks = Walks(self._takes if is_recent else self._walks, is_recent=is_recent)
+
         def take() -> list[bytes]:
-            walks = Walks(self._walks)
             notes = [self._folder.reads_before(key.ticket, key.attempt) for key, _ in wanted]
             taken = [fingerprints_of.take(note, each, walks) for note, (_, each) in zip(notes, wanted, strict=True)]
             for note in notes:  # it has as many lines as the ticket reads files, and nobody wants it any more

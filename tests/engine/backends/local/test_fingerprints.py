@@ -178,6 +178,26 @@ def test_a_pattern_is_walked_once_for_all_who_have_it(ticket: Ticket, monkeypatc
     assert sorted(walked) == ["app", "one", "out/*.o", "src"]
 
 
+def test_a_header_that_changes_while_a_look_at_it_counts_has_changed(ticket: Ticket) -> None:
+    root = str(ticket.root)
+    ticket.write("depfile", "app: elsewhere\n")
+    time.sleep(fingerprints.SETTLED / 1e9 * 1.2)  # from now on the signs count
+    ticket.begins()
+    walks = Walks()
+
+    def succeeds() -> str:
+        """How stale it is, after a success just after the one before."""
+        nonlocal walks
+        walks = Walks(walks, is_recent=True)
+        wanted = Success(b"c", "agent", root, READS, ("app",), time.time_ns(), root, "depfile")
+        known = take(ticket.note, wanted, walks)
+        return look(FreshnessWanted(known, {"agent": b"c"}, root, READS, (), ("app",)), Walks()).stale
+
+    assert succeeds() == ""
+    ticket.write("elsewhere", "other")
+    assert succeeds() == "reads elsewhere changed, which its depfile names"
+
+
 def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "nowhere").symlink_to("gone")
