@@ -88,6 +88,10 @@ class SessionFolder(Struct, frozen=True):
         """The file that a command may write its values to."""
         return f"{self.path}/attempts/{stem_of(key)}.values"
 
+    def tickets(self, key: ProcessKey) -> str:
+        """The file that a command may write tickets to."""
+        return f"{self.path}/attempts/{stem_of(key)}.tickets"
+
     def outputs_before(self, ticket: str, attempt: int) -> Path:
         """What the patterns of a ticket's outputs matched before an attempt began."""
         return self.attempts / f"{stem_of(ProcessKey(ticket, attempt))}.outputs"

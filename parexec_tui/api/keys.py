@@ -277,6 +277,12 @@ class DefaultKeys(TypedDict, total=False):
     """The family that it is a member of; absent: none."""
     member: Mapping[str, str]
     """What tells it from the others of its family, by name."""
+    generates: str
+    """The family of the tickets that its command writes into the file $PAREXEC_TICKETS: they join the plan when it
+    succeeds."""
+    awaits: Mapping[str, Literal["after", "needs", "needs?"]]
+    """The generated families that it waits for, and how it names them: in `needs`, with a `?` there, or in
+    `after`."""
 
 
 class AgentKeys(TypedDict, total=False):
@@ -576,6 +582,12 @@ class TicketKeys(TypedDict, total=False):
     """The family that it is a member of; absent: none."""
     member: Mapping[str, str]
     """What tells it from the others of its family, by name."""
+    generates: str
+    """The family of the tickets that its command writes into the file $PAREXEC_TICKETS: they join the plan when it
+    succeeds."""
+    awaits: Mapping[str, Literal["after", "needs", "needs?"]]
+    """The generated families that it waits for, and how it names them: in `needs`, with a `?` there, or in
+    `after`."""
     matrix: Mapping[str, Sequence[str | int | float | bool | Mapping[str, Any]] | str | SourceKeys]
     """Values by name: it becomes one ticket for each combination of them."""
     foreach: Mapping[str, Sequence[str | int | float | bool | Mapping[str, Any]] | str | SourceKeys]

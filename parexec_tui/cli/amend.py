@@ -14,6 +14,7 @@ from parexec_tui.cli.asking import VerbContext, verb_without_engine
 from parexec_tui.cli.exits import BAD_USAGE, fail, report_errors
 from parexec_tui.cli.plan_changes import NOTHING_CHANGED, read_again
 from parexec_tui.cli.plans import report_file_errors
+from parexec_tui.cli.variables import set_option, sets_of
 from parexec_tui.client.plan_files import FROM_STREAM, find_source, read_fragment_file, read_tickets
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def _to_a_standing_session() -> list[str]:
 @click.option("--after", multiple=True, metavar="TICKET", help="It starts when this one is over, however it ended.")
 @click.option("--env", multiple=True, metavar="NAME=VALUE", help="A variable in its environment.")
 @click.option("--priority", help="critical, high, medium or low.")
+@set_option
 @verb_without_engine
 def add(
     context: VerbContext,
@@ -98,19 +100,24 @@ def add(
     after: tuple[str, ...],
     env: tuple[str, ...],
     priority: str | None,
+    sets: tuple[str, ...],
 ) -> None:
     """Add the tickets of FRAGMENT, a file like a plan with `[tickets.ID]` tables, and `[defaults]` for them.
 
-    They may need tickets that are in the plan already. All of them are added, or none.
+    They may need tickets and families that are in the plan already. All of them are added, or none. Variables are
+    those of the session, and of `[vars]` of the file.
 
     Or add one ticket that runs COMMAND in this folder, and print its id. One word is a command of the shell, several
     are a program and its arguments. Without -s, it goes into the newest session that stays (`parexec session new`).
     """
     from parexec_tui.core.wire.requests import Amend
 
+    said = sets_of(sets)
     keys = {"id_": id_, "title": title, "needs": needs, "after": after, "env": env, "priority": priority}
     words: list[str] | None = click.get_current_context().meta.get(_ADDED)
     if words is not None:
+        if said:
+            raise click.UsageError("--set is for a file: a command says what it means")
         if fragment is not None or not words:
             raise click.UsageError("write a file, or behind -- a command: parexec add -- make docs")
         _add_command(context, words, keys)
@@ -121,7 +128,7 @@ def add(
         )
     if fragment is None:
         raise click.UsageError("write a file, or behind -- a command: parexec add -- make docs")
-    context.ask(Amend(added=_read_fragment(fragment, _state_of(context))))
+    context.ask(Amend(added=_read_fragment(fragment, _state_of(context), said)))
 
 
 def _add_command(context: VerbContext, words: list[str], keys: dict[str, Any]) -> None:
@@ -166,10 +173,10 @@ def _free_id(state: "SessionState") -> str:
     return f"T{max(numbers, default=0) + 1}"
 
 
-def _read_fragment(file: Path, state: "SessionState") -> "dict[str, Ticket]":
+def _read_fragment(file: Path, state: "SessionState", sets: dict[str, str]) -> "dict[str, Ticket]":
     """The tickets of a fragment, checked together with the plan that they join. Exits with all errors."""
     with report_file_errors(NOTHING_CHANGED):
-        return read_fragment_file(file, state)
+        return read_fragment_file(file, state, sets)
 
 
 # -- reload ----------------------------------------------------------------------------------------------------

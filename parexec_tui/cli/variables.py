@@ -1,6 +1,6 @@
 """--set and --profile: what is said on the command line of the variables of a plan."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,14 +13,17 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+set_option = click.option(
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A variable of [vars], instead of what the plan says; typed as that is.",
+)
+"""`--set`, of which a command gets the words, to be given to `sets_of`."""
+
 _options = [
-    click.option(
-        "--set",
-        "sets",
-        multiple=True,
-        metavar="NAME=VALUE",
-        help="A variable of [vars], instead of what the plan says; typed as that is.",
-    ),
+    set_option,
     click.option("--profile", default="", metavar="NAME", help="Take the variables of [profiles.NAME]."),
 ]
 
@@ -32,7 +35,7 @@ def variable_options(command: Callable[..., R]) -> Callable[..., R]:
     def run(*args: Any, sets: tuple[str, ...], profile: str, **kwargs: Any) -> R:
         from parexec_tui.client.plan_files import given_here
 
-        return command(*args, given=given_here(profile, dict(map(_set, sets))), **kwargs)
+        return command(*args, given=given_here(profile, sets_of(sets)), **kwargs)
 
     for option in reversed(_options):
         run = option(run)
@@ -49,6 +52,11 @@ def words_of(given: "Given") -> tuple[str, ...]:
     """What the command line says of variables, as its words."""
     profile = ("--profile", given.profile) if given.profile else ()
     return (*profile, *(word for name, value in given.sets.items() for word in ("--set", f"{name}={value}")))
+
+
+def sets_of(words: Iterable[str]) -> dict[str, str]:
+    """{variable: value} of the words of `--set`."""
+    return dict(map(_set, words))
 
 
 def _set(word: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from parexec_tui.core.plan.model import Host, Plan
     from parexec_tui.core.plan.reading.faults import Fault
     from parexec_tui.core.plan.reading.file import ReadPlan
+    from parexec_tui.core.plan.reading.fragment import Generation
     from parexec_tui.core.plan.reading.problems import Problem
     from parexec_tui.core.plan.ticket import Ticket
     from parexec_tui.core.state.session import SessionState
@@ -151,26 +152,76 @@ def check_folder_of(plan: "Plan", file: Path, state: "SessionState") -> None:
         )
 
 
-def read_fragment_file(file: Path, state: "SessionState") -> "dict[str, Ticket]":
-    """The tickets of a fragment, checked together with the plan that they join. Raises as `read_again` does."""
-    from parexec_tui.core.plan.reading.file import read_fragment
+def read_fragment_file(
+    file: Path, state: "SessionState", sets: "Mapping[str, str] | None" = None
+) -> "dict[str, Ticket]":
+    """The tickets of a fragment, checked together with the plan that they join. `sets`: what a person says of its
+    variables. Raises as `read_again` does."""
+    from parexec_tui.client.plan_sources import look
+    from parexec_tui.core.plan.expanding.given import Given, GivenError
+    from parexec_tui.core.plan.expanding.outside import Outside
+    from parexec_tui.core.plan.reading.fragment import read_fragment
     from parexec_tui.gc_control import gc_paused
 
     text = text_of(file)
-    with gc_paused():
-        return read_fragment(
-            text, source=name_of(file), format=syntax_of(file, text), plan=state.plan, host=state.host
-        )
+    try:
+        with gc_paused():
+            return read_fragment(
+                text,
+                source=name_of(file),
+                format=syntax_of(file, text),
+                plan=state.plan,
+                host=state.host,
+                given=Given(sets=dict(sets or {})),
+                outside=Outside(look, _read_included),
+                folder=str(Path.cwd() if is_stream(file) else file.absolute().parent),
+            )
+    except GivenError as error:
+        raise PlanFileError(f"{name_of(file)}: {error}") from error
+
+
+def read_generated_file(
+    file: Path, plan: "Plan", host: "Host | None", generation: "Generation"
+) -> "dict[str, Ticket]":
+    """The tickets that a command wrote, checked together with the plan that they join; none if there is no such file.
+
+    Raises PlanErrors, PlanFileError, OSError.
+    """
+    from parexec_tui.client.plan_sources import look
+    from parexec_tui.core.plan.expanding.including import read_no_file
+    from parexec_tui.core.plan.expanding.outside import Outside
+    from parexec_tui.core.plan.generated import MAX_BYTES
+    from parexec_tui.core.plan.reading.fragment import read_fragment
+
+    try:
+        size = file.stat().st_size
+    except FileNotFoundError:
+        return {}
+    if size > MAX_BYTES:
+        raise PlanFileError(f"{file}: more than {MAX_BYTES >> 20} MiB: let several tickets generate them")
+    if not file.is_file():
+        raise PlanFileError(f"{file}: no file: write TOML or JSON into it")
+    text = text_of(file)
+    outside = Outside(look, read_no_file)
+    return read_fragment(
+        text,
+        source=str(file),
+        format=syntax_of(file, text),
+        plan=plan,
+        host=host,
+        outside=outside,
+        generation=generation,
+    )
 
 
 def read_tickets(tickets: "Mapping[str, Any]", state: "SessionState") -> "dict[str, Ticket]":
     """Tickets as they stand in a plan, checked together with the plan that they join. Raises PlanErrors."""
     import json
 
-    from parexec_tui.core.plan.reading.file import read_fragment
+    from parexec_tui.core.plan.reading.fragment import read_fragment
 
     text = json.dumps({"tickets": tickets})
-    return read_fragment(text, source="command", format="json", plan=state.plan, host=state.host)
+    return read_fragment(text, source="command", format="json", plan=state.plan, host=state.host, fills=False)
 
 
 def find_source(source: str, workdir: str) -> Path | None:

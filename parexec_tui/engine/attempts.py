@@ -17,6 +17,8 @@ from parexec_tui.core.state.process_key import (
     OUTPUTS,
     OUTPUTS_AGAIN,
     RESTORE,
+    TICKETS,
+    TICKETS_AGAIN,
     WITHOUT_PROCESS,
     ProcessKey,
 )
@@ -26,6 +28,7 @@ from parexec_tui.core.state.steps import time_left
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Backend
+from parexec_tui.engine.generated import GeneratedTickets
 from parexec_tui.engine.identifying import Identifying
 from parexec_tui.engine.pool import Pool
 from parexec_tui.engine.timers import Timers
@@ -81,6 +84,8 @@ class AttemptKeeper:
         self._now = now
         self._report = report
         self._writers = writers
+        self.generated: GeneratedTickets | None = None
+        """Who reads what commands generated. A session has it before any of them has run."""
         self._put_off: dict[ProcessKey, _PutOff] = {}
         """Gates and rollbacks that are started when the host has enough of what it was short of, or when their
         tickets are thawed."""
@@ -161,6 +166,9 @@ class AttemptKeeper:
             self._backend.check_claims(present_key(ticket), self._writers.wanted(ticket))
         elif ticket.live_attempt.step in (COMMIT, MERGE):
             self._worktrees.act(ticket)
+        elif ticket.live_attempt.step in (TICKETS, TICKETS_AGAIN):
+            assert self.generated is not None
+            self.generated.read(present_key(ticket))
 
     def note_amendment(self, event: ev.PlanAmended) -> None:
         self._pool.note_new((*event.added.values(), *event.changed.values()))

@@ -107,17 +107,17 @@ class Coordinator:
         self._answered: list[Asked] = []
         self._identifying = Identifying(state, backend, clock.now)
         self._worktrees = WorktreeKeeper(state, backend, pool, clock.now)
-        self._attempts = AttemptKeeper(
+        self.attempts = AttemptKeeper(
             state, backend, pool, self._timers, self._identifying, self._worktrees, writers, clock.now, self.report
         )
         self._services = ServiceKeeper(state, backend, pool, self._timers, self._identifying, clock.now)
         self.already_done = AlreadyDone(state, backend, pool, self._timers, clock.now, self.report)
         self._late_failures = LateFailures(state)
         self._effects = Effects(
-            state, backend, self._timers, self._attempts, self._services, self._worktrees, self.already_done, writers
+            state, backend, self._timers, self.attempts, self._services, self._worktrees, self.already_done, writers
         )
         self._trouble = Trouble(
-            state, backend, self._attempts, self._services, self.already_done, clock.now, self.report
+            state, backend, self.attempts, self._services, self.already_done, clock.now, self.report
         )
         self._lost = ""
         """What somebody did to the files of the session."""
@@ -193,7 +193,7 @@ class Coordinator:
         elif ticket.asking:
             self.already_done.watch_over(ticket)
         elif ticket.is_live:
-            self._attempts.watch_over(ticket)
+            self.attempts.watch_over(ticket)
 
     def watch_over_worktrees(self) -> None:
         """Do with worktrees what the engine before may not have done."""
@@ -213,7 +213,7 @@ class Coordinator:
             if (isinstance(report, rq.ProcessEnded) and report.host_short_of) or (
                 isinstance(report, rq.WorkTried) and report.lacks
             ):
-                self._attempts.put_off(report)
+                self.attempts.put_off(report)
             elif isinstance(report, rq.ConflictSeen):
                 self._worktrees.looked(report)
 
@@ -326,7 +326,7 @@ class Coordinator:
             elif report.step == ticket.asking:
                 self.already_done.fire(ticket, report.key)
             else:
-                self._attempts.fire(ticket, report)
+                self.attempts.fire(ticket, report)
 
     def _record(self, event: ev.AnyEvent) -> None:
         """Apply an event, and keep it to be remembered. Raises if it cannot follow, before anything is written."""
@@ -442,7 +442,7 @@ class Coordinator:
         until = min(
             self._next_idle_check,
             self._timers.next,
-            self._attempts.next,
+            self.attempts.next,
             self._identifying.next,
             self._late_failures.next,
         )

@@ -199,6 +199,8 @@ class Pool:
         launch = self._command(ticket, spec, agent_type, env)
         if self._tells_values or names_values(ticket.spec):
             launch = structs.replace(launch, tells_values=True)
+        if spec.generates:
+            launch = structs.replace(launch, tells_tickets=True)
         requires = Requirements.of(self._state.plan.settings, agent_type, spec)
         reads = spec.reads if spec.is_asked_by_files else ()
         ports = {name: given for name, given in units.items() if is_port(name)}

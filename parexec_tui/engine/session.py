@@ -24,6 +24,7 @@ from parexec_tui.engine.backends.local.cookie import hook_environment
 from parexec_tui.engine.backends.local.hook_processes import HookProcesses
 from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.coordinator import Coordinator
+from parexec_tui.engine.generated import GeneratedTickets
 from parexec_tui.engine.housekeeping import keep_house_later
 from parexec_tui.engine.lifecycle.admission import StartLock, admit, admit_again
 from parexec_tui.engine.lifecycle.beginning import Beginning, EngineOptions, begin_new, take_over
@@ -242,6 +243,8 @@ async def _drive(
         coordinator.find_loss = footing.problem_lately
         up_to_date = UpToDate(nursery, backend, registry.file, session, begin.state, coordinator.submit_reports)
         coordinator.already_done.up_to_date = up_to_date
+        generated = GeneratedTickets(nursery, session_folder(session), begin.state, coordinator.submit_reports)
+        coordinator.attempts.generated = generated
         nursery.start_soon(_look_after_files, registry, footing, coordinator)
         if begin.recovers:
             with suppress(RegistryError):  # they are run again

@@ -1,6 +1,7 @@
 """What happened, for people: the lines of each event."""
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -28,6 +29,9 @@ _MAX_SKIPPED = 10
 
 _MAX_LEFT_OUT = 3
 """Reasons of a request for which it was not granted as a whole, that are named."""
+
+_MOST_LEFT = 5
+"""Generated tickets of which it is told one by one that they stay as they were."""
 
 
 _EARLIER = "in earlier sessions of the plan"
@@ -63,6 +67,7 @@ def brief_lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
             | ev.TicketWaived()
             | ev.ApprovalAsked()
             | ev.TicketSatisfied()
+            | ev.TicketsGenerated()
         ):
             yield from lines(state, event)
         case ev.TicketApproved(ticket=id_) | ev.TicketRejected(ticket=id_) if state.tickets[id_].status in TERMINAL:
@@ -366,6 +371,7 @@ def _left_out(event: ev.OperatorActed) -> str:
 
 _Change = (
     ev.TicketCancelled
+    | ev.TicketsGenerated
     | ev.TicketRetried
     | ev.FinallyAgain
     | ev.TicketApproved
@@ -388,6 +394,14 @@ def _changes(event: _Change, me: str) -> Iterator[Line]:
         case ev.TicketCancelled():
             yield Line(at, "cancelled", event.ticket, _by(event.by, me), "warn")
             yield from _skipped(at, event.ticket, event.skipped)
+        case ev.TicketsGenerated():
+            yield Line(
+                at, "generated", event.ticket, f"{format_count(len(event.members), 'ticket')} of {event.family}"
+            )
+            for id_, why in islice(event.left.items(), _MOST_LEFT):
+                yield Line(at, "stays", id_, why, "warn")
+            if len(event.left) > _MOST_LEFT:
+                yield Line(at, "stays", event.family, f"{len(event.left) - _MOST_LEFT} more as they were", "warn")
         case ev.TicketRetried():
             again = f"; will run again: {_names(event.rerun)}" if event.rerun else ""
             back = f"; may run again: {_names(event.restored)}" if event.restored else ""

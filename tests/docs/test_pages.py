@@ -133,7 +133,8 @@ def test_every_end_has_a_row() -> None:
 
 def test_what_an_attempt_finds_in_its_environment_has_a_row(tmp_path: Path) -> None:
     (tmp_path / "plan.toml").write_text(
-        '[resources]\ngpu = ["0"]\n[tickets.T]\nrun = "env"\nuses.gpu = 1\nown_tmp = true\n', encoding="utf-8"
+        '[resources]\ngpu = ["0"]\n[tickets.T]\nrun = "env"\nuses.gpu = 1\nown_tmp = true\ngenerates = "parts"\n',
+        encoding="utf-8",
     )
     parexec = (sys.executable, "-c", "from parexec_tui.cli import main; main()")
     subprocess.run([*parexec, "run", "plan.toml", "--headless", "-q"], check=True, cwd=tmp_path, capture_output=True)

@@ -34,6 +34,8 @@ OnSilence = Literal["warn", "retry", "stop"]
 OnUnclaimed = Literal["off", "warn", "enforce"]
 """When a command wrote what its ticket does not claim: it is not looked for, a person is told, the ticket fails."""
 
+Await = Literal["needs", "needs?", "after"]
+
 ExitCode = Annotated[int, Meta(ge=0, le=MAX_CODE)]
 
 
@@ -278,6 +280,20 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     ] = None
     family: Annotated[str, Meta(description="The family that it is a member of; absent: none.")] = ""
     member: Annotated[dict[str, str], Meta(description="What tells it from the others of its family, by name.")] = {}
+    generates: Annotated[
+        str,
+        Meta(
+            description="The family of the tickets that its command writes into the file $PAREXEC_TICKETS: they join "
+            "the plan when it succeeds."
+        ),
+    ] = ""
+    awaits: Annotated[
+        dict[str, Await],
+        Meta(
+            description="The generated families that it waits for, and how it names them: in `needs`, with a `?` "
+            "there, or in `after`."
+        ),
+    ] = {}
 
     @property
     def waits(self) -> dict[str, Wait]:
@@ -310,8 +326,8 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 TICKET_KEYS = Ticket.__struct_encode_fields__
 """The keys of a ticket in a plan file."""
 
-MEMBER_KEYS = ("family", "member")
-"""Those of them that only a plan file says: a ticket cannot join another family."""
+MEMBER_KEYS = ("family", "member", "generates", "awaits")
+"""Those of them that only a plan file says: a ticket cannot join another family, nor make or await one."""
 
 EDITABLE_KEYS = tuple(key for key in TICKET_KEYS if key not in MEMBER_KEYS)
 """Those that a person may change."""

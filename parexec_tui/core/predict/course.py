@@ -316,6 +316,8 @@ def end_of(ticket: TicketState) -> rq.AnyReport:
             return rq.OutputSearched(id_, number, step=step)
         case process_key.OUTPUTS | process_key.OUTPUTS_AGAIN:
             return rq.OutputsChecked(id_, number, (), step=step)
+        case process_key.TICKETS | process_key.TICKETS_AGAIN:
+            return rq.TicketsRead(id_, number, step=step)
         case process_key.CLAIMS:
             return rq.ClaimsChecked(id_, number, Unclaimed(), step=step)
         case process_key.RESTORE:

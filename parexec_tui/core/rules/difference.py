@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.gates import PLAN_GATES, Gates, described, gates_of_group, group_of
+from parexec_tui.core.plan.generated import joined
 from parexec_tui.core.plan.group_gates import GatesOf, with_gates
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.ticket import TICKET_KEYS, Ticket, value_of
@@ -115,13 +116,15 @@ class Difference(Struct, frozen=True, kw_only=True):
 _DONE = "changed in the file, but it is done"
 
 
-def compare(state: SessionState, plan: Plan, *, rerun: bool = False) -> Difference:
-    """What would change if this were the plan.
+def compare(state: SessionState, plan: Plan, *, rerun: bool = False, has_generated: bool = False) -> Difference:
+    """What would change if this were the plan. `has_generated`: it has what its tickets generate, as no file has.
 
     A changed ticket that failed runs again; one that has succeeded only with `rerun`, else it stays as it is. So do
     gates.
     """
     now = state.plan
+    if state.generated and not has_generated:
+        plan = _with_generated(state, plan)
     changed = {id_: spec for id_, spec in plan.tickets.items() if id_ in now.tickets and spec != now.tickets[id_]}
     dropped = [id_ for id_ in now.tickets if id_ not in plan.tickets]
     done = () if rerun else tuple(id_ for id_ in changed if state.tickets[id_].status is Status.succeeded)
@@ -179,6 +182,18 @@ def _of_many(why: str) -> str:
     for one, many in (("is", "are"), ("has", "have"), ("waits", "wait"), ("uses", "use")):
         why = why.replace(f"but it {one}", f"but they {many}")
     return why.replace("waived it", "waived them")
+
+
+def _with_generated(state: SessionState, plan: Plan) -> Plan:
+    """A plan with what tickets of it generated in this session: no plan file has that."""
+    tickets = plan.tickets
+    for id_, found in state.generated.items():
+        there = tickets.get(id_)
+        if there is None or there.generates != found.family:
+            continue
+        members = {each: state.plan.tickets[each] for each in state.generated_by(id_) if each not in tickets}
+        tickets = joined(tickets, id_, members)
+    return plan if tickets is plan.tickets else structs.replace(plan, tickets=tickets)
 
 
 def _unable(now: Plan, plan: Plan, ids: Sequence[str]) -> dict[str, str]:

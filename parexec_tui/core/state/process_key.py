@@ -43,13 +43,21 @@ COMMIT = "commit"
 MERGE = "merge"
 """The step that merges what an attempt did into the target branch. No process runs in it."""
 
+TICKETS = "tickets"
+"""The step that reads the tickets which the command generated. No process runs in it."""
+
+TICKETS_AGAIN = "tickets-2"
+"""The same once more after what was done is merged. No process runs in it."""
+
 RESOLVE = "resolve"
 """The step that runs the command of a person by which a conflict is resolved. The next time it is `resolve-2`."""
 
 CONDITIONS = (IF_DONE, SKIP_IF, UP_TO_DATE)
 """The steps before the first attempt, without the number of a second time."""
 
-WITHOUT_PROCESS = frozenset((LAST_LOOK, OUTPUTS, OUTPUTS_AGAIN, CLAIMS, RESTORE, COMMIT, MERGE))
+WITHOUT_PROCESS = frozenset(
+    (LAST_LOOK, OUTPUTS, OUTPUTS_AGAIN, CLAIMS, RESTORE, COMMIT, MERGE, TICKETS, TICKETS_AGAIN)
+)
 """The steps in which no process runs."""
 
 READY = "ready"

@@ -202,6 +202,10 @@ class SessionState:
         """{ticket: what became of its steps}, the one where that changed last at the end. See `step_history`."""
         self.values: dict[str, dict[str, str]] = {}
         """{ticket: what the command of its last success told}, of those that told anything. See `plan.values`."""
+        self.generated: dict[str, ev.TicketsGenerated] = {}
+        """{ticket: what its last success generated}. See `plan.generated`."""
+        self.amended = 0
+        """How often the plan was amended."""
         self.held_tickets: dict[str, TicketState] = {}
         """Tickets with a hold of their own, in the order of the holds; also those that are over by now."""
         self.holdings = Holdings(plan.amounts, plan.resources.units)
@@ -525,6 +529,11 @@ class SessionState:
         """How many agents of a type there may be: without a limit, as many as tickets may run at once."""
         limit = self.agent_limits[type_]
         return self.parallel if limit is None else limit
+
+    def generated_by(self, id_: str) -> tuple[str, ...]:
+        """The tickets that this one generated last, those that are still there."""
+        found = self.generated.get(id_)
+        return tuple(filter(self.plan.tickets.__contains__, found.members)) if found is not None else ()
 
     def dependents(self, id_: str) -> Iterator[TicketState]:
         return map(self.tickets.__getitem__, self.graph.dependents[id_])

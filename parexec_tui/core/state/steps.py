@@ -22,6 +22,8 @@ from parexec_tui.core.state.process_key import (
     RESTORE,
     ROLLBACK,
     RUN,
+    TICKETS,
+    TICKETS_AGAIN,
 )
 from parexec_tui.core.state.session import EngineLost, SessionState
 from parexec_tui.core.state.tickets import TicketState
@@ -95,6 +97,8 @@ def step_text(state: SessionState, ticket: TicketState) -> str:
         return "committing what it did"
     if step == MERGE:
         return "merging what it did"
+    if step in (TICKETS, TICKETS_AGAIN):
+        return "reading the tickets that it generated"
     if is_resolve(step):
         return "resolving its conflict"
     return "running its rollback" if is_rollback(step) else ""
@@ -280,6 +284,17 @@ def first_gate(state: SessionState, ticket: TicketState) -> str | None:
 
 def after_gates(state: SessionState, ticket: TicketState) -> str | None:
     """The step after all gates, and after the second look for the outputs; None: then it has succeeded, or waits for
+    approval."""
+    return TICKETS if ticket.spec.generates else after_tickets(state, ticket)
+
+
+def after_merge(ticket: TicketState) -> str | None:
+    """The step after what an attempt did was merged; None: then it has succeeded."""
+    return TICKETS_AGAIN if ticket.spec.generates else None
+
+
+def after_tickets(state: SessionState, ticket: TicketState) -> str | None:
+    """The step after the generated tickets were read the first time; None: then it has succeeded, or waits for
     approval."""
     if not works_apart(state, ticket) or (ticket.spec.approve == "after" and not ticket.live_attempt.is_approved):
         return None

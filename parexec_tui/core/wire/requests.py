@@ -366,6 +366,17 @@ class OutputsChecked(Report, frozen=True, gc=False, tag="outputs"):
     """What is wrong, in words; empty if nothing is."""
 
 
+class TicketsRead(Report, frozen=True, gc=False, tag="tickets"):
+    """What the command of the attempt generated."""
+
+    tickets: dict[str, Ticket] | None = None
+    """All of it, checked with the plan; None: the same as before, or nobody knows."""
+    problem: str = ""
+    """Why it cannot join."""
+    amended: int = 0
+    """How often the plan had been amended that it was checked with."""
+
+
 class ClaimsChecked(Report, frozen=True, gc=False, tag="claims"):
     """What the command of the attempt wrote that its ticket does not claim."""
 
@@ -665,6 +676,7 @@ AnyReport = (
     | ProcessEnded
     | ProcessLost
     | OutputsChecked
+    | TicketsRead
     | ClaimsChecked
     | DoneChecked
     | FreshnessChecked

@@ -15,6 +15,7 @@ from collections.abc import Container, Iterable, Iterator
 from msgspec import Struct, structs
 
 from parexec_tui.core.plan.gates import PLAN_GATES, Group, described, gates_of_group, is_gate_ticket, is_number
+from parexec_tui.core.plan.generated import generators
 from parexec_tui.core.plan.model import Plan, Selection
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.ticket import Ticket
@@ -63,7 +64,7 @@ def choose(plan: Plan, wanted: Selection) -> Choice:
         for need, wait in waits.items():
             if need not in chosen and wait.is_need:
                 left.setdefault(need, []).append(id_)
-        tickets[id_] = spec if waits.keys() <= chosen.keys() else _within(chosen, spec)
+        tickets[id_] = spec if waits.keys() <= chosen.keys() else _within(plan, chosen, spec)
     known = structs.replace(wanted, of=len(state.tickets), numbers=_numbers(state, chosen))
     part = structs.replace(plan, tickets=tickets, selection=known)
     left_out: dict[str, tuple[str, ...]] = {}
@@ -127,8 +128,11 @@ def _meant(state: SessionState, words: tuple[str, ...]) -> list[str]:
     return [id_ for id_ in state.tickets if id_ in found]
 
 
-def _within(chosen: Container[str], spec: Ticket) -> Ticket:
+def _within(plan: Plan, chosen: Container[str], spec: Ticket) -> Ticket:
     """The ticket, which waits only for chosen ones."""
+    if spec.awaits:
+        by = generators(plan.tickets)
+        spec = structs.replace(spec, awaits={name: how for name, how in spec.awaits.items() if by[name] in chosen})
     needs = tuple(need for need in spec.needs if need_of(need) in chosen)
     return structs.replace(spec, needs=needs, after=tuple(id_ for id_ in spec.after if id_ in chosen))
 

@@ -192,6 +192,8 @@ class Launch(Struct, frozen=True, gc=False):
     """Whether it works in a worktree: variables that say where a repository is are not for it."""
     tells_values: bool = False
     """Whether the process may tell values: then it is told where, and `ProcessEnded` has them."""
+    tells_tickets: bool = False
+    """Whether the process may generate tickets: then it is told where."""
     requires: Requirements | None = None
     """What must be there. It is looked for right before the process is started; if it is not so, there is none, and
     `ProcessEnded` says that the ticket is at fault."""

@@ -450,6 +450,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         then=Status.succeeded, values={"count": "3"},
     ),
     ev.TicketSatisfied(at=2.5, ticket="T1", reason="up to date", values={"count": "3"}),
+    ev.TicketsGenerated(at=5.0, ticket="T1", family="parts", members=("a", "b"), left={"b": "it is running"}),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from parexec_tui.core.plan.braces import DEAD_CLOSE, DEAD_OPEN, dead, has_dead_name, settled
+from parexec_tui.core.plan.expanding.around import NOTHING_AROUND, Around
 from parexec_tui.core.plan.expanding.axes import MAX_MEMBERS, Look, LookHere
 from parexec_tui.core.plan.expanding.defaults import OwnDefaults
 from parexec_tui.core.plan.expanding.families import (
@@ -32,6 +33,7 @@ from parexec_tui.core.plan.waits import need_of
 
 _LIVE, _DEAD = "{}", f"{DEAD_OPEN}{DEAD_CLOSE}"
 _VARIABLE_TABLES = ("vars", "profiles")
+_GENERATES = "generates"
 _AS_WRITTEN = ("progress", *FAMILY_KEYS)
 """Keys of a ticket in whose texts braces mean something else, or that were read before."""
 
@@ -62,20 +64,20 @@ class Expanded(Struct, frozen=True):
 def may_expand(text: str, document: Document, given: Given) -> bool:
     """Whether anything in a document may stand for something else. Most plans have nothing of the kind, and the words
     of their text tell that at once."""
-    if given.sets or given.profile or any(word in text for word in (*AXES, *_VARIABLE_TABLES)):
+    if given.sets or given.profile or any(word in text for word in (*AXES, *_VARIABLE_TABLES, _GENERATES)):
         return True
     tickets = document.get("tickets")
     return "*" in text and isinstance(tickets, dict) and any(map(_has_pattern, tickets.values()))
 
 
-def expand(document: Document, *, folder: str, given: Given, look: Look) -> Expanded:
+def expand(document: Document, *, folder: str, given: Given, look: Look, around: Around = NOTHING_AROUND) -> Expanded:
     """The document with its variables filled in and its families replaced by their members.
 
     Members stand where the family stands, in the order of its axes. `folder` is that of the file; `look` reads what
-    the values of a family are made of. Raises GivenError if the plan has no such variable or profile as a person
-    names.
+    the values of a family are made of; `around`: the plan that it joins, if it is a fragment. Raises GivenError if
+    the plan has no such variable or profile as a person names.
     """
-    return _Expansion(document, given).expanded(folder, look)
+    return _Expansion(document, given, around).expanded(folder, look)
 
 
 class _Dynamic(NamedTuple):
@@ -87,8 +89,9 @@ class _Dynamic(NamedTuple):
 
 
 class _Expansion:
-    def __init__(self, document: Document, given: Given) -> None:
+    def __init__(self, document: Document, given: Given, around: Around) -> None:
         self._document = document
+        self._around = around
         self._variables, self._faults = variables_of(document, given)
         self._speaks = bool(self._variables)
         self._origins = Origins({}, {}, {}, _table(document.get("tickets")))
@@ -200,11 +203,14 @@ class _Expansion:
         if reference.base in self._variables:
             return False
         ticket = reference.name.rpartition(".")[0]
-        return reference.name in self._later or bool(ticket and self._is_ticket(ticket))
+        is_unit = reference.name in self._later or reference.name in self._around.units
+        return is_unit or bool(ticket and self._is_ticket(ticket))
 
     def _is_ticket(self, id_: str) -> bool:
         """Whether a ticket, or a member of a family, may be called so: the members are not known yet."""
         tickets = self._document.get("tickets")
+        if id_ in self._around.ids:
+            return True
         return isinstance(tickets, dict) and (id_ in tickets or any(id_.startswith(f"{name}-") for name in tickets))
 
     def _text(self, scope: Mapping[str, Any], reference: Reference) -> str | None:
@@ -331,6 +337,18 @@ class _Expansion:
     def _join(self, tickets: Document, families: list[Family]) -> None:
         """Replace families and patterns in `needs` and `after` by the tickets that they stand for."""
         members = {family.name: [member.id for member in family.members] for family in families}
+        generated = {
+            name: id_
+            for id_, table in tickets.items()
+            if isinstance(table, dict) and isinstance(name := table.get(_GENERATES), str)
+        }
+        for name, id_ in generated.items():
+            if name in members:
+                self._wrong_generator(id_, f"there is a family {shown(name)} already")
+            else:
+                members[name] = [id_]
+        members = {**self._around.families, **members}
+        generated = {**self._around.generated, **generated}
         found: dict[str, list[str]] = {}
         count = 0
         for id_, table in tickets.items():
@@ -348,6 +366,19 @@ class _Expansion:
                     return
                 table[key] = joined
                 self._origins.entries[id_, key] = places
+                if generated:
+                    self._note_awaited(table, key, listed, generated)
+
+    def _wrong_generator(self, id_: str, message: str) -> None:
+        path = ("tickets", self._origins.families.get(id_, id_), _GENERATES)
+        self._faults.append(Fault(path, message, "give the new one another name"))
+
+    def _note_awaited(self, table: Document, key: str, listed: list[Any], generated: Mapping[str, str]) -> None:
+        """Which families of generated tickets it waits for: their members are to join its needs."""
+        for entry in listed:
+            if isinstance(entry, str) and (name := need_of(entry)) in generated:
+                how = f"{key}?" if key == "needs" and entry != name else key
+                table["awaits"] = {**table.get("awaits", {}), name: how}
 
     def _joined(
         self,
@@ -369,11 +400,12 @@ class _Expansion:
                 continue
             name = need_of(entry)
             suffix = entry[len(name) :]
-            if name == family:
+            if name in (family, self._around.own):
                 self._wrong_need(id_, (key, place), "a family cannot need itself")
                 continue
             if name not in found:
-                found[name] = members.get(name) or [each for each in tickets if _matches(name)(each)]
+                there = dict.fromkeys((*tickets, *self._around.tickets))
+                found[name] = members.get(name) or [each for each in there if _matches(name)(each)]
             if not found[name] and name not in members and self._are_known:
                 self._wrong_need(id_, (key, place), f"no ticket is called like {shown(name)}")
             for each in found[name]:

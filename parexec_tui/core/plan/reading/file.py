@@ -115,9 +115,9 @@ def read_whole(
     Raises PlanErrors with every mistake in the plan, GivenError for what is wrong in `given`.
     """
     main = main._replace(text=main.text.removeprefix("\ufeff"))
-    found = Included(_parse(main), PlanTexts([main]))
+    found = Included(parse(main), PlanTexts([main]))
     if INCLUDE in found.document:
-        found = with_included(found.document, main, folder, outside.read, _parse)
+        found = with_included(found.document, main, folder, outside.read, parse)
     document, texts = found.document, found.texts
     if any(may_expand(each.text, document, given) for each in texts.files):
         expanded = expand(document, folder=folder, given=given, look=outside.look)
@@ -125,8 +125,8 @@ def read_whole(
         expanded = Expanded(document, Origins(), {}, [])
     if any(has_own_paths(each.text) for each in texts.files):
         see_from(expanded.document, folder)
-    draft, faults = _draft(expanded.document, folder)
-    faults += _as_written(draft, broken_rules(draft, host))
+    draft, faults = draft_of(expanded.document, folder)
+    faults += as_written(draft, broken_rules(draft, host))
     faults += groups_without_tickets(draft, faults)
     if found.problems or faults or expanded.faults:
         raise PlanErrors((*found.problems, *texts.located([*expanded.faults, *expanded.origins.in_file(faults)])))
@@ -150,48 +150,6 @@ def read_whole(
     return ReadPlan(plan, expanded.document, expanded.origins, texts)
 
 
-def read_fragment(
-    text: str,
-    *,
-    source: str,
-    format: Format,  # noqa: A002
-    plan: Plan,
-    host: Host | None = None,
-) -> dict[str, Ticket]:
-    """Read tickets to add to a plan, with `[defaults]` of their own; they may need tickets of the plan.
-
-    Raises PlanErrors with every mistake in the fragment.
-    """
-    main = PlanText(source, text.removeprefix("\ufeff"), format)
-    document = _parse(main)
-    draft, faults = _draft(document, plan.workdir)
-    faults += [
-        Fault((table,), "a fragment has tickets and defaults only", "edit the plan file, then reload it")
-        for table in ("plan", "agents", "resources", "services", "groups", "group", "hooks", "pressure", "otel")
-        if table in document
-    ]
-    faults += [
-        Fault(("tickets", id_), "the plan has a ticket of this id already", "edit it, or choose another id")
-        for id_ in draft.tickets
-        if id_ in plan.tickets
-    ]
-    joined = structs.replace(
-        draft,
-        tickets={**plan.tickets, **draft.tickets},
-        settings=plan.settings,
-        agents=plan.agents,
-        resources=plan.resources,
-        groups=plan.groups,
-        services=plan.services,
-        families=plan.families,
-        workdir=plan.workdir,
-    )
-    faults += _as_written(draft, broken_rules(joined, host))
-    if faults:
-        raise PlanErrors(PlanTexts([main]).located(faults))
-    return draft.tickets
-
-
 def _with_name(settings: PlanSettings, source: str) -> PlanSettings:
     if settings.name:
         return settings
@@ -210,8 +168,8 @@ def _with_shells(draft: Draft) -> dict[str, AgentType]:
 # Text to a document
 
 
-def _parse(file: PlanText) -> dict[str, Any]:
-    """The document as plain values."""
+def parse(file: PlanText) -> dict[str, Any]:
+    """The text of a file as plain values. Raises PlanErrors."""
     source, text, syntax = file
 
     def refuse(message: str, line: int = 1, column: int = 1, hint: str = "") -> NoReturn:
@@ -281,7 +239,8 @@ def _lower_first(message: str) -> str:
 # A document to a draft
 
 
-def _draft(document: dict[str, Any], folder: str) -> tuple[Draft, list[Fault]]:
+def draft_of(document: dict[str, Any], folder: str) -> tuple[Draft, list[Fault]]:
+    """A document before it is checked, and what is wrong in its tables. `folder`: that of the file, absolute."""
     faults: list[Fault] = []
     left_out: set[Path] = set()
     try:
@@ -309,7 +268,7 @@ def _draft(document: dict[str, Any], folder: str) -> tuple[Draft, list[Fault]]:
     return draft, faults
 
 
-def _as_written(draft: Draft, faults: list[Fault]) -> list[Fault]:
+def as_written(draft: Draft, faults: list[Fault]) -> list[Fault]:
     """The faults of a draft with the places in lists that they have in the document."""
     gaps: dict[Path, list[int]] = {}
     for *path, index in sorted(draft.left_out, key=lambda place: place[-1]):

@@ -9,6 +9,7 @@ from typing import Any
 from parexec_tui.core.rules.reports.already_done import on_done_checked, on_freshness_checked
 from parexec_tui.core.rules.reports.checks import on_check_made
 from parexec_tui.core.rules.reports.claims import on_claims_checked
+from parexec_tui.core.rules.reports.generated import on_tickets_read
 from parexec_tui.core.rules.reports.host import (
     on_disk_measured,
     on_eta_found,
@@ -70,6 +71,7 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.ProcessEnded: on_process_ended,
     rq.ProcessLost: on_process_lost,
     rq.OutputsChecked: on_outputs_checked,
+    rq.TicketsRead: on_tickets_read,
     rq.ClaimsChecked: on_claims_checked,
     rq.DoneChecked: on_done_checked,
     rq.FreshnessChecked: on_freshness_checked,

@@ -18,7 +18,7 @@ NOT_EXECUTABLE, NOT_FOUND = 126, 127
 Exit = rq.ProcessEnded | rq.ProcessLost
 """What ends a process."""
 
-StepReport = Exit | rq.OutputSearched | rq.OutputsChecked | rq.ClaimsChecked | rq.WorkTried
+StepReport = Exit | rq.OutputSearched | rq.OutputsChecked | rq.TicketsRead | rq.ClaimsChecked | rq.WorkTried
 """What ends a step."""
 
 

@@ -11,7 +11,17 @@ from parexec_tui.core.rules.reports.ends import StepReport, attempt_ended
 from parexec_tui.core.rules.verbs.cancel import cancelled
 from parexec_tui.core.rules.verbs.on_failure import on_failure
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.process_key import CLAIMS, COMMIT, LAST_LOOK, MERGE, OUTPUTS, OUTPUTS_AGAIN, RUN
+from parexec_tui.core.state.process_key import (
+    CLAIMS,
+    COMMIT,
+    LAST_LOOK,
+    MERGE,
+    OUTPUTS,
+    OUTPUTS_AGAIN,
+    RUN,
+    TICKETS,
+    TICKETS_AGAIN,
+)
 from parexec_tui.core.state.raised import more_memory
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, End, Status, StopReason
@@ -59,7 +69,7 @@ def _is_retried(ticket: TicketState, report: StepReport, end: End) -> bool:
         return is_named(ticket.spec.retry_on, (end, retries.CHECK), None, None)
     if step == CLAIMS or (isinstance(report, rq.WorkTried) and report.unclaimed is not None):
         return is_named(ticket.spec.retry_on, (retries.CLAIMS,), None, None)
-    if step in (COMMIT, MERGE):
+    if step in (COMMIT, MERGE, TICKETS, TICKETS_AGAIN):
         return is_named(ticket.spec.retry_on, (end,), None, None)
     if step in (OUTPUTS, OUTPUTS_AGAIN):
         return is_named(ticket.spec.retry_on, (retries.OUTPUTS,), None, None)

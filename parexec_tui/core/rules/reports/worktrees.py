@@ -14,7 +14,7 @@ from parexec_tui.core.state.isolation import branch_of, conflict_of, lost_text, 
 from parexec_tui.core.state.process_key import COMMIT
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
-from parexec_tui.core.state.steps import first_gate, is_resolve, next_resolve, step_started
+from parexec_tui.core.state.steps import after_merge, first_gate, is_resolve, next_resolve, step_started
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
@@ -53,7 +53,7 @@ def on_work_tried(state: SessionState, report: rq.WorkTried, now: float) -> list
         return []
     is_merge = report.step != COMMIT
     if is_merge and report.work is not None:  # it is done, whatever was asked for meanwhile
-        return [_merged(ticket, report, report.work, now), *passed(state, ticket, report, None, now)]
+        return [_merged(ticket, report, report.work, now), *passed(state, ticket, report, after_merge(ticket), now)]
     if ticket.live_attempt.stop_reason is not None:
         return ended_on_purpose(state, ticket, report, now)
     if report.lacks:

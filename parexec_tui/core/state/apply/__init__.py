@@ -96,6 +96,7 @@ from parexec_tui.core.state.apply.tickets import (
     on_ticket_retried,
     on_ticket_unrunnable,
     on_ticket_waived,
+    on_tickets_generated,
 )
 from parexec_tui.core.state.apply.tuning import on_parallel_changed, on_parallel_tuned
 from parexec_tui.core.state.apply.waiting import (
@@ -219,6 +220,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.TicketReleased: on_ticket_released,
     ev.TicketCancelled: on_ticket_cancelled,
     ev.TicketUnrunnable: on_ticket_unrunnable,
+    ev.TicketsGenerated: on_tickets_generated,
     ev.TicketRetried: on_ticket_retried,
     ev.FinallyAgain: on_finally_again,
     ev.ApprovalAsked: on_approval_asked,

@@ -41,6 +41,7 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
         if shape is not None or ticket.id in event.changed:
             stop_asking(state, ticket)  # it is asked again, if it still is to be
     was_ready = {ticket.id for ticket in state.tickets.values() if ticket.missing == 0}
+    state.amended += 1
     _replace_tickets(state, event)
     state.plan.tickets.clear()
     state.plan.tickets.update(specs)
@@ -125,6 +126,7 @@ def _replace_gates(state: SessionState, whole: Mapping[str, Ticket], at: float) 
 
 def _replace_tickets(state: SessionState, event: ev.PlanAmended) -> None:
     for id_ in event.dropped:
+        state.generated.pop(id_, None)
         if attempts := state.tickets.pop(id_).attempts:
             state.past_attempts[id_] = attempts
         state.held_tickets.pop(id_, None)

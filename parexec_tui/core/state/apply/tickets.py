@@ -72,6 +72,12 @@ def on_ticket_unrunnable(state: SessionState, event: ev.TicketUnrunnable) -> Non
     _end_unstarted(state, ticket, skipped, Status.failed, End.could_not_start, event.at)
 
 
+def on_tickets_generated(state: SessionState, event: ev.TicketsGenerated) -> None:
+    if event.ticket not in state.tickets:
+        raise IllegalEventError(f"{event!r}: there is no ticket {event.ticket}")
+    state.generated[event.ticket] = event
+
+
 def on_ticket_retried(state: SessionState, event: ev.TicketRetried) -> None:
     ticket = moving_ticket(state, event, Status.waiting)
     have_run = (Status.succeeded, Status.failed, Status.rolled_back, Status.backoff, Status.approval)

@@ -101,6 +101,7 @@ from parexec_tui.core.state.events.tickets import (
     TicketRejected,
     TicketReleased,
     TicketRetried,
+    TicketsGenerated,
     TicketUnrunnable,
     TicketWaived,
 )
@@ -219,6 +220,7 @@ AnyEvent = (
     | TicketReleased
     | TicketCancelled
     | TicketUnrunnable
+    | TicketsGenerated
     | TicketRetried
     | FinallyAgain
     | ApprovalAsked

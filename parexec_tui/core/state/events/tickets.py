@@ -35,6 +35,17 @@ class TicketUnrunnable(Event, frozen=True, tag="ticket_unrunnable"):
     skipped: tuple[str, ...] = ()
 
 
+class TicketsGenerated(Event, frozen=True, tag="tickets_generated"):
+    """The command of a ticket generated others, and they are in the plan: the events before this one changed it."""
+
+    ticket: str
+    family: str
+    members: tuple[str, ...] = ()
+    """The tickets that the family has now."""
+    left: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
+    """{ticket: why it is as it was before, although it was generated otherwise, or not at all}"""
+
+
 class TicketRetried(Event, frozen=True, tag="ticket_retried"):
     """The ticket will run again, with its retries as at first."""
 

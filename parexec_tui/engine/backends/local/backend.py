@@ -7,6 +7,7 @@ from functools import partial
 import trio
 from msgspec import structs
 
+from parexec_tui.core.plan.generated import VARIABLE as TICKETS
 from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.plan.services import HttpReady, TcpReady, parse_ready
 from parexec_tui.core.plan.values import VARIABLE as VALUES
@@ -194,6 +195,8 @@ class LocalBackend:
         if launch.tells_values:
             env[VALUES] = self._folder.values(key)
             self._telling.add(key)
+        if launch.tells_tickets:
+            env[TICKETS] = self._folder.tickets(key)
         cookie = self._living.cookie_of(key)
         env[COOKIE] = nested_cookie(self._outer_cookie, cookie)
         log, record = self._folder.log_and_record(key)

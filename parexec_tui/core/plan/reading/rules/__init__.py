@@ -22,6 +22,7 @@ from parexec_tui.core.plan.reading.rules.commands import (
 )
 from parexec_tui.core.plan.reading.rules.draft import Draft, Rule
 from parexec_tui.core.plan.reading.rules.gates import checks_can_be_made, gates_can_be_run
+from parexec_tui.core.plan.reading.rules.generated import generators_can_be_awaited
 from parexec_tui.core.plan.reading.rules.groups import gates_do_not_wait_for_themselves, groups_are_known
 from parexec_tui.core.plan.reading.rules.limits import (
     demands_can_be_met,
@@ -72,6 +73,7 @@ _RULES: tuple[Rule, ...] = (
     worktrees_can_be_made,
     spans_can_be_sent,
     values_are_needed,
+    generators_can_be_awaited,
 )
 
 

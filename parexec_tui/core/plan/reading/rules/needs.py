@@ -7,6 +7,7 @@ from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.gates import PLAN_GATES, group_of, is_gate_ticket
 from parexec_tui.core.plan.reading.faults import Fault, Hints
 from parexec_tui.core.plan.reading.rules.draft import Draft
+from parexec_tui.core.plan.reading.rules.generated import needs_of_members
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.units import shown
 from parexec_tui.core.plan.waits import need_of, place_of
@@ -33,9 +34,7 @@ def needs_are_known(draft: Draft) -> Iterator[Fault]:
             if need == id_:
                 yield Fault(path, "a ticket cannot need itself")
             elif need not in known:
-                yield Fault(
-                    path, f"there is no ticket {shown(need)}", _instead_of_gates(draft, need) or hints.of(need)
-                )
+                yield Fault(path, f"there is no ticket {shown(need)}", _instead(draft, need) or hints.of(need))
             elif need in before:
                 yield Fault(path, f"{shown(need)} is named twice")
             before.add(need)
@@ -46,19 +45,17 @@ def needs_are_known(draft: Draft) -> Iterator[Fault]:
             elif need_of(need) in known and need not in known:
                 yield Fault(path, "`after` waits for any end", f"write {shown(need_of(need))}, without the `?`")
             elif need not in known:
-                yield Fault(
-                    path, f"there is no ticket {shown(need)}", _instead_of_gates(draft, need) or hints.of(need)
-                )
+                yield Fault(path, f"there is no ticket {shown(need)}", _instead(draft, need) or hints.of(need))
             elif need in ticket.after[:index]:
                 yield Fault(path, f"{shown(need)} is named twice")
             elif need in before:
                 yield Fault(path, f"{shown(need)} is in `needs` too, which waits for more", "leave it out of one")
 
 
-def _instead_of_gates(draft: Draft, need: str) -> str:
-    """What to write instead of a need that names gates; nothing if it names none."""
+def _instead(draft: Draft, need: str) -> str:
+    """What to write instead of a need that names gates, or a ticket that is to be generated; nothing if neither."""
     if not is_gate_ticket(need):
-        return ""
+        return needs_of_members(draft, need)
     if need == PLAN_GATES:
         return "only what has `finally = true` runs after the gates of the plan"
     ids = (id_ for id_, ticket in draft.tickets.items() if ticket.group == group_of(need))
@@ -89,7 +86,7 @@ def needs_have_no_cycle(draft: Draft) -> Iterator[Fault]:
     if _is_in_order(draft.tickets):
         return
     for cycle in graph.cycles(graph.build(draft.tickets)):
-        first, *others = cycle
+        first, *others = _from_a_written_one(cycle, draft)
         if others:
             # The graph's edges run from a need to its dependent; people read "A needs B".
             way = [first, *reversed(others), first]
@@ -97,6 +94,13 @@ def needs_have_no_cycle(draft: Draft) -> Iterator[Fault]:
             kinds = "`needs` and `after`" if len(keys) > 1 else "`after`" if "after" in keys else "needs"
             path = draft.place(first, *place_of(draft.tickets[first], way[1]))
             yield Fault(path, f"a cycle of {kinds}: {_shown_way(way)}", "each would wait for the next for ever")
+
+
+def _from_a_written_one(cycle: list[str], draft: Draft) -> list[str]:
+    """A cycle from a ticket on that stands in the file: others are in the plan that a fragment joins."""
+    written = draft.written.get("tickets", {})
+    start = next((place for place, id_ in enumerate(cycle) if id_ in written), 0)
+    return cycle[start:] + cycle[:start]
 
 
 def _shown_way(way: list[str]) -> str:

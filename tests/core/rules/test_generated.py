@@ -1,0 +1,152 @@
+"""Tickets that one of them generates: they join with its success, and what needs their family waits for them."""
+
+from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
+from parexec_tui.core.plan.reading.fragment import Generation, read_fragment
+from parexec_tui.core.rules.difference import compare
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.process_key import TICKETS
+from parexec_tui.core.state.status import Status
+from parexec_tui.core.wire import requests as rq
+from tests.core.sessions import Session, plan
+
+PLAN = """
+[plan]
+parallel = 2
+[tickets.split]
+generates = "parts"
+run = "split"
+[tickets.merge]
+needs = ["parts"]
+run = "merge"
+[tickets.last]
+after = ["parts"]
+run = "last"
+"""
+
+
+def session(text: str = PLAN) -> Session:
+    found = Session(read_plan(text, source="p", folder="/work/plan", format="toml"))
+    found.dispatch()
+    return found
+
+
+def tell(found: Session, id_: str, written: str) -> None:
+    """The command of a ticket has succeeded, and wrote this."""
+    found.succeed(id_)
+    state = found.state
+    assert state.live[id_].live_attempt.step == TICKETS
+    report = rq.TicketsRead(id_, state.live[id_].attempts, amended=state.amended, step=TICKETS)
+    generation = Generation(id_, state.generated_by(id_))
+    try:
+        tickets = read_fragment(
+            written, source="f", format="toml", plan=state.plan, host=state.host, generation=generation
+        )
+    except PlanErrors as errors:
+        found.tell(rq.TicketsRead(id_, report.attempt, problem=str(errors.problems[0]), step=TICKETS))
+    else:
+        found.tell(rq.TicketsRead(id_, report.attempt, tickets=tickets, amended=state.amended, step=TICKETS))
+    found.dispatch()
+
+
+def written(**runs: str) -> str:
+    return "".join(f'[tickets.{id_}]\nrun = "{run}"\n' for id_, run in runs.items())
+
+
+def test_what_needs_the_family_waits_for_its_members() -> None:
+    found = session()
+    assert found.state.plan.tickets["merge"].waits.keys() == {"split"}
+    tell(found, "split", written(a="1", b="2"))
+    assert found.status("split") == "succeeded"
+    assert {id_ for id_, each in found.state.tickets.items() if each.is_live} == {"a", "b"}
+    assert found.state.plan.tickets["merge"].needs == ("split", "a", "b")
+    assert found.state.plan.tickets["last"].after == ("split", "a", "b")
+    assert found.state.tickets["a"].spec.family == "parts"
+    found.fail("a")
+    found.succeed("b")
+    found.dispatch()
+    assert (found.status("merge"), found.status("last")) == ("skipped", "running")
+    found.restart()
+    assert found.state.generated["split"].members == ("a", "b")
+
+
+def test_a_family_without_members_keeps_nobody_waiting() -> None:
+    found = session()
+    tell(found, "split", "")
+    assert (found.status("merge"), found.status("last")) == ("running", "running")
+
+
+def test_a_mistake_fails_the_ticket_and_nothing_joins() -> None:
+    found = session()
+    tell(found, "split", written(a="1") + 'needs = ["merge"]\n')
+    assert found.state.tickets["split"].reason.startswith("its tickets: f:3:10: ")
+    assert "a cycle of needs" in found.state.tickets["split"].reason
+    assert found.state.plan.tickets.keys() == {"split", "merge", "last"}
+    assert (found.status("merge"), found.status("last")) == ("skipped", "running")
+
+
+def test_what_was_generated_again_replaces_what_has_not_begun() -> None:
+    found = session()
+    tell(found, "split", written(ran="1", same="1", failed="1", stopped="1", gone="1"))
+    found.succeed("ran", "same")
+    found.dispatch()
+    found.fail("failed")
+    found.ask(rq.Cancel(tickets=("stopped",)))
+    found.killed("stopped")
+    assert isinstance(found.ask(rq.Retry(tickets=("split",))), list)
+    found.dispatch()
+    assert (found.status("split"), found.status("gone")) == ("running", "waiting")
+    tell(found, "split", written(ran="2", same="1", failed="2", stopped="2", new="1"))
+    specs = found.state.plan.tickets
+    assert {id_: specs[id_].run for id_ in found.state.generated["split"].members} == {
+        "ran": "1", "same": "1", "failed": "2", "stopped": "2", "new": "1",
+    }  # fmt: skip
+    assert (found.status("failed"), found.status("stopped")) == ("running", "cancelled")
+    assert "gone" not in specs
+    assert set(specs["merge"].needs) == {"split", "ran", "same", "failed", "stopped", "new"}
+    assert found.state.generated["split"].left == {"ran": "changed now, but it is done"}
+    found.restart()
+
+
+def test_none_in_common_with_before_leaves_none_of_before() -> None:
+    found = session()
+    found.ask(rq.Hold(tickets=()))
+    tell(found, "split", written(a="1"))
+    found.ask(rq.Retry(tickets=("split",)))
+    found.ask(rq.Release())
+    found.dispatch()
+    tell(found, "split", written(b="1"))
+    assert found.state.plan.tickets.keys() == {"split", "merge", "last", "b"}
+    assert found.state.plan.tickets["merge"].needs == ("split", "b")
+
+
+def test_a_reload_keeps_what_was_generated() -> None:
+    found = session()
+    tell(found, "split", written(a="1", b="2"))
+    again = read_plan(PLAN, source="p", folder="/work/plan", format="toml")
+    assert compare(found.state, again).is_empty
+    more = read_plan(
+        PLAN + '[tickets.more]\nneeds = ["parts"]\nrun = "true"\n', source="p", folder="/work/plan", format="toml"
+    )
+    assert [*compare(found.state, more).lines()] == ["+ more  needs split, a, b"]
+
+
+def test_another_amendment_meanwhile_is_checked_again() -> None:
+    found = session()
+    found.succeed("split")
+    state = found.state
+    tickets = read_fragment(
+        written(a="1"), source="f", format="toml", plan=state.plan, generation=Generation("split")
+    )
+    amended = state.amended
+    found.ask(rq.Amend(added=plan("a:").tickets))
+    found.tell(rq.TicketsRead("split", 1, tickets=tickets, amended=amended, step=TICKETS))
+    assert state.tickets["split"].reason.startswith("its tickets: there is a already")
+
+
+def test_after_a_stop_nothing_joins() -> None:
+    found = session()
+    found.succeed("split")
+    found.ask(rq.Cancel(tickets=("split",)))
+    found.tell(rq.TicketsRead("split", 1, tickets={}, amended=0, step=TICKETS))
+    assert found.state.tickets["split"].status is Status.cancelled
+    assert not any(isinstance(event, ev.TicketsGenerated) for event in found.journal)

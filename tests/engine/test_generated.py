@@ -1,0 +1,60 @@
+"""Tickets that real commands generate, over deaths of the engine."""
+
+from pathlib import Path
+
+from parexec_tui.core.state import events as ev
+from tests.engine.engines import Engine, attempts_folder, happened, run, start, state_of
+
+PLAN = """
+[vars]
+n = 2
+[families.parts]
+max_parallel = 1
+[tickets.split]
+generates = "parts"
+run = '''
+printf '[tickets.part]\\nforeach = {{ i = "1..{n}" }}\\nrun = "echo {{i}} of {{n}} >> out"\\n' > "$PAREXEC_TICKETS"
+'''
+gates = ["touch begun; until [ -e go ]; do sleep 0.02; done"]
+[tickets.merge]
+needs = ["parts"]
+run = "sort out > merged"
+"""
+
+
+def test_generated_tickets_join_once_over_a_death_of_the_engine(tmp_path: Path) -> None:
+    engine = start(tmp_path, PLAN)
+    engine.until((tmp_path / "begun").exists, "the gate runs")
+    engine.kill()
+    (tmp_path / "go").touch()
+    assert Engine("resume", cwd=tmp_path).wait() == 0
+    assert (tmp_path / "merged").read_text() == "1 of 2\n2 of 2\n"
+    assert [event.members for event in happened(ev.TicketsGenerated)] == [("part-1", "part-2")]
+    state = state_of()
+    assert "family:parts" in state.tickets["part-1"].claims.uses
+    assert state.plan.tickets["merge"].needs == ("split", "part-1", "part-2")
+    assert (attempts_folder() / "split.1.tickets").read_text().startswith("[tickets.part]")
+
+
+def test_a_mistake_names_the_file_that_is_kept(tmp_path: Path) -> None:
+    code, state = run(
+        tmp_path,
+        """
+[tickets.split]
+generates = "parts"
+run = '''printf '[tickets.a]\\nrun = "true"\\nneeds = ["none"]\\n' > "$PAREXEC_TICKETS"'''
+[tickets.folder]
+generates = "more"
+run = 'mkdir "$PAREXEC_TICKETS"'
+[tickets.merge]
+needs = ["parts"]
+run = "true"
+""",
+    )
+    assert code == 1
+    file = attempts_folder() / "split.1.tickets"
+    assert state.tickets["split"].reason == (
+        f"its tickets: {file}:3:10: tickets.a.needs[0]: there is no ticket 'none'"
+    )
+    assert state.tickets["folder"].reason.endswith("no file: write TOML or JSON into it")
+    assert state.plan.tickets.keys() == {"split", "folder", "merge"}
