@@ -38,6 +38,7 @@ FORMATS = {
     "just": Format("just", "recipes of a justfile, by `just --dump`"),
     "make": Format("make", "targets of a Makefile, by `make -n -p`"),
     "ninja": Format("ninja", "edges of a build.ninja"),
+    "snakemake": Format("snakemake", "jobs of a Snakefile, by Snakemake's own graph"),
     "task": Format("taskfile", "tasks of a Taskfile, version 3"),
 }
 """{the word on the command line: the format}"""
