@@ -1,6 +1,7 @@
 """Reads the tickets that commands generated, in threads: the loop goes on meanwhile."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -41,6 +42,8 @@ class GeneratedTickets:
     async def _read(self, key: ProcessKey) -> None:
         async with self._one:  # each checks a whole plan
             file = Path(self._folder.tickets(ProcessKey(key.ticket, key.attempt, RUN)))
+            with suppress(OSError):
+                await in_thread(file.touch)  # it is seen later that there was nothing, and not that it was pruned
             self._report([await self.read_for(key, file)])
 
     async def read_for(self, key: ProcessKey, file: Path) -> rq.TicketsRead:

@@ -244,7 +244,7 @@ async def _drive(
         up_to_date = UpToDate(nursery, backend, registry.file, session, begin.state, coordinator.submit_reports)
         coordinator.already_done.up_to_date = up_to_date
         generated = GeneratedTickets(nursery, session_folder(session), begin.state, coordinator.submit_reports)
-        coordinator.attempts.generated = generated
+        coordinator.attempts.generated = up_to_date.generated = generated
         nursery.start_soon(_look_after_files, registry, footing, coordinator)
         if begin.recovers:
             with suppress(RegistryError):  # they are run again

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 import trio
+from msgspec import structs
 
 from parexec_tui.core.plan.identity import identity_of
 from parexec_tui.core.plan.reading.faults import listed
@@ -28,6 +29,7 @@ from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Backend, Freshness, FreshnessWanted, Success
+from parexec_tui.engine.generated import GeneratedTickets
 from parexec_tui.engine.threads import in_thread
 from parexec_tui.paths import session_folder
 from parexec_tui.registry.errors import RegistryError
@@ -81,6 +83,8 @@ class UpToDate:
         self._session = session
         self._state = state
         self._report = report
+        self.generated: GeneratedTickets | None = None
+        """Who reads what commands generated. A session has it before anything is asked."""
         self._to_check: list[tuple[ProcessKey, Ticket, tuple[str, ...]]] = []
         self._to_take: list[_ToTake] = []
         self._being_taken: list[_ToTake] = []
@@ -120,12 +124,14 @@ class UpToDate:
                     found, told = await self._found(asked)
                 except (OSError, RegistryError) as error:
                     found = [Freshness(f"nobody can tell whether it is up to date: {error}")] * len(asked)
-                self._report(
-                    [
-                        self._answer(key, fresh.stale, told.get(key.ticket, {}))
-                        for (key, _, _), fresh in zip(asked, found, strict=True)
-                    ]
-                )
+                answers = [
+                    self._answer(key, fresh.stale, told.get(key.ticket, {}))
+                    for (key, _, _), fresh in zip(asked, found, strict=True)
+                ]
+                for place, (_, spec, _) in enumerate(asked):
+                    if spec.generates and not answers[place].stale:
+                        answers[place] = await self._with_generated(answers[place])
+                self._report(answers)
         finally:
             self._is_checking = False
 
@@ -133,6 +139,17 @@ class UpToDate:
         if not stale and (missing := self._untold(key.ticket, told)) is not None:
             stale = f"it has not told {missing.key}"
         return rq.FreshnessChecked(key.ticket, key.attempt, stale, step=key.step, values={} if stale else told)
+
+    async def _with_generated(self, answer: rq.FreshnessChecked) -> rq.FreshnessChecked:
+        """With what the ticket generated at its last success; if that is not there any more, it has to run."""
+        assert self.generated is not None
+        file = await in_thread(_last_generated, self._file, self._state.plan.source, answer.ticket)
+        if file is None:
+            return structs.replace(answer, stale="what it generated is not kept any more", values={})
+        read = await self.generated.read_for(answer.key, file)
+        if read.problem:
+            return structs.replace(answer, stale=f"what it generated cannot join: {read.problem}", values={})
+        return structs.replace(answer, tickets=read.tickets, amended=read.amended)
 
     def _untold(self, id_: str, told: Values) -> Wanted | None:
         """A value that another ticket needs and that it did not tell, since nobody asked for it then."""
@@ -283,6 +300,16 @@ def owed_fingerprints(registry: Registry, session: str, state: SessionState) -> 
 def _known(file: Path, source: str, tickets: Sequence[str]) -> tuple[Mapping[str, bytes], Mapping[str, Values]]:
     with Registry.open(file, read_only=True) as registry:
         return registry.fingerprints(source, tickets), told_by(registry, source, tickets)
+
+
+def _last_generated(file: Path, source: str, ticket: str) -> Path | None:
+    """The file of what a ticket generated at its last success; None: it is not there any more."""
+    with suppress(RegistryError), Registry.open(file, read_only=True) as registry:
+        if (found := registry.successes(source, [ticket]).get(ticket)) is not None:
+            session, attempt = found
+            kept = Path(session_folder(session).tickets(ProcessKey(ticket, attempt)))
+            return kept if kept.is_file() else None
+    return None
 
 
 def told_by(registry: Registry, source: str, tickets: Sequence[str]) -> dict[str, Values]:

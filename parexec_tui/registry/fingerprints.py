@@ -25,6 +25,10 @@ _ALL: Final = """
     END FROM fingerprints AS f WHERE source = ?
 """
 _TOLD: Final = "SELECT ticket, told FROM fingerprints WHERE source = ? AND told IS NOT NULL"
+_SUCCESSES: Final = """
+    SELECT ticket, (SELECT session FROM sessions WHERE number = f.session), attempt
+    FROM fingerprints AS f WHERE source = ?
+"""
 UNTAKEN: Final = b"?"
 """Stands for the fingerprint of a success after which nobody looked at the files."""
 TOO_BIG: Final = b"!"
@@ -98,6 +102,11 @@ def read(db: Database, source: str, tickets: Sequence[str]) -> Mapping[str, byte
 def told(db: Database, source: str, tickets: Sequence[str]) -> dict[str, bytes]:
     """The values that these tickets told when they succeeded, as JSON, of those that told any."""
     return dict(_of_tickets(db, _TOLD, source, tickets))
+
+
+def successes(db: Database, source: str, tickets: Sequence[str]) -> dict[str, tuple[str, int]]:
+    """{ticket: the session and the attempt that its fingerprint is of}"""
+    return {ticket: (session, attempt) for ticket, session, attempt in _of_tickets(db, _SUCCESSES, source, tickets)}
 
 
 def _of_tickets(db: Database, query: str, source: str, tickets: Sequence[str]) -> Iterator[tuple[Any, ...]]:

@@ -276,6 +276,10 @@ class Registry:
         """What these tickets of a plan file told at their last success, as JSON, of those that told anything."""
         return fingerprints_table.told(self._db, source, tickets)
 
+    def successes(self, source: str, tickets: Sequence[str]) -> Mapping[str, tuple[str, int]]:
+        """{ticket: the session and the number of its last success}, of these tickets of a plan file."""
+        return fingerprints_table.successes(self._db, source, tickets)
+
     def put_fingerprints(self, session: str, taken: Sequence[TakenFingerprint]) -> None:
         """Remember what tickets are after attempts of this session; not if another attempt began since."""
         number = self._number(session)

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from parexec_tui.core.state import events as ev
-from tests.engine.engines import Engine, attempts_folder, happened, run, start, state_of
+from parexec_tui.core.state.status import Status
+from parexec_tui.paths import session_folder
+from tests.engine.engines import Engine, attempts_folder, happened, run, sessions, start, state_of
 
 PLAN = """
 [vars]
@@ -58,3 +60,30 @@ run = "true"
     )
     assert state.tickets["folder"].reason.endswith("no file: write TOML or JSON into it")
     assert state.plan.tickets.keys() == {"split", "folder", "merge"}
+
+
+def test_one_that_is_up_to_date_generates_what_it_did_the_last_time(tmp_path: Path) -> None:
+    plan = """
+[plan]
+name = "again"
+[tickets.split]
+generates = "parts"
+up_to_date = true
+reads = ["in"]
+run = '''echo run >> ran; printf '[tickets.a]\\nrun = "echo a >> out"\\n' > "$PAREXEC_TICKETS"'''
+[tickets.merge]
+needs = ["parts"]
+run = "cp out merged"
+"""
+    (tmp_path / "in").touch()
+    assert run(tmp_path, plan)[0] == run(tmp_path, plan)[0] == 0
+    assert (tmp_path / "ran").read_text() == "run\n"
+    assert (tmp_path / "merged").read_text() == "a\na\n"
+    newest, oldest = sessions()[0], sessions()[-1]
+    assert {id_: each.status for id_, each in state_of().tickets.items()} == dict.fromkeys(
+        ("split", "merge", "a"), Status.succeeded
+    ), newest
+    for each in (session_folder(oldest).attempts, session_folder(newest).attempts):
+        (each / "split.1.tickets").unlink(missing_ok=True)
+    assert run(tmp_path, plan)[0] == 0
+    assert (tmp_path / "ran").read_text() == "run\nrun\n"

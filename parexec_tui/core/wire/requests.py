@@ -396,6 +396,9 @@ class FreshnessChecked(Report, frozen=True, gc=False, tag="freshness"):
     """Why it is not; empty: it is up to date."""
     values: dict[str, str] = {}
     """Then what it told when it succeeded: see `plan.values`."""
+    tickets: dict[str, Ticket] | None = None
+    amended: int = 0
+    """And what it generated then, as in TicketsRead."""
 
 
 class SnapshotMade(Report, frozen=True, gc=False, tag="snapshot"):

@@ -2,6 +2,7 @@
 
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.rules.joining import join
 from parexec_tui.core.rules.reports.ends import NOT_EXECUTABLE, exit_text
 from parexec_tui.core.rules.reports.host import host_short, on_host_short
 from parexec_tui.core.state import events as ev
@@ -9,6 +10,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.steps import own_timeout
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import Refusal
 
 ALREADY_DONE = "already done"
 FRESH = "up to date"
@@ -80,4 +82,10 @@ def on_freshness_checked(state: SessionState, report: rq.FreshnessChecked, now: 
         return [ev.QuestionAnswered(at=now, ticket=ticket.id, again=True)]
     if report.stale:
         return [ev.QuestionAnswered(at=now, ticket=ticket.id, stale=report.stale)]
-    return [ev.TicketSatisfied(at=now, ticket=ticket.id, reason=FRESH, values=dict(report.values))]
+    satisfied = ev.TicketSatisfied(at=now, ticket=ticket.id, reason=FRESH, values=dict(report.values))
+    if not ticket.spec.generates:
+        return [satisfied]
+    told = join(state, ticket, report.tickets, report.amended, now)
+    if isinstance(told, Refusal):
+        return [ev.QuestionAnswered(at=now, ticket=ticket.id, stale=f"what it generated cannot join: {told}")]
+    return [satisfied, *told]
