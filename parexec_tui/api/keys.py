@@ -195,6 +195,11 @@ class DefaultKeys(TypedDict, total=False):
     approve: Literal["after", "before", "no"]
     """Whether a person has to approve: before it starts, or after its command, outputs and gates, before it counts as
     succeeded."""
+    when: str
+    """Whether it is wanted, by variables and by what the tickets that it waits for told: `os == 'debian' and
+    split.count > 0`. If not, it is skipped; absent: it is."""
+    when_values: Mapping[str, str | int | float | bool | Sequence[str | int | float | bool]]
+    """What names in `when` stand for: an expanded plan has no variables."""
     if_done: Sequence[str]
     """Paths or patterns: if all of them are there, and not empty, before its first attempt, it counts as succeeded
     and is not run."""
@@ -500,6 +505,11 @@ class TicketKeys(TypedDict, total=False):
     approve: Literal["after", "before", "no"]
     """Whether a person has to approve: before it starts, or after its command, outputs and gates, before it counts as
     succeeded."""
+    when: str
+    """Whether it is wanted, by variables and by what the tickets that it waits for told: `os == 'debian' and
+    split.count > 0`. If not, it is skipped; absent: it is."""
+    when_values: Mapping[str, str | int | float | bool | Sequence[str | int | float | bool]]
+    """What names in `when` stand for: an expanded plan has no variables."""
     if_done: Sequence[str]
     """Paths or patterns: if all of them are there, and not empty, before its first attempt, it counts as succeeded
     and is not run."""

@@ -33,8 +33,9 @@ class Result:
 
     @property
     def unsuccessful(self) -> list[str]:
-        """The tickets that are neither succeeded nor waived, in the order of the plan."""
-        return [id_ for id_, ticket in self._state.tickets.items() if ticket.status not in SATISFIED]
+        """The tickets that are wanted, and neither succeeded nor waived, in the order of the plan."""
+        tickets = self._state.tickets.items()
+        return [id_ for id_, ticket in tickets if ticket.status not in SATISFIED and not ticket.is_unwanted]
 
     @cached_property
     def tickets(self) -> "dict[str, TicketReport]":

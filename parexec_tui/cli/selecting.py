@@ -108,9 +108,11 @@ def _levels(plan: "Plan") -> list[list[str]]:
 def _counted(done: dict[str, str]) -> str:
     """How many are done already, and how that is known."""
     from parexec_tui.core.rules.reports.already_done import ALREADY_DONE, FRESH
+    from parexec_tui.core.state.status import Flag
 
     fresh = sum(why == FRESH for why in done.values())
-    counts = {FRESH: fresh, ALREADY_DONE: len(done) - fresh}
+    unwanted = sum(why.startswith(f"{Flag.unwanted}: ") for why in done.values())
+    counts = {FRESH: fresh, ALREADY_DONE: len(done) - fresh - unwanted, str(Flag.unwanted): unwanted}
     return " and ".join(
         f"{format_count(count, 'ticket')} {'is' if count == 1 else 'are'} {what}"
         for what, count in counts.items()
@@ -123,7 +125,9 @@ def _asked_first(plan: "Plan", levels: list[list[str]], *, force: bool) -> tuple
 
     No command is run. A ticket is not called up to date if something runs first that may change what it reads.
     """
+    from parexec_tui.core.plan.wanted import early_answer
     from parexec_tui.core.rules.reports.already_done import ALREADY_DONE, FRESH
+    from parexec_tui.core.state.status import Flag
 
     stale = _stale(plan, force=force)
     said: dict[str, str] = {}
@@ -133,7 +137,13 @@ def _asked_first(plan: "Plan", levels: list[list[str]], *, force: bool) -> tuple
             ticket = plan.tickets.get(id_)
             if ticket is None:
                 continue  # it stands for gates
-            if ticket.skip_if:
+            if ticket.when:
+                early = early_answer(ticket, plan.variables)
+                if early is not None and not early.wanted:
+                    done[id_] = f"{Flag.unwanted}: when {ticket.when}: {early.because}"
+                else:
+                    said[id_] = f"when {ticket.when}"
+            elif ticket.skip_if:
                 said[id_] = f"unless this succeeds: {ticket.skip_if}"
             elif ticket.if_done:
                 from parexec_tui.engine.backends.local.outputs import are_filled

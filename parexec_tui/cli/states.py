@@ -79,6 +79,11 @@ def begun_state(plan: "Plan", history: "Mapping[str, TicketHistory]", now: float
         apply(state, event)
     for event in on_report(state, rq.HistoryRead(dict(history)), now):
         apply(state, event)
+    if state.undecided:
+        from parexec_tui.core.rules.wanting import answers
+
+        for event in answers(state, list(state.to_be_decided()), now, foresees=True):
+            apply(state, event)
     return state
 
 

@@ -219,7 +219,7 @@ def _lines(state: "SessionState", tickets: "_Tickets") -> "Iterator[str]":
         if isinstance(ticket, str):
             yield f"{ticket}  dropped from the plan"
             continue
-        word = str(ticket.end or ticket.status)
+        word = str(ticket.end or ticket.shown_status)
         reason = why_ended("" if ticket.reason == word else ticket.reason, ticket.signal, ticket.error_line)
         reason = reason or (f"because of {ticket.because}" if ticket.because else "")
         said = f": {printable(reason)}" if reason else ""

@@ -24,6 +24,7 @@ from parexec_tui.core.rules.services import unwanted
 from parexec_tui.core.rules.session_events import closing, unrunnable
 from parexec_tui.core.rules.verbs.approve import approve_all
 from parexec_tui.core.rules.verbs.rollback import go_on, lost_by, restored_by
+from parexec_tui.core.rules.wanting import find_wanted
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
@@ -250,7 +251,7 @@ class Coordinator:
             self._stop_services()
             if not self._trouble.why:
                 self._roll_back()
-                while self._approves and self._approve_all():
+                while self._find_wanted() or (self._approves and self._approve_all()):
                     pass
                 more = self._dispatcher.dispatch(self.clock.now(), self._record)
                 if not (more or self.state.live or self.state.asking):
@@ -332,6 +333,13 @@ class Coordinator:
         """Apply an event, and keep it to be remembered. Raises if it cannot follow, before anything is written."""
         apply(self.state, event)
         self._pending.append(event)
+
+    def _find_wanted(self) -> bool:
+        """Find out which tickets are wanted, of those of which that can be known by now. False: there were none."""
+        events = find_wanted(self.state, self.clock.now())
+        for event in events:
+            self._record(event)
+        return bool(events)
 
     def _approve_all(self) -> bool:
         """Approve whatever waits for that. False: nothing did."""

@@ -66,6 +66,8 @@ def calls_for(state: SessionState, event: ev.AnyEvent, *, of_skipped: bool = Tru
             yield _call("on_ticket_end", state, event, event.reason, event.ticket)
             if not state.tickets[event.ticket].is_allowed:
                 yield _call("on_failure", state, event, event.reason, event.ticket)
+        case ev.WhenAnswered(wanted=False):
+            yield _call("on_ticket_end", state, event, state.tickets[event.ticket].reason, event.ticket)
         case ev.SessionFinished():
             yield _call("on_session_end", state, event, "finished")
         case ev.EngineLeft():
@@ -75,7 +77,8 @@ def calls_for(state: SessionState, event: ev.AnyEvent, *, of_skipped: bool = Tru
     for id_ in skipped_by(event) if of_skipped else ():
         ticket = state.tickets.get(id_)
         if ticket is not None and ticket.status is Status.skipped:
-            yield _call("on_ticket_end", state, event, f"skipped because of {ticket.because}", id_)
+            reason = f"{ticket.shown_status} because of {ticket.because}"
+            yield _call("on_ticket_end", state, event, reason, id_)
     for need in began(state, event):
         about = need.subject.name if need.subject.kind == "ticket" else ""
         agent = f"{need.subject.name} quarantined: " if need.subject.kind == "agent" else ""
@@ -102,7 +105,7 @@ def _call(hook: str, state: SessionState, event: ev.AnyEvent, reason: str, ticke
     if ticket:
         known = state.tickets[ticket]
         ran = known.status not in (Status.skipped, Status.waived)  # of these, `end` is that of an attempt before
-        end = (known.end if ran else None) or (known.status if known.status in TERMINAL else "")
+        end = (known.end if ran else None) or (known.shown_status if known.status in TERMINAL else "")
         facts |= {"ticket": ticket, "title": known.spec.title, "end": str(end), "attempt": known.attempts}
         facts["error_line"] = known.error_line
         if known.attempts:

@@ -16,7 +16,7 @@ def ended_of(state: SessionState) -> float | None:
 
 def counts_of(state: SessionState) -> Counts:
     """A session in numbers."""
-    unsuccessful = sum(state.counts[status] for status in UNSUCCESSFUL) - len(state.allowed)
+    unsuccessful = sum(state.counts[status] for status in UNSUCCESSFUL) - len(state.allowed) - len(state.not_wanted)
     return Counts(len(state.tickets), state.counts[Status.succeeded], unsuccessful)
 
 

@@ -14,7 +14,7 @@ class Summary(Struct, frozen=True):
     """Tickets by status, those with failures that are allowed apart."""
     succeeded: int
     ended_badly: int
-    """Tickets that failed and may not, were cancelled or rolled back, or are skipped."""
+    """Tickets that failed and may not, were cancelled or rolled back, or are skipped, though they were wanted."""
     attempts: int
     seconds: float
     """From the opening to the last event, or until now if an engine is there."""

@@ -82,7 +82,8 @@ def _summary(course: Course, until: float, ran: float, waited: float) -> Summary
         ended_badly=sum(
             ticket.status in ENDED_BADLY or ticket.status is Status.skipped for ticket in state.tickets.values()
         )
-        - len(state.allowed),
+        - len(state.allowed)
+        - len(state.not_wanted),
         attempts=len(course.attempts),
         seconds=max(0.0, until - course.opened_at),
         ran_seconds=ran,

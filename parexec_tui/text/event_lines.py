@@ -94,6 +94,11 @@ def _printable(line: Line) -> Line:
 
 def _lines(state: "SessionState", event: ev.AnyEvent, me: str) -> Iterator[Line]:
     match event:
+        case ev.WhenAnswered(wanted=False):
+            when = state.tickets[event.ticket].spec.when if event.ticket in state.tickets else ""
+            said = ": ".join(filter(None, (when and f"when {when}", event.because)))
+            yield Line(event.at, str(Flag.unwanted), event.ticket, said)
+            yield from _with_it(event.at, str(Flag.unwanted), event.ticket, event.skipped)
         case ev.AttemptEnded():
             yield _ended(state, event)
             yield from _skipped(event.at, event.ticket, event.skipped)
@@ -292,7 +297,7 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             | ev.CompletionValidated() | ev.AgentStarted() | ev.AgentStopped() | ev.AttemptSpawned()
             | ev.BackoffEnded() | ev.QuestionAsked() | ev.QuestionAnswered() | ev.StepStarted() | ev.StepEnded()
             | ev.SnapshotTaken() | ev.SnapshotDropped() | ev.ServiceSpawned() | ev.MemoryMeasured()
-            | ev.EtaTold()
+            | ev.EtaTold() | ev.WhenAnswered()
             | ev.WorkCommitted()
         ):  # fmt: skip
             pass  # of no interest to a person
@@ -497,10 +502,15 @@ def _ended(state: "SessionState", event: ev.AttemptEnded) -> Line:
 
 
 def _skipped(at: float, because: str, tickets: tuple[str, ...]) -> Iterator[Line]:
+    yield from _with_it(at, "skipped", because, tickets, "warn")
+
+
+def _with_it(at: float, word: str, because: str, tickets: tuple[str, ...], meaning: str = "") -> Iterator[Line]:
+    """What ended with a ticket."""
     for id_ in tickets[:_MAX_SKIPPED]:
-        yield Line(at, "skipped", id_, f"because of {because}", "warn")
+        yield Line(at, word, id_, f"because of {because}", meaning)
     if (more := len(tickets) - _MAX_SKIPPED) > 0:
-        yield Line(at, "skipped", f"{more} more", f"because of {because}", "warn")
+        yield Line(at, word, f"{more} more", f"because of {because}", meaning)
 
 
 def _session(event: ev.SessionHeld | ev.SessionDraining | ev.SessionStopping | ev.SessionReleased, me: str) -> Line:

@@ -36,6 +36,7 @@ from parexec_tui.core.rules.reports import on_report
 from parexec_tui.core.rules.services import unwanted
 from parexec_tui.core.rules.session_events import closing, opening, unrunnable
 from parexec_tui.core.rules.verbs.rollback import go_on
+from parexec_tui.core.rules.wanting import find_wanted
 from parexec_tui.core.schedule.blockers import blockers, why
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
@@ -196,6 +197,8 @@ class Session:
         """Start what can start; returns the tickets, in order."""
         before = len(self.journal)
         while events := go_on(self.state, self.now):
+            self._apply_all(events)
+        while events := find_wanted(self.state, self.now):
             self._apply_all(events)
         while self.dispatcher.dispatch(self.now, self.apply):
             pass
@@ -429,6 +432,8 @@ def dump(state: SessionState) -> object:
         "failed_alike": {kind: list(alike) for kind, alike in state.failed_alike.items()},
         "held_back": list(state.held_back),
         "unapproved": list(state.unapproved),
+        "undecided": list(state.undecided),
+        "not_wanted": list(state.not_wanted),
         "warned": list(state.warned),
         "ready": list(state.ready),
         "services": [_service_values(service) for service in state.services.values()],
@@ -552,7 +557,9 @@ def check_start(state: SessionState, event: ev.AttemptStarted) -> None:
     check_end(state, state.tickets[event.ticket])
     assert state.tickets[event.ticket].is_asked
     ticket = state.tickets[event.ticket]
-    assert {state.tickets[need].status for need in strict(state, ticket)} <= {Status.succeeded, Status.waived}
+    done_without = state.not_wanted if ticket.is_gates else ()
+    needs = [state.tickets[need] for need in strict(state, ticket) if need not in done_without]
+    assert {need.status for need in needs} <= {Status.succeeded, Status.waived}
     assert {state.tickets[need].status for need in lenient(state, ticket)} <= TERMINAL
     if ticket.is_gates:
         assert not event.agent
@@ -561,6 +568,7 @@ def check_start(state: SessionState, event: ev.AttemptStarted) -> None:
     assert event.agent not in ticket.excluded_agents
     assert agent.type not in state.held_types
     assert ticket.spec.approve != "before" or ticket.approved
+    assert ticket.is_decided, f"{ticket.id} starts, and it is not known whether it is wanted"
     place = state.agents.get(ticket.pin)
     if ticket.pin and (place is None or not (place.stopped or place.quarantined)):
         assert ticket.pin in (agent.id, agent.type)
@@ -579,6 +587,7 @@ def check_proved(state: SessionState, id_: str, journal: list[ev.AnyEvent]) -> N
         for need in map(state.tickets.__getitem__, needs):
             is_over = need.status in TERMINAL
             is_excused = not near and is_over and (need.id in redone or (is_amended and need.is_gates))
+            is_excused = is_excused or (need.is_unwanted and state.tickets[id_].is_gates)
             assert need.status in SATISFIED or is_excused, f"{id_} starts, and {need.id} is {need.status}"
         seen.update(needs)
         wave = [need for need in dict.fromkeys(needs) if state.tickets[need].status is not Status.waived]
@@ -692,9 +701,26 @@ def check(state: SessionState) -> None:
     _check_claims(state)
 
 
+def find_unwanted(state: SessionState) -> set[str]:
+    """The tickets that are not wanted, by their own `when` or through their needs."""
+    unwanted: set[str] = set()
+    for group in state.groups:
+        for ticket in map(state.tickets.__getitem__, group):
+            follows = not ticket.is_gates and not unwanted.isdisjoint(strict(state, ticket))
+            if ticket.status is Status.skipped and (ticket.says_no or follows):
+                unwanted.add(ticket.id)
+    return unwanted
+
+
 def _check_needs(state: SessionState) -> None:
+    unwanted = find_unwanted(state)
+    assert set(state.not_wanted) == unwanted == {each.id for each in state.tickets.values() if each.is_unwanted}
+    assert set(state.undecided) == {
+        each.id for each in state.tickets.values() if each.status is Status.waiting and not each.is_decided
+    }
     for ticket in state.tickets.values():
-        needs = [state.tickets[need].status for need in strict(state, ticket)]
+        done_without = unwanted if ticket.is_gates else ()
+        needs = [state.tickets[need].status for need in strict(state, ticket) if need not in done_without]
         lost = sum(status in UNSUCCESSFUL for status in needs)
         unmet = sum(status not in SATISFIED for status in needs)
         unended = sum(state.tickets[need].status not in TERMINAL for need in lenient(state, ticket))
@@ -703,8 +729,8 @@ def _check_needs(state: SessionState) -> None:
         if ticket.status in (Status.waiting, Status.backoff):
             assert not lost, f"{ticket.id} waits, and has a lost need"
         if ticket.status is Status.skipped:
-            assert lost, f"{ticket.id} is skipped, and has no lost need"
-            assert ticket.because
+            assert lost or ticket.says_no, f"{ticket.id} is skipped, and has no lost need"
+            assert ticket.because or ticket.says_no
         if ticket.status in LIVE and not is_by_hand(ticket):
             gone = [
                 state.tickets[need] for need in strict(state, ticket)
@@ -800,7 +826,7 @@ def _is_unapproved(state: SessionState, ticket: TicketState) -> bool:
         others = [each for each in state.tickets.values() if not each.spec.finally_ and each.status not in TERMINAL]
         if ticket.spec.finally_ and others and not state.ends_with_last:
             return False
-        return not ticket.missing and not ticket.approved and ticket.is_asked
+        return not ticket.missing and not ticket.approved and ticket.is_asked and ticket.is_decided
     return ticket.status is Status.approval
 
 

@@ -115,6 +115,17 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             "before it counts as succeeded."
         ),
     ] = "no"
+    when: Annotated[
+        str,
+        Meta(
+            description="Whether it is wanted, by variables and by what the tickets that it waits for told: "
+            "`os == 'debian' and split.count > 0`. If not, it is skipped; absent: it is."
+        ),
+    ] = ""
+    when_values: Annotated[
+        dict[str, str | int | float | bool | tuple[str | int | float | bool, ...]],
+        Meta(description="What names in `when` stand for: an expanded plan has no variables."),
+    ] = {}
     if_done: Annotated[
         tuple[str, ...],
         Meta(
@@ -326,7 +337,7 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 TICKET_KEYS = Ticket.__struct_encode_fields__
 """The keys of a ticket in a plan file."""
 
-MEMBER_KEYS = ("family", "member", "generates", "awaits")
+MEMBER_KEYS = ("family", "member", "generates", "awaits", "when_values")
 """Those of them that only a plan file says: a ticket cannot join another family, nor make or await one."""
 
 EDITABLE_KEYS = tuple(key for key in TICKET_KEYS if key not in MEMBER_KEYS)

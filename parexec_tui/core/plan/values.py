@@ -113,7 +113,7 @@ def tells_values(plan: Plan) -> bool:
 
 def names_values(ticket: Ticket) -> bool:
     """Whether a ticket names values: those that it tells, or those of another."""
-    return VARIABLE in ticket.run or VARIABLE in ticket.prompt or refers_to_values(ticket)
+    return VARIABLE in ticket.run or VARIABLE in ticket.prompt or bool(ticket.when) or refers_to_values(ticket)
 
 
 class NoValueError(ValueError):

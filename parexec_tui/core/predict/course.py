@@ -19,6 +19,7 @@ from parexec_tui.core.rules.verbs.approve import approve_all
 from parexec_tui.core.rules.verbs.release import release
 from parexec_tui.core.rules.verbs.rollback import go_on
 from parexec_tui.core.rules.verbs.thaw import thaw
+from parexec_tui.core.rules.wanting import find_wanted
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state import process_key
@@ -156,6 +157,9 @@ class _VirtualEngine:
                 for event in unwanted(state, self._now):
                     self._emit(event)
             while state.rollback is not None and (events := go_on(state, self._now)):
+                for event in events:
+                    self._emit(event)
+            while events := find_wanted(state, self._now, foresees=True):
                 for event in events:
                     self._emit(event)
             while self._resumes and state.unapproved and (approved := approve_all(state, "", self._now)):

@@ -6,6 +6,7 @@ from typing import Final
 
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.waits import Wait
+from parexec_tui.core.plan.wanted import early_answer
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, Status
@@ -22,11 +23,14 @@ HAVE_RUN: Final = (
 """Where a ticket is whose attempt may have done something that can be taken back."""
 
 
-def skips(state: SessionState, ticket: TicketState, gone: Iterable[str] = ()) -> tuple[str, ...]:
+def skips(
+    state: SessionState, ticket: TicketState, gone: Iterable[str] = (), *, are_unwanted: bool = False
+) -> tuple[str, ...]:
     """The tickets that can no longer run when this one is over without success, nearest first. Those that wait only
     for its end, or for the end of one of these, are not among them.
 
-    `gone` are tickets that events decided at the same time have taken away already.
+    `gone` are tickets that events decided at the same time have taken away already. `are_unwanted`: it is over
+    because it is not wanted, which is no loss for gates.
     """
     seen = {ticket.id, *gone}
     found: list[str] = []
@@ -36,6 +40,8 @@ def skips(state: SessionState, ticket: TicketState, gone: Iterable[str] = ()) ->
         for id_ in wave:
             for dependent_id, wait in state.graph.dependents[id_].items():
                 dependent = state.tickets[dependent_id]
+                if are_unwanted and dependent.is_gates:
+                    continue
                 if wait is Wait.success and dependent.id not in seen and dependent.status in PENDING:
                     seen.add(dependent.id)
                     after.append(dependent.id)
@@ -54,6 +60,7 @@ def skipped_by(event: ev.AnyEvent) -> tuple[str, ...]:
             | ev.TicketRejected(skipped=skipped)
             | ev.TicketPutBack(skipped=skipped)
             | ev.PlanAmended(skipped=skipped)
+            | ev.WhenAnswered(skipped=skipped)
         ):
             return skipped
         case _:
@@ -77,7 +84,7 @@ def unskips(
             for dependent in state.dependents(id_):
                 if dependent.status is not Status.skipped or dependent.id in regained or dependent.id in besides:
                     continue
-                if not _is_blocked(state, dependent, regained):
+                if not _is_blocked(state, dependent, regained) and not _stays_unwanted(state, dependent):
                     regained.add(dependent.id)
                     after.append(dependent.id)
         found.extend(after)
@@ -109,6 +116,8 @@ def reruns(
         if not any(wait.is_need for _, wait in needs):
             continue
         if _is_blocked(state, dependent, regained) or dependent.id in state.half_done:
+            continue
+        if _stays_unwanted(state, dependent):
             continue
         match dependent.status:
             case Status.succeeded | Status.failed | Status.rolled_back | Status.backoff | Status.approval:
@@ -158,6 +167,14 @@ def built_on(state: SessionState, tickets: Collection[str]) -> Iterator[TicketSt
         for ticket in map(state.tickets.__getitem__, wave):
             if ticket.status in HAVE_RUN and ticket.attempt is not None and not ticket.is_gates:
                 yield ticket
+
+
+def _stays_unwanted(state: SessionState, ticket: TicketState) -> bool:
+    """Whether its `when` says no, whatever the tickets tell that it waits for."""
+    if not ticket.says_no:
+        return False
+    early = early_answer(ticket.spec, state.plan.variables)
+    return early is not None and not early.wanted
 
 
 def _is_blocked(state: SessionState, ticket: TicketState, regained: set[str]) -> bool:

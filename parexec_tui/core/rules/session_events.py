@@ -66,9 +66,11 @@ def closing(state: SessionState, now: float) -> list[ev.AnyEvent]:
         counts[ticket.status] += 1  # counted again instead of taken from the index: this is the proof
         allowed += ticket.is_allowed
     counts[Status.failed] -= allowed
+    unwanted = sum(ticket.is_unwanted for ticket in state.tickets.values())
+    counts[Status.skipped] -= unwanted
     if not counts[Status.rolled_back]:
         del counts[Status.rolled_back]  # as most know nothing of it
-    apart = {str(Flag.allowed): allowed} if allowed else {}
+    apart = {str(flag): count for flag, count in ((Flag.allowed, allowed), (Flag.unwanted, unwanted)) if count}
     return [
         ev.FailuresHandled(
             at=now,
@@ -80,6 +82,7 @@ def closing(state: SessionState, now: float) -> list[ev.AnyEvent]:
             quarantined=tuple(agent.id for agent in state.agents.values() if agent.quarantined),
             serialised=state.serialised,
             allowed=allowed,
+            unwanted=unwanted,
         ),
         ev.CompletionValidated(
             at=now, counts={**{str(status): count for status, count in sorted(counts.items())}, **apart}

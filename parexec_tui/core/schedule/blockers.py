@@ -47,6 +47,7 @@ BlockerKind = Literal[
     "pressure",
     "reservation",
     "asked",
+    "when",
     "service",
     "agent",
     "parallel",
@@ -195,6 +196,8 @@ def _own_blockers(state: SessionState, ticket: TicketState, me: str) -> Iterator
         yield blocker
     if ticket.held is not None:
         yield Blocker("held", f"held{by_whom(ticket.held, me)}")
+    if ticket.is_undecided:
+        yield Blocker("when", f"its `when` is not answered yet: {ticket.spec.when}")
     if ticket.awaits_approval:
         yield Blocker("approval", "waits for approval before it starts", since=ticket.ready_at)
     if ticket.status is Status.backoff:
@@ -311,11 +314,19 @@ def why(state: SessionState, ticket: TicketState, me: str = "") -> list[Blocker]
 def _status_text(state: SessionState, ticket: TicketState) -> str:
     if ticket.status is Status.skipped:
         cause = state.cause(ticket)
+        if ticket.is_unwanted:
+            return f"{ticket.shown_status}: {not_wanted_text(state, ticket)}"
         return f"skipped: {cause.id} {happened(cause.status)}"
     if ticket.is_live:
         step = step_text(state, ticket)
         return f"{ticket.shown_status} {on_agent(ticket.agent)}" + (f": {step}" if step else "")
     return f"{ticket.shown_status}: {ticket.reason}" if ticket.reason else str(ticket.status)
+
+
+def not_wanted_text(state: SessionState, ticket: TicketState) -> str:
+    """Why a ticket is not wanted: `when split.count > 0: split.count is 0`."""
+    cause = state.cause(ticket)
+    return ticket.reason if cause is ticket else f"{cause.id} is not wanted: {cause.reason}"
 
 
 def _needs(state: SessionState, ticket: TicketState) -> Blocker:

@@ -49,7 +49,9 @@ class Dispatcher:
 
     def __init__(self, state: SessionState) -> None:
         self.state = state
-        state.dirty = DirtySet(doubtful=True, unapproved=list(state.unapproved))
+        state.dirty = DirtySet(
+            doubtful=True, unapproved=list(state.unapproved), undecided=list(state.to_be_decided())
+        )
         self._overdue = OverdueTickets(state)
         self._queue: list[_Entry] = []
         self._parked: dict[ParkingKey, list[_Entry]] = {}
@@ -267,7 +269,7 @@ class Dispatcher:
         dirty = self.state.dirty
         assert dirty is not None
         if dirty.everything:
-            self.state.dirty = DirtySet()
+            self.state.dirty = DirtySet(undecided=dirty.undecided)
             self._enqueue_all()
             return
         if dirty.ready:

@@ -92,7 +92,7 @@ def _count_ready(state: SessionState) -> int | None:
     """claims, or the id of a ticket: whether nothing but an agent is in the way"""
     ready = 0
     for ticket in state.ready.values():
-        if ticket.held is not None or ticket.awaits_approval or not ticket.is_asked:
+        if ticket.held is not None or ticket.awaits_approval or not (ticket.is_asked and ticket.is_decided):
             continue
         able = ticket.types, ticket.excluded_agents, ticket.pin
         if able not in has_agents:

@@ -14,6 +14,9 @@ from parexec_tui.core.state.status import LIVE, SATISFIED, TERMINAL, Status
 from parexec_tui.core.state.step_history import end_question
 from parexec_tui.core.state.tickets import TicketState
 
+BY_A_PERSON = "a person runs it"
+"""Instead of values, where a person retries what is not wanted."""
+
 
 def note_warning(state: SessionState, ticket: TicketState) -> None:
     """Note whether something is to be said of a live ticket: what its checks found, or what it waits for."""
@@ -70,6 +73,10 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
         _account(state, ticket.group, over, at)
     if state.last:
         _note_end(state, ticket, from_, at)
+    if ticket.spec.when:
+        note_undecided(state, ticket)
+    if ticket.is_unwanted or (to is Status.skipped and (ticket.says_no or state.not_wanted)):
+        _note_unwanted(state, ticket, at)
     if ticket.is_stalled or ticket.stalled_needs or ticket.held is not None:
         note_hold(state, ticket)
         note_stall(state, ticket)
@@ -77,6 +84,39 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
         note_approval(state, ticket)
     if to is Status.waiting and ticket.missing == 0:
         mark_ready(state, ticket, at)
+
+
+def note_undecided(state: SessionState, ticket: TicketState) -> None:
+    """Update the index of tickets of which it is not known whether they are wanted."""
+    if ticket.is_undecided:
+        state.undecided[ticket.id] = ticket
+        if state.dirty is not None:
+            state.dirty.undecided.append(ticket.id)
+    else:
+        state.undecided.pop(ticket.id, None)
+
+
+def _note_unwanted(state: SessionState, ticket: TicketState, at: float) -> None:
+    """Update the mark of a ticket that may have become unwanted, or wanted; and the marks of what needs it. Gates do
+    without what is not wanted."""
+    wave = [ticket]
+    while wave:
+        each = wave.pop()
+        if (unwanted := state.should_be_unwanted(each)) is each.is_unwanted:
+            continue
+        each.is_unwanted = unwanted
+        if unwanted:
+            state.not_wanted[each.id] = each
+        else:
+            del state.not_wanted[each.id]
+        step = 1 if unwanted else -1
+        for id_, wait in state.graph.dependents[each.id].items():
+            dependent = state.tickets[id_]
+            if wait is Wait.success and dependent.is_gates:
+                dependent.lost -= step
+                _note_met(state, dependent, step, at)
+            elif wait is Wait.success and dependent.status is Status.skipped:
+                wave.append(dependent)
 
 
 def _note_end(state: SessionState, ticket: TicketState, from_: Status, at: float) -> None:
@@ -207,6 +247,8 @@ def mark_ready(state: SessionState, ticket: TicketState, at: float) -> None:
     state.ready[ticket.id] = ticket
     if state.dirty is not None:
         state.dirty.ready.append(ticket.id)
+        if not ticket.is_decided or (ticket.is_gates and state.not_wanted):
+            state.dirty.undecided.append(ticket.id)
 
 
 def check_again(state: SessionState, ticket: TicketState) -> None:
@@ -299,12 +341,29 @@ def unskip(state: SessionState, tickets: Sequence[TicketState], at: float) -> No
     """Let skipped tickets wait again."""
     for ticket in tickets:
         ticket.because, ticket.ended = "", None
+        decide_again(ticket)
         move(state, ticket, Status.waiting, at)
 
 
-def run_again(state: SessionState, ticket: TicketState, note: str, at: float) -> None:
-    """Let a ticket that has run wait for another attempt, with its retries as at first."""
+def decide_again(ticket: TicketState) -> None:
+    """Let it be found out again whether the ticket is wanted: what that follows from may be different now."""
+    if ticket.says_no:
+        ticket.reason = ""
+    ticket.is_decided, ticket.decided_by, ticket.says_no = not ticket.spec.when, "", False
+
+
+def run_again(
+    state: SessionState, ticket: TicketState, note: str, at: float, *, is_wanted: bool | None = None
+) -> None:
+    """Let a ticket that has run wait for another attempt, with its retries as at first.
+
+    `is_wanted`: True: whatever its `when` says; None: that is asked again.
+    """
     ticket.save()
+    if is_wanted is None:
+        decide_again(ticket)
+    elif ticket.says_no:
+        ticket.is_decided, ticket.decided_by, ticket.says_no, ticket.reason = True, BY_A_PERSON, False, ""
     ticket.is_asked = True  # who wants it to run again does not want to hear that it is done
     ticket.charged, ticket.charged_lost = 0, 0
     ticket.excluded_agents, ticket.retry_at, ticket.note = (), None, note

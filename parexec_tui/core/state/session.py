@@ -80,6 +80,8 @@ class DirtySet:
     """What the host has available changed: what waits for that may start."""
     unapproved: list[str] = field(default_factory=list)
     """Tickets that could start but for the approval of a person, who was not told yet."""
+    undecided: list[str] = field(default_factory=list)
+    """Tickets of which it may be known by now whether they are wanted; gates, whose tickets may all be unwanted."""
     everything: bool = False
     """True: the plan was amended, so every rank may have changed."""
 
@@ -144,6 +146,10 @@ class SessionState:
     """Those of them whose failure is allowed."""
     failed_alike: dict[str, dict[str, TicketState]]
     """{`TicketState.failed_with`: the failed tickets that failed with it}"""
+    undecided: dict[str, TicketState]
+    """Tickets that wait, and of which it is not known yet whether they are wanted."""
+    not_wanted: dict[str, TicketState]
+    """Skipped tickets that are not wanted, see `TicketState.is_unwanted`."""
     ready: dict[str, TicketState]
     """Tickets that wait, and whose needs are met."""
     unapproved: dict[str, TicketState]
@@ -330,6 +336,8 @@ class SessionState:
             for id_ in level:
                 tickets[id_].group = group
         self.find_paths()
+        self.find_unwanted()
+        self.undecided = {ticket.id: ticket for ticket in tickets.values() if ticket.is_undecided}
         self.counts = dict.fromkeys(Status, 0)
         self.group_left = [0] * len(self.groups)
         for order, ticket in enumerate(tickets.values()):
@@ -364,6 +372,28 @@ class SessionState:
                 service.left.clear()
             for ticket in tickets.values():
                 count_user(self.services, ticket)
+
+    def find_unwanted(self) -> None:
+        """Find anew which skipped tickets are not wanted: O(plan), if there are any."""
+        self.not_wanted = {}
+        if not any(ticket.says_no or ticket.is_unwanted for ticket in self.tickets.values()):
+            return
+        for ticket in sorted(self.tickets.values(), key=lambda each: each.depth):
+            ticket.is_unwanted = self.should_be_unwanted(ticket)
+            if ticket.is_unwanted:
+                self.not_wanted[ticket.id] = ticket
+
+    def should_be_unwanted(self, ticket: TicketState) -> bool:
+        """What `TicketState.is_unwanted` has to be, as far as the ticket itself and its needs tell."""
+        if ticket.status is not Status.skipped:
+            return False
+        return ticket.says_no or any(need.is_unwanted for need in self.lost_needs(ticket))
+
+    def to_be_decided(self) -> Iterator[str]:
+        """The tickets of which it may be known by now whether they are wanted, as `DirtySet.undecided`."""
+        yield from self.undecided
+        if self.not_wanted:
+            yield from (id_ for id_, ticket in self.ready.items() if ticket.is_gates)
 
     def find_paths(self) -> None:
         """Find anew how much is left after each ticket, from what tickets should take: O(plan)."""
@@ -503,6 +533,8 @@ class SessionState:
             counts[status] = count
         counts[Flag.allowed] = len(self.allowed)
         counts[Status.failed] -= len(self.allowed)
+        counts[Flag.unwanted] = len(self.not_wanted)
+        counts[Status.skipped] -= len(self.not_wanted)
         if counts[Status.approval] and self.has_worktrees:
             counts[Flag.conflict] = sum(ticket.is_in_conflict for ticket in self.unapproved.values())
             counts[Status.approval] -= counts[Flag.conflict]
@@ -513,8 +545,8 @@ class SessionState:
 
     @property
     def has_succeeded(self) -> bool:
-        """Whether every ticket succeeded, or failed and may."""
-        return self.counts[Status.succeeded] + len(self.allowed) == len(self.tickets)
+        """Whether every ticket succeeded, or failed and may, or is not wanted."""
+        return self.counts[Status.succeeded] + len(self.allowed) + len(self.not_wanted) == len(self.tickets)
 
     def corrected(self, at: float) -> float:
         """A time of an earlier engine, moved to where the wall clock would have shown it if nobody had set it."""
@@ -546,13 +578,16 @@ class SessionState:
         """The needs in which what the ticket waits for has not come, as the plan has them."""
         waits = self.graph.needs[ticket.id].items()
         needs = [(self.tickets[id_], wait) for id_, wait in waits]
-        return [need for need, wait in needs if need.status not in (SATISFIED if wait is _SUCCESS else TERMINAL)]
+        unmet = [need for need, wait in needs if need.status not in (SATISFIED if wait is _SUCCESS else TERMINAL)]
+        return [need for need in unmet if not need.is_unwanted] if ticket.is_gates else unmet
 
     def lost_needs(self, ticket: TicketState) -> list[TicketState]:
-        """The needs whose success the ticket waits for, and that are over without it."""
+        """The needs whose success the ticket waits for, and that are over without it. Gates do without tickets that
+        are not wanted."""
         waits = self.graph.needs[ticket.id].items()
         needs = [self.tickets[id_] for id_, wait in waits if wait is _SUCCESS]
-        return [need for need in needs if need.status in UNSUCCESSFUL]
+        lost = [need for need in needs if need.status in UNSUCCESSFUL]
+        return [need for need in lost if not need.is_unwanted] if ticket.is_gates else lost
 
     def needs_done_without(self, ticket: TicketState) -> tuple[str, ...]:
         """The needs that may fail, and that had ended without success when the ticket started, or would now."""
@@ -667,13 +702,19 @@ class SessionState:
         return kept if kept is not None and kept.attempt == ticket.attempts else None
 
     def cause(self, ticket: TicketState) -> TicketState:
-        """For a skipped ticket, one that stands in its way: the nearest need that failed or was cancelled.
+        """For a skipped ticket, one that stands in its way: the nearest need that failed, was cancelled or is not
+        wanted; itself, if that is what it is.
 
         `because` names the cause of that time, which may have been retried since.
         """
-        while ticket.status is Status.skipped:
-            ticket = self.lost_needs(ticket)[0]
+        while ticket.status is Status.skipped and not ticket.says_no:
+            ticket = self.lost_need_of(ticket)
         return ticket
+
+    def lost_need_of(self, ticket: TicketState) -> TicketState:
+        """Of a skipped ticket that is not wanted, a need that is not either; of another one, its first lost need."""
+        lost = self.lost_needs(ticket)
+        return next((need for need in lost if need.is_unwanted), lost[0])
 
 
 def _median(values: Iterable[float]) -> float:

@@ -46,6 +46,8 @@ class Flag(StrEnum):
     `approval`, and counted apart from it."""
     allowed = "allowed failure"
     """It failed, and `allow_failure` says that the session does not fail for that. Counted apart from `failed`."""
+    unwanted = "not wanted"
+    """Its `when` says no, or that of a ticket whose success it needs. Shown for `skipped`, and counted apart."""
 
 
 class End(StrEnum):
@@ -211,6 +213,10 @@ _ROWS: Final = (
         is_terminal=True, is_problem=True,
     ),
     StatusRow(
+        Flag.unwanted, "⊘", "~", 85, 95, "dim", "its `when` says no, or that of a ticket that it needs",
+        is_terminal=True,
+    ),
+    StatusRow(
         Status.rolled_back, "⌂", "0", 70, 90, "dim", "what it did was taken back by a person: retry runs it again",
         is_terminal=True, is_problem=True,
     ),
@@ -239,6 +245,7 @@ _COUNTED_APART: Final = {
     Status.running: (Flag.frozen,),
     Status.approval: (Flag.conflict,),
     Status.failed: (Flag.allowed,),
+    Status.skipped: (Flag.unwanted,),
 }
 COUNTED: Final[tuple[Status | Flag, ...]] = tuple(
     word for status in Status for word in (status, *_COUNTED_APART.get(status, ()))

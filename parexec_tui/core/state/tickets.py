@@ -23,6 +23,9 @@ class UndoPoint(NamedTuple):
     note: str
     approved: bool
     is_asked: bool
+    is_decided: bool
+    decided_by: str
+    says_no: bool
     grown_from: Ticket | None
     undo_point: "UndoPoint | None"
 
@@ -42,6 +45,7 @@ class TicketState:
         "charged_lost",
         "claims",
         "conflict_at",
+        "decided_by",
         "end",
         "ended",
         "excluded_agents",
@@ -54,9 +58,11 @@ class TicketState:
         "held_at",
         "id",
         "is_asked",
+        "is_decided",
         "is_early",
         "is_gates",
         "is_stalled",
+        "is_unwanted",
         "lost",
         "missing",
         "note",
@@ -67,6 +73,7 @@ class TicketState:
         "reason",
         "remaining",
         "retry_at",
+        "says_no",
         "serialised",
         "spec",
         "stalled_needs",
@@ -144,6 +151,14 @@ class TicketState:
         """What it failed with: the same for all that failed alike. Kept until it fails again. See `failure`."""
         self.is_asked = not spec.has_condition
         """True: it need not be asked any more whether it is done already. See `asking`."""
+        self.is_decided = not spec.when
+        """True: it is known whether it is wanted, or a person wants it."""
+        self.decided_by = ""
+        """What that followed from: `split.count is 3`."""
+        self.says_no = False
+        """Whether it is skipped because its own `when` says no."""
+        self.is_unwanted = False
+        """Whether it is skipped for that, or because it needs such a ticket."""
         self.asking = ""
         """The step that asks whether it is done already, while it does."""
         self.question_clock: QuestionClock | None = None
@@ -159,7 +174,8 @@ class TicketState:
         """Keep what it is now, so that what a person does next can be taken back."""
         self.undo_point = UndoPoint(
             self.status, self.charged, self.charged_lost, self.excluded_agents, self.ended, self.end, self.reason,
-            self.because, self.note, self.approved, self.is_asked, self.grown_from, self.undo_point,
+            self.because, self.note, self.approved, self.is_asked, self.is_decided, self.decided_by, self.says_no,
+            self.grown_from, self.undo_point,
         )  # fmt: skip
         self.grown_from = None
 
@@ -168,7 +184,8 @@ class TicketState:
         assert self.undo_point is not None
         (
             _, self.charged, self.charged_lost, self.excluded_agents, self.ended, self.end, self.reason,
-            self.because, self.note, self.approved, self.is_asked, self.grown_from, self.undo_point,
+            self.because, self.note, self.approved, self.is_asked, self.is_decided, self.decided_by, self.says_no,
+            self.grown_from, self.undo_point,
         ) = self.undo_point  # fmt: skip
 
     @property
@@ -208,6 +225,11 @@ class TicketState:
         return self.status is Status.failed and self.spec.allow_failure
 
     @property
+    def is_undecided(self) -> bool:
+        """Whether it waits, and it is not known yet whether it is wanted."""
+        return not self.is_decided and self.status is Status.waiting
+
+    @property
     def is_held_back(self) -> bool:
         """Whether it is held although its needs are met."""
         return self.held is not None and self.missing == 0 and self.status in PENDING
@@ -222,7 +244,8 @@ class TicketState:
     def can_be_approved(self) -> bool:
         """The same, or it runs at the end and only waits for the others: earlier versions asked already then."""
         if self.status is Status.waiting:
-            return self.spec.approve == "before" and not (self.approved or self.missing) and self.is_asked
+            is_asked = self.is_asked and self.is_decided
+            return self.spec.approve == "before" and not (self.approved or self.missing) and is_asked
         return self.status is Status.approval
 
     @property
@@ -246,9 +269,11 @@ class TicketState:
     @property
     def shown_status(self) -> Status | Flag:
         """The word for where it is: `frozen` while its attempt is frozen, `conflict` if a person has to decide on it,
-        else its status."""
+        `not wanted` if it is skipped for that, else its status."""
         if self.is_frozen:
             return Flag.frozen
+        if self.is_unwanted:
+            return Flag.unwanted
         return Flag.conflict if self.is_in_conflict else self.status
 
     @property

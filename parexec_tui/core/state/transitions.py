@@ -12,6 +12,7 @@ from parexec_tui.core.state.tickets import TicketState
 
 _S = Status
 TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] = {
+    ev.WhenAnswered: {_S.waiting: frozenset({_S.skipped})},
     ev.TicketSatisfied: {_S.waiting: frozenset({_S.succeeded})},
     ev.AttemptStarted: {_S.waiting: frozenset({_S.running})},
     ev.StepStarted: {
@@ -55,7 +56,7 @@ TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] 
     ev.TicketCancelled: dict.fromkeys((_S.waiting, _S.backoff, _S.approval), frozenset({_S.cancelled})),
     ev.TicketUnrunnable: {_S.waiting: frozenset({_S.failed})},
     ev.TicketRetried: dict.fromkeys(
-        (_S.failed, _S.cancelled, _S.succeeded, _S.waived, _S.rolled_back, _S.backoff, _S.approval),
+        (_S.failed, _S.cancelled, _S.succeeded, _S.waived, _S.rolled_back, _S.backoff, _S.approval, _S.skipped),
         frozenset({_S.waiting}),
     ),
     ev.TicketWaived: dict.fromkeys(
@@ -67,7 +68,7 @@ TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] 
         _S.cancelled: frozenset({_S.waiting, _S.skipped, _S.approval}),
         _S.waived: frozenset({_S.waiting, _S.failed, _S.cancelled, _S.rolled_back, _S.skipped, _S.approval}),
         _S.waiting: frozenset(
-            {_S.waiting, _S.failed, _S.cancelled, _S.succeeded, _S.waived, _S.rolled_back, _S.approval}
+            {_S.waiting, _S.failed, _S.cancelled, _S.succeeded, _S.waived, _S.rolled_back, _S.approval, _S.skipped}
         ),
     },
 }

@@ -182,6 +182,8 @@ def _has_flag(state: SessionState, ticket: TicketState, flag: Flag) -> bool:
             return ticket.is_in_conflict
         case Flag.allowed:
             return ticket.is_allowed
+        case Flag.unwanted:
+            return ticket.is_unwanted
 
 
 def _has_status(state: SessionState, ticket: TicketState, values: set[str]) -> bool:

@@ -44,7 +44,7 @@ class EditForm(Form):
 
 _SECTIONS: dict[str, tuple[str, ...]] = {
     "What it does": ("title", "run", "prompt", "cwd", "env", "env_file"),
-    "When it starts": ("needs", "after", "group", "priority", "approve", "finally"),
+    "When it starts": ("needs", "after", "when", "group", "priority", "approve", "finally"),
     "Who runs it": ("agent", "requires", "requires_commands", "requires_files", "requires_env"),
     "Files, claims and services": ("reads", "writes", "claims", "locks", "uses", "limits", "uses_service"),
     "When it is done already": ("if_done", "skip_if", "up_to_date", "depfile"),

@@ -256,6 +256,7 @@ class _Why:
                 | "conflict"
                 | "backoff"
                 | "asked"
+                | "when"
                 | "parallel"
                 | "service"
             ):
@@ -339,7 +340,7 @@ class _Why:
                 return self._end(Root("backoff", ticket=self.ticket.id))
             case "service":
                 return self._service_remedy(blocker)
-            case "asked":
+            case "asked" | "when":
                 return "it goes on by itself when that is known"
             case "again":
                 return f"it goes on by itself when {blocker.holder} is over"
@@ -448,12 +449,14 @@ class _Why:
     # -- what is over ----------------------------------------------------------------------------------------
 
     def _was_skipped(self) -> Iterator[str]:
-        yield "it can no longer run:"
-        ticket = self.ticket
-        while ticket.status is Status.skipped:
-            need = self.state.lost_needs(ticket)[0]
-            yield f"   {ticket.id} needs {need.id}, which {happened(need.status)}"
+        ticket, cause = self.ticket, self.state.cause(self.ticket)
+        yield "it is not wanted:" if ticket.is_unwanted else "it can no longer run:"
+        while ticket is not cause:
+            need = self.state.lost_need_of(ticket)
+            yield f"   {ticket.id} needs {need.id}, which {happened(need.shown_status)}"
             ticket = need
+        if ticket.says_no:
+            yield f"   {ticket.id}: {printable(ticket.reason)}"
         if ticket.status is Status.failed:
             yield from self._failed(ticket)
         of_cause = Targets((ticket.id,))

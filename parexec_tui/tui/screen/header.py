@@ -135,8 +135,8 @@ class Header(Widget):
         """A bar of what is done, failed, running and left. Its characters tell the parts apart, not only its
         colours."""
         counts, total = state.counts, max(1, len(state.tickets))
-        bad = sum(counts[status] for status in UNSUCCESSFUL)
-        good = sum(counts[status] for status in SATISFIED)
+        bad = sum(counts[status] for status in UNSUCCESSFUL) - len(state.not_wanted)
+        good = sum(counts[status] for status in SATISFIED) + len(state.not_wanted)
         signs = [sign[self.view.ascii_only] for sign in (DONE, BAD, RUNS, LEFT)]
         parts = zip((good, bad, len(state.live)), ("bar-done", "bar-failed", "bar-running"), signs, strict=False)
         used = so_far = 0

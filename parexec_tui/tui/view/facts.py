@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import structs
 
 from parexec_tui.core.plan.units import format_duration, format_size
-from parexec_tui.core.schedule.blockers import Blocker, agents_left, unmet_needs, why
+from parexec_tui.core.schedule.blockers import Blocker, agents_left, not_wanted_text, unmet_needs, why
 from parexec_tui.core.schedule.next_link import of_approval
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.root_counts import waiting_for
@@ -35,6 +35,8 @@ def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = ""
         found = waiting_for(state, root) if (root := root_of(state, ticket)) is not None else None
         parts = (cause_text(root, now, me), waits_text(found)) if root is not None and found is not None else ()
         return "; ".join(filter(None, (*parts, held_text(ticket.held, me))))
+    if ticket.is_unwanted:
+        return printable(not_wanted_text(state, ticket))
     if ticket.status is Status.skipped:
         cause = state.cause(ticket)
         return f"{cause.id} {cause.end if cause.status is Status.failed and cause.end else happened(cause.status)}"

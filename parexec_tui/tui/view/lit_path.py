@@ -61,6 +61,6 @@ def _way_to_cause(state: SessionState, ticket: TicketState) -> Sequence[str]:
         return path_to_root(state, ticket)
     cause, way = state.cause(ticket), [ticket.id]
     while ticket is not cause:
-        ticket = state.lost_needs(ticket)[0]  # as `SessionState.cause` does
+        ticket = state.lost_need_of(ticket)
         way.append(ticket.id)
     return way

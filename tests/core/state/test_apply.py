@@ -22,6 +22,7 @@ from parexec_tui.core.wire.codec import decode_event, kind_of
 from tests.core.sessions import OPENED_AT, Session, check, dump, plan
 
 LEGAL = """
+when_answered           waiting                 skipped
 ticket_satisfied        waiting                 succeeded
 attempt_started         waiting                 running
 attempt_frozen          running validating rolling_back  frozen
@@ -45,17 +46,18 @@ ticket_approved         approval                succeeded
 ticket_rejected         waiting                 cancelled
 ticket_rejected         approval                waiting
 ticket_unrunnable       waiting                 failed
-ticket_retried          failed cancelled succeeded waived rolled_back backoff approval  waiting
+ticket_retried          failed cancelled succeeded waived rolled_back backoff approval skipped  waiting
 ticket_waived           waiting backoff approval failed cancelled rolled_back skipped  waived
 ticket_restored         succeeded               approval
 ticket_restored         cancelled               waiting skipped approval
 ticket_restored         waived                  waiting failed cancelled rolled_back skipped approval
-ticket_restored         waiting                 waiting failed cancelled succeeded waived rolled_back approval
+ticket_restored         waiting                 waiting failed cancelled succeeded waived rolled_back approval skipped
 """
 """Event, from any of these, to any of these; columns stand two spaces apart. All else is illegal.
 
 A step starts after a stop only if a gate took too long and is tried again, or to take back what the attempt did. A
-ticket is satisfied only while it is asked whether it is done. A blank in a status is written `_` here.
+ticket is satisfied only while it is asked whether it is done, and retried where it is skipped only if its own `when`
+says no. A blank in a status is written `_` here.
 """
 
 
@@ -120,6 +122,13 @@ def chain(status: str) -> Session:
     return session
 
 
+def unwanted() -> Session:
+    """The same chain, with T that is not wanted by its own `when`."""
+    session = Session(plan(CHAIN.replace("60s", "60s when=false"), agents={"agent": AgentType(min=2, max=2)}))
+    session.dispatch()
+    return session
+
+
 def ended(ticket: str, attempt: int, then: Status, **more: object) -> ev.AttemptEnded:
     values = {"at": 2000.0, "ticket": ticket, "attempt": attempt, "agent": "agent-1", "started": 1000.0}
     values |= {"seconds": 0.0, "end": End.failed, "then": then}
@@ -131,13 +140,14 @@ def moves(session: Session) -> list[tuple[str, ev.AnyEvent]]:
     at, attempt = 2000.0, session["T"].attempts
     agent = next(iter(session.state.available["agent"]))
     waits = session.status("T") == "waiting"
-    comes_back = ("D",) if session.status("D") == "skipped" else ()
+    comes_back = ("D",) if session["D"].status is Status.skipped else ()
 
     def goes(then: Status) -> tuple[str, ...]:
         return ("D",) if then in UNSUCCESSFUL and session.status("D") == "waiting" else ()
 
     outcome = ended("T", attempt, Status.failed) if session["T"].is_live else None
     found: list[tuple[str, ev.AnyEvent]] = [
+        ("skipped", ev.WhenAnswered(at=at, ticket="T", wanted=False, skipped=("D",))),
         ("succeeded", ev.TicketSatisfied(at=at, ticket="T", reason="already done")),
         ("running", ev.AttemptStarted(at=at, ticket="T", attempt=attempt + 1, agent=agent)),
         ("frozen", ev.AttemptFrozen(at=at, ticket="T", attempt=attempt)),
@@ -184,6 +194,10 @@ def test_an_event_is_in_the_table_and_applied_or_illegal_and_changes_nothing(sta
             session["T"].save()
         if isinstance(event, ev.TicketApproved | ev.TicketRejected) and session["T"].asking:
             session.answer("T")  # only then is anybody asked
+        if isinstance(event, ev.WhenAnswered):
+            session["T"].is_decided = False
+        if isinstance(event, ev.TicketRetried) and status == "skipped":
+            session = unwanted()
         event = moves(session)[place][1]
         if isinstance(event, ev.MergeStarted | ev.WorkLost):
             found = session.state.worktrees["T"] = WorktreeState(worktree_made("T", event.attempt))
@@ -192,8 +206,8 @@ def test_an_event_is_in_the_table_and_applied_or_illegal_and_changes_nothing(sta
 
         if (kind_of(event), status, to) in allowed:
             apply(session.state, event)
-            assert session.status("T") == to
-            if to != "skipped":  # which it is not by itself: a need must be lost
+            assert session.status("T") == ("not wanted" if isinstance(event, ev.WhenAnswered) else to)
+            if to != "skipped" or isinstance(event, ev.WhenAnswered):  # else a need must be lost
                 check(session.state)
         else:
             with pytest.raises(IllegalEventError):

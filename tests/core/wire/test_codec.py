@@ -451,6 +451,8 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ),
     ev.TicketSatisfied(at=2.5, ticket="T1", reason="up to date", values={"count": "3"}),
     ev.TicketsGenerated(at=5.0, ticket="T1", family="parts", members=("a", "b"), left={"b": "it is running"}),
+    ev.WhenAnswered(at=2.5, ticket="T1", wanted=False, because="split.count is 0", skipped=("T2",)),
+    ev.FailuresHandled(at=9.5, retried=1, failed=2, cancelled=3, skipped=4, unwanted=8),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

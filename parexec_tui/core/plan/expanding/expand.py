@@ -30,10 +30,12 @@ from parexec_tui.core.plan.expanding.variables import shown_values, variables_of
 from parexec_tui.core.plan.reading.faults import Fault, Path
 from parexec_tui.core.plan.units import shown
 from parexec_tui.core.plan.waits import need_of
+from parexec_tui.core.plan.when import WhenError, names_in
 
 _LIVE, _DEAD = "{}", f"{DEAD_OPEN}{DEAD_CLOSE}"
 _VARIABLE_TABLES = ("vars", "profiles")
 _GENERATES = "generates"
+_WHEN, _WHEN_VALUES = "when", "when_values"
 _AS_WRITTEN = ("progress", *FAMILY_KEYS)
 """Keys of a ticket in whose texts braces mean something else, or that were read before."""
 
@@ -94,6 +96,8 @@ class _Expansion:
         self._around = around
         self._variables, self._faults = variables_of(document, given)
         self._speaks = bool(self._variables)
+        defaults = document.get("defaults")
+        self._default_when = defaults.get(_WHEN) if isinstance(defaults, dict) else None
         self._origins = Origins({}, {}, {}, _table(document.get("tickets")))
         self._told: Counter[Path] = Counter()
         self._has_dead = False
@@ -273,12 +277,36 @@ class _Expansion:
         return self._own_defaults.with_them(table), as_it_is
 
     def _one(self, id_: str, table: Document, as_it_is: set[str]) -> Document:
-        return {
+        made = {
             key: value
             if key in _AS_WRITTEN or key in as_it_is
             else self._filled(value, ("tickets", id_, key), fills=key in FILLED_AT_START)
             for key, value in table.items()
         }
+        self._say_names(made, self._variables)
+        return made
+
+    def _say_names(self, table: Document, scope: Mapping[str, Any]) -> None:
+        """Note with a ticket what the names in its `when` stand for: afterwards there are no variables."""
+        when = table.get(_WHEN, self._default_when)
+        if not isinstance(when, str) or not when:
+            return
+        try:
+            names = names_in(when)
+        except WhenError:
+            return  # that is told when the plan is checked
+        found = {}
+        for name in names:
+            if name.partition(".")[0] in scope:
+                try:
+                    value = value_in(scope, name)
+                except (KeyError, TypeError):
+                    continue
+                if not isinstance(value, dict):
+                    found[name] = value
+        written = table.get(_WHEN_VALUES, {})
+        if found and isinstance(written, dict):
+            table[_WHEN_VALUES] = {**written, **found}
 
     def _add_members(self, family: Family, table: Document, tickets: Document, written: Document) -> None:
         if not family.members:
@@ -323,6 +351,7 @@ class _Expansion:
             made[key] = {**inherited, **value} if both else value  # type: ignore[dict-item]
         made["family"] = family.name
         made["member"] = shown_values(member.values)
+        self._say_names(made, scope)
         return made
 
     def _made_for(self, part: _Dynamic, scope: Mapping[str, Any], path: Path) -> Any:

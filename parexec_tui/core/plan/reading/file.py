@@ -126,6 +126,7 @@ def read_whole(
     if any(has_own_paths(each.text) for each in texts.files):
         see_from(expanded.document, folder)
     draft, faults = draft_of(expanded.document, folder)
+    draft = structs.replace(draft, variables=expanded.variables) if expanded.variables else draft
     faults += as_written(draft, broken_rules(draft, host))
     faults += groups_without_tickets(draft, faults)
     if found.problems or faults or expanded.faults:

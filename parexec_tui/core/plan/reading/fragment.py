@@ -98,6 +98,7 @@ def read_fragment(
         groups=plan.groups,
         services=plan.services,
         families=plan.families,
+        variables=plan.variables,
         workdir=plan.workdir,
     )
     wrong += as_written(draft, broken_rules(whole, host))

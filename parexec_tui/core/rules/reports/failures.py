@@ -1,6 +1,6 @@
 """An attempt failed: another try if its ticket has retries left, else what the failure means."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 from zlib import crc32
 
@@ -98,10 +98,10 @@ def failed_for_good(
         skipped=skips(state, ticket),
         ticket_at_fault=ticket_at_fault,
     )
-    return [failed, *on_failure(state, ticket, now), *_family_ends(state, ticket, failed.skipped, now)]
+    return [failed, *on_failure(state, ticket, now), *family_ends(state, ticket, failed.skipped, now)]
 
 
-def _family_ends(state: SessionState, ticket: TicketState, gone: tuple[str, ...], now: float) -> list[ev.AnyEvent]:
+def family_ends(state: SessionState, ticket: TicketState, gone: Iterable[str], now: float) -> list[ev.AnyEvent]:
     """With `fail_fast`, the others of its family do not run, or do not go on."""
     family = state.plan.families.get(ticket.spec.family) if ticket.spec.family else None
     if family is None or not family.fail_fast or ticket.spec.allow_failure or state.stopping is not None:

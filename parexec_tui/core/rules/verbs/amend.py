@@ -13,6 +13,7 @@ from parexec_tui.core.plan.reading.rules import broken_rules
 from parexec_tui.core.plan.reading.rules.draft import Draft
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.waits import Wait
+from parexec_tui.core.plan.wanted import is_asked_anew
 from parexec_tui.core.rules.answers import Decision, refuse_unknown
 from parexec_tui.core.rules.placement import can_run
 from parexec_tui.core.rules.ticket_fields import as_written, refusal_of_faults
@@ -152,6 +153,7 @@ def _faults(state: SessionState, specs: dict[str, Ticket], new: dict[str, Ticket
         agents=plan.agents,
         services=plan.services,
         families=plan.families,
+        variables=plan.variables,
         tickets=specs,
         workdir=plan.workdir,
     )
@@ -185,6 +187,10 @@ def _statuses_after(events: Sequence[ev.AnyEvent]) -> dict[str, Status]:
     return found
 
 
+def _is_asked_anew(ticket: TicketState, changed: Mapping[str, Ticket]) -> bool:
+    return ticket.id in changed and is_asked_anew(ticket.spec, changed[ticket.id])
+
+
 def _status_changes(
     state: SessionState,
     specs: dict[str, Ticket],
@@ -202,9 +208,11 @@ def _status_changes(
         is_same_set
         and not state.has_gates
         and all(spec.waits == state.graph.needs[id_] for id_, spec in changed.items())
+        and not any(state.tickets[id_].says_no for id_ in changed)
     ):
         return (), ()
     statuses: dict[str, Status] = {}
+    unwanted: set[str] = set()
     skipped, restored = [], []
     dependencies = graph.build(specs)
     for id_ in chain.from_iterable(graph.groups(dependencies)):
@@ -212,7 +220,14 @@ def _status_changes(
         if is_gate_ticket(id_) and id_ in state.tickets and id_ not in known:
             status = status_with(state.tickets[id_], specs[id_])
         waits = dependencies.needs[id_].items()
-        is_blocked = any(wait is Wait.success and statuses[need] in UNSUCCESSFUL for need, wait in waits)
+        lost = [need for need, wait in waits if wait is Wait.success and statuses[need] in UNSUCCESSFUL]
+        if is_gate_ticket(id_):
+            lost = [need for need in lost if need not in unwanted]
+        before = state.tickets.get(id_) if status is Status.skipped else None
+        says_no = before is not None and before.says_no and not _is_asked_anew(before, changed)
+        if says_no or not unwanted.isdisjoint(lost):
+            unwanted.add(id_)
+        is_blocked = says_no or bool(lost)
         if is_blocked and status in PENDING:
             status = Status.skipped
             skipped.append(id_)

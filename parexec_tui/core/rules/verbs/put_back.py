@@ -86,7 +86,7 @@ def _status_before(state: SessionState, ticket: TicketState, gone: set[str], bac
     """The status that the ticket goes back to. One that waited or was skipped goes where its needs allow now."""
     assert ticket.undo_point is not None
     then = ticket.undo_point.status
-    if then not in PENDING and then is not Status.skipped:
+    if (then not in PENDING and then is not Status.skipped) or ticket.undo_point.says_no:
         return then
     needs = (
         (id_, state.tickets[id_].status in UNSUCCESSFUL)

@@ -154,9 +154,13 @@ def _changed(asked: rq.Retry, tickets: list[TicketState]) -> dict[str, Ticket] |
 
 
 def _cannot_run_again(state: SessionState, ticket: TicketState, back: set[str]) -> Refusal | None:
-    if ticket.status is Status.skipped:
+    if ticket.status is Status.skipped and not ticket.says_no:
         cause = state.cause(ticket)
         return Refusal(f"{ticket.id} was skipped: {cause.id} {cause.stands}", f"retry {cause.id}")
+    if ticket.is_gates and ticket.says_no:
+        return Refusal(
+            f"the gates of {described(ticket.id)} are not wanted: {ticket.decided_by}", "retry one of these"
+        )
     if ticket.status is Status.waiting:
         return Refusal(f"{ticket.id} is waiting, it has yet to run")
     if ticket.status in LIVE:

@@ -108,6 +108,7 @@ from parexec_tui.core.state.apply.waiting import (
     on_reservation_ended,
     on_reservation_made,
     on_ticket_satisfied,
+    on_when_answered,
 )
 from parexec_tui.core.state.apply.worktrees import (
     on_conflict_averted,
@@ -176,6 +177,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.QuestionThawed: on_question_thawed,
     ev.QuestionAnswered: on_question_answered,
     ev.TicketSatisfied: on_ticket_satisfied,
+    ev.WhenAnswered: on_when_answered,
     ev.AttemptStarted: on_attempt_started,
     ev.AttemptSpawned: on_attempt_spawned,
     ev.StepEnded: on_step_ended,

@@ -11,14 +11,17 @@ from parexec_tui.core.plan.gates import PLAN_GATES, is_gate_ticket
 from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.plan.group_gates import GatesOf, with_gates
 from parexec_tui.core.plan.ticket import Ticket
+from parexec_tui.core.plan.wanted import is_asked_anew
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.grown_gates import HAVE_RUN, gates_in_the_way, status_with
 from parexec_tui.core.state.indexes import (
     allow_failure,
     check_again,
+    decide_again,
     find_types,
     lost_need,
     note_approval,
+    note_undecided,
     stop_asking,
 )
 from parexec_tui.core.state.reruns import find_reruns
@@ -54,12 +57,15 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
     if shape is not None:
         state.graph = shape.dependencies
     _change_statuses(state, event)
+    if state.not_wanted:
+        state.find_unwanted()
     if shape is not None and (state.has_gates or event.gates):
         _replace_gates(state, shape.tickets, event.at)
     for ticket in map(state.tickets.__getitem__, event.skipped):
         ticket.because = lost_need(state, ticket)
     if shape is None:
         for id_ in event.changed:
+            note_undecided(state, state.tickets[id_])
             note_approval(state, state.tickets[id_])
             check_again(state, state.tickets[id_])
             state.claims_memory = state.claims_memory or "memory" in state.tickets[id_].claims.uses
@@ -75,12 +81,16 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
         state.finished_at = None
     if state.dirty is not None:
         state.dirty.everything = True
+        state.dirty.undecided.extend(state.to_be_decided())
 
 
 def _keeps_shape(state: SessionState, event: ev.PlanAmended) -> bool:
     """Whether graph, groups and paths stay as they are."""
-    return not (event.added or event.dropped or event.gates or event.numbers) and all(
-        _shaping(spec) == _shaping(state.tickets[id_].spec) for id_, spec in event.changed.items()
+    statuses_stay = not (event.skipped or event.restored)
+    return (
+        statuses_stay
+        and not (event.added or event.dropped or event.gates or event.numbers)
+        and all(_shaping(spec) == _shaping(state.tickets[id_].spec) for id_, spec in event.changed.items())
     )
 
 
@@ -122,6 +132,7 @@ def _replace_gates(state: SessionState, whole: Mapping[str, Ticket], at: float) 
             gate.status, gate.because, gate.ended, gate.retry_at = Status.skipped, because, at, None
         elif gate.status is Status.skipped and not lost_need(state, gate):
             gate.status, gate.because, gate.ended = Status.waiting, "", None
+            decide_again(gate)
 
 
 def _replace_tickets(state: SessionState, event: ev.PlanAmended) -> None:
@@ -139,6 +150,8 @@ def _replace_tickets(state: SessionState, event: ev.PlanAmended) -> None:
         ticket = state.tickets[id_]
         if spec.has_condition is not ticket.spec.has_condition:
             ticket.is_asked = ticket.attempts > 0 or not spec.has_condition
+        if is_asked_anew(ticket.spec, spec) and not ticket.says_no:
+            ticket.is_decided, ticket.decided_by = not spec.when, ""
         state.raised.pop(id_, None)
         ticket.spec, ticket.claims = spec, Claims.of(spec, state.plan)
         find_types(state, ticket)
@@ -169,6 +182,7 @@ def _change_statuses(state: SessionState, event: ev.PlanAmended) -> None:
     for id_ in event.restored:
         ticket = state.tickets[id_]
         ticket.status, ticket.because, ticket.ended = Status.waiting, "", None
+        decide_again(ticket)
 
 
 class _Shape(NamedTuple):

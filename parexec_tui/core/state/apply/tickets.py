@@ -83,8 +83,11 @@ def on_ticket_retried(state: SessionState, event: ev.TicketRetried) -> None:
     have_run = (Status.succeeded, Status.failed, Status.rolled_back, Status.backoff, Status.approval)
     rerun = following(state, event.rerun, *have_run)
     restored = following(state, event.restored, Status.skipped)
-    for each in (ticket, *rerun):
-        run_again(state, each, event.note if each is ticket else "", event.at)
+    if ticket.status is Status.skipped and not ticket.says_no:
+        raise IllegalEventError(f"{event!r}: it is skipped because of another ticket")
+    run_again(state, ticket, event.note, event.at, is_wanted=ticket.is_decided or None)
+    for each in rerun:
+        run_again(state, each, "", event.at)
     unskip(state, restored, event.at)
 
 
@@ -163,7 +166,7 @@ def on_ticket_put_back(state: SessionState, event: ev.TicketPutBack) -> None:
     ticket.put_back()
     if units is not None and ticket.attempt is not None:
         ticket.attempt.units = units
-    if event.then is Status.skipped and not ticket.because:  # it is only now that a need is lost
+    if event.then is Status.skipped and not (ticket.because or ticket.says_no):  # it is only now that a need is lost
         ticket.because, ticket.ended = lost_need(state, ticket), event.at
     move(state, ticket, event.then, event.at)
     count_kept(state, ticket)

@@ -2,14 +2,14 @@
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.attempts import FreezeCause, QuestionClock
-from parexec_tui.core.state.indexes import check_again, move, note_approval, stop_asking
+from parexec_tui.core.state.indexes import check_again, move, note_approval, note_undecided, skip, stop_asking
 from parexec_tui.core.state.reservation import can_be_reserved_for, drop_reservation, reserve
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import note_stall
-from parexec_tui.core.state.status import Status
+from parexec_tui.core.state.status import PENDING, Status
 from parexec_tui.core.state.step_history import begin_question, end_question
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.core.state.transitions import IllegalEventError, moving_ticket, named_ticket
+from parexec_tui.core.state.transitions import IllegalEventError, following, moving_ticket, named_ticket
 
 
 def on_conflict_found(state: SessionState, event: ev.ConflictFound) -> None:
@@ -35,6 +35,25 @@ def on_reservation_ended(state: SessionState, event: ev.ReservationEnded) -> Non
         raise IllegalEventError(f"{event!r}: nothing is kept free for it")
     drop_reservation(state)
     check_again(state, ticket)
+
+
+def on_when_answered(state: SessionState, event: ev.WhenAnswered) -> None:
+    ticket = named_ticket(state, event)
+    if ticket.status is not Status.waiting or not (ticket.is_undecided or ticket.is_gates):
+        raise IllegalEventError(f"{event!r}: it is not asked whether it is wanted")
+    if event.wanted:
+        ticket.is_decided, ticket.decided_by = True, event.because
+        note_undecided(state, ticket)
+        note_approval(state, ticket)
+        check_again(state, ticket)
+        return
+    moving_ticket(state, event, Status.skipped)
+    skipped = following(state, event.skipped, *PENDING)
+    ticket.is_decided, ticket.decided_by, ticket.says_no = True, event.because, True
+    said = f"when {ticket.spec.when}" if ticket.spec.when else ""
+    ticket.ended, ticket.end, ticket.reason = event.at, None, ": ".join(filter(None, (said, event.because)))
+    move(state, ticket, Status.skipped, event.at)
+    skip(state, skipped, ticket.id, event.at)
 
 
 def on_question_asked(state: SessionState, event: ev.QuestionAsked) -> None:

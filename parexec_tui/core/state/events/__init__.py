@@ -116,6 +116,7 @@ from parexec_tui.core.state.events.waiting import (
     ReservationEnded,
     ReservationMade,
     TicketSatisfied,
+    WhenAnswered,
 )
 from parexec_tui.core.state.events.worktrees import (
     ConflictAverted,
@@ -176,6 +177,7 @@ AnyEvent = (
     | QuestionThawed
     | QuestionAnswered
     | TicketSatisfied
+    | WhenAnswered
     | AttemptStarted
     | AttemptSpawned
     | StepEnded

@@ -83,6 +83,8 @@ class FailuresHandled(Event, frozen=True, tag="failures_handled"):
     waived: int = 0
     allowed: int = 0
     """Failures that are allowed; `failed` are the others."""
+    unwanted: int = 0
+    """Tickets that are not wanted; `skipped` are the others."""
 
 
 class CompletionValidated(Event, frozen=True, tag="completion_validated"):

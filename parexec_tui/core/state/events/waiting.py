@@ -32,6 +32,17 @@ class ReservationEnded(Event, frozen=True, tag="reservation_ended"):
     ticket: str
 
 
+class WhenAnswered(Event, frozen=True, tag="when_answered"):
+    """It was found out whether a ticket is wanted: by its `when`; for gates, by the tickets that they are about."""
+
+    ticket: str
+    wanted: bool
+    because: str = ""
+    """The values that it follows from: `split.count is 0`."""
+    skipped: tuple[str, ...] = ()
+    """Tickets that can no longer run because it is not wanted."""
+
+
 class QuestionAsked(Event, frozen=True, tag="check_started"):
     """Before its first attempt, a ticket is asked whether it is done. Remembered before there is a process."""
 

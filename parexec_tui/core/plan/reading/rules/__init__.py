@@ -40,6 +40,7 @@ from parexec_tui.core.plan.reading.rules.needs import ends_are_apart, needs_are_
 from parexec_tui.core.plan.reading.rules.otel import spans_can_be_sent
 from parexec_tui.core.plan.reading.rules.services import services_are_known, services_can_be_run
 from parexec_tui.core.plan.reading.rules.values import values_are_needed
+from parexec_tui.core.plan.reading.rules.when import when_can_be_answered
 from parexec_tui.core.plan.reading.rules.worktrees import worktrees_can_be_made
 
 _RULES: tuple[Rule, ...] = (
@@ -74,6 +75,7 @@ _RULES: tuple[Rule, ...] = (
     spans_can_be_sent,
     values_are_needed,
     generators_can_be_awaited,
+    when_can_be_answered,
 )
 
 

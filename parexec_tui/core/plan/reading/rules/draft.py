@@ -35,6 +35,8 @@ class Draft(Struct, frozen=True, kw_only=True):
     services: dict[str, Service] = {}
     hooks: Hooks = Hooks()
     families: dict[str, Family] = {}
+    variables: Mapping[str, str] = {}
+    """Those of the plan, as a person is shown them."""
     pressure: Pressure = Pressure()
     otel: Otel = Otel()
     unread: Mapping[Path, Sequence[Fault]] = {}

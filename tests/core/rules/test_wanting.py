@@ -1,0 +1,227 @@
+"""Tickets that are not wanted: their `when` says no."""
+
+import pytest
+
+from parexec_tui.core.plan.reading.file import read_plan
+from parexec_tui.core.predict.course import Durations, course_of
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.copying import copy_of
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import Refusal
+from tests.core.sessions import Session
+
+PLAN = """
+[vars]
+mode = "fast"
+[tickets.split]
+run = "true"
+[tickets.test]
+needs = ["split"]
+when = "split.count > 0"
+run = "true"
+{more}
+[tickets.ship]
+needs = ["test"]
+run = "true"
+[tickets.tell]
+after = ["test"]
+run = "true"
+[tickets.full]
+needs = ["split"]
+when = "mode == 'full'"
+run = "true"
+"""
+
+
+def session(more: str = "", text: str = PLAN) -> Session:
+    return Session(read_plan(text.replace("{more}", more), source="p", folder="/", format="toml"))
+
+
+def shown(found: Session) -> dict[str, str]:
+    return {id_: str(ticket.shown_status) for id_, ticket in found.state.tickets.items()}
+
+
+def told(found: Session, id_: str, **values: str) -> None:
+    found.tell(rq.ProcessEnded(id_, found.state.tickets[id_].attempts, code=0, values=values))
+
+
+def unwanted(**values: str) -> Session:
+    found = session()
+    found.dispatch()
+    told(found, "split", **(values or {"count": "0"}))
+    found.dispatch()
+    return found
+
+
+def test_what_variables_alone_say_no_to_is_known_at_once_and_stays_in_the_session() -> None:
+    found = session()
+    assert found.dispatch() == ["split"]
+    assert shown(found) == {
+        "split": "running", "test": "waiting", "ship": "waiting", "tell": "waiting", "full": "not wanted",
+    }  # fmt: skip
+    assert found.state.tickets["full"].reason == "when mode == 'full': mode is 'fast'"
+
+
+def test_what_is_not_wanted_satisfies_nobody_but_those_that_come_after_it() -> None:
+    found = unwanted()
+    assert shown(found) == {
+        "split": "succeeded", "test": "not wanted", "ship": "not wanted", "tell": "running", "full": "not wanted",
+    }  # fmt: skip
+    assert found.state.tickets["test"].reason == "when split.count > 0: split.count is 0"
+    assert (found.state.tickets["ship"].because, found.state.cause(found["ship"]).id) == ("test", "test")
+    assert found.why("ship") == ["not wanted: test is not wanted: when split.count > 0: split.count is 0"]
+    found.succeed("tell")
+    assert found.state.has_succeeded
+    counts = next(each.counts for each in found.close() if isinstance(each, ev.CompletionValidated))
+    assert (counts["not wanted"], counts["skipped"], counts["succeeded"]) == (3, 0, 2)
+
+
+def test_what_is_wanted_runs_and_is_not_asked_again() -> None:
+    found = session('retries = 1\nretry_delay = "1s"')
+    found.dispatch()
+    told(found, "split", count="2")
+    assert found.dispatch() == ["test"]
+    assert found["test"].decided_by == "split.count is 2"
+    found.fail("test")
+    found.back_off("test")
+    assert found.dispatch() == ["test"]
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"other": "1"}, "when split.count > 0: split has told no value count: it told other"),
+        ({"count": "many"}, "when split.count > 0: split.count is 'many' and 0: these cannot be compared by `>`"),
+    ],
+)
+def test_what_has_no_answer_fails_before_anything_starts(values: dict[str, str], reason: str) -> None:
+    found = unwanted(**values)
+    assert (found.status("test"), found["test"].reason, found["test"].attempts) == ("failed", reason, 0)
+    assert shown(found)["ship"] == "skipped"
+
+
+def test_a_person_who_retries_it_runs_it_and_may_take_that_back() -> None:
+    found = unwanted()
+    found.succeed("tell")
+    found.act(rq.Retry(tickets=("test",), by="ann"))
+    assert found.dispatch() == ["test"]
+    assert shown(found)["ship"] == "waiting"
+    found = unwanted()
+    found.succeed("tell")
+    found.act(rq.Retry(tickets=("test",), by="ann"))
+    found.act(rq.Undo(by="ann"))
+    assert shown(found)["test"] == shown(found)["ship"] == "not wanted"
+    assert isinstance(found.ask(rq.Retry(tickets=("ship",))), Refusal)
+
+
+def test_it_is_asked_again_once_what_it_needs_has_run_again() -> None:
+    found = unwanted()
+    found.succeed("tell")
+    found.ask(rq.Retry(tickets=("split",), downstream=True))
+    assert shown(found)["test"] == shown(found)["ship"] == "waiting"
+    assert shown(found)["full"] == "not wanted"
+    found.dispatch()
+    told(found, "split", count="7")
+    assert "test" in found.dispatch()
+
+
+def test_another_expression_is_asked_at_once_and_other_changes_leave_it() -> None:
+    found = unwanted()
+    found.succeed("tell")
+    found.ask(rq.Edit(ticket="test", changes={"title": "x"}))
+    assert shown(found)["test"] == "not wanted"
+    found.ask(rq.Edit(ticket="test", changes={"when": "mode == 'fast'"}))
+    assert shown(found)["test"] == shown(found)["ship"] == "waiting"
+    assert found.dispatch() == ["test"]
+
+
+def test_one_that_is_waived_lets_its_dependents_run() -> None:
+    found = unwanted()
+    found.ask(rq.Waive(tickets=("test",)))
+    assert found.dispatch() == ["ship"]
+
+
+def test_nobody_is_asked_to_approve_of_what_is_not_wanted() -> None:
+    found = session('approve = "before"')
+    found.dispatch()
+    told(found, "split", count="0")
+    found.dispatch()
+    assert not any(isinstance(event, ev.ApprovalAsked) for event in found.journal)
+
+
+def test_a_need_that_fails_beside_it_makes_no_difference() -> None:
+    found = session(
+        "", PLAN.replace('needs = ["test"]', 'needs = ["test", "other"]') + '[tickets.other]\nrun = "x"\n'
+    )
+    found.dispatch()
+    found.fail("other")
+    assert shown(found)["ship"] == "skipped"
+    told(found, "split", count="0")
+    found.dispatch()
+    assert shown(found)["ship"] == "not wanted"
+    found.succeed("tell")
+    found.act(rq.Retry(tickets=("test",), by="ann"))
+    assert shown(found)["ship"] == "skipped"
+
+
+GATES = """
+[plan]
+gates = ["true"]
+[group.docs]
+gates = ["true"]
+[tickets.split]
+run = "true"
+[tickets.a]
+group = "docs"
+needs = ["split"]
+when = "split.count > 0"
+run = "true"
+[tickets.b]
+group = "docs"
+needs = ["split"]
+when = "split.count > 1"
+run = "true"
+"""
+
+
+@pytest.mark.parametrize(("count", "gates"), [("0", "not wanted"), ("1", "validating")])
+def test_gates_do_without_what_is_not_wanted_unless_nothing_is(count: str, gates: str) -> None:
+    found = session("", GATES)
+    found.dispatch()
+    told(found, "split", count=count)
+    if found.dispatch() == ["a"]:
+        found.succeed("a")
+        found.dispatch()
+    assert (shown(found)["b"], shown(found)["@docs"]) == ("not wanted", gates)
+    if gates == "not wanted":
+        assert shown(found)["@plan"] == "validating"
+        assert isinstance(found.ask(rq.Retry(tickets=("@docs",))), Refusal)
+        found.succeed("@plan")
+        found.ask(rq.Retry(tickets=("a",)))
+        assert shown(found)["@docs"] == "waiting"
+
+
+def test_how_a_ticket_ended_can_be_asked() -> None:
+    text = """
+[tickets.build]
+run = "x"
+[tickets.undo]
+after = ["build"]
+when = "build.status in ['failed', 'timed out']"
+run = "y"
+"""
+    found = session("", text)
+    found.dispatch()
+    found.fail("build")
+    assert found.dispatch() == ["undo"]
+    found = session("", text)
+    found.dispatch()
+    found.succeed("build")
+    found.dispatch()
+    assert shown(found)["undo"] == "not wanted"
+
+
+def test_what_is_not_known_yet_counts_as_wanted_in_a_course() -> None:
+    found = session()
+    spans = {span.ticket for span in course_of(copy_of(found.state), Durations({}), found.now).spans}
+    assert spans == {"split", "test", "ship", "tell"}
