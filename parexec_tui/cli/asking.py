@@ -5,7 +5,7 @@ A person waits for the answer, so nothing that is slow to import may be imported
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
@@ -173,8 +173,12 @@ class VerbContext:
 
     def tickets(self, words: Sequence[str]) -> tuple[str, ...]:
         """The tickets that these words select, each once. Exits if there are none. Raises Refused."""
+        from parexec_tui.client.framing import Refused
+
         if all(map(is_plain, words)):
-            return tuple(dict.fromkeys(words))  # the engine refuses those that do not exist
+            with suppress(Refused):  # services have names as well, and the engine refuses what does not exist
+                return self._names("select", words).tickets
+            return tuple(dict.fromkeys(words))
         return self._names("select", words).tickets or self.exit_unchanged("no ticket is like that")
 
     def scope(self, words: Sequence[str]) -> dict[str, Any]:

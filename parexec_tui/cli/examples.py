@@ -43,7 +43,10 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec ls", "the sessions, newest first"),
         ("parexec ls --long", "also what each takes on the disk"),
     ),
-    "show": (("parexec show --json | jq '.tickets[] | select(.status == \"failed\")'", "what failed, for scripts"),),
+    "show": (
+        ("parexec show test", "the family test on a page: how it stands, what it took, what failed"),
+        ("parexec show --json | jq '.tickets[] | select(.status == \"failed\")'", "what failed, for scripts"),
+    ),
     "log": (
         ("parexec log T3 -f", "the output of T3 as it comes"),
         ("parexec log --all --grep warning", "warnings of all tickets, each with the name of its ticket"),

@@ -12,7 +12,7 @@ from parexec_tui.cli.asking import as_json_option, is_plain, session_argument
 from parexec_tui.cli.exits import BAD_USAGE, SUCCEEDED, UNSUCCESSFUL, fail, report_errors
 from parexec_tui.cli.logs import Wanted, print_lines
 from parexec_tui.cli.troubles import troubles_of
-from parexec_tui.registry.errors import RegistryDamaged
+from parexec_tui.registry.errors import RegistryDamaged, RegistryError
 
 if TYPE_CHECKING:
     from parexec_tui.core.state.process_key import ProcessKey
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from parexec_tui.registry.events import EventRow
     from parexec_tui.registry.registry import Registry
     from parexec_tui.registry.replay import Replay
+    from parexec_tui.registry.sessions import SessionRow
 
 _FOLLOW_EVERY = 0.2
 """Seconds between two checks for something new."""
@@ -40,23 +41,29 @@ _session_option = click.option(
 
 
 @click.command()
-@session_argument("the newest of this directory")
+@click.argument("what", metavar="[SESSION | TICKET...]", nargs=-1, shell_complete=complete.sessions_and_tickets)
+@_session_option
 @as_json_option
 @report_errors()
-def show(session: str | None, as_json: bool) -> None:
-    """Show SESSION (default: the newest of this directory): every ticket, and why it is where it is."""
+def show(what: tuple[str, ...], session: str | None, as_json: bool) -> None:
+    """Show SESSION (default: the newest of this directory): every ticket, and why it is where it is. A family is a
+    row, with those of it below that run or need a look.
+
+    Or show the tickets that are named: ids, families, patterns or selectors. Those of one family are a page with
+    its values, what they took, and what failed. With --json, each ticket by itself.
+    """
     from msgspec.structs import replace
 
-    from parexec_tui.client.sessions import how_to_take_over, open_registry, resolve_past, status_of
+    from parexec_tui.client.sessions import how_to_take_over, open_registry, status_of
     from parexec_tui.client.sockets import own_signature
     from parexec_tui.core.wire import codec
     from parexec_tui.registry.lock import note_engine
-    from parexec_tui.text.session_facts import report_lines, session_report
+    from parexec_tui.text.session_facts import session_report
+    from parexec_tui.text.session_lines import chosen_lines, report_lines
     from parexec_tui.text.words import is_ascii_only
 
     with open_registry() as registry:
-        row = resolve_past(registry, session)
-        past = _replay(registry, row.session)
+        row, past, chosen = _find(registry, what, session)
     troubles = troubles_of([row])
     note_engine(past.state)
     me = "" if as_json else own_signature()
@@ -64,14 +71,48 @@ def show(session: str | None, as_json: bool) -> None:
     state = status_of(replace(row, status=past.state.status))
     report = replace(report, state=state, trouble=troubles.get(row.session, ""))
     if as_json:
+        if chosen is not None:
+            named = set(chosen)
+            report = replace(report, tickets=[ticket for ticket in report.tickets if ticket.id in named])
         click.echo(codec.encode(report))
         return
-    for line in report_lines(report, ascii_only=is_ascii_only(sys.stdout), me=me):
+    ascii_only = is_ascii_only(sys.stdout)
+    for line in (
+        report_lines(report, ascii_only=ascii_only, me=me)
+        if chosen is None
+        else chosen_lines(report, chosen, ascii_only=ascii_only, me=me)
+    ):
         click.echo(line)
     if report.state == "interrupted":
         click.echo(f"parexec: its engine is gone; {how_to_take_over(row.session)}", err=True)
     elif report.trouble:
         click.echo(f"parexec: {report.trouble}", err=True)
+
+
+def _find(
+    registry: "Registry", what: tuple[str, ...], session: str | None
+) -> "tuple[SessionRow, Replay, list[str] | None]":
+    """The session that is meant, and the tickets of it; None: all. Raises RegistryError."""
+    from parexec_tui.client.sessions import resolve_past
+    from parexec_tui.core.wire.selectors import SelectorError, is_name, select
+
+    is_one = session is None and len(what) == 1 and is_plain(what[0])
+    if what and what[0].startswith("exec_"):
+        if session is not None:
+            raise click.UsageError("name the session once: as SESSION, or with --session")
+        session, what = what[0], what[1:]
+    row = resolve_past(registry, session)
+    past = _replay(registry, row.session)
+    if is_one and what and not is_name(past.state, what[0]):
+        try:
+            row = registry.resolve(what[0])
+        except RegistryError as error:
+            raise RegistryError(f"{row.session} has no ticket {what[0]}; {error}") from error
+        return row, _replay(registry, row.session), None
+    try:
+        return row, past, select(past.state, what) if what else None
+    except SelectorError as error:
+        fail(f"{row.session}: {error}", BAD_USAGE)
 
 
 def _replay(registry: "Registry", session: str) -> "Replay":
@@ -137,6 +178,7 @@ def log(
     """
     from parexec_tui.client.sessions import open_registry, resolve_past
     from parexec_tui.core.state.process_key import SKIP_IF
+    from parexec_tui.core.wire.selectors import is_name
 
     is_one = len(tickets) == 1 and is_plain(tickets[0]) and not statuses
     is_whole = is_one and regex is None and not of_all
@@ -151,6 +193,10 @@ def log(
             _print_log(registry, row.session, key, follow, _Clean() if _is_clean(raw) else _Raw())
             return
         if is_one and tickets[0] not in past.state.tickets:
+            if is_name(past.state, tickets[0]):
+                _check_log_options(tickets, of_all, regex, statuses, needs_one=follow or bool(raw) or bool(step))
+                wanted = Wanted(tickets, statuses, regex, ignore_case, attempt, order == "time", are_named=True)
+                sys.exit(SUCCEEDED if print_lines(registry, past.state, wanted) else UNSUCCESSFUL)
             fail(f"session {row.session} has no ticket {tickets[0]}", BAD_USAGE)
         if not is_whole:
             wanted = Wanted(tickets, statuses, regex, ignore_case, attempt, order == "time", not is_one)

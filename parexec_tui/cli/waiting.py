@@ -104,13 +104,13 @@ def _report_ctrl_c() -> Iterator[None]:
 def _find(what: Sequence[str], session: str | None) -> "tuple[Mirror, _Tickets]":
     """The session that is meant, read from the registry, and the tickets to wait for; None: the whole session."""
     from parexec_tui.client import sessions
-    from parexec_tui.core.wire.selectors import SelectorError, select
+    from parexec_tui.core.wire.selectors import SelectorError, is_name, select
     from parexec_tui.registry.errors import RegistryError
 
     mirror = _read(sessions.resolve_here(session).session)
     if not what:
         return mirror, None
-    if session is None and len(what) == 1 and is_plain(what[0]) and what[0] not in mirror.state.tickets:
+    if session is None and len(what) == 1 and is_plain(what[0]) and not is_name(mirror.state, what[0]):
         try:
             with sessions.open_registry() as registry:
                 return _read(registry.resolve(what[0]).session), None

@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from parexec_tui.core.plan.claims import Conflict
+from parexec_tui.core.plan.family import resource_text
 
 
 class Cause(StrEnum):
@@ -73,4 +74,4 @@ class Wait(NamedTuple):
 def claim_name(conflict: Conflict) -> str:
     """What another holds, in a word or two: `lock db`, `writes out`, `gpu`."""
     kind, name = conflict.key
-    return name if kind == "resource" else f"{kind} {name}" if kind == "lock" else f"{kind}s {name}"
+    return resource_text(name) if kind == "resource" else f"{kind} {name}" if kind == "lock" else f"{kind}s {name}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from parexec_tui.core.plan.family import resource_text
 from parexec_tui.core.plan.units import format_count, write_duration
 from parexec_tui.core.schedule.blockers import parallel_blocker
 from parexec_tui.core.schedule.bottlenecks import Bottleneck
@@ -35,7 +36,7 @@ def _holds_up(found: Bottleneck) -> str:
     elif limit.kind == "agents":
         what = f"one of {found.there_are:g} {limit.name}"
     else:
-        what = f"{limit.name} ({found.there_are:g} in all)"
+        what = f"{resource_text(limit.name)} ({found.there_are:g} in all)"
     if not found.waiting:
         return f"{format_count(found.through, 'ticket')} will want {what}"
     return f"{format_count(found.waiting, 'ticket')} {'waits' if found.waiting == 1 else 'wait'} for {what}"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from parexec_tui.core.plan.claims import ClaimKey, format_amount
+from parexec_tui.core.plan.family import family_of, resource_text
 from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.schedule.claim_waits import ClaimWait, Release, asks_for_claims, claim_waits, next_release
 from parexec_tui.core.state.session import SessionState
@@ -28,6 +29,8 @@ class WaiterFact(Struct, frozen=True):
     """When nothing else kept it from starting any more."""
     wants: str
     """In words: `to write out`."""
+    family: str = ""
+    """The family that it is a member of."""
 
 
 class ClaimFact(Struct, frozen=True):
@@ -68,6 +71,8 @@ def held_text(key: ClaimKey) -> str:
 def wanted_text(wait: ClaimWait) -> str:
     """What a ticket waits for: `to write out`."""
     kind, mine = wait.conflict.kind, wait.conflict.mine
+    if family_of(wait.conflict.key.name):
+        return "for a turn"
     if kind == "resource":
         mine = mine.removeprefix(f"{wait.conflict.key.name} = ")
     return f"{_WANTED[kind]} {mine}"
@@ -85,7 +90,7 @@ def used_text(state: SessionState, resource: str) -> str:
     used = format_amount(resource, capacity - state.holdings.free(resource))
     aside = state.holdings.aside(resource)
     others = f", {', '.join(aside)} by other programs" if aside else ""
-    return f"{resource}: {used} of {format_amount(resource, capacity)} used{others}"
+    return f"{resource_text(resource)}: {used} of {format_amount(resource, capacity)} used{others}"
 
 
 def release_text(release: Release | ReleaseFact, now: float) -> str:
@@ -120,8 +125,24 @@ def _fact(
         key.name,
         used_text(state, key.name) if is_resource else held_text(key),
         [HolderFact(id_, at, use_text(state.tickets[id_], key.name) if is_resource else "") for id_, at in holders],
-        [WaiterFact(wait.ticket.id, wait.ticket.ready_at, wanted_text(wait)) for wait in waits.get(key, ())],
+        [
+            WaiterFact(wait.ticket.id, wait.ticket.ready_at, wanted_text(wait), wait.ticket.spec.family)
+            for wait in waits.get(key, ())
+        ],
     )
+
+
+def _waiting_lines(waiting: Sequence[WaiterFact], now: float) -> Iterator[str]:
+    """Who waits, those of a family that want the same in one line."""
+    alike: dict[tuple[str, str], list[WaiterFact]] = {}
+    for wait in waiting:
+        alike.setdefault((wait.family or wait.ticket, wait.wants), []).append(wait)
+    for (name, wants), found in alike.items():
+        waited = short_duration(max(0.0, now - min(wait.since for wait in found)))
+        if len(found) > 1:
+            yield f"  {len(found)} of {name} wait {wants}, the first for {waited}"
+        else:
+            yield f"  {found[0].ticket} waits {wants} {waited}"
 
 
 def claims_lines(report: ClaimsReport, now: float) -> Iterator[str]:
@@ -133,8 +154,7 @@ def claims_lines(report: ClaimsReport, now: float) -> Iterator[str]:
         for holder in claim.holders:
             uses = f" {holder.uses}" if holder.uses else ""
             yield f"  {holder.ticket} holds{uses} {short_duration(max(0.0, now - holder.since))}"
-        for wait in claim.waiting:
-            yield f"  {wait.ticket} waits {wait.wants} {short_duration(max(0.0, now - wait.since))}"
+        yield from _waiting_lines(claim.waiting, now)
     if report.unchecked:
         yield f"{report.unchecked} more ready tickets with claims were not asked what they wait for"
     if not report.claims:

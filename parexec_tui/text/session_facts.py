@@ -1,36 +1,25 @@
-"""A whole session as facts: for `show`, as text and as JSON."""
+"""A whole session as facts, for `show`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from msgspec import Struct, field
 
 from parexec_tui.core.plan.unclaimed import Unclaimed
-from parexec_tui.core.plan.units import format_count, format_duration, format_size
 from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.next_link import of_live
-from parexec_tui.core.state.people import on_agent
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import PENDING, TABLE, Status
+from parexec_tui.core.state.status import PENDING, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire.protocol import ServiceFact, StepReport
 from parexec_tui.text.attempt_output import log_place
 from parexec_tui.text.roots import cause_text
 from parexec_tui.text.service_facts import service_fact
-from parexec_tui.text.services import fact_text
-from parexec_tui.text.steps import step_line, step_reports
-from parexec_tui.text.variables import variables_fact, variables_line
+from parexec_tui.text.steps import step_reports
+from parexec_tui.text.variables import variables_fact
 from parexec_tui.text.words import (
-    clock,
-    day_and_clock,
-    glyph,
-    held_text,
     log_cut,
-    printable,
-    selection_text,
-    used_parts,
-    why_ended,
 )
 
 
@@ -230,53 +219,3 @@ def _why(state: SessionState, ticket: TicketState, me: str) -> tuple[str, ...]:
         return (cause_text(of_live(ticket), None, me),) if ticket.is_frozen else ()
     waits = ticket.status in PENDING or ticket.status is Status.approval
     return tuple(blocker.text for blocker in why(state, ticket, me)) if waits else ()
-
-
-def report_lines(report: SessionReport, *, ascii_only: bool, me: str = "") -> Iterator[str]:
-    """A report as text: the session, its tickets by group, the agents that need attention. `me` as for `why`."""
-    counts = ", ".join(f"{count} {status}" for status, count in report.counts.items())
-    yield f"{report.session}  {report.state}  {printable(report.plan)}"
-    yield f"started {day_and_clock(report.started)}, group {report.group} of {report.groups}: {counts}"
-    if report.selected:
-        yield f"selected {selection_text(len(report.tickets), report.of, printable(report.selected))}"
-    if report.variables:
-        yield variables_line(report.variables, report.profile)
-    yield ""
-    width = max((len(ticket.id) for ticket in report.tickets), default=0)
-    for ticket in sorted(report.tickets, key=lambda ticket: ticket.group):
-        yield _ticket_line(ticket, width, me, ascii_only=ascii_only)
-        yield from (f"{'':18}{step_line(step)}" for step in ticket.steps)
-        if ticket.note:
-            yield f"{'':18}note: {printable(ticket.note)}"
-        for name, value in ticket.values.items():
-            yield f"{'':18}told {name} = {printable(value)}"
-        if (kept := ticket.snapshot) is not None:
-            kept_size = f"{format_count(kept.files, 'file')}, {format_size(kept.size)}"
-            yield f"{'':18}its files as before attempt {kept.attempt} are kept: {kept_size}"
-    for agent in report.agents:
-        if agent.reason:
-            yield f"{agent.id}  {agent.status}: {printable(agent.reason)}"
-    for service in report.services:
-        yield printable(f"service {service.name}  {fact_text(service)}")
-
-
-def _ticket_line(ticket: TicketReport, width: int, me: str, *, ascii_only: bool) -> str:
-    word = ticket.end if ticket.end and ticket.status == Status.failed else ticket.status
-    parts = [f"{glyph(word, ascii_only=ascii_only)} {word:<15}", f"{ticket.id:<{width}}"]
-    if TABLE[ticket.status].is_live:
-        parts.append(f"{on_agent(ticket.agent)} since {clock(ticket.started or 0)}")
-        if held := held_text(ticket.held, me):
-            parts.append(held)
-    elif ticket.seconds is not None:
-        parts.append(f"{format_duration(ticket.seconds):>7} {on_agent(ticket.agent)}")
-    if ticket.attempt > 1:
-        parts.append(f"attempt {ticket.attempt}")
-    reason = why_ended(ticket.reason, ticket.signal, ticket.error_line) or (
-        f"because of {ticket.because}" if ticket.because else ""
-    )
-    allowed = "allowed" if ticket.allowed else ""
-    without = f"without {', '.join(ticket.without)}" if ticket.without else ""
-    unclaimed = ticket.unclaimed.text(ticket.id, besides=ticket.reason) if ticket.unclaimed is not None else ""
-    told = ("; ".join(ticket.why) or reason, allowed, without, unclaimed, ticket.log_cut)
-    parts += [", ".join(used_parts(ticket.used or Used())), printable("; ".join(filter(None, told)))]
-    return "  ".join(filter(None, parts)).rstrip()

@@ -4,7 +4,8 @@ import msgspec
 
 from parexec_tui.text.claims import claims_lines, claims_report
 from parexec_tui.text.dashboard import dashboard
-from parexec_tui.text.session_facts import report_lines, session_report
+from parexec_tui.text.session_facts import session_report
+from parexec_tui.text.session_lines import report_lines
 from parexec_tui.text.status_facts import status_report
 from tests.core.sessions import Session, plan
 

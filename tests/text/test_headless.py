@@ -24,7 +24,8 @@ from parexec_tui.text.dashboard import dashboard
 from parexec_tui.text.event_lines import lines
 from parexec_tui.text.failures import failure_groups
 from parexec_tui.text.headless import Headless, Style
-from parexec_tui.text.session_facts import report_lines, session_report
+from parexec_tui.text.session_facts import session_report
+from parexec_tui.text.session_lines import report_lines
 from parexec_tui.text.status_facts import status_report
 from parexec_tui.text.words import is_ascii_only, printable, with_name
 from tests.core.sessions import Session, plan

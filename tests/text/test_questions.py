@@ -14,7 +14,8 @@ from parexec_tui.core.wire.requests import Refusal
 from parexec_tui.text.dashboard import dashboard
 from parexec_tui.text.questions import answer
 from parexec_tui.text.services import fact_text
-from parexec_tui.text.session_facts import report_lines, session_report
+from parexec_tui.text.session_facts import session_report
+from parexec_tui.text.session_lines import report_lines
 from parexec_tui.text.status_facts import status_report
 from tests.core.sessions import OPENED_AT, Session, plan
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from parexec_tui.core.plan.family import one_slot
+from parexec_tui.core.plan.family import family_of, one_slot
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.patterns import Pattern, overlap, parse_pattern
 from parexec_tui.core.plan.resources import Amounts, Units
@@ -102,7 +102,8 @@ class Conflict(Struct, frozen=True):
     mine: str
     """My pattern, my lock, or my demand: `gpu = 2`."""
     theirs: str
-    """The holder's pattern or lock; for a resource what is left of it: `1 of 2 free`."""
+    """The holder's pattern or lock; for a resource what is left of it: `1 of 2 free`; for the slots of a family how
+    many there are: `at most 2 run at once`."""
     holder: str
     """The ticket that holds it longest; for a resource, that holds the most, or empty if nobody holds any."""
     since: float
@@ -114,6 +115,8 @@ class Conflict(Struct, frozen=True):
             return f"lock {self.mine} is held by {self.holder}"
         if self.key.kind == "resource":
             name, _, amount = self.mine.partition(" = ")
+            if family := family_of(name):
+                return f"of {family}, {self.theirs}"
             return f"needs {amount} {name}, {self.theirs}"
         return f"{self.kind}s {self.mine} while {self.holder} {self.key.kind}s {self.theirs}"
 
@@ -349,11 +352,13 @@ class Holdings:
             return None
         used = self._used.get(name)
         holder = max(used, key=used.__getitem__) if used else ""
+        total = format_amount(name, capacity)
+        left = f"{format_amount(name, self.free(name))} of {total} free{self._aside_text(name)}"
         return Conflict(
             ClaimKey("resource", name),
             "resource",
             f"{name} = {format_amount(name, amount)}",
-            f"{format_amount(name, self.free(name))} of {format_amount(name, capacity)} free{self._aside_text(name)}",
+            f"at most {total} run at once" if family_of(name) else left,
             holder,
             self._claims[holder][1] if holder else 0.0,
         )

@@ -8,6 +8,9 @@ from msgspec import Meta, Struct
 
 from parexec_tui.core.plan.resources import Amounts
 
+MAX_MEMBERS = 200_000
+"""Tickets that the families of a plan may have in all."""
+
 _SLOTS = "family:"
 """What the resource is called, before the name of the family, of which each of its tickets has one while it runs."""
 
@@ -27,6 +30,17 @@ class Family(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 def slots_of(family: str) -> str:
     """The resource of which a family with `max_parallel` has so many."""
     return f"{_SLOTS}{family}"
+
+
+def family_of(resource: str) -> str:
+    """The family whose slots a resource is; empty if it is any other resource."""
+    return resource.removeprefix(_SLOTS) if resource.startswith(_SLOTS) else ""
+
+
+def resource_text(resource: str) -> str:
+    """What people call a resource: `gpu`, `max_parallel of test`."""
+    family = family_of(resource)
+    return f"max_parallel of {family}" if family else resource
 
 
 def slots(families: Mapping[str, Family]) -> Amounts:

@@ -255,6 +255,9 @@ def _longest_short(state: SessionState) -> TicketState | None:
     return min(short, key=state.own_rank, default=None)
 
 
+_MAX_NAMED = 3
+"""Needs that are named, and families of needs."""
+
 _MOST_LOOKED_AT = 200
 """Ready tickets of which it is found out whether one has waited long for memory."""
 
@@ -361,8 +364,21 @@ def _gates_with_step(state: SessionState, gates: TicketState) -> str:
 
 
 def _with_statuses(tickets: Sequence[TicketState]) -> str:
-    shown = ", ".join(f"{ticket.id} ({ticket.shown_status})" for ticket in tickets[:3])
-    return shown + (f" and {len(tickets) - 3} more" if len(tickets) > 3 else "")
+    """The first three of them; where there are more, those of one family are one."""
+    if len(tickets) <= _MAX_NAMED:
+        return ", ".join(f"{ticket.id} ({ticket.shown_status})" for ticket in tickets)
+    families: dict[tuple[str, str], list[TicketState]] = {}
+    for ticket in tickets:
+        families.setdefault((ticket.spec.family, "" if ticket.spec.family else ticket.id), []).append(ticket)
+    named = [*families.values()][:_MAX_NAMED]
+    more = len(tickets) - sum(map(len, named))
+    shown = ", ".join(
+        f"{len(members)} of {members[0].spec.family}"
+        if len(members) > 1
+        else f"{members[0].id} ({members[0].shown_status})"
+        for members in named
+    )
+    return shown + (f" and {more} more" if more else "")
 
 
 def unmet_needs(state: SessionState, ticket: TicketState) -> list[TicketState]:

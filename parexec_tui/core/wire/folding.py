@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct, structs
 
-from parexec_tui.core.plan.expanding.axes import MAX_MEMBERS
+from parexec_tui.core.plan.family import MAX_MEMBERS
 from parexec_tui.core.plan.ticket import MEMBER_KEYS, Ticket
 
 MIN_MEMBERS = 50

@@ -67,6 +67,11 @@ def select(state: SessionState, words: Sequence[str]) -> list[str]:
     return [id_ for id_ in state.tickets if id_ in chosen]
 
 
+def is_name(state: SessionState, word: str) -> bool:
+    """Whether a ticket, or a family, is called so."""
+    return word in state.tickets or any(family == word for family in _families(state))
+
+
 def begins_at(word: str, tickets: Container[str]) -> str:
     """Where to begin again, as a selector: a number is a dependency group, unless a ticket is called that."""
     return f"group:{word}" if word.isdigit() and word not in tickets else word

@@ -8,11 +8,9 @@ from msgspec import Struct
 
 from parexec_tui.core.plan.expanding.references import Reference, as_text, fill, parse
 from parexec_tui.core.plan.expanding.variables import wrong_references
+from parexec_tui.core.plan.family import MAX_MEMBERS
 from parexec_tui.core.plan.reading.faults import Fault, Path
 from parexec_tui.core.plan.units import shown
-
-MAX_MEMBERS = 200_000
-"""Tickets that the families of a plan may have in all."""
 
 _RANGE = re.compile(r"([0-9]{1,9})\.\.([0-9]{1,9})").fullmatch
 

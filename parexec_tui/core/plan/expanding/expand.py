@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from parexec_tui.core.plan.braces import DEAD_CLOSE, DEAD_OPEN, dead, has_dead_name, settled
 from parexec_tui.core.plan.expanding.around import NOTHING_AROUND, Around
-from parexec_tui.core.plan.expanding.axes import MAX_MEMBERS, Look, LookHere
+from parexec_tui.core.plan.expanding.axes import Look, LookHere
 from parexec_tui.core.plan.expanding.defaults import OwnDefaults
 from parexec_tui.core.plan.expanding.families import (
     AXES,
@@ -27,6 +27,7 @@ from parexec_tui.core.plan.expanding.origins import Origins
 from parexec_tui.core.plan.expanding.references import Reference, as_text, fill, parse, references
 from parexec_tui.core.plan.expanding.settling import FILLED_AT_START, settle
 from parexec_tui.core.plan.expanding.variables import shown_values, variables_of, wrong_references
+from parexec_tui.core.plan.family import MAX_MEMBERS
 from parexec_tui.core.plan.reading.faults import Fault, Path
 from parexec_tui.core.plan.units import shown
 from parexec_tui.core.plan.waits import need_of

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any, NamedTuple
 
-from parexec_tui.core.plan.expanding.axes import MAX_MEMBERS, Items, LookHere, read_axis
+from parexec_tui.core.plan.expanding.axes import Items, LookHere, read_axis
 from parexec_tui.core.plan.expanding.references import as_text, fill, is_name, parse
 from parexec_tui.core.plan.expanding.variables import wrong_references
 from parexec_tui.core.plan.expanding.written import WrittenTicket
+from parexec_tui.core.plan.family import MAX_MEMBERS
 from parexec_tui.core.plan.reading.faults import Fault, Hints, Path
 from parexec_tui.core.plan.ticket import TICKET_KEYS
 from parexec_tui.core.plan.units import shown
