@@ -84,6 +84,12 @@ class TicketReport(Struct, frozen=True, omit_defaults=True):
     """The family that it is a member of."""
     member: dict[str, str] = {}
     """What tells it from the others of its family, by name."""
+    generates: str = ""
+    """The family of the tickets that it generates."""
+    generated: int | None = None
+    """How many it has generated; null: they are not known yet, or it generates none."""
+    left: dict[str, str] = {}
+    """Those of them that are as they were before it ran again, and why."""
     used: Used | None = None
     """What its last attempt used, all its steps together; null: that is not known, or while it runs."""
 
@@ -172,6 +178,7 @@ def session_report(state: SessionState, me: str = "") -> SessionReport:
 
 def _ticket(state: SessionState, ticket: TicketState, me: str) -> TicketReport:
     attempt = ticket.attempt
+    generated = state.generated.get(ticket.id)
     cut = state.cut_logs.get(ticket.id)
     return TicketReport(
         id=ticket.id,
@@ -210,6 +217,9 @@ def _ticket(state: SessionState, ticket: TicketState, me: str) -> TicketReport:
         values=state.values.get(ticket.id, {}),
         family=ticket.spec.family,
         member=ticket.spec.member,
+        generates=ticket.spec.generates,
+        generated=len(generated.members) if generated is not None else None,
+        left=generated.left if generated is not None else {},
         used=attempt.used if attempt is not None and attempt.ended is not None and attempt.used != Used() else None,
     )
 

@@ -127,6 +127,11 @@ class _Lines:
             yield f"{_INDENT}note: {printable(ticket.note)}"
         for name, value in ticket.values.items():
             yield f"{_INDENT}told {name} = {printable(value)}"
+        if ticket.generates:
+            known = "not known yet" if ticket.generated is None else format_count(ticket.generated, "ticket")
+            yield f"{_INDENT}generates {printable(ticket.generates)}: {known}"
+        for id_, reason in ticket.left.items():
+            yield f"{_INDENT}{id_} stays as it was: {reason}"
         if (kept := ticket.snapshot) is not None:
             kept_size = f"{format_count(kept.files, 'file')}, {format_size(kept.size)}"
             yield f"{_INDENT}its files as before attempt {kept.attempt} are kept: {kept_size}"

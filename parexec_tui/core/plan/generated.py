@@ -4,7 +4,7 @@ Until then, what needs their family needs the ticket that generates it; from the
 writes a fragment of a plan into the file `$PAREXEC_TICKETS`.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from msgspec import structs
@@ -77,3 +77,37 @@ def joined(
         if id_ not in known
     }
     return {**kept, **members}
+
+
+def awaited_from(ticket: Ticket, tickets: Mapping[str, Ticket]) -> Iterator[tuple[str, str]]:
+    """The generated families that a ticket waits for, each with the ticket that generates it."""
+    for name in ticket.awaits:
+        yield from ((name, need) for need in ticket.waits if need in tickets and tickets[need].generates == name)
+
+
+def naming_families(
+    ticket: Ticket, tickets: Mapping[str, Ticket], members_of: Callable[[str], Iterable[str]]
+) -> Ticket:
+    """A ticket whose `needs` and `after` a person wrote, with what the generated families stand for that it names.
+
+    `members_of`: the tickets that one has generated so far. It waits no more for a family if it does not for the
+    ticket that generates it.
+    """
+    by = generators(tickets)
+    awaits = {name: ticket.awaits[name] for name, _ in awaited_from(ticket, tickets)}
+    named: dict[str, Await] = {
+        need_of(each): "needs" if each == need_of(each) else "needs?"
+        for each in ticket.needs
+        if need_of(each) in by and need_of(each) not in tickets
+    }
+    named |= {each: "after" for each in ticket.after if each in by and each not in tickets}
+    needs = (
+        by[need_of(each)] + each[len(need_of(each)) :] if need_of(each) in named else each for each in ticket.needs
+    )
+    after = (by[each] if each in named else each for each in ticket.after)
+    found = structs.replace(
+        ticket, needs=tuple(dict.fromkeys(needs)), after=tuple(dict.fromkeys(after)), awaits={**awaits, **named}
+    )
+    for name in named:
+        found = awaiting(found, name, members_of(by[name]))
+    return found

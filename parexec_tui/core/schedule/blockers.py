@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from parexec_tui.core.plan.claims import ClaimKey, Claims, Conflict
 from parexec_tui.core.plan.gates import described
+from parexec_tui.core.plan.generated import awaited_from
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_count, format_size
 from parexec_tui.core.plan.waits import Wait
@@ -341,6 +342,10 @@ def _needs(state: SessionState, ticket: TicketState) -> Blocker:
     parts = [f"needs {_with_statuses(needs)}"] if needs else []
     parts += [f"waits for the end of {_with_statuses(ends)}"] if ends else []
     parts += [f"waits for {_gates_with_step(state, need)}" for need in waiting_for if need.is_gates]
+    unmet = {need.id for need in tickets} if ticket.spec.awaits else ()
+    for name, by in awaited_from(ticket.spec, state.plan.tickets):
+        if by in unmet:
+            parts.append(f"for the tickets of {name}, which {by} generates: not known yet")
     return Blocker("needs", ", and ".join(parts), holder=waiting_for[0].id)
 
 

@@ -23,6 +23,7 @@ import re
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from fnmatch import translate
 
+from parexec_tui.core.plan.generated import generators
 from parexec_tui.core.plan.reading.faults import did_you_mean, listed
 from parexec_tui.core.plan.ticket import Priority
 from parexec_tui.core.schedule.readiness import is_held, is_ready
@@ -111,6 +112,10 @@ def _by_id(state: SessionState, value: str) -> set[str]:
     if not _is_pattern(value):
         if members := {id_ for id_, ticket in state.tickets.items() if ticket.spec.family == value}:
             return members
+        if by := generators(state.plan.tickets).get(value):
+            known = state.generated.get(by)
+            what = "are not known yet" if known is None else "are none"
+            raise SelectorError(f"the tickets of {value}, which {by} generates, {what}")
         raise SelectorError(f"there is no ticket {value}{_hint(value, state.tickets)}")
     found = set(filter(_matcher(value), state.tickets))
     if not found:
@@ -136,7 +141,11 @@ def _members(state: SessionState, family: str, wanted: dict[str, str]) -> set[st
 
 
 def _families(state: SessionState) -> Iterator[str]:
-    return (ticket.spec.family for ticket in state.tickets.values() if ticket.spec.family)
+    for ticket in state.tickets.values():
+        if ticket.spec.family:
+            yield ticket.spec.family
+        if ticket.spec.generates:
+            yield ticket.spec.generates
 
 
 _FilterKey = tuple[Callable[[SessionState], Iterable[str]], Callable[[SessionState, TicketState, set[str]], bool]]

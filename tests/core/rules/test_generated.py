@@ -1,12 +1,18 @@
 """Tickets that one of them generates: they join with its success, and what needs their family waits for them."""
 
+import pytest
+
 from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
 from parexec_tui.core.plan.reading.fragment import Generation, read_fragment
 from parexec_tui.core.rules.difference import compare
+from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import TICKETS
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.selectors import SelectorError, select
+from parexec_tui.text.session_facts import session_report
+from parexec_tui.text.session_lines import report_lines
 from tests.core.sessions import Session, plan
 
 PLAN = """
@@ -150,3 +156,29 @@ def test_after_a_stop_nothing_joins() -> None:
     found.tell(rq.TicketsRead("split", 1, tickets={}, amended=0, step=TICKETS))
     assert found.state.tickets["split"].status is Status.cancelled
     assert not any(isinstance(event, ev.TicketsGenerated) for event in found.journal)
+
+
+def test_what_is_not_known_yet_is_said() -> None:
+    found = session()
+    assert why(found.state, found["merge"])[0].text == (
+        "needs split (running), and for the tickets of parts, which split generates: not known yet"
+    )
+    with pytest.raises(SelectorError, match="the tickets of parts, which split generates, are not known yet"):
+        select(found.state, ["parts"])
+    assert select(found.state, ["family:parts"]) == []
+    report = session_report(found.state)
+    assert "generates parts: not known yet" in "\n".join(report_lines(report, ascii_only=True))
+    tell(found, "split", written(a="1", b="2"))
+    assert select(found.state, ["parts"]) == ["a", "b"]
+    assert "generates parts: 2 tickets" in "\n".join(report_lines(session_report(found.state), ascii_only=True))
+
+
+def test_needs_that_a_person_edits_may_name_the_family() -> None:
+    found = session(PLAN + '[tickets.more]\nrun = "more"\nneeds = ["merge"]\n')
+    found.ask(rq.Edit(ticket="more", changes={"needs": ["parts?"]}))
+    found.ask(rq.Edit(ticket="merge", changes={"needs": []}))
+    tell(found, "split", written(a="1"))
+    specs = found.state.plan.tickets
+    assert (specs["more"].needs, specs["merge"].needs) == (("split?", "a?"), ())
+    found.ask(rq.Edit(ticket="last", changes={"after": [], "needs": ["parts"]}))
+    assert found.state.plan.tickets["last"].needs == ("split", "a")

@@ -1,5 +1,6 @@
 """edit: change keys of one ticket."""
 
+from parexec_tui.core.plan.generated import naming_families
 from parexec_tui.core.plan.reading.faults import did_you_mean
 from parexec_tui.core.plan.ticket import EDITABLE_KEYS
 from parexec_tui.core.rules.answers import Decision, refuse_unknown
@@ -19,4 +20,6 @@ def edit(state: SessionState, asked: rq.Edit, now: float) -> Decision:
     spec = revised(asked.ticket, state.tickets[asked.ticket].spec, asked.changes)
     if isinstance(spec, Refusal):
         return spec
+    if "needs" in asked.changes or "after" in asked.changes:
+        spec = naming_families(spec, state.plan.tickets, state.generated_by)
     return amend(state, rq.Amend(by=asked.by, changed={asked.ticket: spec}), now)
