@@ -14,10 +14,11 @@ from parexec_tui.cli.asking import VerbContext, verb_without_engine
 from parexec_tui.cli.exits import BAD_USAGE, fail, report_errors
 from parexec_tui.cli.plan_changes import NOTHING_CHANGED, read_again
 from parexec_tui.cli.plans import report_file_errors
-from parexec_tui.cli.variables import set_option, sets_of
+from parexec_tui.cli.variables import set_option, sets_of, variable_options
 from parexec_tui.client.plan_files import FROM_STREAM, find_source, read_fragment_file, read_tickets
 
 if TYPE_CHECKING:
+    from parexec_tui.core.plan.expanding.given import Given
     from parexec_tui.core.plan.ticket import Ticket
     from parexec_tui.core.state.session import SessionState
 
@@ -185,14 +186,18 @@ def _read_fragment(file: Path, state: "SessionState", sets: dict[str, str]) -> "
 @click.command()
 @click.argument("plan", required=False, type=_plan_path)
 @click.option("--rerun", is_flag=True, help="Run again with its changes, too, what has succeeded.")
+@variable_options
 @verb_without_engine
-def reload(context: VerbContext, plan: Path | None, rerun: bool) -> None:
+def reload(context: VerbContext, plan: Path | None, rerun: bool, given: "Given") -> None:
     """Take over what changed in the plan file (default: the one that the session was started from).
 
     Shows what is added, changed and dropped, and what cannot be: what runs, and what has succeeded, stays as it is.
     What failed runs again if it is changed. Then it is asked; without a terminal that needs --yes. With errors in the
     file nothing happens (exit code 2). Tickets are taken over, and gates of groups and of the plan; agent types,
     resources, services and settings are for the next session, and so are new tickets that use a new one of these.
+
+    The file is read with the --set and --profile that the session began with; those of this command line are added,
+    and kept with it.
 
     If no engine runs the session (it is finished, say), its plan is changed all the same, and `parexec resume` goes
     on with it.
@@ -201,7 +206,7 @@ def reload(context: VerbContext, plan: Path | None, rerun: bool) -> None:
 
     state = _state_of(context)
     file = plan or _source_of(state)
-    difference = compare(state, read_again(file, state), rerun=rerun)
+    difference = compare(state, read_again(file, state, given), rerun=rerun)
     if not context.as_json:
         for line in difference.lines():
             click.echo(line)

@@ -11,6 +11,7 @@ from parexec_tui.cli.plans import plan_of, report_file_errors
 from parexec_tui.client.plan_files import as_of, find_source
 
 if TYPE_CHECKING:
+    from parexec_tui.core.plan.expanding.given import Given
     from parexec_tui.core.plan.model import Plan
     from parexec_tui.core.rules.difference import Difference
     from parexec_tui.core.state.session import SessionState
@@ -22,9 +23,13 @@ NOTHING_CHANGED = "in the file; nothing was changed"
 _GOES_ON = "the session goes on with the plan as it was"
 
 
-def read_again(file: Path, state: "SessionState") -> "Plan":
-    """The plan in a file that belongs to this session. Exits with all its errors."""
-    plan = plan_of(file, state.host, NOTHING_CHANGED, state.plan.given)
+def read_again(file: Path, state: "SessionState", given: "Given | None" = None) -> "Plan":
+    """The plan in a file that belongs to this session. `given`: what is said of its variables besides what was said
+    before. Exits with all its errors."""
+    from parexec_tui.core.plan.expanding.given import over
+
+    said = state.plan.given if given is None else over(given, state.plan.given)
+    plan = plan_of(file, state.host, NOTHING_CHANGED, said)
     with report_file_errors(NOTHING_CHANGED):
         return as_of(plan, file, state)
 

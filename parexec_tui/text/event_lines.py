@@ -17,6 +17,7 @@ from parexec_tui.core.state.steps import gate_text, takes_back
 from parexec_tui.text.pressure import eased_text, step_text
 from parexec_tui.text.roots import merge_command
 from parexec_tui.text.tuning import tuned_text
+from parexec_tui.text.variables import variables_line
 from parexec_tui.text.words import Line, log_cut, printable, selection_text, why_ended
 from parexec_tui.text.worktree_lines import worktree_lines
 
@@ -448,6 +449,8 @@ def _changes(event: _Change, me: str) -> Iterator[Line]:
             for word, ids in parts:
                 if ids:
                     yield Line(at, word, "plan", _names(tuple(ids), 10))
+            if event.variables is not None:
+                yield Line(at, "changed", "plan", variables_line(event.variables, event.profile))
             yield from _skipped(at, "what it needs", event.skipped)
             if event.restored:
                 yield Line(at, "restored", "plan", f"may run again: {_names(event.restored)}")

@@ -61,3 +61,21 @@ def test_a_session_keeps_and_tells_its_variables(here: Path) -> None:
     assert facts("show", "--json")["variables"] == status["variables"]
     assert "says what the plan is already" in parexec("reload", "--yes").err
     assert "a session has the variables that it began with" in refused("simulate", "--set", "n=4")
+
+
+def test_a_reload_may_say_something_else_which_is_kept_and_can_be_undone(here: Path) -> None:
+    write(here, PLAN)
+    assert parexec("run", "plan.toml", "--headless", "--set", "n=1").code == 0
+    reloaded = parexec("reload", "--yes", "--set", "n=2", "--profile", "ci")
+    assert reloaded.out.splitlines()[:3] == [
+        "~ [vars]  n=2, mode=release",
+        "+ part-2",
+        "! part-1  stays as it is: changed in the file, but it is done",
+    ]
+    assert "variables n=2, mode=release (profile ci)\n" in parexec("show").out
+    assert "part-2" not in parexec("reload", "--dry-run").out, "it reads the file as it was told to"
+    assert parexec("undo", "--yes").code == 0
+    assert "variables n=1, mode=debug\n" in parexec("show").out
+    write(here, PLAN.replace("n = 2", 'n = 2\nunused = "x"'))
+    assert parexec("reload", "--yes").out.startswith("~ [vars]  unused=x\n")
+    assert facts("show", "--json")["variables"] == {"n": "1", "unused": "x", "mode": "debug"}

@@ -5,7 +5,7 @@ engine runs. Their values were checked by `reading.file`, which makes every `Pla
 once, in its `Meta(description=...)`, for readers of these files and of the schema.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
 
@@ -151,6 +151,11 @@ class Plan(Struct, frozen=True, kw_only=True):
     def telemetry(self) -> Otel:
         """Whether and where the session is told to OpenTelemetry, by the plan, or else by the person."""
         return self.otel.over(self.own_otel)
+
+
+def told_of_variables(plan: Plan) -> dict[str, Any]:
+    """The variables of a plan and what was said of them, as fields of `Amend` and its event."""
+    return {"variables": plan.variables, "profile": plan.given.profile, "sets": plan.given.sets}
 
 
 class Host(Struct, frozen=True):

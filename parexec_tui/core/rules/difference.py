@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
+from typing import Any
 
 from msgspec import Struct, structs
 
@@ -10,7 +11,7 @@ from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.gates import PLAN_GATES, Gates, described, gates_of_group, group_of
 from parexec_tui.core.plan.generated import joined
 from parexec_tui.core.plan.group_gates import GatesOf, with_gates
-from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.plan.model import Plan, told_of_variables
 from parexec_tui.core.plan.ticket import TICKET_KEYS, Ticket, value_of
 from parexec_tui.core.plan.waits import written_waits
 from parexec_tui.core.rules.difference_lines import TicketLine, folded
@@ -55,6 +56,10 @@ class Difference(Struct, frozen=True, kw_only=True):
     """changed ticket: its keys that differ."""
     again: tuple[str, ...]
     """Changed tickets and gates that run again."""
+    variables: dict[str, Any] = {}
+    """If they are others: the fields of `Amend` that say so."""
+    new_variables: str = ""
+    """Then which of them, and what they are."""
     families: dict[str, str] = {}
     """{a ticket that differs: its family}"""
     elsewhere: tuple[str, ...]
@@ -63,12 +68,13 @@ class Difference(Struct, frozen=True, kw_only=True):
     @property
     def is_empty(self) -> bool:
         """Whether nothing can be taken over."""
-        return not (self.added or self.changed or self.dropped or self.gates or self.numbers)
+        return not (self.added or self.changed or self.dropped or self.gates or self.numbers or self.variables)
 
     @property
     def has_tickets(self) -> bool:
         """Whether any ticket differs, also if that cannot be taken over."""
-        return not self.is_empty or bool(self.too_late or self.left_out)
+        is_theirs = self.added or self.changed or self.dropped or self.gates or self.numbers
+        return bool(is_theirs or self.too_late or self.left_out)
 
     @property
     def request(self) -> Amend:
@@ -80,10 +86,13 @@ class Difference(Struct, frozen=True, kw_only=True):
             rerun=self.rerun,
             gates=self.gates,
             numbers=self.numbers,
+            **self.variables,
         )
 
     def lines(self) -> Iterator[str]:
         """A line for each ticket and table that differs; many tickets of a family have a few lines in common."""
+        if self.variables:
+            yield f"~ [vars]  {self.new_variables}"
         yield from folded(self._of_tickets(), self.families)
         for table in self.elsewhere:
             yield f"! [{table}] differs too: that is for the next session"
@@ -155,6 +164,7 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False, has_generat
     done += tuple(id_ for id_, why in late_gates.items() if why == _DONE)
     too_late |= late_gates
     gates = {id_: new for id_, new in gates.items() if id_ not in too_late}
+    said = told_of_variables(plan)
     again = tuple(id_ for id_ in taken if _can_run_again(state.tickets[id_]))
     return Difference(
         added=added,
@@ -163,6 +173,8 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False, has_generat
         gates=gates,
         numbers=numbers,
         rerun=again,
+        variables=said if said != told_of_variables(now) else {},
+        new_variables=_differing_variables(now, plan),
         again=(*again, *(id_ for id_ in gates if id_ in state.tickets and state.tickets[id_].status in HAVE_RUN)),
         too_late=too_late,
         left_out=left_out,
@@ -175,6 +187,12 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False, has_generat
         },
         elsewhere=tuple(_differing_tables(plan, now)),
     )
+
+
+def _differing_variables(now: Plan, plan: Plan) -> str:
+    new = [f"{name}={value}" for name, value in plan.variables.items() if now.variables.get(name) != value]
+    gone = [f"without {name}" for name in now.variables if name not in plan.variables]
+    return ", ".join((*new, *gone)) or "as before, but said otherwise"
 
 
 def _of_many(why: str) -> str:

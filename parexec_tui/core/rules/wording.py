@@ -109,7 +109,8 @@ def _scale(asked: rq.Scale) -> str:
 
 def _amend(asked: rq.Amend) -> str:
     parts = (("add", asked.added), ("change", (*asked.changed, *asked.gates)), ("drop", asked.dropped))
-    return ", ".join(f"{word} {_names(ids)}" for word, ids in parts if ids)
+    said = ("change variables",) if asked.variables is not None else ()
+    return ", ".join((*(f"{word} {_names(ids)}" for word, ids in parts if ids), *said))
 
 
 def _because(reason: str) -> str:

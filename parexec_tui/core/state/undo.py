@@ -48,6 +48,9 @@ class RevertPlan(UndoStep, frozen=True, tag="amend"):
     dropped: tuple[str, ...] = ()
     gates: dict[str, Gates] = {}
     numbers: dict[str, int] = {}
+    variables: dict[str, str] | None = None
+    profile: str = ""
+    sets: dict[str, str] = {}
 
 
 class ThawTickets(UndoStep, frozen=True, tag="thaw"):

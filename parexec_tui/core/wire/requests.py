@@ -215,6 +215,11 @@ class Amend(Request, frozen=True, tag="amend"):
     numbers: dict[str, int] = {}
     """In a session of some tickets of a plan: the numbers that dependency groups of tickets have in the plan file,
     from 1; 0: it follows from what the ticket needs."""
+    variables: dict[str, str] | None = None
+    """The variables of the plan, as they are from now on; None: as before."""
+    profile: str = ""
+    sets: dict[str, str] = {}
+    """With `variables`, what a person said of them: see `Given`."""
 
 
 class Undo(Request, frozen=True, tag="undo"):

@@ -453,6 +453,14 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.TicketsGenerated(at=5.0, ticket="T1", family="parts", members=("a", "b"), left={"b": "it is running"}),
     ev.WhenAnswered(at=2.5, ticket="T1", wanted=False, because="split.count is 0", skipped=("T2",)),
     ev.FailuresHandled(at=9.5, retried=1, failed=2, cancelled=3, skipped=4, unwanted=8),
+    ev.PlanAmended(at=5.0, variables={"mode": "release", "n": "3"}, profile="ci", sets={"n": "3"}),
+    ev.OperatorActed(
+        at=5.0,
+        by="ann",
+        verb="reload",
+        text="change variables",
+        inverse=(undo.RevertPlan(variables={"mode": "debug", "n": "2"}, profile="x", sets={"n": "2"}),),
+    ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -20,5 +20,10 @@ class Given(Struct, frozen=True, omit_defaults=True):
         return bool(self.profile or self.environment or self.sets)
 
 
+def over(given: Given, before: Given) -> Given:
+    """What is said now, and what was said before and is not said otherwise; the environment is that of before."""
+    return Given(given.profile or before.profile, before.environment, {**before.sets, **given.sets})
+
+
 class GivenError(ValueError):
     """What a person said cannot be; the text says why, and what can be."""

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import chain, filterfalse
+from typing import Any
 
 from msgspec import structs
 
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.gates import described, is_gate_ticket
 from parexec_tui.core.plan.group_gates import GatesOf, with_gates
+from parexec_tui.core.plan.model import told_of_variables
 from parexec_tui.core.plan.reading.faults import Fault, listed
 from parexec_tui.core.plan.reading.rules import broken_rules
 from parexec_tui.core.plan.reading.rules.draft import Draft
@@ -46,7 +48,10 @@ def amend(
     changed = {id_: spec for id_, spec in asked.changed.items() if spec != state.tickets[id_].spec}
     dropped = tuple(dict.fromkeys(asked.dropped))
     numbers = {id_: new for id_, new in asked.numbers.items() if new != state.gates.numbers.get(id_, 0)}
-    if not (asked.added or changed or dropped or asked.gates or numbers):
+    said: dict[str, Any] = {"variables": asked.variables, "profile": asked.profile, "sets": asked.sets}
+    if asked.variables is None or said == told_of_variables(state.plan):
+        said = {}
+    if not (asked.added or changed or dropped or asked.gates or numbers or said):
         return []
     if others := [id_ for id_ in asked.gates if not is_gate_ticket(id_)]:
         return Refusal(f"{listed(others)} stands for no gates", "name them @GROUP or @plan")
@@ -80,6 +85,7 @@ def amend(
             by=asked.by,
             gates=asked.gates,
             numbers=numbers,
+            **said,
         )
     ]
 

@@ -148,8 +148,8 @@ def _take(
             return reassign(state, rq.Reassign(tickets=tickets, agent=agent, by=by), now, may_be_gone=True)
         case stored.SetPriority(tickets=tickets, priority=priority):
             return prioritise(state, rq.Prioritise(tickets=tickets, priority=priority, by=by), now)
-        case stored.RevertPlan(added=added, changed=changed, dropped=dropped, gates=gates, numbers=numbers):
-            asked = rq.Amend(added=added, changed=changed, dropped=dropped, gates=gates, numbers=numbers, by=by)
+        case stored.RevertPlan():
+            asked = rq.Amend(**{name: getattr(step, name) for name in step.__struct_fields__}, by=by)
             return amend(state, asked, now, after=before)
         case stored.ThawTickets(tickets=tickets):
             return thaw(state, rq.Thaw(tickets=tickets, by=by), now)

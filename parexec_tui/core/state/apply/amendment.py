@@ -54,6 +54,9 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
     if event.numbers:
         selection = structs.replace(state.plan.selection, numbers=dict(gates.numbers))
         state.plan = structs.replace(state.plan, selection=selection)
+    if event.variables is not None:
+        given = structs.replace(state.plan.given, profile=event.profile, sets=event.sets)
+        state.plan = structs.replace(state.plan, variables=event.variables, given=given)
     if shape is not None:
         state.graph = shape.dependencies
     _change_statuses(state, event)

@@ -236,6 +236,11 @@ class PlanAmended(Event, frozen=True, tag="plan_amended"):
     numbers: dict[str, int] = field(default_factory=dict)
     """{ticket: the number that its dependency group has in the plan file}, in a session of some tickets of it; 0: it
     follows from its needs."""
+    variables: dict[str, str] | None = None
+    """The variables of the plan, as they are from now on; None: as before."""
+    profile: str = ""
+    sets: dict[str, str] = field(default_factory=dict)
+    """With `variables`, what a person said of them: see `Given`."""
 
 
 class ParallelChanged(Event, frozen=True, tag="parallel_changed"):
