@@ -27,6 +27,11 @@ class Family(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     ] = False
 
 
+def by_fail_fast(family: str) -> str:
+    """Who cancels the tickets of a family of which one has failed."""
+    return f"fail_fast of {family}"
+
+
 def slots_of(family: str) -> str:
     """The resource of which a family with `max_parallel` has so many."""
     return f"{_SLOTS}{family}"

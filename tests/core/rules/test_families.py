@@ -4,6 +4,7 @@ import pytest
 
 from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.state.status import Status
+from parexec_tui.core.wire import requests as rq
 from tests.core.sessions import Session
 
 PLAN = """
@@ -60,3 +61,30 @@ def test_max_parallel_bounds_the_family_and_nothing_else() -> None:
     found.dispatch()
     running = [id_ for id_, status in statuses(found).items() if status is Status.running]
     assert running == ["t-1", "other"]
+
+
+@pytest.mark.parametrize("asked", [("t-2",), ("t-1",)])
+def test_who_retries_the_member_that_failed_gets_those_back_that_fail_fast_cancelled(asked: tuple[str, ...]) -> None:
+    found = session("fail_fast = true")
+    found.dispatch()
+    found.act(rq.Cancel(tickets=("other",), by="ann"))
+    found.fail("t-2")
+    found.killed("t-1", "t-3")
+    before = statuses(found)
+    found.act(rq.Retry(tickets=asked, by="ann"))
+    back = {"t-1", "t-2", "t-3", "t-4"} if asked == ("t-2",) else {"t-1"}
+    assert {id_ for id_, status in statuses(found).items() if id_ in back and status is Status.waiting} == back
+    assert statuses(found)["next"] is (Status.waiting if "t-4" in back else Status.skipped)
+    assert statuses(found)["other"] is Status.cancelled
+    found.act(rq.Undo(by="ann"))
+    assert statuses(found) == before
+
+
+def test_a_member_that_a_person_cancelled_stays_so() -> None:
+    found = session("fail_fast = true")
+    found.dispatch()
+    found.act(rq.Cancel(tickets=("t-4",), by="ann"))
+    found.fail("t-2")
+    found.act(rq.Retry(tickets=("t-2",), by="ann"))
+    assert statuses(found)["t-4"] is Status.cancelled
+    assert statuses(found)["t-1"] is Status.stopping, "it is not over yet, and the others do not wait for it"

@@ -5,6 +5,7 @@ from typing import Final
 from zlib import crc32
 
 from parexec_tui.core.plan import retries
+from parexec_tui.core.plan.family import by_fail_fast
 from parexec_tui.core.plan.retries import is_named
 from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.rules.reports.ends import StepReport, attempt_ended
@@ -115,7 +116,7 @@ def family_ends(state: SessionState, ticket: TicketState, gone: Iterable[str], n
         and each.status is not Status.stopping
         and each.status is not Status.rolling_back
     ]
-    return cancelled(state, others, now, by=f"fail_fast of {ticket.spec.family}", gone=gone)
+    return cancelled(state, others, now, by=by_fail_fast(ticket.spec.family), gone=gone)
 
 
 def retry_delay(state: SessionState, ticket: TicketState) -> float:

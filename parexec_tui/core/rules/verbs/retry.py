@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from parexec_tui.core.plan.family import Family, by_fail_fast
 from parexec_tui.core.plan.gates import described
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.rules.answers import Decision, Refused, named, refuse_unknown
@@ -27,8 +28,11 @@ def retry(state: SessionState, asked: rq.Retry, now: float) -> Decision:
     events = _changes_first(state, asked, tickets, now)
     if isinstance(events, Refusal):
         return events
-    for again in _runs_again(state, tickets, downstream=asked.downstream):
+    along = _cancelled_with(state, tickets)
+    for again in _runs_again(state, _by_depth([*tickets, *along.values()]), downstream=asked.downstream):
         if isinstance(again, Refused):
+            if again.name in along:
+                continue
             return again.refusal
         ticket = state.tickets[again.ticket]
         reason = f"run again{by_whom(asked.by)}"
@@ -73,7 +77,29 @@ class _Again(NamedTuple):
 
 def _in_order(state: SessionState, asked: rq.Retry) -> list[TicketState]:
     """The tickets to retry, each after those that it needs."""
-    return sorted(named(state, asked.tickets), key=lambda ticket: ticket.depth)
+    return _by_depth(named(state, asked.tickets))
+
+
+def _by_depth(tickets: Iterable[TicketState]) -> list[TicketState]:
+    return sorted(tickets, key=lambda ticket: ticket.depth)
+
+
+def _cancelled_with(state: SessionState, tickets: Iterable[TicketState]) -> dict[str, TicketState]:
+    """The members of families that `fail_fast` cancelled because one of these tickets, or another one, failed: who
+    runs that again wants them as well."""
+    asked = {ticket.id for ticket in tickets}
+    families = {ticket.spec.family for ticket in tickets if ticket.status is Status.failed and ticket.spec.family}
+    ended = {name for name in families if state.plan.families.get(name, Family()).fail_fast}
+    if not ended:
+        return {}
+    return {
+        ticket.id: ticket
+        for ticket in state.tickets.values()
+        if ticket.status is Status.cancelled
+        and ticket.id not in asked
+        and ticket.spec.family in ended
+        and ticket.reason == by_whom(by_fail_fast(ticket.spec.family)).strip()
+    }
 
 
 def _runs_again(
