@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from parexec_tui.core.plan.when import names_in
 from parexec_tui.importing.draft import Draft, ImportFault, literal
 from parexec_tui.importing.formats import Wanted
 from parexec_tui.importing.github_matrix import Matrix, read_matrix
 from parexec_tui.importing.github_terms import Terms, Unsaid
+from parexec_tui.importing.github_when import when_of
 from parexec_tui.importing.shell_words import changes_shell
 from parexec_tui.importing.yaml_file import YamlFile, as_list, as_table, as_text
 
@@ -106,12 +108,28 @@ class _Importer:
 
     def _let_needs_be(self) -> None:
         """What needs a job that became no ticket needs what that one needed."""
-        for ticket in self._draft.tickets.values():
+        tickets = self._draft.tickets
+        for id_, ticket in tickets.items():
+            unknown = (
+                [name for name in names_in(ticket["when"]) if name.rpartition(".")[0] not in tickets]
+                if "when" in ticket
+                else []
+            )
+            if unknown:
+                job = as_table(self._jobs[id_])
+                what = f"if: {_short(job['if'])}; to run it, delete when"
+                self._draft.leave_out(("tickets", id_, "when"), what, self._file.where(job, "if"))
+                ticket["when"] = "false"
             for key in ("needs", "after"):
                 if key in ticket:
                     ticket[key] = list(dict.fromkeys(self._behind(ticket[key], set())))
                     if not ticket[key]:
                         del ticket[key]
+
+    def is_one_ticket(self, name: str) -> bool:
+        """Whether a job becomes a ticket, and no family."""
+        job = as_table(self._jobs.get(name))
+        return bool(job.get("steps")) and "matrix" not in as_table(job.get("strategy"))
 
     def _behind(self, names: list[str], seen: set[str]) -> Iterator[str]:
         for name in names:
@@ -219,18 +237,19 @@ class _Job:
         return family
 
     def _order(self, ticket: dict[str, Any]) -> None:
+        needs = [str(name) for name in as_list(self._job.get("needs"))]
         key = "needs"
         if (condition := self._job.get("if")) is not None:
+            env = {name: value for name, value in self._importer._env.items() if "{" not in value}
             try:
-                met, functions = self._terms.condition(as_text(condition))
+                when, is_after = when_of(as_text(condition), needs, env, self._importer.is_one_ticket)
             except Unsaid:
-                met, functions = False, frozenset()
-            if met is True:
-                key = "after" if functions & {"always", "cancelled"} else key
-            else:
-                self._leave_out("skip_if", f"if: {_short(condition)}; to run it, delete skip_if", (self._job, "if"))
-                ticket["skip_if"] = "true"
-        if needs := [str(name) for name in as_list(self._job.get("needs"))]:
+                self._leave_out("when", f"if: {_short(condition)}; to run it, delete when", (self._job, "if"))
+                when, is_after = "false", False
+            key = "after" if is_after else key
+            if when:
+                ticket["when"] = when
+        if needs:
             ticket[key] = needs
 
     def _limits(self, ticket: dict[str, Any]) -> None:

@@ -84,9 +84,7 @@ class Terms:
 
     def condition(self, source: str) -> Condition:
         """What an `if` says. Raises Unsaid."""
-        if found := _EXPRESSION.fullmatch(source.strip()):
-            source = found[1]
-        reading = _Reading(_tokens(source), self._matrix)
+        reading = _Reading(tokens(inside(source)), self._matrix)
         met = reading.any_of()
         if reading.tokens:
             raise Unsaid
@@ -100,7 +98,14 @@ class _Word(NamedTuple):
     known: str | None
 
 
-def _tokens(source: str) -> list[tuple[str, str]]:
+def inside(source: str) -> str:
+    """The expression of an `if`, which may stand in `${{ }}`."""
+    found = _EXPRESSION.fullmatch(source.strip())
+    return found[1] if found else source
+
+
+def tokens(source: str) -> list[tuple[str, str]]:
+    """The parts of an expression: their kinds (`op`, `text`, `number`, `word`), and what they say. Raises Unsaid."""
     tokens = []
     at = 0
     source = source.strip()

@@ -202,13 +202,13 @@ c:
         "ci.yml:4: container: node:20",
         "ci.yml:3: runs-on: windows-latest: all of it runs on this machine",
         "ci.yml:12: job b: nothing in it can be run here (./.github/workflows/other.yml)",
-        "ci.yml:17: if: github.event_name == 'push'; to run it, delete skip_if",
+        "ci.yml:17: if: github.event_name == 'push'; to run it, delete when",
         "a machine and a checkout for each job: here they run beside each other in one folder",
     ]
     assert draft.tickets["a"]["run"].startswith("make\n# not carried over: ${{ github.sha }}: put its value there")
-    assert [(id_, tuple(each.needs), each.skip_if, each.allow_failure) for id_, each in plan.tickets.items()] == [
+    assert [(id_, tuple(each.needs), each.when, each.allow_failure) for id_, each in plan.tickets.items()] == [
         ("a", (), "", False),
-        ("c", ("a",), "true", True),
+        ("c", ("a",), "false", True),
     ]
     assert list(imported(tmp_path, text, "a")[0].tickets) == ["a"]
 
@@ -271,3 +271,42 @@ def test_of_several_workflows_one_has_to_be_named(tmp_path: Path) -> None:
     (tmp_path / ".github" / "workflows" / "two.yaml").write_text(MATRIX)
     with pytest.raises(ImportFault, match=r"it has 2 workflows: name one of .*ci\.yml, .*two\.yaml"):
         read("github", Wanted(tmp_path, tmp_path))
+
+
+SUCCEEDED = "(a.status in ['succeeded', 'waived', 'allowed failure'])"
+FAILED = "(a.status in ['failed', 'timed out', 'out of memory', 'could not start', 'lost'])"
+
+
+@pytest.mark.parametrize(
+    ("condition", "when", "key"),
+    [
+        ("success()", "", "needs"),
+        ("${{ always() }}", "", "after"),
+        ("!cancelled() && (success() || failure())", f"({SUCCEEDED} or {FAILED})", "after"),
+        ("failure()", FAILED, "after"),
+        ("always() && needs.a.result == 'skipped'", "(a.status in ['skipped', 'not wanted'])", "after"),
+        ("'cancelled' != needs.a.result && env.LEVEL == 'full'", "not (a.status == 'cancelled')", "needs"),
+        ("env.LEVEL != 'full'", "false", "needs"),
+        ("runner.os == 'windows'", "false", "needs"),
+    ],
+)
+def test_the_condition_of_a_job_that_asks_how_others_ended_is_when(
+    tmp_path: Path, condition: str, when: str, key: str
+) -> None:
+    text = "env: {LEVEL: full}\n" + jobs(
+        f'a:\n  steps: [{{run: ls}}]\nb:\n  needs: a\n  if: "{condition}"\n  steps: [{{run: ls}}]'
+    )
+    draft, plan = imported(tmp_path, text)
+    assert (plan.tickets["b"].when, getattr(plan.tickets["b"], key)) == (when, ("a",))
+    assert not any("if:" in each for each in draft.warnings)
+
+
+@pytest.mark.parametrize("condition", ["secrets.KEY != ''", "needs.m.result == 'failure'", "needs.a.outputs.x == 1"])
+def test_what_a_plan_cannot_say_of_it_is_told_and_it_does_not_run(tmp_path: Path, condition: str) -> None:
+    text = jobs(
+        "a:\n  steps: [{run: ls}]\nm:\n  strategy: {matrix: {x: [1, 2]}}\n  steps: [{run: ls}]\n"
+        f'b:\n  needs: [a, m]\n  if: "{condition}"\n  steps: [{{run: ls}}]'
+    )
+    draft, plan = imported(tmp_path, text)
+    assert plan.tickets["b"].when == "false"
+    assert any(f"if: {condition}; to run it, delete when" in each for each in draft.warnings)
