@@ -34,6 +34,7 @@ class Format(NamedTuple):
 
 
 FORMATS = {
+    "compose": Format("compose", "containers of a Compose file, by `docker run`"),
     "github": Format("github", "jobs of a workflow of GitHub Actions, with their matrix"),
     "just": Format("just", "recipes of a justfile, by `just --dump`"),
     "make": Format("make", "targets of a Makefile, by `make -n -p`"),

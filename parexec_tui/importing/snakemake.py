@@ -53,6 +53,9 @@ class _Importer:
         apart = Path(workflow.folder).resolve() != folder.resolve()
         self._snakemake = f"snakemake --snakefile {snakefile} --nolock" + " --directory ." * apart
         self._told: set[str] = set()
+        self._folders = {
+            os.path.normpath(each.path) for job in workflow.jobs for each in job.output if "directory" in each.flags
+        }
         self._memory = psutil.virtual_memory().total
 
     def take(self) -> None:
@@ -65,7 +68,7 @@ class _Importer:
         draft.tables["defaults"]["up_to_date"] = True
         for name in workflow.handlers:
             draft.leave_out((), f"{name}: a hook of [hooks] may do what it does")
-        taken = [job for job in self._in_order() if (job.kind != "none" or job.is_open) and not _is_stream(job)]
+        taken = [job for job in self._in_order() if _has_work(job) and not _is_stream(job)]
         for job in taken:
             self._ids[job.id] = id_ = draft.fresh_id("-".join((job.rule, *job.wildcards.values())))
             draft.tickets[id_] = {}
@@ -140,7 +143,7 @@ class _Importer:
             ticket["up_to_date"] = False
 
     def _is_folder(self, file: JobFile) -> bool:
-        return "directory" in file.flags or Path(self._workflow.folder, file.path).is_dir()
+        return os.path.normpath(file.path) in self._folders or Path(self._workflow.folder, file.path).is_dir()
 
     def _limits(self, ticket: dict[str, Any], job: Job, place: tuple[str, ...]) -> None:
         uses: dict[str, Any] = {}
@@ -201,7 +204,7 @@ class _Importer:
             return "what it reads is known after a checkpoint"
         if any(_STREAMS.intersection(each.flags) for each in job.input):
             return "it reads from a job that runs beside it"
-        if job.kind != "shell":
+        if job.kind not in ("none", "shell"):
             return f"it is no command ({job.kind})"
         if job.shadow:
             return f"it runs in a shadow folder ({job.shadow})"
@@ -232,11 +235,15 @@ class _Importer:
         old = [shlex.quote(each.path) for each in job.output if not {"touch", "update"}.intersection(each.flags)]
         lines = [f"rm -rf -- {' '.join(old)}"] * bool(old)
         lines += [f"mkdir -p -- {' '.join(made)}"] * bool(made)
-        lines.append(f"{self._prefix}{command}" if self._prefix else command)
+        lines += [f"{self._prefix}{command}"] * bool(command)
         lines += [f"touch -- {' '.join(touched)}"] * bool(touched)
         lines += [f"ls -d -- {' '.join(files)} > /dev/null"] * bool(files)
         lines += [f"chmod a-w -- {' '.join(protected)}"] * bool(protected)
         return "\n".join(lines)
+
+
+def _has_work(job: Job) -> bool:
+    return job.kind != "none" or job.is_open or any("touch" in each.flags for each in job.output)
 
 
 def _is_stream(job: Job) -> bool:

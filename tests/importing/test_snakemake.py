@@ -66,7 +66,8 @@ def imported(folder: Path, *jobs: dict[str, Any], **fields: Any) -> Draft:
 def test_jobs_become_tickets_with_what_they_read_and_write(tmp_path: Path) -> None:
     draft = imported(
         tmp_path,
-        job(0, "all", (1,), kind="none", input=["all.txt"]),
+        job(0, "all", (1, 4), kind="none", input=["all.txt"]),
+        job(4, "flag", (2,), kind="none", input=["out/a"], output=[{"path": "f", "flags": ["touch"]}], command=""),
         job(
             1,
             "join",
@@ -98,10 +99,11 @@ def test_jobs_become_tickets_with_what_they_read_and_write(tmp_path: Path) -> No
     assert draft.tickets["split-b"]["uses"] == {"cpu": 2, "gpu": 2}
     assert draft.tickets["split-b"]["retries"] == 1
     assert draft.tickets["split-b"]["run"].startswith("rm -rf -- out/b\n")
+    assert draft.tickets["flag"]["run"] == "touch -- f"
     assert draft.tickets["join"] == {
         "title": "Joining",
         "needs": ["split-a", "split-b"],
-        "reads": ["out/a"],
+        "reads": ["out/a/**"],
         "writes": ["all.txt"],
         "estimate": "5m",
         "uses": {"memory": "100MB", "gpu": 1},
