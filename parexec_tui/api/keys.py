@@ -276,6 +276,9 @@ class DefaultKeys(TypedDict, total=False):
     env_file: Sequence[str]
     """Files with more of them, lines NAME=VALUE, read at each start; what `env` says goes before. Seen from the file
     that names them; `path?`: may be missing."""
+    secrets: Sequence[str]
+    """Environment variables whose values are secret: see [secrets]. They are kept nowhere, and masked in what its
+    commands print."""
     cwd: str | None
     """The folder it runs in, seen from the workdir; absent: the agent type's."""
     family: str
@@ -317,6 +320,9 @@ class AgentKeys(TypedDict, total=False):
     env_file: Sequence[str]
     """Files with more of them, lines NAME=VALUE, read at each start; what `env` says goes before. Seen from the file
     that names them; `path?`: may be missing."""
+    secrets: Sequence[str]
+    """Environment variables whose values are secret: see [secrets]. They are kept nowhere, and masked in what its
+    commands print."""
     cwd: str | None
     """The folder its tickets run in, seen from the workdir."""
     silence: str | float | None
@@ -386,8 +392,24 @@ class ServiceKeys(TypedDict, total=False):
     env_file: Sequence[str]
     """Files with more of them, lines NAME=VALUE, read at each start; what `env` says goes before. Seen from the file
     that names them; `path?`: may be missing."""
+    secrets: Sequence[str]
+    """Environment variables whose values are secret: see [secrets]. They are kept nowhere, and masked in what its
+    commands print."""
     cwd: str | None
     """The folder it runs in, seen from the workdir."""
+
+
+class SecretSourceKeys(TypedDict, total=False):
+    """Where the value of a secret comes from; one of these."""
+
+    env: str
+    """The environment variable of who starts the engine; absent: the one of its own name."""
+    file: str
+    """A file whose text it is, without line ends at its end; seen from the plan file."""
+    env_file: str
+    """A file with lines NAME=VALUE, in which it has its own name; seen from the plan file."""
+    command: str
+    """A shell command that prints it, in the workdir; it has a minute, and no terminal."""
 
 
 class PressureKeys(TypedDict, total=False):
@@ -586,6 +608,9 @@ class TicketKeys(TypedDict, total=False):
     env_file: Sequence[str]
     """Files with more of them, lines NAME=VALUE, read at each start; what `env` says goes before. Seen from the file
     that names them; `path?`: may be missing."""
+    secrets: Sequence[str]
+    """Environment variables whose values are secret: see [secrets]. They are kept nowhere, and masked in what its
+    commands print."""
     cwd: str | None
     """The folder it runs in, seen from the workdir; absent: the agent type's."""
     family: str

@@ -68,12 +68,18 @@ class ChosenPlan:
 def _missing_here(found: plan_files.PlanFile, *, only_looks: bool) -> "tuple[Problem, ...]":
     """What the plan requires and this machine does not have."""
     from parexec_tui.core.plan.requirements import requires_something
+    from parexec_tui.core.plan.secrets import wanted_secrets
 
-    if not requires_something(found.plan):
-        return ()
-    from parexec_tui.engine.backends.local.unmet import unmet
+    problems: tuple[Problem, ...] = ()
+    if requires_something(found.plan):
+        from parexec_tui.engine.backends.local.unmet import unmet
 
-    return found.problems(unmet(found.plan, only_looks=only_looks))
+        problems = found.problems(unmet(found.plan, only_looks=only_looks))
+    if not only_looks and wanted_secrets(found.plan):
+        from parexec_tui.engine.secrets import unknown_secrets
+
+        problems += found.problems(unknown_secrets(found.plan))
+    return problems
 
 
 def _open(

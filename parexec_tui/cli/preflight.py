@@ -21,6 +21,7 @@ from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.patterns import parse_pattern
 from parexec_tui.core.plan.reading.faults import Hints, listed
+from parexec_tui.core.plan.secrets import wanted_secrets
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.units import format_count, format_duration, format_size
 from parexec_tui.engine.backends.local.unmet import Written
@@ -108,6 +109,10 @@ def warnings(plan: Plan) -> Iterator[str]:
     for text, ids in of.items():
         what = f"tickets.{ids[0]}" if len(ids) == 1 else f"tickets {listed(ids, limit=_MAX_NAMED)}"
         yield f"{what}: {text}"
+    if wanted_secrets(plan):
+        from parexec_tui.engine.secrets import unknown_secrets
+
+        yield from (fault.message for fault in unknown_secrets(plan))
     yield from _unlimited(plan)
     yield from _disk(plan)
     if lack := lack_for(plan.telemetry):

@@ -54,7 +54,7 @@ class _PutOff(Struct, frozen=True):
     """A start that has to wait until the host is relieved, its ticket thawed, or some time over."""
 
     resource: str
-    """As in HostPressed; empty: the ticket is frozen, or has no room for what it did."""
+    """As in HostPressed; empty: the ticket is frozen, has no room for what it did, or lacks a secret."""
     since: float
     until: float = 0.0
     """When it is started at the earliest."""
@@ -149,6 +149,9 @@ class AttemptKeeper:
             self._report(
                 [rq.ProcessEnded(key.ticket, key.attempt, problem=problem, ticket_at_fault=True, step=key.step)]
             )
+            return
+        if launch.lacks:
+            self._put_off[key] = _PutOff("", self._now(), until=self._now() + _LOOK_FOR_ROOM)
             return
         self._backend.start(key, launch)
         self._identifying.began(key)

@@ -29,6 +29,7 @@ from parexec_tui.core.state.steps import GateStep, gate_step, is_resolve
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import IdleElapsed
 from parexec_tui.engine.backends.backend import TRAILER, Launch, Worktree
+from parexec_tui.engine.secrets import NoSecretError, Secrets
 from parexec_tui.paths import id_in_names
 from parexec_tui.tracing.endpoint import is_sent
 from parexec_tui.tracing.ids import VARIABLE, traceparent
@@ -95,10 +96,18 @@ class WorktreePlaces(Struct, frozen=True):
 class Pool:
     """What agents run: commands, folders and variables."""
 
-    def __init__(self, state: SessionState, session: str, places: WorktreePlaces | None = None) -> None:
-        """`places`: where tickets work that do not work in the workdir; without it, there are none."""
+    def __init__(
+        self,
+        state: SessionState,
+        session: str,
+        places: WorktreePlaces | None = None,
+        secrets: Secrets | None = None,
+    ) -> None:
+        """`places`: where tickets work that do not work in the workdir; without it, there are none. Without `secrets`
+        none of them is known."""
         self._state = state
         self._places = places
+        self._secrets = secrets if secrets is not None else Secrets({})
         self._env = {"PAREXEC_SESSION": session, "PAREXEC_WORKDIR": state.plan.workdir}
         self._is_traced = is_sent(state.plan.telemetry)
         self._tells_values = tells_values(state.plan)
@@ -141,10 +150,16 @@ class Pool:
     def _given(self, launch: Launch, *sources: AgentType | Ticket | Service) -> Launch:
         """The same with the variables that come from elsewhere: these say so, the later ones over the earlier."""
         files = [path for source in sources for path in source.env_file]
-        if not files:
-            return launch
-        workdir = self._state.plan.workdir  # from there, what a person wrote into a running session is seen
-        return structs.replace(launch, env_files=tuple(posixpath.join(workdir, path) for path in files))
+        names = [name for source in sources for name in source.secrets]
+        if files:
+            workdir = self._state.plan.workdir  # from there, what a person wrote into a running session is seen
+            launch = structs.replace(launch, env_files=tuple(posixpath.join(workdir, path) for path in files))
+        if names:
+            try:
+                launch = structs.replace(launch, secrets=self._secrets.given(names))
+            except NoSecretError as error:
+                launch = structs.replace(launch, lacks=str(error))
+        return launch
 
     def _moved(self, folder: str, workdir: str) -> str:
         """A folder in the workdir, where it is in a worktree."""

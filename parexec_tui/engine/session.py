@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -52,6 +52,7 @@ from parexec_tui.engine.measure.sampling import SampleFeed, SampleLoop, SampleTa
 from parexec_tui.engine.order_search import OrderSearch
 from parexec_tui.engine.owed_hooks import owed_of
 from parexec_tui.engine.pool import Pool, WorktreePlaces
+from parexec_tui.engine.secrets import Secrets, SecretWatch, hidden_variables
 from parexec_tui.engine.serve.hooks import HookRunner
 from parexec_tui.engine.serve.server import open_server
 from parexec_tui.engine.sinks import EventSink, Tell
@@ -215,10 +216,18 @@ def _check_is_alone(registry: Registry, session: str) -> None:
         raise SessionOwned(session_folder(session).lock, row.pid)
 
 
-def open_backend(session: str, nursery: trio.Nursery, orphans: Orphans) -> Backend:
-    """The place where the processes of a session run."""
+def open_backend(
+    session: str,
+    nursery: trio.Nursery,
+    orphans: Orphans,
+    environment: Mapping[str, str] = os.environ,
+    mask: Callable[[str], str] = str,
+) -> Backend:
+    """The place where the processes of a session run; they inherit this environment. `mask`: see `LocalBackend`."""
     folder = session_folder(session)
-    return LocalBackend(nursery, session, folder, environment=os.environ, boot=boot.here(), orphans=orphans)
+    return LocalBackend(
+        nursery, session, folder, environment=environment, boot=boot.here(), orphans=orphans, mask=mask
+    )
 
 
 async def _drive(
@@ -228,14 +237,18 @@ async def _drive(
     gc.freeze()
     async with _background() as nursery:
         orphans = Orphans()
-        backend = open_backend(session, nursery, orphans)
-        hooks = _open_hooks(nursery, begin.state.plan, session, sink.notice, orphans)
+        secrets, environment = Secrets(os.environ, are_wanted=begin.state.has_secrets), dict(os.environ)
+        for name in hidden_variables(begin.state.plan):
+            environment.pop(name, None)
+        backend = open_backend(session, nursery, orphans, environment, secrets.mask)
+        hooks = _open_hooks(nursery, begin.state.plan, session, sink.notice, orphans, environment)
         sinks = [sink.tell, hooks.tell]
         clock = Clock(begin.first[0].at)
         writers = Writers(begin.state, clock.now)
         hooks.running = writers.running
         told = EventSink(_each(sinks), sink.notice)
-        coordinator = _coordinator(begin, session, registry, backend, clock, writers, told, options)
+        pool = _pool(begin.state, session, secrets)
+        coordinator = _coordinator(begin, session, registry, backend, pool, clock, writers, told, options)
         if begin.recovers and hooks.has_commands:
             writers.note_unknown_hooks()
         nursery.start_soon(obey_signals, coordinator, sink.notice)
@@ -254,10 +267,13 @@ async def _drive(
                 hooks.tell_owed(owed_of(session_folder(session), begin.state, registry))
         else:
             coordinator.begin(begin.first)
+        looks = SecretWatch(secrets, begin.state, coordinator.submit_reports)
+        sinks.append(looks.tell)
+        nursery.start_soon(looks.run)
         neighbours = NeighbourWatch(session, begin.state.neighbours, coordinator.submit_reports)
         sinks.append(neighbours.tell)
         nursery.start_soon(neighbours.run)
-        commands = CheckCommands(backend, begin.state, _pool(begin.state, session))
+        commands = CheckCommands(backend, begin.state, pool)
         coordinator.sift = commands.sift
         checks = CheckWatch(backend, begin.state, coordinator.submit_reports, commands)
         sinks.append(checks.tell)
@@ -267,7 +283,7 @@ async def _drive(
             sinks.append(ready.tell)
             nursery.start_soon(ready.run)
         if begin.state.has_worktrees:
-            conflicts = ConflictWatch(backend, begin.state, _pool(begin.state, session), coordinator.submit_reports)
+            conflicts = ConflictWatch(backend, begin.state, pool, coordinator.submit_reports)
             sinks.append(conflicts.tell)
             nursery.start_soon(conflicts.run)
             losses = LossWatch(backend, begin.state, coordinator.submit_reports)
@@ -323,13 +339,13 @@ async def _drive(
     return outcome
 
 
-def _pool(state: SessionState, session: str) -> Pool:
+def _pool(state: SessionState, session: str, secrets: Secrets) -> Pool:
     if not state.has_worktrees:
-        return Pool(state, session)
+        return Pool(state, session, secrets=secrets)
     from parexec_tui.engine.backends.local.worktrees.making import prefix_of
 
     root = str(session_folder(session).worktrees)
-    return Pool(state, session, WorktreePlaces(root, partial(prefix_of, state.plan.workdir), session))
+    return Pool(state, session, WorktreePlaces(root, partial(prefix_of, state.plan.workdir), session), secrets)
 
 
 def _objects(workdir: str) -> Path | None:
@@ -343,6 +359,7 @@ def _coordinator(
     session: str,
     registry: Registry,
     backend: Backend,
+    pool: Pool,
     clock: Clock,
     writers: Writers,
     sink: EventSink,
@@ -353,7 +370,7 @@ def _coordinator(
         session,
         registry,
         backend,
-        _pool(begin.state, session),
+        pool,
         clock,
         writers,
         tell=sink.tell,
@@ -365,14 +382,19 @@ def _coordinator(
 
 
 def _open_hooks(
-    nursery: trio.Nursery, plan: Plan, session: str, notice: Callable[[str], None], orphans: Orphans
+    nursery: trio.Nursery,
+    plan: Plan,
+    session: str,
+    notice: Callable[[str], None],
+    orphans: Orphans,
+    environment: Mapping[str, str],
 ) -> HookRunner:
     hooks = HookRunner(
         _hooks(plan, notice),
         session_folder(session).hooks_log,
         plan.workdir,
         notice,
-        environment=hook_environment(os.environ),
+        environment=hook_environment(environment),
         processes=HookProcesses(orphans, session, session_folder(session)),
     )
     nursery.start_soon(hooks.run)

@@ -289,6 +289,9 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
                 yield Line(at, "aside", "host", f"other programs have {resource} {', '.join(units)}", "warn")
             else:
                 yield Line(at, "free", "host", f"no other program has a {resource} of the plan any more")
+        case ev.SecretsLooked(unknown=unknown):
+            for name, problem in unknown.items():
+                yield Line(at, "secret", name, f"is not known: {problem}", "warn")
         case ev.OperatorActed():
             yield Line(
                 at, "asked", who(event.by, me), "; left out: ".join(filter(None, (event.text, _left_out(event))))

@@ -196,6 +196,8 @@ def _standing(root: Root) -> str:
             return _service(root)
         case "no-agent":
             return f"no agent is left that could run {root.ticket}"
+        case "secret":
+            return f"{root.ticket} waits: {root.reason}"
         case "resource" | "room":
             return f"{root.ticket} {root.reason}"
         case "running":

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from parexec_tui.core.state.status import End, Status
-from parexec_tui.engine.backends.local.env_files import EnvFileError, read_env_files
+from parexec_tui.engine.env_files import EnvFileError, read_env_files
 from parexec_tui.paths import state_home
 from tests.engine.engines import log_of, resume, run, ticket
 

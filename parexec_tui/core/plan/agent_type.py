@@ -71,6 +71,13 @@ class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
             "Seen from the file that names them; `path?`: may be missing."
         ),
     ] = ()
+    secrets: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Environment variables whose values are secret: see [secrets]. They are kept nowhere, and "
+            "masked in what its commands print."
+        ),
+    ] = ()
     cwd: Annotated[str | None, Meta(description="The folder its tickets run in, seen from the workdir.")] = None
     silence: Annotated[
         Duration | None,

@@ -17,6 +17,7 @@ from parexec_tui.core.plan.otel import Otel
 from parexec_tui.core.plan.plan_settings import Hooks, Parallel, PlanSettings
 from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.resources import Amounts, Resources
+from parexec_tui.core.plan.secrets import SecretSource
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.plan.ticket import Ticket
 
@@ -49,6 +50,10 @@ class PlanDocument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     group: Annotated[dict[str, Group], Meta(description="Gates of the tickets that name the group.")] = {}
     services: Annotated[
         dict[str, Service], Meta(description="What runs beside the tickets that use it, by name.")
+    ] = {}
+    secrets: Annotated[
+        dict[str, SecretSource],
+        Meta(description="Where secrets come from, by name; absent: from the environment variable of that name."),
     ] = {}
     pressure: Annotated[
         Pressure, Meta(description="When the host counts as pressed, and how far the engine goes against it.")
@@ -108,6 +113,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     workdir: str
     """Absolute: `settings.workdir` seen from the folder of the plan file."""
     services: dict[str, Service] = {}
+    secrets: dict[str, SecretSource] = {}
+    """Where those come from that do not come from the environment variable of their name. No value is in a plan."""
     hooks: Hooks = Hooks()
     pressure: Pressure = Pressure()
     own_pressure: Pressure = Pressure()

@@ -286,6 +286,13 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             "Seen from the file that names them; `path?`: may be missing."
         ),
     ] = ()
+    secrets: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Environment variables whose values are secret: see [secrets]. They are kept nowhere, and "
+            "masked in what its commands print."
+        ),
+    ] = ()
     cwd: Annotated[
         str | None, Meta(description="The folder it runs in, seen from the workdir; absent: the agent type's.")
     ] = None

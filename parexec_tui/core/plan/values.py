@@ -22,6 +22,9 @@ VARIABLE = "PAREXEC_VALUES"
 MAX_VALUES = 64 * 1024
 """Bytes that the file of an attempt may have."""
 
+_SECRET_TOLD = b"\0secret"
+"""What stands in place of values of which one had a secret in it, see `outputs.masker`."""
+
 _REFERENCE = re.compile(r"(.+)\.([A-Za-z_][A-Za-z0-9_-]*)(!q)?").fullmatch
 
 _is_key = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*").fullmatch
@@ -43,6 +46,8 @@ def read_values(data: bytes) -> Values:
     Of a key that is there twice, the later one counts. Blank lines are skipped. Raises ValueError, saying what is
     wrong and in which line.
     """
+    if data == _SECRET_TOLD:
+        raise ValueError("there is a secret in them, and values are kept: give `secrets` to the ticket that needs it")
     if len(data) > MAX_VALUES:
         raise ValueError(f"more than {MAX_VALUES // 1024} KiB")
     try:

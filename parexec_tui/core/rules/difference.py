@@ -26,6 +26,7 @@ _TABLES = {
     "agents": "agents",
     "resources": "resources",
     "services": "services",
+    "secrets": "secrets",
     "hooks": "hooks",
     "pressure": "pressure",
     "otel": "otel",

@@ -1,5 +1,6 @@
 """When an engine leaves a session of which nothing runs any more, and why."""
 
+from parexec_tui.core.plan.secrets import wanted_secrets
 from parexec_tui.core.state.outcome import UNAPPROVED, UNDECIDED, Outcome
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
@@ -36,6 +37,8 @@ def goes_on_by_itself(state: SessionState) -> bool:
     """Whether something may start later though nothing runs now and nobody does anything."""
     if state.counts[Status.backoff] or state.pressed or state.awaits_units:
         return True
+    if state.has_secrets and wanted_secrets(state.plan).keys() - state.secrets.keys():
+        return True  # they are being looked for
     return any(map(_may_go_on, state.services.values()))
 
 

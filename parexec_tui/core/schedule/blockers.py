@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from parexec_tui.core.plan.claims import ClaimKey, Claims, Conflict
 from parexec_tui.core.plan.gates import described
 from parexec_tui.core.plan.generated import awaited_from
 from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.plan.secrets import secrets_for
 from parexec_tui.core.plan.units import format_count, format_size
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state.admission import memory_need, uses_more
@@ -37,6 +38,7 @@ BlockerKind = Literal[
     "session",
     "host",
     "held",
+    "secret",
     "approval",
     "conflict",
     "backoff",
@@ -157,6 +159,8 @@ def blockers(state: SessionState, ticket: TicketState, me: str = "") -> Iterator
         lost = f", to be merged again: {ticket.reason}" if ticket.has_lost_work else ""
         yield Blocker("approval", f"has run, and waits for approval{lost}", since=ticket.ended or 0.0)
         return
+    if state.has_secrets and ticket.is_live and (blocker := secret_blocker(state, ticket)) is not None:
+        yield structs.replace(blocker, text=f"{blocker.text}; gates and whatever comes after its command wait for it")
     yield from _own_blockers(state, ticket, me)
     if ticket.status in PENDING:
         if not ticket.is_gates and pick_agent(state, ticket) is None:
@@ -197,6 +201,8 @@ def _own_blockers(state: SessionState, ticket: TicketState, me: str) -> Iterator
         yield blocker
     if ticket.held is not None:
         yield Blocker("held", f"held{by_whom(ticket.held, me)}")
+    if state.has_secrets and (blocker := secret_blocker(state, ticket)) is not None:
+        yield blocker
     if ticket.is_undecided:
         yield Blocker("when", f"its `when` is not answered yet: {ticket.spec.when}")
     if ticket.awaits_approval:
@@ -218,6 +224,17 @@ def _own_blockers(state: SessionState, ticket: TicketState, me: str) -> Iterator
         yield _reservation(state, ticket, kept)
     if not ticket.is_asked:
         yield _asked(ticket, me)
+
+
+def secret_blocker(state: SessionState, ticket: TicketState) -> Blocker | None:
+    """Why the ticket does not start: it, an agent type that can run it, or a service of it is given a secret of which
+    the engine does not have the value."""
+    if ticket.is_gates:
+        return None
+    for name in secrets_for(state.plan, ticket.spec, ticket.types):
+        if problem := state.secrets.get(name, "it is being looked for"):
+            return Blocker("secret", f"secret {name} is not known: {problem}")
+    return None
 
 
 def memory_blocker(state: SessionState, ticket: TicketState) -> Blocker | None:

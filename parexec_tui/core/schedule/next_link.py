@@ -16,6 +16,7 @@ from parexec_tui.core.schedule.blockers import (
     pick_agent,
     pinned_agent,
     pressure_blocker,
+    secret_blocker,
 )
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.state.reruns import stale_by
@@ -35,6 +36,8 @@ def next_link(state: SessionState, ticket: TicketState, known: KnownOfAgents) ->
     """What a ticket waits for whose needs are met or that is held: another ticket, or the root."""
     if ticket.held is not None:
         return Root("held", ticket=ticket.id, by=ticket.held, since=ticket.held_at)
+    if state.has_secrets and (blocker := secret_blocker(state, ticket)) is not None:
+        return Root("secret", ticket=ticket.id, reason=blocker.text)
     if ticket.awaits_approval:
         return of_approval(ticket)
     if ticket.status is Status.backoff:

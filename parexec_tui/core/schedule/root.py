@@ -10,6 +10,7 @@ RootKind = Literal[
     "host",
     "frozen",
     "held",
+    "secret",
     "approval",
     "conflict",
     "agent",
@@ -33,6 +34,7 @@ _STAYS: Final[frozenset[RootKind]] = frozenset(
         "host",
         "frozen",
         "held",
+        "secret",
         "approval",
         "conflict",
         "agent",
@@ -51,7 +53,8 @@ class Root(Struct, frozen=True):
     kind: str
     """A `RootKind`, or what a later version of the engine knows besides."""
     ticket: str = ""
-    """The ticket that is frozen, held, to be approved, in conflict, running, stopping or in backoff."""
+    """The ticket that is frozen, held, to be approved, in conflict, running, stopping, in backoff, or without a
+    secret."""
     agent: str = ""
     """The agent that has the ticket; for `agent`, the agent that takes no ticket."""
     name: str = ""

@@ -27,7 +27,7 @@ from parexec_tui.core.state.session import EngineLost, SessionState
 from parexec_tui.core.state.status import PENDING, Status
 from parexec_tui.core.state.tickets import TicketState
 
-_OF_ONE: Final[frozenset[RootKind]] = frozenset(("next", "no-agent", "resource"))
+_OF_ONE: Final[frozenset[RootKind]] = frozenset(("next", "no-agent", "resource", "secret"))
 """Roots that say which ticket waits."""
 
 _MAX_STEPS = 1_000

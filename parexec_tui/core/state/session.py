@@ -19,6 +19,7 @@ from parexec_tui.core.plan.gates import is_gate_ticket
 from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.plan.group_gates import GatesOf, with_gates
 from parexec_tui.core.plan.model import Host, Plan
+from parexec_tui.core.plan.secrets import wanted_secrets
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state import events as ev
@@ -286,6 +287,9 @@ class SessionState:
         """How many tickets may run at once because of that, if fewer than `parallel`."""
         self.pressed: dict[str, ev.HostPressed] = {}
         """resource: what the host is short of"""
+        self.has_secrets = bool(wanted_secrets(plan))
+        self.secrets: dict[str, str] = {}
+        """secret: why its value is not known, empty if it is; those that are not here have yet to be looked for"""
         self.neighbours: tuple[ev.Neighbour, ...] = ()
         """Living sessions that claim the same, as an engine saw them last."""
         self.finished_at: float | None = None

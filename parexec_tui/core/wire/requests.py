@@ -596,6 +596,14 @@ class PortsTried(Struct, frozen=True, gc=False, tag_field="report", tag="ports")
     taken: tuple[str, ...]
 
 
+class SecretsFound(Struct, frozen=True, gc=False, tag_field="report", tag="secrets"):
+    """What was found of the secrets that the plan names: their names alone."""
+
+    unknown: dict[str, str]
+    """As in SecretsLooked."""
+    known: tuple[str, ...]
+
+
 class HostShort(Struct, frozen=True, gc=False, tag_field="report", tag="short"):
     """The host has too little of something to start processes, or has enough of it again."""
 
@@ -708,6 +716,7 @@ AnyReport = (
     | DiskMeasured
     | HostShort
     | PortsTried
+    | SecretsFound
     | NeighboursChanged
     | HistoryRead
     | OrderSearched

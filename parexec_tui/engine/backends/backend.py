@@ -153,6 +153,10 @@ class Launch(Struct, frozen=True, gc=False):
     env_files: tuple[str, ...] = ()
     """Absolute: files with variables, read right before the process is started; `env` goes before, and a later file.
     `path?` may be missing. If one cannot be read, there is no process."""
+    secrets: dict[str, str] = {}
+    """More variables, over those of `env`: their values are kept nowhere, and masked in its output."""
+    lacks: str = ""
+    """Why there can be no process, in words; empty: there can."""
     limits: Limits | None = None
     """What it may use at most, with all that it starts."""
     own_tmp: bool = False

@@ -194,6 +194,7 @@ class _Abandoned:
         if isinstance(asks, rq.ProcessStarted):
             backend.stop(asks.key, 0.0)
         has_own = bool(service.spec.stop) and not service.is_stop_over and self.trouble is None
+        has_own = has_own and not service.spec.secrets  # nobody looks for them any more
         if has_own and was_stopping:
             has_own = isinstance(await adopt_service(self._state, service, backend, STOP), rq.ProcessStarted)
         found = await adopt_service(self._state, service, backend)

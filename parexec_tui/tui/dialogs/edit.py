@@ -43,7 +43,7 @@ class EditForm(Form):
 
 
 _SECTIONS: dict[str, tuple[str, ...]] = {
-    "What it does": ("title", "run", "prompt", "cwd", "env", "env_file"),
+    "What it does": ("title", "run", "prompt", "cwd", "env", "env_file", "secrets"),
     "When it starts": ("needs", "after", "when", "group", "priority", "approve", "finally"),
     "Who runs it": ("agent", "requires", "requires_commands", "requires_files", "requires_env"),
     "Files, claims and services": ("reads", "writes", "claims", "locks", "uses", "limits", "uses_service"),

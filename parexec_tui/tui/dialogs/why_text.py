@@ -252,6 +252,7 @@ class _Why:
                 | "session"
                 | "host"
                 | "held"
+                | "secret"
                 | "approval"
                 | "conflict"
                 | "backoff"
@@ -334,6 +335,8 @@ class _Why:
                 return "it goes on by itself once there is more room"
             case "held":
                 return self._end(Root("held", ticket=self.ticket.id))
+            case "secret":
+                return "it goes on when an engine is started that has it"
             case "approval" | "conflict":
                 return self._end(Root(blocker.kind, ticket=self.ticket.id))
             case "backoff":

@@ -461,6 +461,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         text="change variables",
         inverse=(undo.RevertPlan(variables={"mode": "debug", "n": "2"}, profile="x", sets={"n": "2"}),),
     ),
+    ev.SecretsLooked(at=5.0, unknown={"API_KEY": "variable API_KEY is not set"}, known=("TOKEN",)),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -4,11 +4,13 @@ import posixpath
 from typing import Any
 
 _KEY = "env_file"
+_SECRETS = "secrets"
+_KEYS_OF_SECRETS = ("file", _KEY)
 
 
 def has_own_paths(text: str) -> bool:
     """Whether there may be such paths in the text of a plan. Most have none, and the word tells that at once."""
-    return _KEY in text
+    return _KEY in text or _SECRETS in text
 
 
 def see_from(document: dict[str, Any], folder: str) -> None:
@@ -23,6 +25,11 @@ def see_from(document: dict[str, Any], folder: str) -> None:
     for table in tables:
         if isinstance(table, dict) and isinstance(listed := table.get(_KEY), list):
             table[_KEY] = [_seen_from(folder, each) for each in listed]
+    sources = document.get(_SECRETS)
+    for source in sources.values() if isinstance(sources, dict) else ():
+        for key in _KEYS_OF_SECRETS if isinstance(source, dict) else ():
+            if key in source:
+                source[key] = _seen_from(folder, source[key])
 
 
 def _seen_from(folder: str, path: object) -> object:

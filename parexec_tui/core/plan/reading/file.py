@@ -44,6 +44,7 @@ from parexec_tui.core.plan.reading.rules import broken_rules
 from parexec_tui.core.plan.reading.rules.draft import Draft
 from parexec_tui.core.plan.reading.unread import by_table
 from parexec_tui.core.plan.resources import Resources
+from parexec_tui.core.plan.secrets import SecretSource
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.plan.ticket import Ticket
 
@@ -142,6 +143,7 @@ def read_whole(
         included=found.paths,
         groups=draft.groups,
         services=draft.services,
+        secrets=draft.secrets,
         hooks=draft.hooks,
         pressure=draft.pressure,
         otel=draft.otel,
@@ -256,6 +258,7 @@ def draft_of(document: dict[str, Any], folder: str) -> tuple[Draft, list[Fault]]
         agents=parts.agents or {"agent": AgentType()},
         groups={**parts.groups, **parts.group},
         services=parts.services,
+        secrets=parts.secrets,
         hooks=parts.hooks,
         pressure=parts.pressure,
         otel=parts.otel,
@@ -317,6 +320,7 @@ def _read_by_key(document: dict[str, Any], left_out: set[Path]) -> tuple[PlanDoc
         groups={name: convert(Group, each) for name, each in tables(Group, "groups").items()},
         group={name: convert(Group, each) for name, each in tables(Group, "group").items()},
         services={name: convert(Service, each) for name, each in tables(Service, "services").items()},
+        secrets={name: convert(SecretSource, each) for name, each in tables(SecretSource, "secrets").items()},
         hooks=convert(Hooks, table(Hooks, "hooks")),
         pressure=convert(Pressure, table(Pressure, "pressure")),
         otel=convert(Otel, table(Otel, "otel")),
@@ -333,6 +337,7 @@ def _top_level_faults(document: dict[str, Any]) -> Iterator[Fault]:
         "resources",
         "agents",
         "services",
+        "secrets",
         "groups",
         "group",
         "hooks",

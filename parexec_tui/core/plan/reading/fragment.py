@@ -23,7 +23,8 @@ from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.units import shown
 
 _OF_PLANS = (
-    "plan", "agents", "resources", "services", "groups", "group", "hooks", "pressure", "otel", "profiles", "families",
+    "plan", "agents", "resources", "services", "secrets", "groups", "group", "hooks", "pressure", "otel", "profiles",
+    "families",
 )  # fmt: skip
 """Tables that only a plan file has."""
 
@@ -97,6 +98,7 @@ def read_fragment(
         resources=plan.resources,
         groups=plan.groups,
         services=plan.services,
+        secrets=plan.secrets,
         families=plan.families,
         variables=plan.variables,
         workdir=plan.workdir,

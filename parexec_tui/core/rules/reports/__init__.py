@@ -17,6 +17,7 @@ from parexec_tui.core.rules.reports.host import (
     on_host_short,
     on_neighbours_changed,
     on_ports_tried,
+    on_secrets_found,
 )
 from parexec_tui.core.rules.reports.logs import on_log_flooded, on_log_too_long
 from parexec_tui.core.rules.reports.lost_merges import on_merges_lost
@@ -95,6 +96,7 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.DiskMeasured: on_disk_measured,
     rq.HostShort: on_host_short,
     rq.PortsTried: on_ports_tried,
+    rq.SecretsFound: on_secrets_found,
     rq.NeighboursChanged: on_neighbours_changed,
     rq.HistoryRead: on_history_read,
     rq.OrderSearched: on_order_searched,

@@ -51,6 +51,12 @@ def on_ports_tried(state: SessionState, report: rq.PortsTried, now: float) -> li
     return [ev.UnitsSetAside(at=now, resource=report.resource, units=report.taken)]
 
 
+def on_secrets_found(state: SessionState, report: rq.SecretsFound, now: float) -> list[ev.AnyEvent]:
+    if state.secrets == {**dict.fromkeys(report.known, ""), **report.unknown}:
+        return []
+    return [ev.SecretsLooked(at=now, unknown=report.unknown, known=report.known)]
+
+
 def set_aside(state: SessionState, taken: Mapping[str, Units], now: float) -> list[ev.AnyEvent]:
     """Give these units, which other programs have, to nobody."""
     return [

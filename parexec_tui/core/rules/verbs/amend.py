@@ -160,6 +160,7 @@ def _faults(state: SessionState, specs: dict[str, Ticket], new: dict[str, Ticket
         services=plan.services,
         families=plan.families,
         variables=plan.variables,
+        secrets=plan.secrets,
         tickets=specs,
         workdir=plan.workdir,
     )

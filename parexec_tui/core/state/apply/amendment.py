@@ -39,6 +39,9 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
     specs = {id_: spec for id_, spec in state.plan.tickets.items() if id_ not in event.dropped}
     specs |= {**event.changed, **event.added}
     drop_reservation(state)
+    state.has_secrets = state.has_secrets or any(
+        spec.secrets for spec in (*event.changed.values(), *event.added.values())
+    )
     shape = None if _keeps_shape(state, event) else _shape(state, event, specs, gates)
     for ticket in list(state.asking.values()):
         if shape is not None or ticket.id in event.changed:

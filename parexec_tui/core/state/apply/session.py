@@ -6,6 +6,7 @@ from msgspec import structs
 
 from parexec_tui.core.plan.claims import ClaimKey, Holdings
 from parexec_tui.core.plan.model import Host
+from parexec_tui.core.plan.secrets import secrets_for
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.indexes import check_again, mark_ready, note_approval, note_early
 from parexec_tui.core.state.session import SessionState
@@ -47,6 +48,7 @@ def on_monitoring_started(state: SessionState, event: ev.MonitoringStarted) -> N
         _correct_clocks(state, event)
     state.boot, state.monitored = event.boot, event
     state.engine_pid = event.pid
+    state.secrets.clear()  # each engine looks for them itself
     state.left = state.interrupted = state.draining = state.stopping = None
     for ticket in state.live.values():
         attempt = ticket.live_attempt
@@ -138,6 +140,13 @@ def on_units_set_aside(state: SessionState, event: ev.UnitsSetAside) -> None:
         raise IllegalEventError(f"{event!r}: {error}") from None
     if state.dirty is not None:
         state.dirty.freed.append(ClaimKey("resource", event.resource))
+
+
+def on_secrets_looked(state: SessionState, event: ev.SecretsLooked) -> None:
+    state.secrets = {**dict.fromkeys(event.known, ""), **event.unknown}
+    for ticket in state.ready.values():
+        if next(secrets_for(state.plan, ticket.spec, ticket.types), None) is not None:
+            check_again(state, ticket)
 
 
 def on_session_held(state: SessionState, event: ev.SessionHeld) -> None:

@@ -77,6 +77,7 @@ from parexec_tui.core.state.events.session import (
     ParallelChanged,
     PlanAmended,
     PoolInitialised,
+    SecretsLooked,
     SessionDraining,
     SessionFinished,
     SessionHeld,
@@ -150,6 +151,7 @@ AnyEvent = (
     | HostPressed
     | HostRelieved
     | UnitsSetAside
+    | SecretsLooked
     | MemoryMeasured
     | PeaksLearned
     | StartedAnyway

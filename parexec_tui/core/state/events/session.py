@@ -155,6 +155,14 @@ class UnitsSetAside(Event, frozen=True, tag="units_set_aside"):
     units: tuple[str, ...] = ()
 
 
+class SecretsLooked(Event, frozen=True, tag="secrets_looked"):
+    """The engine looked for the secrets that the plan names. What they are is in no event."""
+
+    unknown: dict[str, str] = field(default_factory=dict)
+    """{secret: why it is not known, and what to do}"""
+    known: tuple[str, ...] = ()
+
+
 FREEZE_REASON = "frozen"
 """The reason of the hold that a freeze of the session brings."""
 

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
+from subprocess import Popen
 
 import trio
 from msgspec import structs
@@ -42,6 +43,7 @@ from parexec_tui.engine.backends.local.failures import FailureReader
 from parexec_tui.engine.backends.local.living import Live, Living
 from parexec_tui.engine.backends.local.logs import read_sizes
 from parexec_tui.engine.backends.local.mark import mark_of
+from parexec_tui.engine.backends.local.masking import Masking, until_complete
 from parexec_tui.engine.backends.local.not_started import why_not
 from parexec_tui.engine.backends.local.oom import OtherKills, OutOfMemory, kill_count, own_kills, was_killed
 from parexec_tui.engine.backends.local.orphans import Orphans
@@ -81,11 +83,12 @@ class LocalBackend:
         orphans: Orphans | None = None,
         cgroup_parent: Parent = cgroup.own_cgroup,
         controllers: Callable[[], Controllers] = find_controllers,
+        mask: Callable[[str], str] = str,
     ) -> None:
         """`environment`: what processes inherit. `boot`: where our pids mean something, see `boot.here`.
 
         `orphans`: if given, what attempts leave behind is looked for there. `cgroup_parent`, `controllers`: see
-        `AttemptCgroups`.
+        `AttemptCgroups`. `mask`: what is told of processes goes through it, since they may have secrets.
         """
         keep_descriptors()
         raise_limit()
@@ -106,8 +109,9 @@ class LocalBackend:
         self._nursery = nursery
         self._living = Living(folder, prefix, self._orphans)
         self._live = self._living.by_key
-        self._strays = Strays(folder, prefix, self._living, self._starting, self._cgroups, self._report)
-        self._ending = Ending(nursery, self._living, self._strays, self._over_later)
+        self._strays = Strays(folder, prefix, self._living, self._starting, self._cgroups, self._report, mask)
+        self._ending = Ending(nursery, self._living, self._strays, self._over_later, self._complete_log)
+        self._maskers: dict[ProcessKey, Popen[bytes]] = {}
         self._adoption = Adoption(folder, boot, self._living, self._strays, self._watch, self._cgroups)
         self.workspace = Workspace(nursery, folder, self._report)
         self._reports: deque[rq.AnyReport] = deque()
@@ -141,7 +145,7 @@ class LocalBackend:
             start.spawn = structs.replace(start.spawn, cgroups=chosen)
         self._starting[key] = start
         looks = launch.own_tmp or launch.outputs or launch.reads or launch.snapshot or launch.ports or launch.ready
-        looks = looks or launch.env_files
+        looks = looks or launch.env_files or launch.lacks
         if looks or launch.notes_begin or launch.requires is not None or launch.worktree is not None:
             if launch.worktree is not None:
                 self.workspace.open_worktrees()
@@ -173,6 +177,11 @@ class LocalBackend:
     def _before_start(self, start: Start) -> None:
         """Raise OSError if nothing may be started now. Called in a thread of the starter."""
         self._shortage.check()
+        if start.secrets:
+            start.masking = Masking(
+                start.spawn.log, start.secrets, start.spawn.env.get(VALUES, ""), start.spawn.env.get(TICKETS, "")
+            )
+            start.spawn = structs.replace(start.spawn, log=start.masking.pipe)
         spawn = start.spawn
         if spawn.by_cgroups and spawn.limits is not None:
             try:
@@ -185,7 +194,7 @@ class LocalBackend:
     def prepare(self, key: ProcessKey, launch: Launch) -> Start:
         """All that it takes to start a process of this key."""
         own = self.workspace.temporary.variables(key) if launch.own_tmp else {}
-        env = self._env | own | launch.env
+        env = self._env | own | launch.env | launch.secrets
         env["PWD"] = launch.cwd
         if launch.in_worktree:
             for name in PLACES:
@@ -208,11 +217,11 @@ class LocalBackend:
             log,
             record,
             mark=mark_of(cookie),
-            keeps_names=self._has_other_names or not all(map(is_shell_name, launch.env)),
+            keeps_names=self._has_other_names or not all(map(is_shell_name, (*launch.env, *launch.secrets))),
             limits=launch.limits,
             stops_at_failure=launch.stops_at_failure,
         )
-        return Start(key, spawn)
+        return Start(key, spawn, secrets=launch.secrets)
 
     def identify(self, key: ProcessKey) -> None:
         if self._defer_until_started(key, partial(self.identify, key)):
@@ -429,7 +438,10 @@ class LocalBackend:
             )
         if start.pid is not None:
             self._shortage.has_started = True
-            self._living.take_charge(start.key, start.pid, start.spawn.cgroups)
+            live = self._living.take_charge(start.key, start.pid, start.spawn.cgroups)
+            if start.masking is not None:
+                live.is_masked = True
+                self._maskers[start.key] = start.masking.process
             if self._orphans is not None:
                 self._orphans.watch_over(start.pid, start.spawn.mark)
         else:
@@ -439,6 +451,12 @@ class LocalBackend:
             self._reports.append(why_not(start))
         for act in start.later:
             act()
+
+    async def _complete_log(self, live: Live) -> None:
+        """Wait until all that a process printed is in its log."""
+        await until_complete(self._folder.log_and_record(live.key)[0])
+        if (masker := self._maskers.pop(live.key, None)) is not None and masker.poll() is None:
+            await in_thread(partial(masker.wait, timeout=1.0), may_hang=True)
 
     def _over_later(self, live: Live) -> None:
         if live.key.step == RUN:

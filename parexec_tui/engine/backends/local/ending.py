@@ -1,7 +1,7 @@
 """How a process ends, by itself or because it is asked to: it is over when nothing that it started lives."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import trio
@@ -21,12 +21,21 @@ MIN_AGE_FOR_TERM = 0.05
 class Ending:
     """Ends processes, and what they leave behind."""
 
-    def __init__(self, nursery: trio.Nursery, living: Living, strays: Strays, over: Callable[[Live], None]) -> None:
-        """`over`: told when nothing of a process lives."""
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        living: Living,
+        strays: Strays,
+        over: Callable[[Live], None],
+        complete: Callable[[Live], Awaitable[None]],
+    ) -> None:
+        """`over`: told when nothing of a process lives. `complete`: waits until its log is complete, if somebody else
+        writes it."""
         self._nursery = nursery
         self._living = living
         self._strays = strays
         self._over = over
+        self._complete = complete
 
     def is_over(self, live: Live, ended: Exit) -> bool:
         """Whether a process is over now that its shell has ended; if not, what it left is ended first."""
@@ -42,7 +51,7 @@ class Ending:
 
     def _may_have_left_something(self, live: Live) -> bool:
         """Whether processes are left after the shell has ended, or only a look at all of them can tell."""
-        if live.is_adopted or any(map(cgroup.is_populated, live.cgroups)):
+        if live.is_adopted or live.is_masked or any(map(cgroup.is_populated, live.cgroups)):
             return True
         if self._living.orphans is not None:
             return bool(self._living.orphans.left_by(live.pid))
@@ -68,6 +77,8 @@ class Ending:
         find = partial(self._left_by, live)
         left = await until_nothing_is_left(find, live.grace_scope, killed, live.kill_cgroups)
         self._strays.tell(live.key, [command for who, command in left.items() if who not in killed])
+        if live.is_adopted or live.is_masked:
+            await self._complete(live)
         self._over(live)
 
     async def _until_group_obeyed(self, live: Live, gone: trio.Event) -> None:

@@ -26,6 +26,8 @@ class Live(Struct, gc=False):
     """When we took charge of it, in trio's time."""
     is_adopted: bool
     """True: an engine before us started it."""
+    is_masked: bool = False
+    """True: a masker writes its log."""
     frozen: bool = False
     is_stopped: bool = False
     """True: it was asked to end, so a status of 0 is no proof of success."""
@@ -56,8 +58,10 @@ class Living:
         self._folder = folder
         self._cookie_prefix = cookie_prefix
 
-    def take_charge(self, key: ProcessKey, pid: int, cgroups: Folders, *, is_adopted: bool = False) -> None:
-        self.by_key[key] = Live(key, pid, self.cookie_of(key), trio.current_time(), is_adopted, cgroups=cgroups)
+    def take_charge(self, key: ProcessKey, pid: int, cgroups: Folders, *, is_adopted: bool = False) -> Live:
+        live = Live(key, pid, self.cookie_of(key), trio.current_time(), is_adopted, cgroups=cgroups)
+        self.by_key[key] = live
+        return live
 
     def cookie_of(self, key: ProcessKey) -> str:
         """What every process of this key carries in its environment."""

@@ -7,13 +7,13 @@ from pathlib import Path
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Ended
 from parexec_tui.engine.backends.local.attempt_cgroups import LimitsError
-from parexec_tui.engine.backends.local.env_files import EnvFileError
 from parexec_tui.engine.backends.local.ports import PortsTakenError
 from parexec_tui.engine.backends.local.requirements import UnmetError
 from parexec_tui.engine.backends.local.shortage import short_of
 from parexec_tui.engine.backends.local.snapshot import SnapshotError
 from parexec_tui.engine.backends.local.starter import Start
 from parexec_tui.engine.backends.local.worktrees.git import GitError, LostError, UnfitError
+from parexec_tui.engine.env_files import EnvFileError
 
 
 def why_not(start: Start) -> Ended:

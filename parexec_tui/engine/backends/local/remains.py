@@ -47,16 +47,31 @@ class Remains(Struct, frozen=True):
 
 
 def writers_of(log: str) -> Iterator[int]:
-    """The processes, besides this one, that have a log open to write to it."""
+    """The processes, besides this one, that write a log: to the file, or to the pipe of its masker, which is none."""
     try:
         file = Path(log).stat()
     except OSError:
         return
     if is_written(log) is False:
         return
-    for pid in process.all_pids():
-        if pid != os.getpid() and _writes(pid, file):
+    for pid in _with_it_open(file):
+        if (pipe := _pipe_of_masker(pid)) is not None:
+            yield from _with_it_open(pipe)
+        else:
             yield pid
+
+
+def _with_it_open(file: os.stat_result) -> Iterator[int]:
+    return (pid for pid in process.all_pids() if pid != os.getpid() and _writes(pid, file))
+
+
+def _pipe_of_masker(pid: int) -> os.stat_result | None:
+    """The pipe that a masker reads; None if the process is none."""
+    with suppress(OSError):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        if len(words) > 4 and words[-5].endswith(b"/outputs/masker.py"):
+            return Path(f"/proc/{pid}/fd/{os.fsdecode(words[-2])}").stat()
+    return None
 
 
 @tried_again

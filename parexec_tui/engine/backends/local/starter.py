@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire.requests import WorktreeMade
+from parexec_tui.engine.backends.local.masking import Masking
 from parexec_tui.engine.backends.local.snapshot import SnapshotSize
 from parexec_tui.engine.backends.local.spawn import Spawn, spawn
 from parexec_tui.engine.backends.local.watch import Watch
@@ -34,6 +35,10 @@ class Start(Struct, gc=False, eq=False):
     """The snapshot that was made before it."""
     made: WorktreeMade | None = None
     """The worktree that was made for it."""
+    secrets: dict[str, str] = {}
+    """Of which nothing is to be in its log."""
+    masking: Masking | None = None
+    """What sees to that."""
     is_given_up: bool = False
     """Nobody wants the process any more: what is made before it need not be finished."""
     later: list[Callable[[], None]] = []
@@ -101,6 +106,8 @@ class Starter:
             start.pid = spawn(start.spawn)
         except BaseException as problem:  # of any kind: the loop has to know it
             start.problem = problem
+        if start.masking is not None:
+            start.masking.close()
         self._tell(start)
 
     def _tell(self, start: Start) -> None:

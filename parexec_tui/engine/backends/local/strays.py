@@ -39,6 +39,7 @@ class Strays:
         starting: Mapping[ProcessKey, Start],
         cgroups: AttemptCgroups,
         report: Callable[[rq.AnyReport], None],
+        mask: Callable[[str], str],
     ) -> None:
         self._folder = folder
         self._cookie_prefix = cookie_prefix
@@ -46,6 +47,7 @@ class Strays:
         self._starting = starting
         self._cgroups = cgroups
         self._report = report
+        self._mask = mask
         self.remains: list[Remains] = []
         """Of keys whose shells had ended when we came."""
         self.unswept = False
@@ -111,7 +113,7 @@ class Strays:
     def tell(self, key: ProcessKey, commands: Sequence[str]) -> None:
         """Report the strays of a key, if there are any."""
         if commands:
-            told = tuple(commands[:_TOLD])
+            told = tuple(map(self._mask, commands[:_TOLD]))
             self._report(rq.StraysFound(key.ticket, key.attempt, told, len(commands), step=key.step))
 
     def _tell_strays_of_others(self, left: Mapping[Identity, str], owners: Mapping[Identity, int]) -> None:

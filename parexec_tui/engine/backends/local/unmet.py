@@ -13,10 +13,10 @@ from parexec_tui.core.plan.requirements import Requirements, Requires, parse_com
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.engine.backends.local.cookie import inherited
-from parexec_tui.engine.backends.local.env_files import is_there, missing_env_file, read_env_files
 from parexec_tui.engine.backends.local.requirements import RequirementLooker, Unmet
 from parexec_tui.engine.backends.local.worktrees.git import top_of
 from parexec_tui.engine.backends.local.worktrees.looking import missing
+from parexec_tui.engine.env_files import is_there, missing_env_file, read_env_files
 
 
 def unmet(plan: Plan, *, only_looks: bool = False) -> Iterator[Fault]:
@@ -87,9 +87,10 @@ class _Look:
                 yield Fault((*path, "env_file", index), problem, remedy)
 
     def variables(self, *sources: AgentType | Ticket) -> dict[str, str]:
-        """What is read from such files, as far as they can be read now."""
+        """What is read from such files, as far as they can be read now, and secrets, which are looked for apart."""
         files = [file for source in sources for file in source.env_file]
-        return read_env_files([file for file in files if not missing_env_file(file)]) if files else {}
+        found = read_env_files([file for file in files if not missing_env_file(file)]) if files else {}
+        return found | {name: name for source in sources for name in source.secrets}
 
     @property
     def is_repository_to_come(self) -> bool:

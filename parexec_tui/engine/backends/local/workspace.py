@@ -18,17 +18,17 @@ from parexec_tui.core.state.steps import previous_resolve
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Freshness, FreshnessWanted, Launch, Success, WritesWanted
 from parexec_tui.engine.backends.local import fingerprints as fingerprints_of
-from parexec_tui.engine.backends.local.env_files import with_env_files
 from parexec_tui.engine.backends.local.files import newest_of
 from parexec_tui.engine.backends.local.fingerprints import Walks, note_reads
 from parexec_tui.engine.backends.local.outputs import are_filled, missing_outputs, note_outputs
 from parexec_tui.engine.backends.local.ports import refuse_taken
 from parexec_tui.engine.backends.local.record import read_record
-from parexec_tui.engine.backends.local.requirements import RequirementLooker, UnmetError
+from parexec_tui.engine.backends.local.requirements import RequirementLooker, Unmet, UnmetError
 from parexec_tui.engine.backends.local.snapshots import Snapshots
 from parexec_tui.engine.backends.local.spawn import is_shell_name
 from parexec_tui.engine.backends.local.starter import Start
 from parexec_tui.engine.backends.local.temporary import Temporary
+from parexec_tui.engine.env_files import with_env_files
 from parexec_tui.engine.passing import is_want
 from parexec_tui.engine.threads import in_thread
 from parexec_tui.paths import SessionFolder, state_home
@@ -97,6 +97,8 @@ class Workspace:
         Called in a thread of the starter. Raises OSError, SnapshotError.
         """
         key = start.key
+        if launch.lacks:
+            raise UnmetError([Unmet("env", "", launch.lacks, "")])
         if launch.worktree is not None and launch.decides is not None:
             before = self._resolved_before(key)
             start.made = self.open_worktrees().show_again(key, launch.worktree, launch.decides, before)

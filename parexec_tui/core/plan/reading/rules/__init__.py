@@ -38,6 +38,7 @@ from parexec_tui.core.plan.reading.rules.names import (
 )
 from parexec_tui.core.plan.reading.rules.needs import ends_are_apart, needs_are_known, needs_have_no_cycle
 from parexec_tui.core.plan.reading.rules.otel import spans_can_be_sent
+from parexec_tui.core.plan.reading.rules.secrets import secrets_can_be_given
 from parexec_tui.core.plan.reading.rules.services import services_are_known, services_can_be_run
 from parexec_tui.core.plan.reading.rules.values import values_are_needed
 from parexec_tui.core.plan.reading.rules.when import when_can_be_answered
@@ -68,6 +69,7 @@ _RULES: tuple[Rule, ...] = (
     conditions_can_be_asked,
     requirements_can_be_checked,
     environments_are_valid,
+    secrets_can_be_given,
     texts_have_no_nul,
     services_are_known,
     services_can_be_run,

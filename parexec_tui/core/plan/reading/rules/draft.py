@@ -15,6 +15,7 @@ from parexec_tui.core.plan.pressure import Pressure
 from parexec_tui.core.plan.reading.faults import Fault, Path
 from parexec_tui.core.plan.reading.unread import may_be
 from parexec_tui.core.plan.resources import Resources
+from parexec_tui.core.plan.secrets import SecretSource
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.plan.ticket import Ticket
 
@@ -33,6 +34,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     workdir: str
     groups: dict[str, Group] = {}
     services: dict[str, Service] = {}
+    secrets: dict[str, SecretSource] = {}
     hooks: Hooks = Hooks()
     families: dict[str, Family] = {}
     variables: Mapping[str, str] = {}
