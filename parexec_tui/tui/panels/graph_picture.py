@@ -28,6 +28,9 @@ from parexec_tui.tui.view.lit_path import LitPath
 from parexec_tui.tui.view.view_state import ViewState
 from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
+_MAX_LOOKED_AT = 2000
+"""Rows of a fold of which it is found out whether they are members of one family."""
+
 GraphMode = Literal["lanes", "neighbourhood"]
 
 
@@ -185,12 +188,20 @@ class GraphPicture(RowsPanel):
             self._draw_lanes(line, row.cells, {row.node: self.view.palette.status(Status.succeeded)})
         else:
             self._draw_lanes(line, self._lanes.above(place.start, ascii_only=ascii_only), {})
-        text, style = f"{place.stop - place.start} {Status.succeeded}", dim
+        text, style = f"{place.stop - place.start}{self._family_of(place)} {Status.succeeded}", dim
         if place.group is not None and place.group < len(self.state.groups):
             total = len(self.state.groups[place.group])
             done = total - self.state.group_left[place.group]
             text, style = f"group {place.group + 1} {self._dot} {done} of {total} done", self.style("title")
         line.add(" ").column(text, max(0, width - line.width), style, gap=0)
+
+    def _family_of(self, place: Place) -> str:
+        """` of test` for a fold that is members of one family only; not looked for in a very long one."""
+        assert self._lanes is not None
+        ids = self._lanes.order[place.start : min(place.stop, place.start + _MAX_LOOKED_AT)]
+        families = {ticket.spec.family if (ticket := self.state.tickets.get(id_)) is not None else "" for id_ in ids}
+        family = families.pop() if len(families) == 1 and len(ids) == place.stop - place.start else ""
+        return f" of {family}" if family else ""
 
     @property
     def _dot(self) -> str:

@@ -9,6 +9,7 @@ from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
+from operator import attrgetter
 from typing import Literal, NamedTuple
 
 from parexec_tui.core.plan.ticket import Priority
@@ -243,18 +244,23 @@ class TicketList:
     def _by_family(self, tickets: list[TicketState]) -> Iterator[TicketRow]:
         """Each family where its first ticket is; tickets of no family stand between them."""
         members: dict[str, list[TicketState]] = {}
+        rows: list[TicketState | str] = []
         for ticket in tickets:
-            if ticket.spec.family:
-                members.setdefault(ticket.spec.family, []).append(ticket)
-        for ticket in tickets:
-            family = ticket.spec.family
-            if not family:
-                yield ticket.id
-            elif found := members.pop(family, None):
-                key = family_key(family)
-                yield _family_heading(family, found, is_folded=key in self.folded)
-                if key not in self.folded:
-                    yield from (each.id for each in found)
+            if not (family := ticket.spec.family):
+                rows.append(ticket)
+            elif (found := members.get(family)) is None:
+                members[family] = [ticket]
+                rows.append(family)
+            else:
+                found.append(ticket)
+        for row in rows:
+            if not isinstance(row, str):
+                yield row.id
+                continue
+            key = family_key(row)
+            yield _family_heading(row, members[row], is_folded=key in self.folded)
+            if key not in self.folded:
+                yield from (each.id for each in members[row])
 
     def _key(self, ticket: TicketState) -> tuple[int, str]:
         if self.grouping == "group":
@@ -347,11 +353,23 @@ def family_key(family: str) -> str:
 
 
 def _family_heading(family: str, tickets: Sequence[TicketState], *, is_folded: bool) -> Heading:
-    counts = Counter(ticket.shown_status for ticket in tickets)
+    """Of the many that wait or have succeeded, no more is asked than their status."""
+    by_status = Counter(map(_status, tickets))
+    done = sum(count for status, count in by_status.items() if status in TERMINAL)
+    counts: Counter[str] = Counter()
+    for status in by_status.keys() & _AS_SHOWN:
+        counts[status] = by_status[status]
+    if counts.total() < len(tickets):
+        counts.update(ticket.shown_status for ticket in tickets if ticket.status not in _AS_SHOWN)
     words = sorted(counts, key=lambda status: TABLE[status].list_order)
     text = f"{family}  {', '.join(f'{counts[word]} {word}' for word in words)}"
-    done = sum(ticket.status in TERMINAL for ticket in tickets)
     return Heading(family_key(family), done, len(tickets), is_folded, text)
+
+
+_status = attrgetter("status")
+
+_AS_SHOWN = frozenset((Status.waiting, Status.succeeded))
+"""Statuses of which `shown_status` is never another one."""
 
 
 def _done_heading(tickets: Sequence[TicketState], *, is_folded: bool) -> Heading:

@@ -61,6 +61,15 @@ def test_what_is_done_is_folded_with_a_count_and_enter_unfolds_it() -> None:
     assert len(drawn(panel)) == 2
 
 
+def test_a_fold_of_one_family_says_which() -> None:
+    lines = [f"A{n}: {f'A{n - 1}' if n else ''} family=test" for n in range(4)]
+    session = Session("\n".join((*lines, "B: A3")))
+    for number in range(4):
+        session.dispatch()
+        session.succeed(f"A{number}")
+    assert drawn(shown(session, "B"))[0] == "▸ 4 of test succeeded"
+
+
 def test_the_selected_ticket_is_never_folded_away() -> None:
     session = chain(5)
     for selected in "ABCDE":
