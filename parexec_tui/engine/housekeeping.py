@@ -16,8 +16,6 @@ from contextlib import suppress
 import psutil
 
 from parexec_tui.keeping.logs import compress_logs, has_logs_to_compress
-from parexec_tui.keeping.pruning import Policy, carry_out, survey
-from parexec_tui.keeping.sizes import Sizes
 from parexec_tui.paths import housekeeping_lock, registry_file
 from parexec_tui.registry.compacting import compact, is_worth_it
 from parexec_tui.registry.errors import RegistryError
@@ -53,6 +51,8 @@ def keep_house(session: str, wanted: PruneSettings) -> None:
 
 def _tidy_up(session: str, wanted: PruneSettings) -> None:
     from parexec_tui.engine.backends.local.worktrees.forgetting import Forgetter
+    from parexec_tui.keeping.pruning import Policy, carry_out, survey
+    from parexec_tui.keeping.sizes import Sizes
 
     with Registry.open(registry_file(), create=False) as registry:
         if wanted.automatic:  # first, should the disk be full

@@ -14,10 +14,9 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Literal, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from msgspec import Struct, to_builtins
-from rich import progress as bars
 from rich.console import Console
 from rich.text import Text
 
@@ -48,6 +47,9 @@ from parexec_tui.text.words import (
     subject_width,
     why_ended,
 )
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
 
 Style = Literal["lines", "brief", "json", "quiet"]
 """A line for each event that matters; for each ticket that is over; each event as JSON; the summary only."""
@@ -338,7 +340,9 @@ class Headless:
         found = self._excerpts.get(ticket)
         return found is not None and found[0] == attempt and self._written - found[1] <= _SCREEN
 
-    def _new_progress(self) -> bars.Progress:
+    def _new_progress(self) -> "Bars":
+        from rich import progress as bars  # only terminals want it
+
         return bars.Progress(
             bars.TextColumn("{task.percentage:>3.0f}%") if self._ascii else bars.BarColumn(bar_width=30),
             bars.MofNCompleteColumn(),
