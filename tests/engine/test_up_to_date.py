@@ -262,7 +262,7 @@ run = "echo x > out; echo T >> ran"
 def test_a_success_whose_fingerprint_died_with_its_engine_is_looked_at_by_the_next_one(work: Path) -> None:
     """A large file keeps the engine busy between the success and its fingerprint."""
     with (work / "large").open("wb") as file:
-        file.truncate(1 << 30)
+        file.truncate(1 << 28)
     engine = start(work, LARGE)
     engine.until(lambda: happened(ev.AttemptEnded, ticket="T"), "it has succeeded")
     engine.kill()
@@ -282,7 +282,7 @@ def test_files_that_take_too_long_to_read_are_said_to_be_too_big(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with (tmp_path / "large").open("wb") as file:
-        file.truncate(4 << 30)
+        file.truncate(1 << 30)
     run(tmp_path, LARGE + 'approve = "after"\n')
     subprocess.run([*PAREXEC, "approve", "T"], cwd=tmp_path, check=True, capture_output=True)
     monkeypatch.setattr(up_to_date, "FINISH_WITHIN", 0.2)
