@@ -69,6 +69,10 @@ def shape(found: Survey) -> Iterator[str]:
         left = count - found.estimated
         have = "has no estimate; it is" if left == 1 else "have no estimate; they are"
         yield f"{format_count(left, 'ticket')} {have} taken to last the median of the others"
+    if found.unwanted:
+        be = "is" if len(found.unwanted) == 1 else "are"
+        names = listed(found.unwanted, limit=4)
+        yield f"{format_count(len(found.unwanted), 'ticket')} {be} not wanted: {names}"
 
 
 def clashes(found: Survey) -> Iterator[str]:

@@ -9,7 +9,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from xml.etree import ElementTree as ET
 
-from parexec_tui.core.state.status import INFRASTRUCTURE, TERMINAL, Status
+from parexec_tui.core.state.status import INFRASTRUCTURE, TABLE, Status
 from parexec_tui.report.facts import Report, SessionFacts, TicketFact
 from parexec_tui.text.words import UNPRINTABLE
 
@@ -86,7 +86,7 @@ def _case(
             _error(case, ticket, ticket.reason or "cancelled")
         case Status.skipped if not ticket.because or ticket.because in allowed:
             _error(case, ticket, _why_skipped(ticket))  # no other ticket says that the session did not succeed
-        case status if status not in TERMINAL:
+        case status if not TABLE[status].is_terminal:
             where = "" if facts.state == "running" else f", but {facts.state}"
             _error(case, ticket, f"{status}: the session is not over{where}").text = _clean("\n".join(tail))
         case _:

@@ -17,6 +17,8 @@ from parexec_tui.core.plan.group_gates import with_gates
 from parexec_tui.core.plan.model import Host, Plan
 from parexec_tui.core.plan.patterns import Pattern, overlap
 from parexec_tui.core.plan.units import format_size
+from parexec_tui.core.plan.waits import Wait
+from parexec_tui.core.plan.wanted import early_answer
 
 MAX_COUNTED = 100_000
 """The most conflicting pairs that are counted. Of a plan with more, the exact number helps nobody."""
@@ -62,6 +64,9 @@ class Survey(Struct, frozen=True, kw_only=True):
     """Whether all pairs were looked at. If not, there are at least as many clashes as were found."""
     bottlenecks: tuple[Bottleneck, ...] = ()
     """The one with the most pairs comes first."""
+    unwanted: tuple[str, ...] = ()
+    """The tickets that are not wanted, as far as that is known already; unless these are all, the rest is without
+    them."""
 
     @property
     def widest(self) -> int:
@@ -75,6 +80,9 @@ def survey(plan: Plan, *, host: Host | None = None, max_clashes: int = 100, effo
     `effort` limits the steps that are spent on clashes: about a second for two million. With a `host`, cpu and memory
     are counted too.
     """
+    unwanted = _unwanted(plan)
+    if len(unwanted) < len(plan.tickets):
+        plan = structs.replace(plan, tickets={id_: each for id_, each in plan.tickets.items() if id_ not in unwanted})
     dependencies = graph.build(with_gates(plan.tickets, plan.groups, plan.settings.gates))
     groups = graph.groups(dependencies)
     length, path, estimated = _critical_path(plan, dependencies)
@@ -92,7 +100,24 @@ def survey(plan: Plan, *, host: Host | None = None, max_clashes: int = 100, effo
         more_clashes=max(0, len(clashes) - max_clashes),
         is_complete=order.effort > 0,
         bottlenecks=tuple(bottlenecks),
+        unwanted=tuple(unwanted),
     )
+
+
+def _unwanted(plan: Plan) -> dict[str, None]:
+    """The tickets whose `when` says no whatever others tell, and those that need them."""
+    asked = (id_ for id_, ticket in plan.tickets.items() if ticket.when)
+    answers = ((id_, early_answer(plan.tickets[id_], plan.variables)) for id_ in asked)
+    found = {id_: None for id_, early in answers if early is not None and not early.wanted}
+    if not found:
+        return {}
+    dependents = graph.build(plan.tickets).dependents
+    wave = list(found)
+    while wave:
+        after = [id_ for before in wave for id_, wait in dependents[before].items() if wait is Wait.success]
+        wave = [id_ for id_ in dict.fromkeys(after) if id_ not in found]
+        found.update(dict.fromkeys(wave))
+    return {id_: None for id_ in plan.tickets if id_ in found}
 
 
 def _critical_path(plan: Plan, dependencies: graph.Graph) -> tuple[float | None, list[str], int]:

@@ -16,16 +16,26 @@ def known_value(ticket: Ticket, variables: Mapping[str, str], name: str) -> Valu
     """What a name stands for that the plan knows; None: it names no variable, nor a value of the family."""
     if name in ticket.when_values:
         return ticket.when_values[name]
-    text = ticket.member.get(name, variables.get(name))  # a person changed `when` since the plan was read
-    return None if text is None else _as_written(text)
+    base, _, keys = name.partition(".")
+    if base not in ticket.member:
+        base, keys = name, ""
+    text = ticket.member.get(base, variables.get(base))
+    return None if text is None else _as_written(text, keys)
 
 
-def _as_written(text: str) -> Value:
-    """A variable as a person is shown it; lists are shown as JSON."""
+def _as_written(text: str, keys: str) -> Value | None:
+    """What a person is shown as this text: lists and tables are shown as JSON. `keys`: the dotted key in a table."""
+    if not text.startswith(("[", "{")):
+        return None if keys else text
     try:
-        return tuple(json.loads(text)) if text.startswith("[") else text
-    except ValueError:
-        return text
+        value = json.loads(text)
+        for key in keys.split(".") if keys else ():
+            value = value[key]
+    except (ValueError, KeyError, TypeError):
+        return None if keys else text
+    if isinstance(value, list):
+        return tuple(value)
+    return text if isinstance(value, dict) else value
 
 
 def told_by(name: str) -> Wanted | None:

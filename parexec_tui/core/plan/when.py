@@ -196,6 +196,7 @@ def _parser() -> Any:
     return Lark(_GRAMMAR, parser="lalr", transformer=Reader(), maybe_placeholders=False)
 
 
+@lru_cache(maxsize=1_024)
 def names_in(text: str) -> tuple[str, ...]:
     """The names in an expression, each once. Raises WhenError."""
     return tuple(dict.fromkeys(_names(parse(text))))

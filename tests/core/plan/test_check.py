@@ -187,3 +187,26 @@ def test_the_clashes_are_those_of_looking_at_every_pair(plan: Plan) -> None:
 
     assert {(clash.first, clash.second) for clash in seen.clashes} == expected
     assert seen.is_complete
+
+
+def test_what_is_known_to_be_not_wanted_is_left_out_with_what_needs_it() -> None:
+    found = look(
+        """
+[tickets.a]
+run = "x"
+estimate = "9s"
+when = "1 > 2"
+[tickets.b]
+needs = ["a"]
+run = "x"
+[tickets.c]
+after = ["a"]
+run = "x"
+estimate = "2s"
+[tickets.d]
+needs = ["c"]
+when = "c.n > 1"
+run = "x"
+"""
+    )
+    assert (found.unwanted, found.groups, found.critical_path) == (("a", "b"), (1, 1), ("c", "d"))

@@ -3,7 +3,7 @@
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -284,11 +284,14 @@ class _Expansion:
             else self._filled(value, ("tickets", id_, key), fills=key in FILLED_AT_START)
             for key, value in table.items()
         }
-        self._say_names(made, self._variables)
+        self._say_names(made, ())
         return made
 
-    def _say_names(self, table: Document, scope: Mapping[str, Any]) -> None:
-        """Note with a ticket what the names in its `when` stand for: afterwards there are no variables."""
+    def _say_names(self, table: Document, own: Container[str]) -> None:
+        """Note with a ticket which variables the names in its `when` stand for: afterwards there are none.
+
+        `own`: the names of its family, which its `member` has.
+        """
         when = table.get(_WHEN, self._default_when)
         if not isinstance(when, str) or not when:
             return
@@ -296,15 +299,7 @@ class _Expansion:
             names = names_in(when)
         except WhenError:
             return  # that is told when the plan is checked
-        found = {}
-        for name in names:
-            if name.partition(".")[0] in scope:
-                try:
-                    value = value_in(scope, name)
-                except (KeyError, TypeError):
-                    continue
-                if not isinstance(value, dict):
-                    found[name] = value
+        found = {name: self._variables[name] for name in names if name in self._variables and name not in own}
         written = table.get(_WHEN_VALUES, {})
         if found and isinstance(written, dict):
             table[_WHEN_VALUES] = {**written, **found}
@@ -352,7 +347,7 @@ class _Expansion:
             made[key] = {**inherited, **value} if both else value  # type: ignore[dict-item]
         made["family"] = family.name
         made["member"] = shown_values(member.values)
-        self._say_names(made, scope)
+        self._say_names(made, member.values)
         return made
 
     def _made_for(self, part: _Dynamic, scope: Mapping[str, Any], path: Path) -> Any:

@@ -12,16 +12,19 @@ from parexec_tui.core.plan.when import UnknownError, WhenError, answer, names_in
 
 
 def when_can_be_answered(draft: Draft) -> Iterator[Fault]:
+    families: set[str] | None = None
     for id_, ticket in draft.tickets.items():
         if not ticket.when:
             continue
+        if families is None:
+            families = {each.family for each in draft.tickets.values() if each.family}
         place = draft.place(id_, "when")
         try:
             names = names_in(ticket.when)
         except WhenError as error:
             yield Fault(place, f"cannot be read: {error}", error.hint)
             continue
-        unknown = [fault for name in names for fault in _wrong_name(draft, id_, ticket, name)]
+        unknown = [fault for name in names for fault in _wrong_name(draft, id_, ticket, name, families)]
         yield from (fault._replace(path=place) for fault in unknown)
         if not unknown:
             try:
@@ -32,11 +35,10 @@ def when_can_be_answered(draft: Draft) -> Iterator[Fault]:
                 yield Fault(place, f"has no answer: {error}", error.hint)
 
 
-def _wrong_name(draft: Draft, id_: str, ticket: Ticket, name: str) -> Iterator[Fault]:
+def _wrong_name(draft: Draft, id_: str, ticket: Ticket, name: str, families: set[str]) -> Iterator[Fault]:
     if known_value(ticket, draft.variables, name) is not None:
         return
     wanted = told_by(name)
-    families = {each.family for each in draft.tickets.values() if each.family} if wanted is not None else set()
     if wanted is None or (wanted.ticket not in draft.tickets and wanted.ticket not in families):
         waits = (f"{need}.{STATUS}" for need in ticket.waits)
         hint = Hints([*ticket.when_values, *ticket.member, *draft.variables, *waits]).of(name)
