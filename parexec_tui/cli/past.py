@@ -33,7 +33,7 @@ FORMATS = ("text", "md", "json", "csv", "junit", "html")
 def history(plan: str | None, ticket: str | None, given: "Given", as_json: bool) -> None:
     """Say what earlier sessions of PLAN tell of its tickets: how long the newest 20 successes of each took (half of
     them P50 at most, nine in ten P90; newer ones weigh more), how many succeeded only at a retry, and the last
-    failure. With TICKET, each of its attempts.
+    failure. A family is one line. With TICKET, each of its attempts, or each member if it is a family.
 
     PLAN is a plan file, the name of a plan, or a session; default: the plan of the newest session of this directory.
     Those that never succeeded come first, then the longest.
@@ -42,8 +42,8 @@ def history(plan: str | None, ticket: str | None, given: "Given", as_json: bool)
 
     with open_registry() as registry:
         found, ticket = _plan_and_ticket(registry, plan, ticket, given)
-        if ticket is None:
-            _print_plan(registry, found, as_json=as_json)
+        if ticket is None or ticket not in found.tickets:
+            _print_plan(registry, found, ticket or "", as_json=as_json)
         else:
             _print_ticket(registry, found, ticket, as_json=as_json)
 
@@ -57,14 +57,19 @@ def _plan_and_ticket(
     try:
         found = _plan_of(registry, plan, given)
     except RegistryError:
-        if plan is None or ticket is not None or plan not in (here := _plan_of(registry, None, given)).tickets:
+        if plan is None or ticket is not None or not _has(here := _plan_of(registry, None, given), plan):
             raise
         return here, plan
-    if ticket is not None and ticket not in found.tickets:
+    if ticket is not None and not _has(found, ticket):
         from parexec_tui.text.words import and_others
 
         fail(f"no ticket {ticket!r} in {found.settings.name}; it has {and_others(list(found.tickets))}", BAD_USAGE)
     return found, ticket
+
+
+def _has(plan: "Plan", word: str) -> bool:
+    """Whether the plan has a ticket, or a family, of this name."""
+    return word in plan.tickets or any(spec.family == word for spec in plan.tickets.values())
 
 
 def _plan_of(registry: "Registry", named: str | None, given: "Given") -> "Plan":
@@ -86,12 +91,18 @@ def _plan_of(registry: "Registry", named: str | None, given: "Given") -> "Plan":
     return first_plan(registry, row.session)
 
 
-def _print_plan(registry: "Registry", plan: "Plan", *, as_json: bool) -> None:
+def _print_plan(registry: "Registry", plan: "Plan", family: str, *, as_json: bool) -> None:
+    """`family`: only its members; empty: all."""
+    from msgspec.structs import replace
+
     from parexec_tui.core.wire import codec
     from parexec_tui.text.history import past_lines, plan_past
     from parexec_tui.text.words import is_ascii_only
 
     past = plan_past(registry, plan)
+    if family:
+        never_ran = [id_ for id_ in past.never_ran if plan.tickets[id_].family == family]
+        past = replace(past, tickets=[each for each in past.tickets if each.family == family], never_ran=never_ran)
     if as_json:
         click.echo(codec.encode(past))
         return

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from statistics import median
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.units import format_duration, format_size
@@ -63,6 +64,8 @@ class TicketPast(Struct, frozen=True):
     seconds: tuple[float, ...]
     """What they took, the oldest first."""
     last_failure: PastFailure | None
+    family: str = ""
+    """The family that it is a member of."""
 
 
 class PastRun(Struct, frozen=True):
@@ -123,6 +126,7 @@ def plan_past(registry: Registry, plan: Plan) -> PlanPast:
                 peak_memory=history.peak or None if history else None,
                 seconds=tuple(round(run.seconds, 3) for run in reversed(runs.get(id_, ()))),
                 last_failure=last and _failure(last, whys),
+                family=spec.family,
             )
         )
     order = {id_: place for place, id_ in enumerate(plan.tickets)}
@@ -153,18 +157,17 @@ def past_runs(registry: Registry, plan: Plan, ticket: str) -> list[PastRun]:
 def past_lines(
     past: PlanPast, now: float, trend: Trend, width: int | None, *, ascii_only: bool = False
 ) -> Iterator[str]:
-    """A line for each ticket under a heading; at most `width` cells, unless that is None."""
+    """A line for each ticket under a heading, and one for all of a family; at most `width` cells, unless that is
+    None."""
     sign = "~" if ascii_only else "…"
     longest = max((len(each.seconds) for each in past.tickets), default=0)
     curve = min(longest, RUNS if width is None or width >= _NARROW else RUNS // 2)
     rows = [("TICKET", "RUNS", "P50", "P90", "TREND", "FLAKY", "LAST FAILURE")]
-    for each in past.tickets:
+    for name, each in _folded(past.tickets):
         last = each.last_failure
         rows.append(
             (
-                cut_middle(printable(each.ticket), _ID_WIDTH, sign=sign)
-                if width is not None
-                else printable(each.ticket),
+                cut_middle(printable(name), _ID_WIDTH, sign=sign) if width is not None else printable(name),
                 str(each.runs),
                 format_duration(each.p50) if each.p50 is not None else "-",
                 format_duration(each.p90) if each.p90 is not None else "-",
@@ -184,6 +187,40 @@ def past_lines(
         count = len(past.never_ran)
         named = ", ".join(map(printable, past.never_ran[:5])) + (", ..." if count > 5 else "")
         yield _cut(f"{'never ran' if past.tickets else 'no ticket of it has ever run'}: {named}", width, sign)
+
+
+def _folded(tickets: Sequence[TicketPast]) -> Iterator[tuple[str, TicketPast]]:
+    """What to call each ticket, and each family of which several have run: the latter with what its members have in
+    common."""
+    families: dict[str, list[TicketPast]] = {}
+    for each in tickets:
+        if each.family:
+            families.setdefault(each.family, []).append(each)
+    if len({each.family for each in tickets}) == 1:
+        families.clear()  # it is what was asked for
+    for each in tickets:
+        members = families.get(each.family, [])
+        if len(members) < 2:
+            yield each.ticket, each
+        elif each is members[0]:
+            yield f"{each.family} ({len(members)})", _of_members(members)
+
+
+def _of_members(members: Sequence[TicketPast]) -> TicketPast:
+    ran = [each for each in members if each.runs]
+    runs = sum(each.runs for each in ran)
+    p90 = sorted(each.p90 or 0.0 for each in ran)
+    failures = [each.last_failure for each in members if each.last_failure is not None]
+    newest = max(failures, key=lambda failure: failure.at, default=None)
+    return structs.replace(
+        members[0],
+        runs=runs,
+        p50=round(median(each.p50 or 0.0 for each in ran), 3) if ran else None,
+        p90=p90[-1 - len(p90) // 10] if p90 else None,
+        flaky=sum((each.flaky or 0.0) * each.runs for each in ran) / runs if runs else None,
+        seconds=(),
+        last_failure=newest,
+    )
 
 
 def run_lines(runs: Iterable[PastRun], width: int | None, *, ascii_only: bool = False) -> Iterator[str]:

@@ -132,3 +132,18 @@ def test_on_a_terminal_no_line_is_wider_than_that(here: Path, monkeypatch: pytes
     for lines in (said().splitlines(), said("broken").splitlines()):
         assert all(len(line) <= cells for line in lines)
         assert any(line.endswith("…") for line in lines)
+
+
+def test_a_family_is_a_line_and_on_its_own_a_line_for_each_member(here: Path) -> None:
+    file = here / "plan.toml"
+    file.write_text('[tickets.a]\nrun = "true"\n[tickets.test]\nforeach = { n = "1..3" }\nrun = "{n}"\n')
+    remember(file, **{"a": [5.0], "test-1": [10.0, 10.0], "test-2": [20.0]})
+    lines = [line.split() for line in said(str(file)).splitlines()]
+    assert [line[:5] for line in lines[1:3]] == [
+        ["test", "(2)", "3", "15.0s", "20.0s"],
+        ["a", "1", "5.0s", "5.0s", "█"],
+    ]
+    assert lines[3] == ["never", "ran:", "test-3"]
+    members = said(str(file), "test").splitlines()
+    assert [line.split()[0] for line in members[1:]] == ["test-2", "test-1", "never"]
+    assert past(str(file))["test-1"]["family"] == "test"
