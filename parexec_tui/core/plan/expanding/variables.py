@@ -4,8 +4,6 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import tomli
-
 from parexec_tui.core.plan.expanding.given import VARIABLE_PREFIX, Given, GivenError
 from parexec_tui.core.plan.expanding.references import as_text, fill, is_name, parse, references
 from parexec_tui.core.plan.reading.faults import Fault, Hints
@@ -111,6 +109,8 @@ def _list(text: str) -> list[Any]:
     """`["a", "b"]` as TOML has it, or `a,b`."""
     if not text.lstrip().startswith("["):
         return [item.strip() for item in text.split(",") if item.strip()]
+    import tomli  # few say a list so
+
     value = tomli.loads(f"value = {text}")["value"]
     if not _is_value(value):
         raise ValueError(text)
