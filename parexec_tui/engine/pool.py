@@ -233,7 +233,11 @@ class Pool:
         spec = ticket.spec
         if units:  # first: in what another ticket told nothing is filled in
             spec = structs.replace(spec, run=fill_units(spec.run, units))
-        return with_values(spec, self._state.values, strict=strict) if refers_to_values(ticket.spec) else spec
+        return (
+            with_values(spec, self._state.values, self._state.tickets, strict=strict)
+            if refers_to_values(ticket.spec)
+            else spec
+        )
 
     def _in_attempt(self, ticket: TicketState) -> tuple[AgentType, dict[str, str]]:
         """The type of the agent that runs an attempt, and the variables of its processes."""

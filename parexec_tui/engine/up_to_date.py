@@ -113,7 +113,11 @@ class UpToDate:
 
     def _filled(self, spec: Ticket) -> Ticket:
         """The ticket with what others told it: it does something else if they tell something else."""
-        return with_values(spec, self._state.values, strict=False) if refers_to_values(spec) else spec
+        return (
+            with_values(spec, self._state.values, self._state.tickets, strict=False)
+            if refers_to_values(spec)
+            else spec
+        )
 
     async def _check(self) -> None:
         try:

@@ -79,3 +79,39 @@ def test_a_reload_may_say_something_else_which_is_kept_and_can_be_undone(here: P
     write(here, PLAN.replace("n = 2", 'n = 2\nunused = "x"'))
     assert parexec("reload", "--yes").out.startswith("~ [vars]  unused=x\n")
     assert facts("show", "--json")["variables"] == {"n": "1", "unused": "x", "mode": "debug"}
+
+
+HARMFUL = """it's "q" $(touch pwned) `touch pwned` {x} {{y}} {ai.z} \\\\n ; touch pwned
+second"""
+
+
+def test_a_value_is_read_by_a_shell_only_where_it_stands_unquoted_in_run(here: Path) -> None:
+    write(
+        here,
+        """
+[vars]
+text = ""
+[agents.sh]
+env = { TYPE = "{text}" }
+[agents.words]
+command = ["printf", "%s", "{prompt}"]
+[tickets.shell]
+title = "{text}"
+agent = "sh"
+cwd = "{text}"
+env = { OWN = "{text}" }
+needs = ["ai"]
+run = '''printf '%s\\n' {text!q} "$OWN" "$TYPE"; pwd'''
+[tickets.ai]
+agent = "words"
+prompt = "{text}"
+""",
+    )
+    folder = here / HARMFUL.replace("/", "-")
+    folder.mkdir()
+    answer = parexec("run", "plan.toml", "--headless", "--set", f"text={HARMFUL}")
+    assert answer.code == 0, answer.err
+    assert parexec("log", "ai", "--raw").out.rstrip("\n") == HARMFUL
+    assert parexec("log", "shell", "--raw").out == f"{HARMFUL}\n" * 3 + f"{folder}\n"
+    assert [*here.rglob("pwned")] == []
+    assert facts("show", "--json")["tickets"][0]["title"] == HARMFUL

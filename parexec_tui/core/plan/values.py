@@ -6,7 +6,7 @@ or `env`, and gets the value when it starts.
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import NamedTuple
 
 from msgspec import structs
@@ -125,15 +125,20 @@ class NoValueError(ValueError):
     """A value is not there that a ticket refers to; the text says which, and why."""
 
 
-def with_values(ticket: Ticket, values: Mapping[str, Values], *, strict: bool = True) -> Ticket:
+def with_values(
+    ticket: Ticket, values: Mapping[str, Values], tickets: Container[str], *, strict: bool = True
+) -> Ticket:
     """A ticket with the values of the tickets that it waits for filled in: `{id.key}`, or `{id.key!q}`, quoted as a
-    word of a shell. What refers to no such ticket stays as it is, and `{{id.key}}` becomes `{id.key}`. Raises
-    NoValueError if a value is not there; if not `strict`, what refers to it stays."""
+    word of a shell. What refers to no such ticket stays as it is, and `{{id.key}}` becomes `{id.key}`, of any
+    of the `tickets` of the plan. Raises NoValueError if a value is not there; if not `strict`, what refers to it
+    stays."""
     waits = ticket.waits
 
     def value(name: str) -> str:
         found = _REFERENCE(name)
         assert found is not None
+        if found[1] not in waits:
+            return f"{{{name}}}"
         if (text := values.get(found[1], {}).get(found[2])) is None:
             if not strict:
                 return f"{{{name}}}"
@@ -142,7 +147,7 @@ def with_values(ticket: Ticket, values: Mapping[str, Values], *, strict: bool = 
         return shlex.quote(text) if found[3] else text
 
     def filled(text: str) -> str:
-        return fill_braces(text, lambda name: ticket_of(name) in waits, value)
+        return fill_braces(text, lambda name: ticket_of(name) in tickets, value)
 
     return structs.replace(
         ticket,

@@ -60,23 +60,28 @@ def test_values_are_filled_in_once_and_quoted_if_asked() -> None:
         env={"A": "{split.text}"},
         cwd="{split.count}",
     )
-    filled = with_values(ticket, {"split": {"count": "3", "text": "{split.count} $(rm)"}, "other": {"count": "9"}})
+    filled = with_values(
+        ticket, {"split": {"count": "3", "text": "{split.count} $(rm)"}, "other": {"count": "9"}}, ["split"]
+    )
     assert filled.run == "x 3 '{split.count} $(rm)' {other.count} ${split.count} {split}"
     assert (filled.env, filled.cwd) == ({"A": "{split.count} $(rm)"}, "3")
 
 
 def test_doubled_braces_are_braces_around_a_value_that_would_be_filled_in() -> None:
-    ticket = Ticket(run="{{split.count}} {{{split.count}}} ${{split.count}} {{other.count}} {{x}}", needs=("split",))
-    filled = with_values(ticket, {"split": {"count": "3"}})
-    assert filled.run == "{split.count} {3} ${3} {{other.count}} {{x}}"
-    assert with_values(Ticket(run="{{split.count}}", needs=("split",)), {}).run == "{split.count}"
+    ticket = Ticket(
+        run="{{split.count}} {{{split.count}}} ${{split.count}} {{other.count}} {{x}} {{last.n}} {last.n}",
+        needs=("split",),
+    )
+    filled = with_values(ticket, {"split": {"count": "3"}}, ["split", "last"])
+    assert filled.run == "{split.count} {3} ${3} {{other.count}} {{x}} {last.n} {last.n}"
+    assert with_values(Ticket(run="{{split.count}}", needs=("split",)), {}, ["split"]).run == "{split.count}"
 
 
 def test_a_value_that_nobody_told_is_an_error() -> None:
     ticket = Ticket(run="{split.count}", needs=("split",))
     with pytest.raises(NoValueError, match=r"split has told no value count: it told other"):
-        with_values(ticket, {"split": {"other": ""}})
-    assert with_values(ticket, {}, strict=False) == ticket
+        with_values(ticket, {"split": {"other": ""}}, ["split"])
+    assert with_values(ticket, {}, ["split"], strict=False) == ticket
 
 
 SPLIT = """[tickets.split]

@@ -1,6 +1,6 @@
 """Braces in tickets that fill in nothing are written so that nothing is filled in when the ticket starts.
 
-Which names would be filled in is known when it is known what a ticket needs and uses.
+Which names would be filled in is known when all tickets are.
 """
 
 from collections.abc import Container, Mapping
@@ -8,7 +8,6 @@ from typing import Any
 
 from parexec_tui.core.plan.braces import IsKnown, settled
 from parexec_tui.core.plan.values import ticket_of
-from parexec_tui.core.plan.waits import need_of
 
 _WITH_VALUES = ("run", "prompt", "cwd", "env")
 _WITH_UNITS = ("run", "gates", "checks")
@@ -22,24 +21,16 @@ def settle(tickets: Mapping[str, Any], defaults: Mapping[str, Any], units: Conta
     for table in tickets.values():
         if not isinstance(table, dict):
             continue
-        listed = [table.get(key, defaults.get(key)) for key in ("needs", "after")]
-        waits = {
-            need_of(each)
-            for entries in listed
-            if isinstance(entries, list)
-            for each in entries
-            if isinstance(each, str)
-        }
         tables = [each for each in (defaults.get("uses"), table.get("uses")) if isinstance(each, dict)]
         uses = {name for each in tables for name in each if name in units}
         for key in FILLED_AT_START:
             if key in table:
-                is_known = _known(waits if key in _WITH_VALUES else (), uses if key in _WITH_UNITS else ())
+                is_known = _known(tickets if key in _WITH_VALUES else (), uses if key in _WITH_UNITS else ())
                 table[key] = _settled(table[key], is_known)
 
 
-def _known(waits: Container[str], uses: Container[str]) -> IsKnown:
-    return lambda name: ticket_of(name) in waits or name in uses
+def _known(tickets: Container[str], uses: Container[str]) -> IsKnown:
+    return lambda name: ticket_of(name) in tickets or name in uses
 
 
 def _settled(value: Any, is_known: IsKnown) -> Any:

@@ -1,7 +1,7 @@
 """The variables of a plan: `[vars]`, and what a profile, the environment and the command line say instead."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 from parexec_tui.core.plan.expanding.given import VARIABLE_PREFIX, Given, GivenError
@@ -15,8 +15,8 @@ _NAMES = "write a letter or `_`, then letters, digits and `_`"
 def variables_of(document: Mapping[str, Any], given: Given) -> tuple[dict[str, Any], list[Fault]]:
     """The variables by name, and what is wrong in the tables that have them.
 
-    Later wins: `[vars]`, the profile, the environment, the command line. What is given has the type of what it
-    replaces. Raises GivenError for what is wrong in `given`.
+    Later wins: `[vars]`, the profile, the environment, the command line. What is given by these two stands as it is,
+    braces too; it has the type of what it replaces. Raises GivenError for what is wrong in `given`.
     """
     faults: list[Fault] = []
     values = dict(_table(document, ("vars",), faults))
@@ -46,7 +46,8 @@ def variables_of(document: Mapping[str, Any], given: Given) -> tuple[dict[str, A
             hint = hints.of(key) or (f"it has {', '.join(values)}" if values else "it has no [vars]")
             raise GivenError(f"--set {key}: the plan has no such variable: {hint}")
         values[key] = _typed(key, text, values[key], f"--set {key}")
-    return _filled(values, faults), faults
+    said = {name for name in (*given.environment, *given.sets) if name in values}
+    return _filled(values, said, faults), faults
 
 
 def _table(document: Mapping[str, Any], path: tuple[str, ...], faults: list[Fault]) -> dict[str, Any]:
@@ -117,8 +118,8 @@ def _list(text: str) -> list[Any]:
     return list(value)
 
 
-def _filled(values: dict[str, Any], faults: list[Fault]) -> dict[str, Any]:
-    """The values, those that name other variables filled in."""
+def _filled(values: dict[str, Any], said: Set[str], faults: list[Fault]) -> dict[str, Any]:
+    """The values, those that name other variables filled in; not those that a person said outside of the plan."""
     done: dict[str, Any] = {}
 
     def value(name: str, way: tuple[str, ...]) -> Any:
@@ -129,7 +130,9 @@ def _filled(values: dict[str, Any], faults: list[Fault]) -> dict[str, Any]:
             faults.append(Fault(("vars", name), f"a cycle of variables: {around}"))
             return ""
         found = values[name]
-        if isinstance(found, str):
+        if name in said:
+            pass
+        elif isinstance(found, str):
             found = text(found, name, (*way, name))
         elif isinstance(found, list):
             found = [text(item, name, (*way, name)) if isinstance(item, str) else item for item in found]

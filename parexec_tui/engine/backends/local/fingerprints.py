@@ -320,7 +320,7 @@ def stale_tickets(
     """Why these tickets of a plan are not up to date now, by their fingerprints; an empty text: they are. `told`: the
     values that are known of those that they need."""
     types, walks = SessionState(plan).types_of, Walks()
-    wanted = {id_: with_values(plan.tickets[id_], told, strict=False) for id_ in tickets}
+    wanted = {id_: with_values(plan.tickets[id_], told, plan.tickets, strict=False) for id_ in tickets}
     return {
         id_: look(FreshnessWanted.of(plan, spec, types(spec), known.get(id_)), walks).stale
         for id_, spec in wanted.items()

@@ -311,7 +311,9 @@ gates = ["{{split.count}} {{port}}"]
 """
     )
     use = plan.tickets["use"]
-    filled = with_values(replace(use, run=fill_units(use.run, {"port": ("8000",)})), {"split": {"count": "3"}})
+    filled = with_values(
+        replace(use, run=fill_units(use.run, {"port": ("8000",)})), {"split": {"count": "3"}}, plan.tickets
+    )
     assert filled.run == "3 {split.count} {split.count} {split.count} {3} {port} 8000 {other.x} {x}"
     assert use.title == "{split.count}"
     assert use.gates == ("{split.count} {{port}}",)

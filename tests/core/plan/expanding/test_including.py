@@ -90,6 +90,18 @@ def test_an_error_is_in_the_file_that_has_it() -> None:
     ]
 
 
+def test_an_error_in_a_profile_is_in_the_file_that_has_it() -> None:
+    problems = wrong(
+        "include = ['common.toml', 'ci.toml']\n[vars]\nn = 1",
+        common=COMMON,
+        ci="[profiles.ci]\nmode = 3\nn = 2\nm = 1",
+    )
+    assert problems == [
+        "w/ci.toml:2:1: profiles.ci.mode: expected text, as [vars] has it",
+        "w/ci.toml:4:1: profiles.ci.m: there is no variable 'm' in [vars]",
+    ]
+
+
 @pytest.mark.parametrize(
     ("main", "message"),
     [

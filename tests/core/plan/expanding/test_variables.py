@@ -49,7 +49,13 @@ def test_what_is_given_has_the_type_of_what_it_replaces() -> None:
         "mode": "8",
         "out": "build/8",
     }
+    environment = {"fast": "true", "pythons": "3.13", "jobs": "2"}
+    assert values(environment=environment) == values() | {"fast": True, "pythons": ["3.13"], "jobs": 2}
     assert values(sets={"pythons": '["a, b"]'})["pythons"] == ["a, b"]
+
+
+def test_what_is_given_outside_of_the_plan_names_no_variables() -> None:
+    assert values(sets={"mode": "{jobs} {{x}}"}) == values() | {"mode": "{jobs} {{x}}", "out": "build/{jobs} {{x}}"}
 
 
 @pytest.mark.parametrize(
