@@ -206,6 +206,8 @@ class _Importer:
             return "it reads from a job that runs beside it"
         if job.kind not in ("none", "shell"):
             return f"it is no command ({job.kind})"
+        if "<TBD>" in job.command:
+            return "its parameters are known when its input is there"
         if job.shadow:
             return f"it runs in a shadow folder ({job.shadow})"
         if any("remote" in each.flags for each in (*job.input, *job.output)):

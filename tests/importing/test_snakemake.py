@@ -116,11 +116,12 @@ def test_what_is_no_command_is_run_by_snakemake_job_by_job(tmp_path: Path) -> No
         tmp_path,
         job(0, "plot", (1,), kind="script", input=["a"], output=["a plot"], threads=2),
         job(1, "split", output=["a"], is_checkpoint=True),
+        job(5, "asks", (1,), input=["a"], output=["asked"], command="echo <TBD> > asked"),
         job(2, "merge", (1,), input=["<TBD>"], output=["merged"], is_open=True),
         job(3, "read", (4,), input=[{"path": "stream", "flags": ["pipe"]}], output=["read"]),
         job(4, "say", (1,), input=["a"], output=[{"path": "stream", "flags": ["pipe"]}]),
     )
-    assert sorted(draft.tickets) == ["merge", "plot", "read", "split"]
+    assert sorted(draft.tickets) == ["asks", "merge", "plot", "read", "split"]
     assert draft.tickets["plot"]["run"] == (
         "snakemake --snakefile Snakefile --nolock --cores 2 --force --allowed-rules plot -- 'a plot'"
     )
@@ -133,6 +134,7 @@ def test_what_is_no_command_is_run_by_snakemake_job_by_job(tmp_path: Path) -> No
     }
     assert draft.tickets["read"]["needs"] == ["split"]
     assert draft.tickets["read"]["reads"] == ["a"]
+    assert draft.tickets["asks"]["run"].endswith("--cores 1 --force --allowed-rules asks -- asked")
     assert len(draft.warnings) == 3
     assert draft.comments["tickets", "plot", "run"] == ["Snakemake itself runs this job: it is no command (script)"]
 
