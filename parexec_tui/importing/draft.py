@@ -45,6 +45,8 @@ class Draft:
         self.warnings: list[str] = []
         """What could not be carried over, each with where it stands in the source."""
 
+        self._seen = "."
+
     @property
     def tickets(self) -> dict[str, Any]:
         return self.tables["tickets"]
@@ -75,9 +77,13 @@ class Draft:
 
     def set_workdir(self, folder: Path, plan_folder: Path) -> None:
         """Let the plan work in `folder`."""
-        seen = os.path.relpath(folder.resolve(), plan_folder.resolve())
+        self._seen = seen = os.path.relpath(folder.resolve(), plan_folder.resolve())
         if seen != ".":
             self.tables["plan"]["workdir"] = literal(seen)
+
+    def env_file(self, name: str) -> str:
+        """A file of variables beside the source, as `env_file` of the plan names it; it may be missing."""
+        return literal(os.path.normpath(f"{self._seen}/{name}") + "?")
 
 
 def literal(text: str) -> str:

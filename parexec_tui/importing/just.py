@@ -64,7 +64,7 @@ class _Importer:
         self._export()
         if any(data.settings.get(key) for key in ("dotenv_load", "dotenv_filename", "dotenv_path")):
             name = data.settings.get("dotenv_path") or data.settings.get("dotenv_filename") or ".env"
-            draft.leave_out(("defaults",), f"dotenv: set what {name} says where parexec is started")
+            draft.tables["defaults"]["env_file"] = [draft.env_file(name)]
         by_name = {name: recipe for name, recipe in data.recipes.items() if recipe.attribute("default")}
         default = next(iter(by_name), data.first)
         if not parts and default is None:

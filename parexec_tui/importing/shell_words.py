@@ -11,8 +11,6 @@ _OF_SHELL = re.compile(
 _SIMPLE = re.compile(r"(?!(?:cd|exec|exit|export|set|shift|trap|ulimit|umask|unset|\.)\b)[\w./+-][\w./+,:@%= '\"-]*")
 """A line that leaves nothing behind in a shell that others could notice."""
 
-_QUOTES = re.compile(r"""\\.|['"]""", re.DOTALL)
-
 
 def changes_shell(script: str) -> bool:
     """Whether commands after it may notice that it ran in the same shell; in doubt, yes."""
@@ -28,9 +26,17 @@ def in_own_shell(text: str, ignores: bool) -> str:
 def in_single_quotes(text: str) -> bool:
     """Whether a shell that has read this text is between single quotes, where it fills nothing in."""
     quote = ""
-    for found in _QUOTES.finditer(text):
-        if not quote:
-            quote = found[0] if len(found[0]) == 1 else ""
-        elif found[0] == quote or (quote == "'" and found[0].endswith("'")):
+    at = 0
+    while at < len(text):
+        char = text[at]
+        if char == "\\" and quote != "'":
+            at += 1
+        elif char == quote:
             quote = ""
+        elif not quote and char in "'\"":
+            quote = char
+        elif not quote and char == "#" and (at == 0 or text[at - 1].isspace()):
+            end = text.find("\n", at)
+            at = end if end >= 0 else len(text)
+        at += 1
     return quote == "'"

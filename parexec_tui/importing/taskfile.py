@@ -28,7 +28,9 @@ _KNOWN: Final = frozenset(
     {"aliases", "cmd", "cmds", "deps", "desc", "dir", "env", "generates", "ignore_error", "internal", "label"}
     | {"method", "platforms", "preconditions", "prefix", "run", "silent", "sources", "status", "summary", "vars"}
 )
-_KNOWN_OF_ALL: Final = frozenset({"version", "tasks", "vars", "env", "output", "silent", "run", "interval", "method"})
+_KNOWN_OF_ALL: Final = frozenset(
+    {"version", "tasks", "vars", "env", "dotenv", "output", "silent", "run", "interval", "method"}
+)
 
 Scope = Mapping[str, str | None]
 """What `{{.NAME}}` stands for in the plan; None: a variable of the shell."""
@@ -67,6 +69,8 @@ class _Importer:
             if key not in _KNOWN_OF_ALL:
                 draft.leave_out((), f"{key}: {' '.join(str(top[key]).split())[:100]}", self._file.where(top, key))
         self._scope, self._shell = self._variables(top, {}, (), is_plan=True)
+        if files := [as_text(each) for each in as_list(top.get("dotenv"))]:
+            draft.tables["defaults"]["env_file"] = [draft.env_file(each) for each in reversed(files)]
         env = self._variables(top, self._scope, ("defaults",), key="env")
         if said := {name: value for name, value in env[0].items() if value is not None}:
             draft.tables["defaults"]["env"] = said
@@ -109,7 +113,7 @@ class _Importer:
         parts, at = [], 0
         for found in _FIELD.finditer(source):
             before = source[at : found.start()]
-            is_quoted = in_single_quotes(source[: found.start()].rpartition("\n")[2])
+            is_quoted = in_single_quotes(source[: found.start()])
             said = self._field(found[1], scope, is_run=is_run and not is_quoted)
             if said is None:
                 self._draft.leave_out(place, f"{found[0]}: put its value there", where)

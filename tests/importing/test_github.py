@@ -1,10 +1,12 @@
 """A workflow of GitHub Actions becomes a plan."""
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
+import parexec_tui
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.importing.draft import Draft, ImportFault
@@ -310,3 +312,11 @@ def test_what_a_plan_cannot_say_of_it_is_told_and_it_does_not_run(tmp_path: Path
     draft, plan = imported(tmp_path, text)
     assert plan.tickets["b"].when == "false"
     assert any(f"if: {condition}; to run it, delete when" in each for each in draft.warnings)
+
+
+def test_the_page_shows_a_workflow_and_the_plan_that_is_made_of_it(tmp_path: Path) -> None:
+    page = (Path(parexec_tui.__file__).parent / "docs/importing.md").read_text(encoding="utf-8")
+    workflow, plan = re.findall(r"```(?:yaml|toml)\n(.*?)```", page.partition("### Side by side")[2], re.DOTALL)[:2]
+    (tmp_path / "ci.yml").write_text(workflow)
+    assert plan_text(read("github", Wanted(tmp_path / "ci.yml", tmp_path))) == plan
+    assert (workflow.count("\n"), plan.count("\n")) == (40, 30)

@@ -115,7 +115,6 @@ w:
     (tmp_path / "docs.just").write_text("build:\n    echo\n")
     draft = imported(tmp_path, text, "t")
     assert draft.warnings == [
-        "dotenv: set what .env says where parexec is started",
         "recipe t wants kind: put it here, or `--set kind=...`",
         "justfile: just itself runs recipe docs::build: docs::build is in a module",
         "justfile: just itself runs recipe v: just does not tell the interpreter of [script]",
@@ -127,7 +126,7 @@ w:
     assert draft.tickets["t"]["run"] == "just --justfile justfile --no-deps t {kind!q}"
     assert draft.tickets["w"]["run"].endswith('print()\nEND\nchmod +x "$recipe"\npython3 -I "$recipe"')
     written = plan_text(draft)
-    assert "# not carried over: dotenv: " in written
+    assert draft.tables["defaults"] == {"env_file": [".env?"]}
     assert "# just itself runs this recipe: docs::build is in a module\n[tickets.docs-build]" in written
 
 

@@ -100,6 +100,10 @@ cmds:
     ignore_error: true
   - for: [a, b]
     cmd: echo {{.ITEM}} ${A:-unset} "{{.WORD}}"
+  - |
+    # it's a comment
+    echo " \\
+     '{{.WORD}}'" it\\'s
   - defer: echo at the end
   - |
     if true; then
@@ -107,7 +111,7 @@ cmds:
     fi""",
     )
     done = subprocess.run(["bash", "-e", "-c", made["run"]], cwd=tmp_path, capture_output=True, text=True)
-    assert done.stdout == "a unset two words\nb unset two words\nt\nat the end\n"
+    assert done.stdout == "a unset two words\nb unset two words\n  'two words' it's\nt\nat the end\n"
     assert done.returncode == 0
     made = ticket(tmp_path, "preconditions: [{sh: 'false', msg: it's no x}]\ncmds: [echo never]")
     done = subprocess.run(["bash", "-e", "-c", made["run"]], cwd=tmp_path, capture_output=True, text=True)
@@ -136,7 +140,6 @@ tasks:
     draft = imported(tmp_path, text, "t")
     assert draft.warnings == [
         "Taskfile.yml:2: includes: {'docs': './docs'}",
-        "Taskfile.yml:3: dotenv: ['.env']",
         "Taskfile.yml:6: task docs:build: it is not in this file, or called in a loop",
         "Taskfile.yml:9: {'exclude': 'b'}",
         "Taskfile.yml:8: status beside sources: it runs each time",
@@ -146,6 +149,7 @@ tasks:
         "Taskfile.yml:13: for: {'var': 'LIST'}",
         "Taskfile.yml:6: {{.Y}}: put its value there",
     ]
+    assert draft.tables["defaults"] == {"env_file": [".env?"]}
     written = plan_text(draft)
     assert all(f"# not carried over: {warning.partition(': ')[2]}" in written for warning in draft.warnings)
     assert """run = "echo {{upper .X}}\\necho '{{.Y}}'\"""" in written
