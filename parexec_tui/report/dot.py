@@ -37,7 +37,7 @@ def dot_lines(facts: GraphFacts) -> Iterator[str]:
 
 
 def _ticket(ticket: GraphTicket) -> str:
-    said = "\n".join(filter(None, (ticket.id, ticket.title, ticket.status)))
+    said = "\n".join(ticket.lines)
     path = ", penwidth=3" if ticket.on_path else ""
     return f'label={_label(said)}, fillcolor="{_FILLS[style_of(ticket.status)]}"{path}'
 

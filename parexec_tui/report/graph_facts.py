@@ -29,6 +29,14 @@ class GraphTicket(Struct, frozen=True):
     """Those of them from which a line leads to it: none past the gates of a group, which stand for its tickets."""
     on_path: bool
     """It is on the critical path."""
+    not_known: str = ""
+    """The family of the tickets that it will generate, and that are not known yet."""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What is written into its box."""
+        generates = f"generates {self.not_known}: not known yet" if self.not_known else ""
+        return tuple(filter(None, (self.id, self.title, self.status, generates)))
 
 
 class GraphConflict(Struct, frozen=True):
@@ -63,6 +71,7 @@ class GraphFacts(Struct, frozen=True):
 def graph_facts(state: SessionState, session: str | None, found: Survey) -> GraphFacts:
     """`session`: None for a plan. `found`: of the plan of the state."""
     path = critical_path(state)
+    not_known = {id_: family for family, id_ in state.unknown_families.items()}
     on_path = set(path)
     shared = [
         GraphConflict(each.kind, each.name, each.tickets, exclusive=each.is_exclusive) for each in found.bottlenecks
@@ -87,6 +96,7 @@ def graph_facts(state: SessionState, session: str | None, found: Survey) -> Grap
                 needs={need: wait.value for need, wait in state.graph.needs[ticket.id].items()},
                 drawn=tuple(drawn_needs(state.graph, ticket.id)),
                 on_path=ticket.id in on_path,
+                not_known=not_known.get(ticket.id, ""),
             )
             for ticket in state.tickets.values()
         ],

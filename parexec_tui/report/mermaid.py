@@ -62,7 +62,7 @@ def why_not_drawn(lines: Sequence[str], facts: GraphFacts) -> str:
 
 
 def _ticket(ticket: GraphTicket) -> str:
-    return "<br/>".join(map(escaped, filter(None, (ticket.id, ticket.title, ticket.status))))
+    return "<br/>".join(map(escaped, ticket.lines))
 
 
 def escaped(said: str) -> str:

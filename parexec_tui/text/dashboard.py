@@ -89,6 +89,8 @@ def _head(report: StatusReport) -> Iterator[str]:
         yield f"eta      {format_duration(report.eta.p50)}, nine times in ten within {late}"
     elif report.no_eta:
         yield f"eta      -: {report.no_eta}"
+    for family, by in report.not_known.items():
+        yield f"without  the tickets of {family}, which {by} generates: not known yet"
     if report.tuning is not None:
         yield f"auto     {report.tuning.parallel} at once{f': {report.tuning.text}' if report.tuning.text else ''}"
 

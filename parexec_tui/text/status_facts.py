@@ -76,6 +76,7 @@ def status_report(state: SessionState, now: float) -> StatusReport:
         selected=state.plan.selection.words,
         of=state.plan.selection.of,
         variables=variables_fact(state),
+        not_known=state.unknown_families,
         profile=state.plan.given.profile,
         services=list(map(partial(service_fact, state), state.services.values())),
         ready=waits.ready,

@@ -373,6 +373,7 @@ ADDED_TO_STATUS = {
     "figures",
     "variables",
     "profile",
+    "not_known",
 }
 """Facts that a client of then does not know, and ignores."""
 

@@ -342,6 +342,7 @@ class SessionState:
         self.find_paths()
         self.find_unwanted()
         self.undecided = {ticket.id: ticket for ticket in tickets.values() if ticket.is_undecided}
+        self.generating = [id_ for id_, ticket in tickets.items() if ticket.spec.generates]
         self.counts = dict.fromkeys(Status, 0)
         self.group_left = [0] * len(self.groups)
         for order, ticket in enumerate(tickets.values()):
@@ -565,6 +566,12 @@ class SessionState:
         """How many agents of a type there may be: without a limit, as many as tickets may run at once."""
         limit = self.agent_limits[type_]
         return self.parallel if limit is None else limit
+
+    @property
+    def unknown_families(self) -> dict[str, str]:
+        """{family: the ticket that will generate it}, of those whose tickets are not known yet."""
+        found = map(self.tickets.__getitem__, self.generating)
+        return {ticket.spec.generates: ticket.id for ticket in found if ticket.status not in TERMINAL}
 
     def generated_by(self, id_: str) -> tuple[str, ...]:
         """The tickets that this one generated last, those that are still there."""

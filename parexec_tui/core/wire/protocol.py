@@ -516,3 +516,5 @@ class StatusReport(Struct, frozen=True):
     """The variables of the plan, as they are for this session; long values are cut."""
     profile: str = ""
     """The profile of the plan that was chosen."""
+    not_known: dict[str, str] = {}
+    """{family: the ticket that will generate it}, of those whose tickets are not known yet: `eta` is without them."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from textual.strip import Strip
 from textual.widget import Widget
 
+from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_count, format_duration
 from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.forecast import comes_to_an_end, eta, no_eta_reason
@@ -124,12 +125,12 @@ class Header(Widget):
         now = self.view.now
         foreseen = self.view.foresight.look(state, now, self.view.told)
         if foreseen is not None and (found := foreseen.eta(now)) is not None and found.p50:
-            return _eta_text(found)
+            return f"{_eta_text(found)}{_without(state)}"
         if now >= self._eta_until:
             began = time.perf_counter()
             self._eta = _eta_text(eta(state, now, self.view.told()))
             self._eta_until = now + max(_ETA_FOR, _ETA_SHARE * (time.perf_counter() - began))
-        return self._eta
+        return f"{self._eta}{_without(state)}"
 
     def _bar(self, line: StyledLine, state: SessionState, cells: int) -> None:
         """A bar of what is done, failed, running and left. Its characters tell the parts apart, not only its
@@ -219,6 +220,12 @@ class Header(Widget):
 
 def _phase(state: SessionState) -> str:
     return f"group {min(state.open_group + 1, len(state.groups))}/{len(state.groups)}"
+
+
+def _without(state: SessionState) -> str:
+    """Which generated tickets an ETA knows nothing of."""
+    names = state.unknown_families if state.generating else ()
+    return f" without {listed(names, limit=2)}" if names else ""
 
 
 def _eta_text(found: Eta | None) -> str:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from parexec_tui.core.plan.check import survey
 from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
 from parexec_tui.core.plan.reading.fragment import Generation, read_fragment
 from parexec_tui.core.rules.difference import compare
@@ -11,8 +12,11 @@ from parexec_tui.core.state.process_key import TICKETS
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.selectors import SelectorError, select
+from parexec_tui.report.dot import dot_lines
+from parexec_tui.report.graph_facts import graph_facts
 from parexec_tui.text.session_facts import session_report
 from parexec_tui.text.session_lines import report_lines
+from parexec_tui.text.status_facts import status_report
 from tests.core.sessions import Session, plan
 
 PLAN = """
@@ -166,10 +170,14 @@ def test_what_is_not_known_yet_is_said() -> None:
     with pytest.raises(SelectorError, match="the tickets of parts, which split generates, are not known yet"):
         select(found.state, ["parts"])
     assert select(found.state, ["family:parts"]) == []
+    assert status_report(found.state, now=found.now).not_known == {"parts": "split"}
+    drawn = dot_lines(graph_facts(found.state, None, survey(found.state.plan)))
+    assert "generates parts: not known yet" in "\n".join(drawn)
     report = session_report(found.state)
     assert "generates parts: not known yet" in "\n".join(report_lines(report, ascii_only=True))
     tell(found, "split", written(a="1", b="2"))
     assert select(found.state, ["parts"]) == ["a", "b"]
+    assert found.state.unknown_families == {}
     assert "generates parts: 2 tickets" in "\n".join(report_lines(session_report(found.state), ascii_only=True))
 
 
