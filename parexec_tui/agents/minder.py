@@ -1,0 +1,543 @@
+"""The minder: the process that stands between parexec and a coding CLI, for one attempt.
+
+Run as a script of its own, `python -I -S minder.py BRIEF`, as the command of the attempt: in its group, with its
+cookie, with the log as its output. It starts the CLI in a process group of its own, in the same session; writes the
+prompt to it; reads what it prints; and writes the story of the attempt to its own standard output, facts to a file
+that the engine reads, and what the CLI printed to two more. Its exit code says the end (`ends.EXIT_CODES`).
+
+It outlives the engine, and nothing of the CLI outlives it: TERM is passed on in the way that each CLI takes best, so
+that what an attempt cost is known also when it is stopped; and when the CLI is gone the minder ends at once.
+"""
+
+import os
+import select
+import signal
+import sys
+import time
+
+if __name__ == "__main__":  # -I leaves the folder of the package out
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+
+import contextlib
+
+from parexec_tui.agents import ends
+from parexec_tui.agents.brief import Brief, decode
+from parexec_tui.agents.facts import Fact, encode, fact, number_of, parse_object, text_of, whole_of
+from parexec_tui.agents.start import OF_ANOTHER_AGENT, start_of
+from parexec_tui.agents.story import Story
+from parexec_tui.agents.streams.reader import LONGEST_LINE, Exit
+from parexec_tui.agents.streams.troubles import Trouble
+
+GENTLE = 5.0
+"""Seconds that a CLI gets to end by itself when it is stopped; then it is killed."""
+
+LINGERS = 30.0
+"""Seconds that a CLI gets to leave after its last word; then it is ended, and its word counts."""
+
+ANSWER_EVERY = 0.3
+"""Seconds between two looks for an answer, while a question waits."""
+
+SAME_TOOL = 20
+"""The same call of a tool in a row, after which a person is asked."""
+
+LONGEST_TEXT = 4_000
+"""Characters of a text in a fact."""
+
+CHUNK = 1 << 16
+
+
+def main(path: str) -> int:
+    try:
+        with open(path, encoding="utf-8") as file:
+            brief = decode(file.read())
+    except (OSError, ValueError) as error:
+        print(f"parexec: the brief of this attempt cannot be read: {error}", flush=True)
+        return ends.EXIT_CODES[ends.BAD_SETUP]
+    minder = Minder(brief)
+    end = minder.run()
+    return ends.EXIT_CODES.get(text_of(end, "end"), 1)
+
+
+class Minder:
+    """One attempt: it starts the CLI, once more if the conversation turns out not to be known."""
+
+    def __init__(self, brief: Brief) -> None:
+        self.brief = brief
+        self.files = Files(brief)
+        self.signals = Signals()
+
+    def run(self) -> Fact:
+        brief = self.brief
+        for _ in range(3):
+            run = Run(brief, self.files, self.signals)
+            end = run.run()
+            if run.stopped is None and brief.goes_on and run.reader.knows_no_conversation():
+                self.files.tell(
+                    fact("note", text=f"the conversation {brief.conversation} is not known: a new one begins")
+                )
+                brief = brief._replace(goes_on=False, conversation=new_conversation(brief))
+            elif run.stopped is None and not brief.goes_on and run.reader.has_such_conversation():
+                self.files.tell(
+                    fact("note", text=f"the conversation {brief.conversation} is there already: it goes on")
+                )
+                brief = brief._replace(goes_on=True, prompt_going_on=brief.prompt)
+            else:
+                break
+        self.files.tell(end)
+        self.files.close()
+        return end
+
+
+def new_conversation(brief: Brief) -> str:
+    """The id of a new conversation where the CLI lets us choose; empty elsewhere."""
+    from parexec_tui.agents.start import CHOOSES_CONVERSATION
+
+    if brief.kind not in CHOOSES_CONVERSATION:
+        return ""
+    bits = int.from_bytes(os.urandom(16), "big") & ~(0xF << 76) & ~(0x3 << 62) | 0x4 << 76 | 0x2 << 62
+    digits = f"{bits:032x}"  # a UUID of version 4, as `uuid` makes it, which takes 10 ms to import
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+class Signals:
+    """What is to be noticed while waiting: an order to stop, the end of a child."""
+
+    def __init__(self) -> None:
+        self.stop: int | None = None
+        """The signal that asked to stop."""
+        self.wake, write = os.pipe()
+        os.set_blocking(self.wake, False)
+        os.set_blocking(write, False)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        for asked in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(asked, self._on_stop)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+    def _on_stop(self, number: int, _frame: object) -> None:
+        self.stop = self.stop or number
+
+    def drain(self) -> None:
+        try:
+            while os.read(self.wake, 512):
+                pass
+        except BlockingIOError:
+            pass
+
+
+class Files:
+    """Where things are written: the story, the facts, and the raw streams."""
+
+    def __init__(self, brief: Brief) -> None:
+        self._story = Story(
+            kind=brief.kind,
+            attempt=brief.attempt,
+            permissions=brief.permissions,
+            goes_on=brief.conversation if brief.goes_on else "",
+        )
+        self._facts = _append(brief.facts)
+        self._raw = {
+            "stdout": [_append(brief.stream), brief.stream_limit],
+            "stderr": [_append(brief.errors), brief.stream_limit],
+        }
+
+    def narrate(self, one: Fact) -> None:
+        """Write a fact into the log."""
+        for line in self._story.lines(one):
+            _write(1, line + "\n")
+
+    def tell(self, one: Fact) -> None:
+        """Write a fact into the log and the file of facts."""
+        self.narrate(one)
+        short = {name: _short(value) for name, value in one.items()}
+        _write(self._facts, encode({**short, "at": round(time.time(), 3)}) + "\n")
+
+    def keep(self, which: str, data: bytes) -> None:
+        """Keep what a CLI printed, as far as there is room."""
+        raw = self._raw[which]
+        file, room = raw
+        if room > 0:
+            _write_bytes(file, data[:room])
+            raw[1] = room - len(data)
+            if raw[1] <= 0:
+                _write(file, "\n(parexec: more was printed, and is not kept)\n")
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            os.fsync(self._facts)
+
+
+class Run:
+    """One process of the CLI, from its start to its end."""
+
+    def __init__(self, brief: Brief, files: Files, signals: Signals) -> None:
+        self.brief = brief
+        self.files = files
+        self.signals = signals
+        folder = os.getcwd()
+        start = start_of(brief, folder=folder, in_git=_in_git(folder))
+        self.argv, self.env, self.reader = start.argv, start.env, start.reader
+        self.stopped: Trouble | None = None
+        self._stop_at: float | None = None
+        self._killed = False
+        self._pid = 0
+        self._code: int | None = None
+        self._input = -1
+        self._to_write = b""
+        self._close_input = True
+        self._lines: dict[str, Lines] = {}
+        self._poll = select.poll()
+        self._ended_at: float | None = None
+        """When the CLI said its last word."""
+        self._told_at = time.monotonic()
+        self._tools: set[str] = set()
+        self._last_tool, self._same = "", 0
+        self._asked: set[str] = set()
+        self._answers_read = 0
+
+    def run(self) -> Fact:
+        try:
+            self._start()
+        except OSError as error:
+            return fact("end", end=ends.BAD_SETUP, why=self._cannot_start(error))
+        while self._code is None:
+            self._turn()
+        self._read_rest()
+        self._end_group()
+        code = 0 if self._ended_at is not None and self._stop_at is not None and self.stopped is None else self._code
+        return self.reader.end(Exit(code, time.time(), self.stopped))
+
+    # --- the start
+
+    def _start(self) -> None:
+        prompt = self.brief.prompt_going_on if self.brief.goes_on else self.brief.prompt
+        text, self._close_input = self.reader.begin(prompt)
+        self._to_write = text.encode("utf-8", "replace")
+        there, self._input = os.pipe()
+        outs = {"stdout": os.pipe(), "stderr": os.pipe()}
+        actions = [(os.POSIX_SPAWN_DUP2, there, 0)]
+        actions += [(os.POSIX_SPAWN_DUP2, outs[name][1], number) for number, name in ((1, "stdout"), (2, "stderr"))]
+        try:
+            self._pid = os.posix_spawnp(
+                self.argv[0],
+                self.argv,
+                self._environment(),
+                file_actions=actions,
+                setpgroup=0,
+                setsigdef=[signal.SIGPIPE, signal.SIGTERM, signal.SIGINT, signal.SIGHUP],
+                setsigmask=[],
+            )
+        finally:
+            for each in (there, outs["stdout"][1], outs["stderr"][1]):
+                os.close(each)
+        os.set_blocking(self._input, False)
+        self._poll.register(self._input, select.POLLOUT)
+        for name, (read, _) in outs.items():
+            os.set_blocking(read, False)
+            self._poll.register(read, select.POLLIN)
+            self._lines[name] = Lines(read)
+        if self.brief.kind == "facts":
+            read = os.open(self.brief.facts, os.O_RDONLY)
+            os.lseek(read, 0, os.SEEK_END)
+            self._lines["facts"] = Lines(read)
+        self._poll.register(self.signals.wake, select.POLLIN)
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if name not in OF_ANOTHER_AGENT}
+        return {**kept, **self.env}
+
+    def _cannot_start(self, error: OSError) -> str:
+        if isinstance(error, FileNotFoundError):
+            return f"{self.argv[0]} is not installed, or is not in PATH"
+        return f"{self.argv[0]} cannot be started: {error.strerror}"
+
+    # --- while it runs
+
+    def _turn(self) -> None:
+        for descriptor, events in self._poll.poll(self._patience() * 1000.0):
+            if descriptor == self.signals.wake:
+                self.signals.drain()
+            elif descriptor == self._input:
+                self._write_input(broken=bool(events & (select.POLLERR | select.POLLHUP)))
+            else:
+                self._read(descriptor)
+        if "facts" in self._lines:
+            self._read_facts()
+        self._reap()
+        if self._code is None:
+            self._look()
+
+    def _patience(self) -> float:
+        """Seconds until something is to be looked at, if nothing happens."""
+        if self._asked:
+            return ANSWER_EVERY
+        if "facts" in self._lines:
+            return 0.2
+        due = [at for at in (self._stop_at, self._silence_ends(), self._leaves_at()) if at is not None]
+        return max(0.01, min(due) - time.monotonic()) if due else 60.0
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        if self.signals.stop is not None and self.stopped is None:
+            self._stop(Trouble(ends.INTERRUPTED, f"stopped by {signal.Signals(self.signals.stop).name}"))
+        if self._stop_at is not None and now >= self._stop_at and not self._killed:
+            self._killed = True
+            self._signal(signal.SIGKILL)
+        if (silence := self._silence_ends()) is not None and now >= silence:
+            self._stop(Trouble(ends.UNAVAILABLE, f"nothing was heard of it for {self.brief.silence:.0f} s"))
+        if (leaves := self._leaves_at()) is not None and now >= leaves:
+            self._stop_at = now + GENTLE
+            self._signal(signal.SIGTERM)
+        if self._asked:
+            self._look_for_answers()
+
+    def _silence_ends(self) -> float | None:
+        if (
+            self.brief.silence is None
+            or self._tools
+            or self._asked
+            or self.stopped is not None
+            or self.reader.is_over
+        ):
+            return None
+        return self._told_at + self.brief.silence
+
+    def _leaves_at(self) -> float | None:
+        if self._ended_at is None or self._stop_at is not None:
+            return None
+        return self._ended_at + LINGERS
+
+    def _stop(self, why: Trouble) -> None:
+        """Stop it gently: Claude Code tells its figures on SIGINT, the others end on SIGTERM to their whole group."""
+        if self.stopped is not None or self.reader.is_over:
+            return
+        self.stopped = why
+        self._stop_at = time.monotonic() + GENTLE
+        if self.brief.kind == "claude":
+            _kill(self._pid, signal.SIGINT)
+        else:
+            self._signal(signal.SIGTERM)
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._pid, number)
+
+    def _reap(self) -> None:
+        pid, status = os.waitpid(self._pid, os.WNOHANG)
+        if pid:
+            code = os.waitstatus_to_exitcode(status)
+            self._code = code if code >= 0 else 128 - code
+
+    def _end_group(self) -> None:
+        """What is left of the CLI's own group is ended; what has left that is found by its cookie, by the engine."""
+        self._signal(signal.SIGKILL)
+        for descriptor in (self._input, *(each.descriptor for each in self._lines.values())):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    # --- what goes in
+
+    def _write_input(self, *, broken: bool) -> None:
+        if not broken and self._to_write:
+            try:
+                written = os.write(self._input, self._to_write[:CHUNK])
+                self._to_write = self._to_write[written:]
+            except BlockingIOError:
+                return
+            except OSError:
+                broken = True
+        if broken or (not self._to_write and self._close_input):
+            self._close()
+        elif not self._to_write:
+            self._poll.unregister(self._input)
+
+    def _close(self) -> None:
+        if self._input >= 0:
+            with contextlib.suppress(KeyError):
+                self._poll.unregister(self._input)
+            os.close(self._input)
+            self._input = -1
+
+    def _send(self) -> None:
+        """Write what the reader wants to say; close its input when all is said."""
+        if self.reader.to_send and self._input >= 0:
+            lines, self.reader.to_send = self.reader.to_send, []
+            self._to_write += "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
+            self._poll.register(self._input, select.POLLOUT)
+        if self.reader.is_over and not self._close_input:
+            self._close_input = True
+            if not self._to_write:
+                self._close()
+
+    # --- what comes out
+
+    def _read(self, descriptor: int) -> bool:
+        """Read once; false: there is nothing more."""
+        name = next(name for name, each in self._lines.items() if each.descriptor == descriptor)
+        try:
+            data = os.read(descriptor, CHUNK)
+        except BlockingIOError:
+            return False
+        lines = self._lines[name]
+        if not data:
+            self._poll.unregister(descriptor)
+            self._lines_read(name, lines.rest())
+            os.close(descriptor)
+            lines.descriptor = -1
+            return False
+        self.files.keep(name, data)
+        self._lines_read(name, lines.add(data))
+        return True
+
+    def _read_facts(self) -> None:
+        lines = self._lines["facts"]
+        while data := os.read(lines.descriptor, CHUNK):
+            self._lines_read("facts", lines.add(data))
+
+    def _read_rest(self) -> None:
+        """What stands in the pipes when the CLI is gone; a tool that holds them open is not waited for."""
+        for name in ("stdout", "stderr"):
+            lines = self._lines[name]
+            while lines.descriptor >= 0 and self._read(lines.descriptor):
+                pass
+            self._lines_read(name, lines.rest())
+        if "facts" in self._lines:
+            self._read_facts()
+
+    def _lines_read(self, name: str, lines: "list[str]") -> None:
+        for line in lines:
+            if name == "stderr":
+                facts = self.reader.read_error(line)
+            elif name == "stdout" and self.brief.kind == "facts":
+                facts = [fact("note", text=line)]
+            else:
+                facts = self.reader.read(line)
+            for one in facts:
+                self._on_fact(one, is_written=name == "facts")
+        if self.reader.is_over and self._ended_at is None:
+            self._ended_at = time.monotonic()
+        self._send()
+
+    def _on_fact(self, one: Fact, *, is_written: bool) -> None:
+        self._told_at = time.monotonic()
+        if is_written:
+            self.files.narrate(one)
+        else:
+            self.files.tell(one)
+        match text_of(one, "fact"):
+            case "tool":
+                self._tools.add(text_of(one, "id"))
+                self._on_tool(f"{text_of(one, 'name')} {text_of(one, 'arg')}")
+            case "tool_end":
+                self._tools.discard(text_of(one, "id"))
+            case "usage":
+                self._on_usage(one)
+            case "ask":
+                self._asked.add(text_of(one, "id"))
+            case _:
+                pass
+
+    def _on_tool(self, call: str) -> None:
+        self._same = self._same + 1 if call == self._last_tool else 1
+        self._last_tool = call
+        if self._same >= SAME_TOOL:
+            self._stop(Trouble(ends.NEEDS_YOU, f"it did the same {SAME_TOOL} times in a row: {call[:200]}"))
+
+    def _on_usage(self, one: Fact) -> None:
+        caps = self.brief.caps
+        cost, turns = number_of(one, "cost"), whole_of(one, "turns")
+        tokens = (whole_of(one, "inp") or 0) + (whole_of(one, "out") or 0)
+        if caps.cost is not None and cost is not None and cost >= caps.cost:
+            self._stop(Trouble(ends.BUDGET, f"${cost:.2f} of ${caps.cost:.2f} are spent"))
+        elif caps.tokens is not None and tokens >= caps.tokens:
+            self._stop(Trouble(ends.BUDGET, f"{tokens} of {caps.tokens} tokens are used"))
+        elif caps.turns is not None and turns is not None and turns >= caps.turns:
+            self._stop(Trouble(ends.BUDGET, f"{turns} of {caps.turns} turns are used"))
+
+    # --- questions
+
+    def _look_for_answers(self) -> None:
+        """Answers are appended to a file by the engine: so they are there also when that was gone for a while."""
+        try:
+            with open(self.brief.answers, encoding="utf-8") as file:
+                lines = file.read().split("\n")[:-1]
+        except OSError:
+            return
+        for line in lines[self._answers_read :]:
+            told = parse_object(line) or {}
+            question, answer = text_of(told, "id"), text_of(told, "answer")
+            if question in self._asked and self.reader.answer(question, answer):
+                self._asked.discard(question)
+                self._on_fact(fact("ask_done", id=question, answer=answer), is_written=False)
+                self._send()
+        self._answers_read = len(lines)
+
+
+class Lines:
+    """Bytes in, lines out. A line that is too long is cut while it is read."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, data: bytes) -> list[str]:
+        *whole, rest = data.split(b"\n")
+        lines = []
+        for part in whole:
+            self._keep(part)
+            lines.append(self._taken())
+        self._keep(rest)
+        return lines
+
+    def rest(self) -> list[str]:
+        return [self._taken()] if self._size else []
+
+    def _keep(self, part: bytes) -> None:
+        if self._size <= 4 * LONGEST_LINE:  # a character has at most four bytes; what is too long becomes a note
+            self._parts.append(part)
+        self._size += len(part)
+
+    def _taken(self) -> str:
+        line = b"".join(self._parts).decode("utf-8", "replace").removesuffix("\r")
+        self._parts, self._size = [], 0
+        return line
+
+
+def _append(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _write(descriptor: int, text: str) -> None:
+    _write_bytes(descriptor, text.encode("utf-8", "replace"))
+
+
+def _write_bytes(descriptor: int, data: bytes) -> None:
+    """Write, or go on without: a full disk must not end what an agent does."""
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+    except OSError:
+        pass
+
+
+def _short(value: object) -> object:
+    return value[:LONGEST_TEXT] if isinstance(value, str) else value
+
+
+def _in_git(folder: str) -> bool:
+    while not os.path.exists(os.path.join(folder, ".git")):
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return False
+        folder = parent
+    return True
+
+
+def _kill(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,85 @@
+"""What an attempt is told: the prompt, and what happened before. Pure; nothing here is read by a shell."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+LAST_LINES = 60
+"""Lines of an output that an agent is shown."""
+
+LONGEST_OUTPUT = 12_000
+"""Characters of it."""
+
+
+class Earlier(NamedTuple):
+    """How an earlier attempt ended."""
+
+    attempt: int
+    end: str
+    """In words: `failed: the gate unit ended with exit code 1`."""
+    output: str = ""
+    """The last of what the gate that failed, or the command, printed."""
+    changes: str = ""
+    """What it had changed, as a diff or a list of files."""
+    conflict: str = ""
+    """What its work conflicted with."""
+
+
+class Told(NamedTuple):
+    """What a person says to an attempt."""
+
+    note: str = ""
+    answer: str = ""
+    """To what the agent asked, or what it was not allowed."""
+
+
+NOTHING_TOLD = Told()
+
+
+def prompt_of(prompt: str, earlier: Sequence[Earlier] = (), told: Told = NOTHING_TOLD) -> str:
+    """What a new conversation begins with: the prompt, what earlier attempts came to, and what a person says."""
+    parts = [prompt.rstrip()]
+    if earlier:
+        parts.append("## Earlier attempts\n\nThis was tried before, in conversations that you do not know.")
+        parts += [_about(each, is_last=each is earlier[-1]) for each in earlier[-3:]]
+    return _joined([*parts, *_said(told)])
+
+
+def prompt_going_on(earlier: Earlier | None, told: Told = NOTHING_TOLD) -> str:
+    """What a conversation that goes on is told: only what is new."""
+    parts = [] if earlier is None else [_about(earlier, is_last=True, is_same=True)]
+    return _joined([*parts, *_said(told), "Go on with the task."])
+
+
+def _about(earlier: Earlier, *, is_last: bool, is_same: bool = False) -> str:
+    lines = [f"{'The attempt' if is_same else f'Attempt {earlier.attempt}'} ended: {earlier.end}."]
+    if not is_last:
+        return lines[0]
+    if earlier.conflict:
+        lines.append(f"What it did conflicts with what was merged meanwhile:\n\n{_fenced(earlier.conflict)}")
+        if is_same:
+            lines.append("The folder now has what was merged; your own changes are to be made again on top of it.")
+    if earlier.output.strip():
+        lines.append(f"The last of the output:\n\n{_fenced(earlier.output)}")
+    if earlier.changes.strip():
+        lines.append(f"What it had changed:\n\n{_fenced(earlier.changes)}")
+    return "\n\n".join(lines)
+
+
+def _said(told: Told) -> list[str]:
+    answer = [f"Answer to your question: {told.answer.strip()}"] if told.answer.strip() else []
+    note = [f"A note from the person in charge: {told.note.strip()}"] if told.note.strip() else []
+    return [*answer, *note]
+
+
+def _fenced(text: str) -> str:
+    """A text as a block of code, whose fence is longer than any in it."""
+    lines = text.rstrip().split("\n")[-LAST_LINES:]
+    shown = "\n".join(lines)[-LONGEST_OUTPUT:]
+    fence = "```"
+    while fence in shown:
+        fence += "`"
+    return f"{fence}\n{shown}\n{fence}"
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return "\n\n".join(part for part in parts if part) + "\n"

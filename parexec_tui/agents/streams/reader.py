@@ -1,0 +1,222 @@
+"""What the readers of all CLIs have in common: lines in, facts out, and the order of the questions at the end."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from parexec_tui.agents import ends
+from parexec_tui.agents.facts import Event, Fact, fact, parse_object, text_of
+from parexec_tui.agents.streams.troubles import NO_PATTERNS, Patterns, Trouble, end_of_words
+
+LONGEST_LINE = 1_000_000
+"""Characters of a line that are parsed. A longer one becomes a note."""
+
+LONGEST_NOTE = 2_000
+
+ERROR_LINES = 40
+"""Lines of standard error that are kept for the verdict."""
+
+
+class Figures(NamedTuple):
+    """Tokens and dollars. None: not known."""
+
+    inp: int | None = None
+    out: int | None = None
+    cached: int | None = None
+    cost: float | None = None
+
+
+NOTHING_BEFORE = Figures()
+
+
+class Exit(NamedTuple):
+    """How a CLI ended, seen from outside."""
+
+    code: int
+    """Its exit code; 128 + the signal if that ended it."""
+    now: float
+    """The time on the Unix clock."""
+    stopped: Trouble | None = None
+    """Why we ended it; None: it ended by itself."""
+
+
+class Reader:
+    """Reads what one process of one CLI prints. Its `end` is asked once, when all is read.
+
+    `before`: what the conversation had used when this attempt began, for the CLIs whose figures are of a whole
+    conversation. `patterns`: a person's own words for ends.
+    """
+
+    def __init__(self, *, before: Figures = NOTHING_BEFORE, patterns: Patterns = NO_PATTERNS) -> None:
+        self.before = before
+        self.patterns = patterns
+        self.session = ""
+        self.model = ""
+        self.events = 0
+        """Objects that were understood as such."""
+        self.acts = 0
+        """Messages and tools: whether the agent said or did anything."""
+        self.denied: list[str] = []
+        self.is_over = False
+        """Whether the event came that ends a run, of success or not."""
+        self.trouble: Trouble | None = None
+        """What is wrong, as that event, or one before it, says."""
+        self.inp: int | None = None
+        self.out: int | None = None
+        self.cached: int | None = None
+        self.turns: int | None = None
+        self.cost: float | None = None
+        self.errors: list[str] = []
+        self.to_send: list[str] = []
+        """Lines for the CLI's standard input; whoever drives the reader takes them away."""
+
+    # --- what it prints
+
+    def read(self, line: str) -> list[Fact]:
+        """The facts of a line of standard output."""
+        if not line.strip():
+            return []
+        if len(line) > LONGEST_LINE:
+            return [_note(f"a line of {len(line)} characters: {line[:200]}")]
+        event = parse_object(line)
+        if event is None:
+            return [_note(line)]
+        self.events += 1
+        return list(self.on_event(event))
+
+    def read_error(self, line: str) -> list[Fact]:
+        """The facts of a line of standard error."""
+        if not line.strip():
+            return []
+        self.errors = [*self.errors[-ERROR_LINES + 1 :], line[:LONGEST_NOTE]]
+        return list(self.on_error_line(line[:LONGEST_NOTE]))
+
+    def on_event(self, event: Event) -> Iterable[Fact]:
+        raise NotImplementedError
+
+    def on_error_line(self, _line: str) -> Iterable[Fact]:
+        return ()
+
+    # --- what it is told
+
+    def begin(self, prompt: str) -> tuple[str, bool]:
+        """What is written to its standard input at first, and whether that is closed then."""
+        return prompt, True
+
+    def answer(self, _question: str, _answer: str, /) -> bool:
+        """Answer one of its questions (`ask`); false: there is no such question."""
+        return False
+
+    # --- the verdict
+
+    def end(self, exit_: Exit) -> Fact:
+        """The verdict: success only on a positive end. A ticket's gates come after it."""
+        trouble = self.verdict(exit_)
+        return fact(
+            "end",
+            end=ends.SUCCEEDED if trouble is None else trouble.end,
+            why="" if trouble is None else trouble.why,
+            until=None if trouble is None else trouble.until,
+            session=self.session or None,
+            model=self.model or None,
+            **self.figures(),
+        )
+
+    def verdict(self, exit_: Exit) -> Trouble | None:
+        """Why it did not succeed; None: it did. The order of the questions is the same for all CLIs."""
+        if exit_.stopped is not None:
+            return exit_.stopped
+        if not self.is_over:
+            return self.without_end(exit_)
+        if (trouble := self.trouble) is not None:
+            return trouble._replace(until=self.until_of(trouble, exit_.now))
+        if self.denied:
+            return Trouble(ends.NEEDS_YOU, f"denied: {', '.join(dict.fromkeys(self.denied))}")
+        if not self.acts:
+            return Trouble(ends.FAILED, "ended without a word or an act")
+        if exit_.code:
+            return Trouble(ends.FAILED, f"exit code {exit_.code} after its end{self.last_error()}")
+        return None
+
+    def without_end(self, exit_: Exit) -> Trouble:
+        """The trouble of a CLI that ended without the event that ends a run."""
+        if self.events == 0 and exit_.code not in (0, *range(128, 256)):
+            said = "\n".join(self.errors)
+            end = end_of_words(said, self.patterns)
+            return Trouble(
+                end if end == ends.AUTH else ends.BAD_SETUP, self.last_error().removeprefix(": ") or _of(exit_.code)
+            )
+        return Trouble(ends.CRASHED, f"ended without its last word, {_of(exit_.code)}{self.last_error()}")
+
+    def until_of(self, trouble: Trouble, now: float) -> float | None:
+        if trouble.until is not None or trouble.end not in (ends.LIMITED, ends.UNAVAILABLE):
+            return trouble.until
+        from parexec_tui.agents.resets import reset_of  # brings datetime and zoneinfo along: not for each start
+
+        return reset_of(trouble.why, now)
+
+    def knows_no_conversation(self) -> bool:
+        """Whether it ended because it does not know the conversation that it was to go on with."""
+        return False
+
+    def has_such_conversation(self) -> bool:
+        """Whether it ended because the conversation that it was to begin is there already."""
+        return False
+
+    def last_error(self) -> str:
+        """`: the last line of standard error that says something`; empty if there is none."""
+        said = next((line.strip() for line in reversed(self.errors) if _says_something(line)), "")
+        return f": {said[:300]}" if said else ""
+
+    # --- figures
+
+    def figures(self) -> dict[str, object]:
+        """What this attempt has used so far."""
+        return {"inp": self.inp, "out": self.out, "cached": self.cached, "turns": self.turns, "cost": self.cost}
+
+    def usage(self) -> Fact:
+        return fact("usage", **self.figures())
+
+
+def less(whole: int | None, before: int | None) -> int | None:
+    """What this attempt added to a figure of the whole conversation."""
+    return None if whole is None else max(0, whole - (before or 0))
+
+
+def argument_of(inputs: Event) -> str:
+    """What a tool is asked to do, in one line: the command, the path, the pattern, the address."""
+    for name in (
+        "command",
+        "file_path",
+        "filePath",
+        "path",
+        "notebook_path",
+        "pattern",
+        "url",
+        "query",
+        "description",
+    ):
+        if value := text_of(inputs, name):
+            return value
+    texts = [f"{name}={value}" for name, value in inputs.items() if isinstance(value, (str, int, float))]
+    return " ".join(texts)[:LONGEST_NOTE]
+
+
+def plan_of(states: list[tuple[str, str]]) -> Fact:
+    """The agent's own list of things to do, as (status, what) in its order."""
+    now = next((what for status, what in states if status == "in_progress"), None)
+    return fact("plan", done=sum(status == "completed" for status, _ in states), of=len(states), now=now)
+
+
+def _note(line: str) -> Fact:
+    return fact("note", text=line[:LONGEST_NOTE])
+
+
+def _of(code: int) -> str:
+    return f"signal {code - 128}" if code > 128 else f"exit code {code}"
+
+
+def _says_something(line: str) -> bool:
+    stripped = line.strip()
+    return (
+        bool(stripped) and not stripped.startswith(("at ", "0: <", "Stack backtrace")) and "<unknown>" not in stripped
+    )
