@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -60,6 +61,21 @@ def log_name(key: ProcessKey) -> str:
     return f"{stem_of(key)}.log"
 
 
+class AgentFiles(NamedTuple):
+    """Paths of what passes between the engine, the minder and the agent of one attempt."""
+
+    brief: str
+    """What the minder is told."""
+    facts: str
+    """What it tells."""
+    stream: str
+    """What the agent printed."""
+    errors: str
+    """The same, on standard error."""
+    answers: str
+    """What a person answers while it runs."""
+
+
 class SessionFolder(Struct, frozen=True):
     """The folder of one session, and the paths in it. Nothing here exists until it is created."""
 
@@ -91,6 +107,10 @@ class SessionFolder(Struct, frozen=True):
     def tickets(self, key: ProcessKey) -> str:
         """The file that a command may write tickets to."""
         return f"{self.path}/attempts/{stem_of(key)}.tickets"
+    def of_agent(self, key: ProcessKey) -> "AgentFiles":
+        """The files of an attempt whose agent is a coding CLI."""
+        stem = f"{self.path}/attempts/{stem_of(key)}"
+        return AgentFiles(f"{stem}.brief", f"{stem}.facts", f"{stem}.stream", f"{stem}.errors", f"{stem}.answers")
 
     def outputs_before(self, ticket: str, attempt: int) -> Path:
         """What the patterns of a ticket's outputs matched before an attempt began."""

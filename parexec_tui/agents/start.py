@@ -39,62 +39,6 @@ PROGRAMS = {"claude": "claude", "codex": "codex", "gemini": "gemini", "opencode"
 CHOOSES_CONVERSATION = frozenset(("claude", "gemini"))
 """The kinds that take the id of a new conversation from us: it is known before a word of it."""
 
-OWN_FLAGS = {
-    "claude": (
-        "-p",
-        "--print",
-        "--output-format",
-        "--input-format",
-        "--verbose",
-        "--session-id",
-        "--resume",
-        "-r",
-        "--continue",
-        "-c",
-        "--permission-mode",
-        "--permission-prompts",
-        "--permission-prompt-tool",
-        "--dangerously-skip-permissions",
-        "--max-budget-usd",
-        "--model",
-        "--worktree",
-        "-w",
-        "--settings",
-        "--tools",
-    ),
-    "codex": (
-        "exec",
-        "resume",
-        "--json",
-        "-s",
-        "--sandbox",
-        "-m",
-        "--model",
-        "--dangerously-bypass-approvals-and-sandbox",
-        "--yolo",
-        "--worktree",
-    ),
-    "gemini": (
-        "-o",
-        "--output-format",
-        "--approval-mode",
-        "-y",
-        "--yolo",
-        "--session-id",
-        "--resume",
-        "-r",
-        "-p",
-        "--prompt",
-        "-m",
-        "--model",
-        "-s",
-        "--sandbox",
-        "--worktree",
-    ),
-    "opencode": ("run", "--format", "-s", "--session", "-c", "--continue", "-m", "--model", "--auto"),
-}
-"""By kind the arguments that we give ourselves: a person's own must not be among them."""
-
 _SANDBOX = {
     "sandbox": {
         "enabled": True,

@@ -161,6 +161,9 @@ class DefaultKeys(TypedDict, total=False):
     """A shell command: what `{run}` stands for."""
     prompt: str
     """Text for an agent that reads prose: what `{prompt}` stands for."""
+    on_denied: Literal["accept", "fail", "person"] | None
+    """When its coding agent was not allowed something. person: it needs you; fail: it fails; accept: its gates
+    decide. Absent: accept if it has gates or outputs, else person."""
     needs: Sequence[str]
     """Ids of the tickets that must succeed before this one starts; `id?`: that must be over, and may have failed."""
     after: Sequence[str]
@@ -339,6 +342,31 @@ class AgentKeys(TypedDict, total=False):
     limits: LimitsKeys | None
     """What the processes of an attempt may use at most: memory, cpu, processes, open_files, nice and io. Those of a
     ticket go first."""
+    kind: Literal["acp", "claude", "codex", "gemini", "opencode"] | None
+    """The coding CLI that it is: claude, codex, gemini, opencode; acp: any that speaks the Agent Client Protocol,
+    started by `command`. Its tickets have a `prompt`; what it says and does is read."""
+    speaks: Literal["facts"] | None
+    """facts: its command is a wrapper that tells facts into the file $PAREXEC_FACTS names."""
+    program: str
+    """With `kind`: the program, if it is not the usual one in PATH."""
+    args: Sequence[str]
+    """With `kind`: more arguments, behind those that parexec gives."""
+    model: str
+    """With `kind`: the model; absent: what the CLI takes by itself."""
+    permissions: Literal["all", "edit", "read", "sandbox"]
+    """With `kind`, what the agent may do. read: look; sandbox: edit, and run commands in a sandbox; edit: edit, and
+    run no commands; all: everything."""
+    ask: Literal["nobody", "person"]
+    """With `kind`, what is done about what is not permitted. person: they are asked while it runs."""
+    account: str
+    """With `kind`: the account that it works with. Types of one account rest together when it is limited. Absent: the
+    kind."""
+    fallback: Sequence[str]
+    """Agent types that take its tickets while its account is limited, or where it refuses them."""
+    limited: Sequence[str]
+    """Regular expressions: an error of the provider that one of them finds means a usage limit."""
+    unavailable: Sequence[str]
+    """Regular expressions: an error of the provider that one of them finds means an outage."""
     isolation: Literal["none", "worktree"]
     """worktree: each of its tickets works in a git worktree of its own, and what it did is merged when its gates
     hold; none: in the workdir."""
@@ -493,6 +521,9 @@ class TicketKeys(TypedDict, total=False):
     """A shell command: what `{run}` stands for."""
     prompt: str
     """Text for an agent that reads prose: what `{prompt}` stands for."""
+    on_denied: Literal["accept", "fail", "person"] | None
+    """When its coding agent was not allowed something. person: it needs you; fail: it fails; accept: its gates
+    decide. Absent: accept if it has gates or outputs, else person."""
     needs: Sequence[str]
     """Ids of the tickets that must succeed before this one starts; `id?`: that must be over, and may have failed."""
     after: Sequence[str]

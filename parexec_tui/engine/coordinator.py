@@ -186,6 +186,8 @@ class Coordinator:
         """Take in events that were decided before the loop runs: a session opened, an engine that took over."""
         for event in events:
             self._record(event)
+        for rest in self.state.accounts.values():
+            self._timers.set(rest.until, rq.RestElapsed(rest.account))
 
     def watch_over(self, ticket: TicketState) -> None:
         """Set the clocks of an attempt or a backoff that was there before this engine."""
@@ -315,6 +317,9 @@ class Coordinator:
 
     def _fire_timers(self, now: float) -> None:
         for report in self._timers.due(now):
+            if isinstance(report, rq.RestElapsed):
+                self.report([report])
+                continue
             if service_of(report.ticket):
                 self.report([report])
                 self._services.fire(report)

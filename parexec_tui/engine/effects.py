@@ -71,6 +71,8 @@ class Effects:
                     self._already_done.note_success(self._state.tickets.get(event.ticket))
                 case ev.AttemptEnded(then=Status.backoff, retry_at=float(when)):
                     self._timers.set(when, rq.BackoffElapsed(event.ticket))
+                case ev.AccountRests():
+                    self._timers.set(event.until, rq.RestElapsed(event.account))
                 case ev.AttemptStopRequested():
                     self._attempts.stop(event)
                 case ev.SessionStopping(now=True):

@@ -11,6 +11,7 @@ from msgspec import Struct, structs
 
 from parexec_tui.core.plan.agent_type import SHELL, SHELL_OF_OLD, AgentType
 from parexec_tui.core.plan.checks import RunningCheck
+from parexec_tui.core.plan.coding import is_minded
 from parexec_tui.core.plan.command import fill, fill_units, write_given
 from parexec_tui.core.plan.gates import PLAN_GATES, described
 from parexec_tui.core.plan.limits import Limits
@@ -30,6 +31,7 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import IdleElapsed
 from parexec_tui.engine.backends.backend import TRAILER, Launch, Worktree
 from parexec_tui.engine.secrets import NoSecretError, Secrets
+from parexec_tui.engine.briefs import brief_of
 from parexec_tui.paths import id_in_names
 from parexec_tui.tracing.endpoint import is_sent
 from parexec_tui.tracing.ids import VARIABLE, traceparent
@@ -211,7 +213,10 @@ class Pool:
                 if gate is not None
                 else self._rollback(ticket, env, cwd, limits)
             )
-        launch = self._command(ticket, spec, agent_type, env)
+        if is_minded(agent_type):
+            launch = self._of_coding_agent(ticket, spec, agent_type, env)
+        else:
+            launch = self._command(ticket, spec, agent_type, env)
         if self._tells_values or names_values(ticket.spec):
             launch = structs.replace(launch, tells_values=True)
         if spec.generates:
@@ -371,6 +376,14 @@ class Pool:
             units=units,
         )
         return Launch("", argv, cwd, env, limits=limits)
+
+    def _of_coding_agent(
+        self, ticket: TicketState, spec: Ticket, agent_type: AgentType, env: dict[str, str]
+    ) -> Launch:
+        """How a coding agent is started: by its minder, which is told what to do in a brief."""
+        launch = self._command(ticket, spec, agent_type, env)
+        brief = brief_of(self._state, ticket, spec, agent_type)
+        return structs.replace(launch, argv=() if agent_type.kind is not None else launch.argv, brief=brief)
 
     def root(self, ticket: TicketState) -> str:
         """What stands for the workdir where the newest attempt of a ticket works."""

@@ -7,9 +7,9 @@ from itertools import count
 
 import trio
 
-from parexec_tui.core.wire.requests import BackoffElapsed, TimeoutElapsed
+from parexec_tui.core.wire.requests import BackoffElapsed, RestElapsed, TimeoutElapsed
 
-Due = TimeoutElapsed | BackoffElapsed
+Due = TimeoutElapsed | BackoffElapsed | RestElapsed
 
 
 class Clock:

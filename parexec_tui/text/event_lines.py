@@ -18,7 +18,7 @@ from parexec_tui.text.pressure import eased_text, step_text
 from parexec_tui.text.roots import merge_command
 from parexec_tui.text.tuning import tuned_text
 from parexec_tui.text.variables import variables_line
-from parexec_tui.text.words import Line, log_cut, printable, selection_text, why_ended
+from parexec_tui.text.words import Line, clock, log_cut, printable, selection_text, why_ended
 from parexec_tui.text.worktree_lines import worktree_lines
 
 if TYPE_CHECKING:
@@ -254,6 +254,8 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
         case ev.AgentHeld() | ev.AgentDraining() | ev.AgentReleased():
             word = {ev.AgentHeld: "held", ev.AgentDraining: "draining", ev.AgentReleased: "released"}[type(event)]
             yield Line(at, word, event.agent, _by(event.by, me))
+        case ev.AgentTypeHeld(reason=str(reason)) if reason:
+            yield Line(at, "needs you", event.type, f"{reason}; then parexec release {event.type}", "bad")
         case ev.AgentTypeHeld() | ev.AgentTypeReleased():
             word = "held" if isinstance(event, ev.AgentTypeHeld) else "released"
             yield Line(at, word, event.type, _by(event.by, me))
@@ -310,6 +312,11 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             | ev.ServiceStopRequested() | ev.ServiceEnded() | ev.ServiceRenewed()
         ):  # fmt: skip
             yield from _of_service(event, me)
+        case (
+            ev.AccountRests() | ev.AccountTried() | ev.AccountWell() | ev.ConversationKnown()
+            | ev.TicketAsks() | ev.TicketAnswered()
+        ):  # fmt: skip
+            yield from _of_coding(event, me)
         case ev.AttemptEnded() | ev.EngineLeft() | ev.SessionFinished() | ev.SessionInterrupted():
             pass  # no request leads to these, and `_lines` has theirs
         case _:
@@ -324,6 +331,30 @@ def _unproved(state: "SessionState") -> str:
     if gates.status is Status.failed:
         return f"; the gates of the plan do not hold: {why_ended(gates.reason, gates.signal, gates.error_line)}"
     return f"; the gates of the plan were not run: {gates.status}"
+
+
+_OfCoding = (
+    ev.AccountRests | ev.AccountTried | ev.AccountWell | ev.ConversationKnown | ev.TicketAsks | ev.TicketAnswered
+)
+
+
+def _of_coding(event: _OfCoding, me: str) -> Iterator[Line]:
+    at = event.at
+    match event:
+        case ev.AccountRests():
+            word = "no answer" if event.is_outage else "limited"
+            until = f"until {clock(event.until)}" + (", if nothing else is said" if event.is_guess else "")
+            yield Line(at, word, event.account, f"{until}: {event.why}", "warn")
+        case ev.AccountTried():
+            yield Line(at, "tried", event.account, f"one ticket tries it{_by(event.by, me)}")
+        case ev.AccountWell():
+            yield Line(at, "answers", event.account, "its provider answers again", "good")
+        case ev.ConversationKnown():
+            pass  # of no interest to a person
+        case ev.TicketAsks():
+            yield Line(at, "asks", event.ticket, f"{event.what}: parexec answer {event.ticket}", "warn")
+        case ev.TicketAnswered():
+            yield Line(at, "answered", event.ticket, f"{_by(event.by, me)}: {event.answer}".lstrip(" :"))
 
 
 _OfService = (
@@ -480,6 +511,10 @@ def _ended(state: "SessionState", event: ev.AttemptEnded) -> Line:
     if event.then is Status.approval and ticket.is_in_conflict:
         text = f"{event.reason}; you decide: {merge_command(event.ticket)}"
         return Line(event.at, str(Flag.conflict), event.ticket, text, "warn")
+    if event.then is Status.approval and event.end is End.needs_you:
+        return Line(
+            event.at, str(Flag.needs_you), event.ticket, f"{event.reason}: parexec answer {event.ticket}", "warn"
+        )
     if event.then is Status.approval and ticket.has_lost_work:
         text = f"{event.reason}; parexec approve {event.ticket} tries it again"
         return Line(event.at, "lost", event.ticket, text, "warn")

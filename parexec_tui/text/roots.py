@@ -190,8 +190,12 @@ def _standing(root: Root) -> str:
             )
         case "agent":
             return f"{root.agent} {'drains' if root.how == 'draining' else f'is {root.how}'}"
+        case "type" if root.reason:
+            return f"agent type {root.name} needs you: {root.reason}"
         case "type":
             return f"agent type {root.name} is held"
+        case "limit":
+            return root.reason
         case "service":
             return _service(root)
         case "no-agent":

@@ -18,11 +18,11 @@ def of_end(end: End) -> Result:
     match end:
         case End.succeeded:
             return "success"
-        case End.failed | End.out_of_memory:
+        case End.failed | End.out_of_memory | End.refused | End.over_budget | End.needs_you:
             return "failure"
         case End.timed_out:
             return "timeout"
-        case End.could_not_start | End.lost:
+        case End.could_not_start | End.lost | End.limited | End.unavailable | End.not_logged_in | End.bad_setup:
             return "error"
         case End.cancelled | End.stopped | End.rolled_back:
             return "cancellation"

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from parexec_tui.core.plan.coding import PROGRAMS, Kind, Permissions
 from parexec_tui.core.plan.gates import Gates
 from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.ticket import OnSilence, OnUnclaimed, Ticket
@@ -108,6 +109,54 @@ class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
             "and io. Those of a ticket go first."
         ),
     ] = None
+    kind: Annotated[
+        Kind | None,
+        Meta(
+            description="The coding CLI that it is: claude, codex, gemini, opencode; acp: any that speaks the Agent "
+            "Client Protocol, started by `command`. Its tickets have a `prompt`; what it says and does is read."
+        ),
+    ] = None
+    speaks: Annotated[
+        Literal["facts"] | None,
+        Meta(description="facts: its command is a wrapper that tells facts into the file $PAREXEC_FACTS names."),
+    ] = None
+    program: Annotated[str, Meta(description="With `kind`: the program, if it is not the usual one in PATH.")] = ""
+    args: Annotated[
+        tuple[str, ...], Meta(description="With `kind`: more arguments, behind those that parexec gives.")
+    ] = ()
+    model: Annotated[str, Meta(description="With `kind`: the model; absent: what the CLI takes by itself.")] = ""
+    permissions: Annotated[
+        Permissions,
+        Meta(
+            description="With `kind`, what the agent may do. read: look; sandbox: edit, and run commands in a "
+            "sandbox; edit: edit, and run no commands; all: everything."
+        ),
+    ] = "sandbox"
+    ask: Annotated[
+        Literal["nobody", "person"],
+        Meta(
+            description="With `kind`, what is done about what is not permitted. person: they are asked while it runs."
+        ),
+    ] = "nobody"
+    account: Annotated[
+        str,
+        Meta(
+            description="With `kind`: the account that it works with. Types of one account rest together when it is "
+            "limited. Absent: the kind."
+        ),
+    ] = ""
+    fallback: Annotated[
+        tuple[str, ...],
+        Meta(description="Agent types that take its tickets while its account is limited, or where it refuses them."),
+    ] = ()
+    limited: Annotated[
+        tuple[str, ...],
+        Meta(description="Regular expressions: an error of the provider that one of them finds means a usage limit."),
+    ] = ()
+    unavailable: Annotated[
+        tuple[str, ...],
+        Meta(description="Regular expressions: an error of the provider that one of them finds means an outage."),
+    ] = ()
     isolation: Annotated[
         Literal["none", "worktree"],
         Meta(
@@ -158,13 +207,15 @@ class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
         A plan that was read has `shell` in each type without a `command`. A type with neither is from a session of an
         earlier version, and keeps the shell it had.
         """
-        if self.command not in (None, (*SHELL_OF_OLD, "{run}")):
+        if self.kind is not None or self.command not in (None, (*SHELL_OF_OLD, "{run}")):
             return None
         return self.shell or SHELL_OF_OLD
 
     @property
     def whole_command(self) -> tuple[str, ...]:
-        """Program and arguments, with placeholders."""
+        """Program and arguments, with placeholders. A coding CLI is told its prompt on standard input."""
+        if self.kind is not None:
+            return (*(self.command or (self.program or PROGRAMS.get(self.kind, ""),)), "{prompt}")
         return self.command or (*(self.shell or SHELL_OF_OLD), "{run}")
 
 
@@ -199,6 +250,17 @@ def eligible_types(agents: Mapping[str, AgentType], ticket: Ticket) -> tuple[str
         for name, agent_type in agents.items()
         if ticket.agent in (None, name) and has_capabilities(agent_type, ticket) and not blanks(agent_type, ticket)
     )
+
+
+def with_fallbacks(agents: Mapping[str, AgentType], ticket: Ticket) -> tuple[str, ...]:
+    """The same, and behind them those that take its tickets when they cannot: the fallbacks of these."""
+    types = eligible_types(agents, ticket)
+    found = dict.fromkeys(types)
+    for name in types:
+        for other in agents[name].fallback:
+            if has_capabilities(agents[other], ticket) and not blanks(agents[other], ticket):
+                found[other] = None
+    return tuple(found)
 
 
 def has_capabilities(agent_type: AgentType, ticket: Ticket) -> bool:

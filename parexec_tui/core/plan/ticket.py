@@ -45,6 +45,13 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     title: Annotated[str, Meta(description="What the ticket is about, in a line.")] = ""
     run: Annotated[str, Meta(description="A shell command: what `{run}` stands for.")] = ""
     prompt: Annotated[str, Meta(description="Text for an agent that reads prose: what `{prompt}` stands for.")] = ""
+    on_denied: Annotated[
+        Literal["person", "fail", "accept"] | None,
+        Meta(
+            description="When its coding agent was not allowed something. person: it needs you; fail: it fails; "
+            "accept: its gates decide. Absent: accept if it has gates or outputs, else person."
+        ),
+    ] = None
     needs: Annotated[
         tuple[str, ...],
         Meta(

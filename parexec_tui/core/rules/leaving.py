@@ -35,7 +35,7 @@ def why_to_leave(state: SessionState, *, stays: bool) -> Outcome | None:
 
 def goes_on_by_itself(state: SessionState) -> bool:
     """Whether something may start later though nothing runs now and nobody does anything."""
-    if state.counts[Status.backoff] or state.pressed or state.awaits_units:
+    if state.counts[Status.backoff] or state.pressed or state.awaits_units or state.accounts:
         return True
     if state.has_secrets and wanted_secrets(state.plan).keys() - state.secrets.keys():
         return True  # they are being looked for

@@ -16,6 +16,7 @@ from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.secrets import secrets_for
 from parexec_tui.core.plan.units import format_count, format_size
 from parexec_tui.core.plan.waits import Wait
+from parexec_tui.core.state.accounts import open_types, rest_of
 from parexec_tui.core.state.admission import memory_need, uses_more
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.findings import remembered
@@ -52,6 +53,7 @@ BlockerKind = Literal[
     "asked",
     "when",
     "service",
+    "limit",
     "agent",
     "parallel",
 ]
@@ -449,9 +451,7 @@ def pinned_agent(state: SessionState, ticket: TicketState) -> AgentState | None:
 
 def pick_agent(state: SessionState, ticket: TicketState) -> AgentState | str | None:
     """The agent that would run the ticket: one that can, idle longest; else a type that may start one more."""
-    types = ticket.types
-    if state.held_types:
-        types = tuple(type_ for type_ in types if type_ not in state.held_types)
+    types = open_types(state, ticket)
     if (pinned := pinned_agent(state, ticket)) is not None:
         may_run = pinned.is_available and pinned.type in types and pinned.id not in ticket.excluded_agents
         return pinned if may_run else None
@@ -563,7 +563,11 @@ def _agents(state: SessionState, ticket: TicketState, me: str) -> Blocker:
     held = [type_ for type_ in ticket.types if type_ in state.held_types]
     able = able_agents(state, ticket)
     key = _agent_key(state, ticket)
-    types_held = [f"agent type {type_} held{by_whom(state.held_types[type_], me)}" for type_ in held]
+    types_held = [type_held(state, type_, me) for type_ in held]
+    if (resting := _resting(state, ticket, key)) is not None and not any(
+        each not in held for each in open_types(state, ticket)
+    ):
+        return resting
     if agents_left(state, ticket):
         if held and not able:
             return Blocker("agent", ", ".join(types_held), key)
@@ -574,6 +578,22 @@ def _agents(state: SessionState, ticket: TicketState, me: str) -> Blocker:
         return Blocker("agent", f"{why}: {text}{more}", key)
     reasons = ", ".join(f"{agent.id} {agent.quarantined or 'could not start it'}" for agent in able[:3])
     return Blocker("agent", f"no agent left that could run it: {reasons}", key)
+
+
+def type_held(state: SessionState, type_: str, me: str = "") -> str:
+    """Why no ticket starts on agents of a type, in words."""
+    if trouble := state.type_troubles.get(type_):
+        return f"agent type {type_} needs you: {trouble}; then release {type_}"
+    return f"agent type {type_} held{by_whom(state.held_types[type_], me)}"
+
+
+def _resting(state: SessionState, ticket: TicketState, key: AgentKey) -> Blocker | None:
+    """That the account of an agent type rests, on which the ticket would start."""
+    for type_ in ticket.types:
+        if (rest := rest_of(state, type_)) is not None:
+            tried = "; one ticket tries it now" if rest.is_tried else ""
+            return Blocker("limit", f"{rest.text}{tried}", key, since=rest.since, until=rest.until)
+    return None
 
 
 def _agent_key(state: SessionState, ticket: TicketState) -> AgentKey:

@@ -19,6 +19,7 @@ from parexec_tui.core.schedule.blockers import (
     secret_blocker,
 )
 from parexec_tui.core.schedule.root import Root
+from parexec_tui.core.state.accounts import open_types, rest_of
 from parexec_tui.core.state.reruns import stale_by
 from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.services import ServiceState
@@ -186,6 +187,10 @@ def _of_agents(state: SessionState, ticket: TicketState, known: KnownOfAgents) -
 def _find_of_agents(state: SessionState, ticket: TicketState) -> TicketState | Root:
     if not agents_left(state, ticket):
         return Root("no-agent", ticket=ticket.id, name=", ".join(ticket.types))
+    if state.accounts and not open_types(state, ticket):
+        resting = filter(None, (rest_of(state, type_) for type_ in ticket.types))
+        if (rest := next(resting, None)) is not None:
+            return Root("limit", name=rest.account, reason=rest.text, since=rest.since, until=rest.until)
     able = [agent for agent in able_agents(state, ticket) if agent.id not in ticket.excluded_agents]
     if any(map(comes_free, able)):
         return Root("busy", name="agents")
@@ -194,7 +199,8 @@ def _find_of_agents(state: SessionState, ticket: TicketState) -> TicketState | R
         return first
     for type_ in ticket.types:
         if type_ in state.held_types:
-            return Root("type", name=type_, by=state.held_types[type_])
+            reason = state.type_troubles.get(type_, "")
+            return Root("type", name=type_, by=state.held_types[type_], reason=reason)
     for agent in sorted(able, key=lambda agent: agent.held is None):
         if agent.quarantined:
             return Root("agent", agent=agent.id, how=AgentStatus.quarantined, reason=agent.quarantined)

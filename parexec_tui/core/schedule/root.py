@@ -22,6 +22,7 @@ RootKind = Literal[
     "running",
     "stopping",
     "backoff",
+    "limit",
     "busy",
     "far",
     "next",
@@ -58,8 +59,8 @@ class Root(Struct, frozen=True):
     agent: str = ""
     """The agent that has the ticket; for `agent`, the agent that takes no ticket."""
     name: str = ""
-    """The agent type of `type`; the resource of `host` and `resource`; the service; what `busy` is about: `agents`,
-    `slots`, `memory` or `pressure` of the host."""
+    """The agent type of `type`; the account of `limit`; the resource of `host` and `resource`; the service; what
+    `busy` is about: `agents`, `slots`, `memory` or `pressure` of the host."""
     how: str = ""
     """Of `session`: held, frozen, draining, stopping or rolling back. Of `agent`: held, quarantined or draining.
     Of `service`: its status, a `ServiceStatus`.

@@ -13,8 +13,9 @@ from typing import Final, NamedTuple
 from msgspec import structs
 
 from parexec_tui.core.plan import graph
-from parexec_tui.core.plan.agent_type import eligible_types
+from parexec_tui.core.plan.agent_type import with_fallbacks
 from parexec_tui.core.plan.claims import ClaimKey, Claims, Holdings
+from parexec_tui.core.plan.coding import is_minded
 from parexec_tui.core.plan.gates import is_gate_ticket
 from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.plan.group_gates import GatesOf, with_gates
@@ -24,6 +25,7 @@ from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.coding import Coding, Rest
 from parexec_tui.core.state.findings import Findings
 from parexec_tui.core.state.found_order import EstimateErrors, FoundOrder
 from parexec_tui.core.state.memory import Memory
@@ -227,6 +229,14 @@ class SessionState:
         """type: the limit that is set for it, if any. See `max_agents`."""
         self.held_types: dict[str, str] = {}
         """type: who holds it back"""
+        self.type_troubles: dict[str, str] = {}
+        """{held type: what is wrong with it}, where no person holds it back for something else"""
+        self.accounts: dict[str, Rest] = {}
+        """{account: why no ticket starts with it, or only one}"""
+        self.coding: dict[str, Coding] = {}
+        """{ticket: what is remembered of it}, of those that coding agents work on"""
+        self.has_coding = any(map(is_minded, plan.agents.values()))
+        self.has_fallbacks = any(agent_type.fallback for agent_type in plan.agents.values())
         self.past_attempts: dict[str, int] = {}
         """dropped ticket: number of its last attempt. If it is added again, its attempts count on from there."""
         self.actions: list[ev.OperatorActed] = []
@@ -326,7 +336,7 @@ class SessionState:
         """The agent types that can run such a ticket."""
         demand = (spec.agent, spec.requires, bool(spec.run.strip()), bool(spec.prompt.strip()))
         if demand not in self._types:
-            self._types[demand] = eligible_types(self.plan.agents, spec)
+            self._types[demand] = with_fallbacks(self.plan.agents, spec)
         return self._types[demand]
 
     def derive(self, dependencies: Graph, groups: list[list[str]]) -> None:
@@ -540,9 +550,10 @@ class SessionState:
         counts[Status.failed] -= len(self.allowed)
         counts[Flag.unwanted] = len(self.not_wanted)
         counts[Status.skipped] -= len(self.not_wanted)
-        if counts[Status.approval] and self.has_worktrees:
+        if counts[Status.approval]:
             counts[Flag.conflict] = sum(ticket.is_in_conflict for ticket in self.unapproved.values())
-            counts[Status.approval] -= counts[Flag.conflict]
+            counts[Flag.needs_you] = sum(ticket.needs_you for ticket in self.unapproved.values())
+            counts[Status.approval] -= counts[Flag.conflict] + counts[Flag.needs_you]
         counts[Flag.frozen] = len(self.frozen)
         for ticket in self.frozen.values():
             counts[ticket.status] -= 1

@@ -6,6 +6,7 @@ themes take the rest from its row; mypy names each `match` that must decide what
 
 import re
 from enum import StrEnum
+from itertools import chain
 from typing import Final, Literal, NamedTuple
 
 
@@ -44,6 +45,8 @@ class Flag(StrEnum):
     conflict = "conflict"
     """Its attempt is over, and what it did conflicts with what is merged: a person has to decide on that. Shown for
     `approval`, and counted apart from it."""
+    needs_you = "needs you"
+    """Its attempt is over, and its agent needs a word of a person. Shown for `approval`, counted apart from it."""
     allowed = "allowed failure"
     """It failed, and `allow_failure` says that the session does not fail for that. Counted apart from `failed`."""
     unwanted = "not wanted"
@@ -68,9 +71,36 @@ class End(StrEnum):
     """It had ended before, and a person had taken back what it did."""
     lost = "lost"
     """The process vanished without an exit record."""
+    limited = "limited"
+    """The provider of its agent had enough of the account: charges no retry. The ticket waits again."""
+    unavailable = "unavailable"
+    """The provider of its agent did not answer: charges no retry. The ticket waits again."""
+    not_logged_in = "not logged in"
+    """Its agent has no access to its provider: charges no retry. The ticket waits again."""
+    bad_setup = "bad setup"
+    """Its agent does not start as it is set up: charges no retry. The ticket waits again."""
+    needs_you = "needs you"
+    """Its agent was not allowed something, or asks."""
+    refused = "refused"
+    """Its agent does not want to do it."""
+    over_budget = "over budget"
+    """It cost what it may."""
 
 
-FAILURES: Final = frozenset((End.failed, End.timed_out, End.out_of_memory, End.could_not_start, End.lost))
+PUT_BACK: Final = frozenset((End.limited, End.unavailable, End.not_logged_in, End.bad_setup))
+"""Ends of coding agents that say nothing of the ticket: it waits again."""
+
+FAILURES: Final = frozenset(
+    (
+        End.failed,
+        End.timed_out,
+        End.out_of_memory,
+        End.could_not_start,
+        End.lost,
+        End.refused,
+        End.over_budget,
+    )
+)
 """The ends after which a person wants to know what the attempt printed."""
 
 
@@ -174,6 +204,10 @@ _ROWS: Final = (
         is_problem=True, predicate="is in conflict",
     ),
     StatusRow(
+        Flag.needs_you, "‼", "!", 33, 23, "hold", "its agent was not allowed something, or asks: answer it",
+        is_problem=True, predicate="needs you",
+    ),
+    StatusRow(
         Status.rolling_back, "◄", "b", 20, 35, "warn", "what its attempt did is being taken back",
         is_live=True, is_problem=True, short="rolls back",
     ),
@@ -203,7 +237,15 @@ _ROWS: Final = (
         predicate="could not start",
     ),
     StatusRow(End.lost, "?", "?", 40, 10, "bad", "its process is gone, and nothing tells how it ended"),
+    StatusRow(End.refused, "ø", "N", 40, 10, "bad", "its agent does not want to do it", predicate="was refused"),
+    StatusRow(
+        End.over_budget, "$", "$", 40, 10, "bad", "it cost what it may", predicate="is over budget",
+    ),
     StatusRow(End.stopped, "▬", "_", 60, 60, "warn"),
+    StatusRow(End.limited, "~", "~", 60, 60, "warn"),
+    StatusRow(End.unavailable, "~", "~", 60, 60, "warn", short="unavailable"),
+    StatusRow(End.not_logged_in, "Ø", "n", 60, 60, "warn", short="no login"),
+    StatusRow(End.bad_setup, "Ø", "n", 60, 60, "warn"),
     StatusRow(
         Status.cancelled, "¬", "c", 70, 90, "dim", "a person ended it, or decided that it does not run",
         is_terminal=True, is_problem=True,
@@ -241,14 +283,14 @@ ENDED_BADLY: Final = UNSUCCESSFUL - {Status.skipped}
 """Unsuccessful by itself: a skipped ticket only follows from another one."""
 PENDING: Final = frozenset(Status) - LIVE - TERMINAL - {Status.approval}
 """No attempt exists, and one will start if nothing keeps it from that."""
-_COUNTED_APART: Final = {
+_COUNTED_APART: Final[dict[Status, tuple[Flag, ...]]] = {
     Status.running: (Flag.frozen,),
-    Status.approval: (Flag.conflict,),
+    Status.approval: (Flag.conflict, Flag.needs_you),
     Status.failed: (Flag.allowed,),
     Status.skipped: (Flag.unwanted,),
 }
 COUNTED: Final[tuple[Status | Flag, ...]] = tuple(
-    word for status in Status for word in (status, *_COUNTED_APART.get(status, ()))
+    chain.from_iterable((status, *_COUNTED_APART.get(status, ())) for status in Status)
 )
 """The words that tickets are counted by. See `SessionState.shown_counts`."""
 GROUPS: Final = {"live": LIVE, "over": TERMINAL}

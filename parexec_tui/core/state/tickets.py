@@ -254,6 +254,11 @@ class TicketState:
         return self.status is Status.approval and self.attempt is not None and self.attempt.is_in_conflict
 
     @property
+    def needs_you(self) -> bool:
+        """Whether its attempt is over, and its agent needs a word of a person."""
+        return self.status is Status.approval and self.end is End.needs_you
+
+    @property
     def has_lost_work(self) -> bool:
         """Whether it had succeeded, and what it merged is in its target no more: a person lets it be merged again."""
         is_lost = self.status is Status.approval and self.attempt is not None and self.attempt.is_lost
@@ -274,6 +279,8 @@ class TicketState:
             return Flag.frozen
         if self.is_unwanted:
             return Flag.unwanted
+        if self.needs_you:
+            return Flag.needs_you
         return Flag.conflict if self.is_in_conflict else self.status
 
     @property

@@ -53,6 +53,7 @@ TRANSITIONS: Final[Mapping[type[ev.Event], Mapping[Status, frozenset[Status]]]] 
     ev.BackoffEnded: {_S.backoff: frozenset({_S.waiting})},
     ev.TicketApproved: {_S.waiting: frozenset({_S.waiting}), _S.approval: frozenset({_S.succeeded})},
     ev.TicketRejected: {_S.waiting: frozenset({_S.cancelled}), _S.approval: frozenset({_S.waiting})},
+    ev.TicketAnswered: {_S.approval: frozenset({_S.waiting})},
     ev.TicketCancelled: dict.fromkeys((_S.waiting, _S.backoff, _S.approval), frozenset({_S.cancelled})),
     ev.TicketUnrunnable: {_S.waiting: frozenset({_S.failed})},
     ev.TicketRetried: dict.fromkeys(

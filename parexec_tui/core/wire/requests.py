@@ -307,6 +307,26 @@ class ProcessStarted(Report, frozen=True, gc=False, tag="started"):
     birth: float
 
 
+class Said(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What the minder of a coding agent says of its end: see `agents.facts`."""
+
+    end: str
+    """See `agents.ends`."""
+    why: str = ""
+    until: float | None = None
+    """When what stands in the way is over, in seconds since the epoch."""
+    session: str = ""
+    """Its conversation."""
+    model: str = ""
+    cost: float | None = None
+    """US dollars, of this attempt; None: not known."""
+    inp: int | None = None
+    """Tokens that it read anew, wrote, and had from a cache; None: not known."""
+    out: int | None = None
+    cached: int | None = None
+    turns: int | None = None
+
+
 class ProcessEnded(Report, frozen=True, gc=False, tag="ended"):
     """The process is gone and its exit is proved: by the exit record, or by the signal that killed its shell."""
 
@@ -345,6 +365,8 @@ class ProcessEnded(Report, frozen=True, gc=False, tag="ended"):
     """What the command of a ticket told: see `plan.values`."""
     bad_values: str = ""
     """What is wrong with that; then it told nothing."""
+    said: Said | None = None
+    """Of a coding agent: how it ended; None: nothing is known but its exit code."""
 
     @property
     def used(self) -> Used:
@@ -681,6 +703,27 @@ class HostMeasured(Struct, frozen=True, gc=False):
     """{live ticket: bytes that its processes read from disks and wrote to them lately}, of those that did."""
 
 
+class AgentSaid(Report, frozen=True, gc=False, tag="said"):
+    """What a coding agent told while it runs, of what is remembered: told once, and again if it changes."""
+
+    conversation: str = ""
+    model: str = ""
+    version: str = ""
+    mode: str = ""
+    speaks: bool = False
+    """Whether it has said or done anything: then its provider answers."""
+    question: str = ""
+    """The id of what it asks a person; empty: nothing."""
+    asks: str = ""
+    choices: tuple[str, ...] = ()
+
+
+class RestElapsed(Struct, frozen=True, gc=False):
+    """The time is over for which an account rests."""
+
+    account: str
+
+
 class IdleElapsed(Struct, frozen=True, gc=False):
     """The agent has been idle for so long that its type can do with one less."""
 
@@ -690,6 +733,8 @@ class IdleElapsed(Struct, frozen=True, gc=False):
 AnyReport = (
     ProcessStarted
     | ProcessEnded
+    | AgentSaid
+    | RestElapsed
     | ProcessLost
     | OutputsChecked
     | TicketsRead

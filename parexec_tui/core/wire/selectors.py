@@ -194,6 +194,8 @@ def _has_flag(state: SessionState, ticket: TicketState, flag: Flag) -> bool:
             return ticket.is_frozen
         case Flag.conflict:
             return ticket.is_in_conflict
+        case Flag.needs_you:
+            return ticket.needs_you
         case Flag.allowed:
             return ticket.is_allowed
         case Flag.unwanted:
@@ -202,7 +204,7 @@ def _has_flag(state: SessionState, ticket: TicketState, flag: Flag) -> bool:
 
 def _has_status(state: SessionState, ticket: TicketState, values: set[str]) -> bool:
     if Status.approval in values and ticket.awaits_approval:
-        return not ticket.is_in_conflict or Flag.conflict in values
+        return not isinstance(ticket.shown_status, Flag) or ticket.shown_status in values
     if ticket.shown_status in values or any(flag in values and _has_flag(state, ticket, flag) for flag in Flag):
         return True
     return any(group in values and ticket.status in statuses for group, statuses in GROUPS.items())

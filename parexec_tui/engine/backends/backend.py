@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol, Self
 
 from msgspec import Struct
 
+from parexec_tui.agents.brief import Brief
 from parexec_tui.core.plan.identity import identities
 from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.model import Plan
@@ -198,6 +199,8 @@ class Launch(Struct, frozen=True, gc=False):
     """Whether the process may tell values: then it is told where, and `ProcessEnded` has them."""
     tells_tickets: bool = False
     """Whether the process may generate tickets: then it is told where."""
+    brief: Brief | None = None
+    """Of a coding agent: what its minder is told, but for the paths, which the backend knows."""
     requires: Requirements | None = None
     """What must be there. It is looked for right before the process is started; if it is not so, there is none, and
     `ProcessEnded` says that the ticket is at fault."""

@@ -247,6 +247,8 @@ class _Why:
                 return self._holder(blocker)
             case "agent":
                 return self._agents()
+            case "limit":
+                return iter(())
             case (
                 "status"
                 | "session"
@@ -368,6 +370,8 @@ class _Why:
                 return f"{self._key('more', Targets(), 'run one more')} lets one ticket more run at once"
             case "agent":
                 return self._agent_remedy()
+            case "limit":
+                return f"it goes on by itself then; parexec release {' or '.join(self.ticket.types)} tries it at once"
             case "status":
                 return ""
 

@@ -10,6 +10,7 @@ from parexec_tui.core.rules.reports.already_done import on_done_checked, on_fres
 from parexec_tui.core.rules.reports.checks import on_check_made
 from parexec_tui.core.rules.reports.claims import on_claims_checked
 from parexec_tui.core.rules.reports.generated import on_tickets_read
+from parexec_tui.core.rules.reports.coding import on_agent_said, on_rest_elapsed
 from parexec_tui.core.rules.reports.host import (
     on_disk_measured,
     on_eta_found,
@@ -70,6 +71,8 @@ def _of_no_ticket(state: SessionState, report: rq.AnyReport, now: float) -> list
 _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = {
     rq.ProcessStarted: on_process_started,
     rq.ProcessEnded: on_process_ended,
+    rq.AgentSaid: on_agent_said,
+    rq.RestElapsed: on_rest_elapsed,
     rq.ProcessLost: on_process_lost,
     rq.OutputsChecked: on_outputs_checked,
     rq.TicketsRead: on_tickets_read,

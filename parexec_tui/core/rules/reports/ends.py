@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.figures import Figures
 from parexec_tui.core.state.process_key import MERGE
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import FAILURES, End, Status, StopReason
@@ -35,6 +36,7 @@ class Facts(NamedTuple):
     error_line: str = ""
     ended: float | None = None
     values: Mapping[str, str] = {}
+    figures: Figures | None = None
 
 
 def facts_of(report: rq.AnyReport) -> Facts:
@@ -48,11 +50,16 @@ def facts_of(report: rq.AnyReport) -> Facts:
                 report.error_line,
                 report.ended,
                 report.values,
+                None if report.said is None else _figures(report.said),
             )
         case rq.ProcessLost():
             return Facts(error_line=report.error_line)
         case _:
             return Facts()
+
+
+def _figures(said: rq.Said) -> Figures:
+    return Figures(said.cost, said.inp, said.out, said.cached, said.turns)
 
 
 def reported(state: SessionState, report: rq.Report) -> TicketState | None:
@@ -102,6 +109,7 @@ def step_ended(
         signal=facts.signal,
         error_line="" if passed else facts.error_line,
         values=dict(facts.values),
+        figures=facts.figures,
         **facts.used.fields(),
     )
 
@@ -131,6 +139,7 @@ def attempt_ended(
         error_line=facts.error_line if tells_why else "",
         ended_before=attempt.is_released,
         values=dict(facts.values),
+        figures=facts.figures,
         **attempt.used.then(facts.used).fields(),
         **more,
     )

@@ -4,6 +4,7 @@ from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.retries import exit_code
 from parexec_tui.core.rules.reports.already_done import answer_lost, answered
 from parexec_tui.core.rules.reports.checks import output_searched
+from parexec_tui.core.rules.reports.coding import coding_ended
 from parexec_tui.core.rules.reports.ends import (
     NOT_EXECUTABLE,
     NOT_FOUND,
@@ -84,6 +85,8 @@ def on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) -
         return _put_back(state, ticket, report, now)
     if gate is not None:
         return gate_ended(state, ticket, gate, report, now)
+    if report.said is not None and not report.out_of_memory and not report.problem:
+        return coding_ended(state, ticket, report, report.said, now)
     if _is_expected(ticket, report) and report.bad_values:
         return failed(state, ticket, report, End.failed, f"its values: {report.bad_values}", now)
     if _is_expected(ticket, report):

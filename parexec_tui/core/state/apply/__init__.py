@@ -8,6 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply.accounts import (
+    on_account_rests,
+    on_account_tried,
+    on_account_well,
+    on_conversation_known,
+    on_ticket_answered,
+    on_ticket_asks,
+)
 from parexec_tui.core.state.apply.agents import (
     on_agent_draining,
     on_agent_held,
@@ -162,6 +170,12 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.SessionDraining: on_session_draining,
     ev.DrainEnded: on_drain_ended,
     ev.SessionStopping: on_session_stopping,
+    ev.AccountRests: on_account_rests,
+    ev.AccountTried: on_account_tried,
+    ev.AccountWell: on_account_well,
+    ev.ConversationKnown: on_conversation_known,
+    ev.TicketAnswered: on_ticket_answered,
+    ev.TicketAsks: on_ticket_asks,
     ev.AgentStarted: on_agent_started,
     ev.AgentHeld: on_agent_held,
     ev.AgentReleased: on_agent_released,

@@ -56,12 +56,15 @@ def on_agent_stopped(state: SessionState, event: ev.AgentStopped) -> None:
 def on_agent_type_held(state: SessionState, event: ev.AgentTypeHeld) -> None:
     check_type(state, event)
     state.held_types[event.type] = event.by
+    if event.reason:
+        state.type_troubles[event.type] = event.reason
     doubt_reservation(state)
 
 
 def on_agent_type_released(state: SessionState, event: ev.AgentTypeReleased) -> None:
     check_type(state, event)
     state.held_types.pop(event.type, None)
+    state.type_troubles.pop(event.type, None)
     check_types_again(state, event.type)
 
 

@@ -5,6 +5,7 @@ from itertools import islice
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.admission import count_memory_of_end, count_memory_of_start
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.apply.accounts import note_end
 from parexec_tui.core.state.apply.claims import take_claims
 from parexec_tui.core.state.apply.order import judge_order
 from parexec_tui.core.state.attempts import Attempt, FreezeCause
@@ -214,6 +215,8 @@ def on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
     if not event.ended_before:
         agent = state.agents.get(event.agent)
         state.tally.of(agent.type if agent is not None else "").note_end(event.end, event.seconds, event.used)
+    if state.has_coding and not event.ended_before:
+        note_end(state, ticket, event)
     _leave_agent(state, ticket, attempt, event)
     judge_order(state, ticket, event.end)
     count_memory_of_end(state, ticket)

@@ -7,6 +7,14 @@ engine acted on a rule. What an event is made of (the tickets of a plan, the ste
 promise.
 """
 
+from parexec_tui.core.state.events.accounts import (
+    AccountRests,
+    AccountTried,
+    AccountWell,
+    ConversationKnown,
+    TicketAnswered,
+    TicketAsks,
+)
 from parexec_tui.core.state.events.agents import (
     AgentDraining,
     AgentHeld,
@@ -162,6 +170,12 @@ AnyEvent = (
     | SessionDraining
     | DrainEnded
     | SessionStopping
+    | AccountRests
+    | AccountTried
+    | AccountWell
+    | ConversationKnown
+    | TicketAnswered
+    | TicketAsks
     | AgentStarted
     | AgentHeld
     | AgentReleased

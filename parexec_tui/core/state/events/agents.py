@@ -46,6 +46,8 @@ class AgentTypeHeld(Event, frozen=True, tag="agent_type_held"):
 
     type: str
     by: str = ""
+    reason: str = ""
+    """Why, where a rule did it: what a person has to mend."""
 
 
 class AgentTypeReleased(Event, frozen=True, tag="agent_type_released"):

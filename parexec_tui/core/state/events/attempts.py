@@ -2,6 +2,7 @@
 
 from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.state.events.event import Event
+from parexec_tui.core.state.figures import Figures
 from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.status import End, Status, StopReason
 from parexec_tui.core.state.used import Used
@@ -52,6 +53,8 @@ class _Ended(Event, frozen=True, kw_only=True):
     them; 0 where it is not known."""
     disk_written: int = 0
     """Bytes that they had storage write, or that the kernel was to write later."""
+    figures: Figures | None = None
+    """What the coding agent of the ticket used, if this is its end."""
     values: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
     """What the command of the ticket told, if this is its end: see `plan.values`."""
 

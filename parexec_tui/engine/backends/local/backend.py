@@ -34,6 +34,7 @@ from parexec_tui.engine.backends.backend import (
 )
 from parexec_tui.engine.backends.local import cgroup, process
 from parexec_tui.engine.backends.local.adoption import Adoption
+from parexec_tui.engine.backends.local.agent_files import briefed, minder_command, write_brief
 from parexec_tui.engine.backends.local.answers import answers, refuse_answered
 from parexec_tui.engine.backends.local.attempt_cgroups import AttemptCgroups, LimitsError, Parent
 from parexec_tui.engine.backends.local.controllers import Controllers, find_controllers
@@ -122,6 +123,8 @@ class LocalBackend:
         self._one_look = trio.CapacityLimiter(1)
         self._telling: set[ProcessKey] = set()
         """Processes that may tell values. To look for the file of each that cannot would take long."""
+        self._minded: set[ProcessKey] = set()
+        """Processes that have a minder, which tells how they ended."""
         self._over: list[ProcessKey] = []
         """What ended since its log was looked at."""
         nursery.start_soon(self._strays.run)
@@ -183,6 +186,8 @@ class LocalBackend:
             )
             start.spawn = structs.replace(start.spawn, log=start.masking.pipe)
         spawn = start.spawn
+        if start.minder is not None:
+            write_brief(*start.minder)
         if spawn.by_cgroups and spawn.limits is not None:
             try:
                 self._cgroups.make_limited(spawn.cgroups, spawn.limits)
@@ -206,12 +211,17 @@ class LocalBackend:
             self._telling.add(key)
         if launch.tells_tickets:
             env[TICKETS] = self._folder.tickets(key)
+        argv, minder = launch.argv, None
+        if launch.brief is not None:
+            files = self._folder.of_agent(key)
+            argv, minder = minder_command(files), (briefed(launch.brief, files, launch.argv), files)
+            self._minded.add(key)
         cookie = self._living.cookie_of(key)
         env[COOKIE] = nested_cookie(self._outer_cookie, cookie)
         log, record = self._folder.log_and_record(key)
         spawn = Spawn(
             launch.shell,
-            launch.argv,
+            argv,
             launch.cwd,
             env,
             log,
@@ -221,7 +231,7 @@ class LocalBackend:
             limits=launch.limits,
             stops_at_failure=launch.stops_at_failure,
         )
-        return Start(key, spawn, secrets=launch.secrets)
+        return Start(key, spawn, minder, secrets=launch.secrets)
 
     def identify(self, key: ProcessKey) -> None:
         if self._defer_until_started(key, partial(self.identify, key)):
@@ -469,6 +479,8 @@ class LocalBackend:
         del self._live[live.key]
         tells = live.is_adopted or live.key in self._telling
         self._telling.discard(live.key)
+        is_minded = live.is_adopted or live.key in self._minded
+        self._minded.discard(live.key)
         used = live.exit.used
         if self._orphans is not None:
             used = used.then(self._orphans.forget(live.pid))
@@ -479,7 +491,7 @@ class LocalBackend:
         if own is not None:
             self._other_kills.know(own.kills)
         if ended.code == 0 and not live.is_stopped:
-            self._reports.append(report_of(live.key, ended, self._folder, tells=tells))
+            self._reports.append(report_of(live.key, ended, self._folder, tells=tells, is_minded=is_minded))
         else:
             out_of = None
             if not live.is_stopped:

@@ -13,6 +13,7 @@ from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Ended
+from parexec_tui.engine.backends.local.agent_files import read_said
 from parexec_tui.engine.backends.local.cgroup import NOT_LIMITED
 from parexec_tui.engine.backends.local.shortage import PROCESSES, ROOM
 from parexec_tui.engine.backends.local.spawn import NOT_RECORDED
@@ -113,12 +114,14 @@ _HARMLESS = frozenset(("SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH", "SIGSTOP", "S
 _KILLING = frozenset(int(sig) for sig in signal.Signals if sig.name not in _HARMLESS)
 
 
-def report_of(key: ProcessKey, ended: Exit, folder: SessionFolder, *, tells: bool = True) -> Ended:
+def report_of(
+    key: ProcessKey, ended: Exit, folder: SessionFolder, *, tells: bool = True, is_minded: bool = True
+) -> Ended:
     """The report of the end of a process. It reads the exit record where the exit status alone proves nothing.
 
     Only the status 0 of a child is proof without one: then the shell has written it. Another code may come from the
     shell itself; a signal, or a process that was not our child, says nothing. `tells`: whether it may have told
-    values.
+    values. `is_minded`: whether it may have a minder.
     """
     code, sig, problem = ended.code, ended.signal, ""
     stopped_for: StopReason | None = None
@@ -143,6 +146,7 @@ def report_of(key: ProcessKey, ended: Exit, folder: SessionFolder, *, tells: boo
     if code is not None and sig is None:
         code, sig = exit_of(code)
     values, bad_values = _values(folder.values(key)) if tells and key.step == RUN and sig is None else (_NONE, "")
+    said = read_said(folder.of_agent(key), code) if is_minded and key.step == RUN and not problem else None
     return rq.ProcessEnded(
         key.ticket,
         key.attempt,
@@ -153,6 +157,7 @@ def report_of(key: ProcessKey, ended: Exit, folder: SessionFolder, *, tells: boo
         stopped_for=stopped_for,
         values=values,
         bad_values=bad_values,
+        said=said,
         **ended.used.fields(),
     )
 

@@ -1,0 +1,97 @@
+"""Agents that are coding CLIs: which one an agent type runs, what it may do, and with whom it shares an account."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+if TYPE_CHECKING:
+    from parexec_tui.core.plan.agent_type import AgentType
+
+Kind = Literal["claude", "codex", "gemini", "opencode", "acp"]
+"""Which CLI: Claude Code, Codex, Gemini CLI, OpenCode, or any that speaks the Agent Client Protocol."""
+
+Permissions = Literal["read", "sandbox", "edit", "all"]
+"""What such an agent may do: look; edit, and run commands in a sandbox; edit, and run none; everything."""
+
+KINDS: Final[tuple[str, ...]] = get_args(Kind)
+
+PROGRAMS: Final[Mapping[str, str]] = {
+    "claude": "claude",
+    "codex": "codex",
+    "gemini": "gemini",
+    "opencode": "opencode",
+}
+"""By kind the program that is started."""
+
+WITH_SANDBOX: Final = frozenset(("claude", "codex", "gemini", "acp"))
+"""Kinds that have a sandbox of their own, or a mode that comes near one. The others have to be told what they may."""
+
+OWN_FLAGS: Final[Mapping[str, tuple[str, ...]]] = {
+    "claude": (
+        "-p",
+        "--print",
+        "--output-format",
+        "--input-format",
+        "--verbose",
+        "--session-id",
+        "--resume",
+        "-r",
+        "--continue",
+        "-c",
+        "--permission-mode",
+        "--permission-prompts",
+        "--permission-prompt-tool",
+        "--dangerously-skip-permissions",
+        "--max-budget-usd",
+        "--model",
+        "--worktree",
+        "-w",
+        "--settings",
+        "--tools",
+    ),
+    "codex": (
+        "exec",
+        "resume",
+        "--json",
+        "-s",
+        "--sandbox",
+        "-m",
+        "--model",
+        "--dangerously-bypass-approvals-and-sandbox",
+        "--yolo",
+        "--worktree",
+    ),
+    "gemini": (
+        "-o",
+        "--output-format",
+        "--approval-mode",
+        "-y",
+        "--yolo",
+        "--session-id",
+        "--resume",
+        "-r",
+        "-p",
+        "--prompt",
+        "-m",
+        "--model",
+        "-s",
+        "--sandbox",
+        "--worktree",
+    ),
+    "opencode": ("run", "--format", "-s", "--session", "-c", "--continue", "-m", "--model", "--auto"),
+}
+"""By kind the arguments that parexec gives itself: a person's own must not be among them."""
+
+
+def is_minded(agent_type: "AgentType") -> bool:
+    """Whether its attempts have a minder, which reads what the agent prints."""
+    return agent_type.kind is not None or agent_type.speaks is not None
+
+
+def account_of(name: str, agents: Mapping[str, "AgentType"]) -> str:
+    """The account that an agent type works with. Types of one account rest together when it is limited."""
+    agent_type = agents[name]
+    return agent_type.account or agent_type.kind or name
+
+
+def types_of_account(account: str, agents: Mapping[str, "AgentType"]) -> tuple[str, ...]:
+    return tuple(name for name in agents if account_of(name, agents) == account and is_minded(agents[name]))

@@ -1,0 +1,108 @@
+"""What events change of accounts and conversations."""
+
+from typing import Any
+
+from msgspec import structs
+
+from parexec_tui.core.plan.coding import types_of_account
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.accounts import coding_of
+from parexec_tui.core.state.coding import NOTHING, REFUSALS, Conversation, Rest
+from parexec_tui.core.state.indexes import check_types_again, doubt_reservation, move
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import PUT_BACK, End, Status
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.state.transitions import IllegalEventError, moving_ticket, named_ticket
+
+
+def on_account_rests(state: SessionState, event: ev.AccountRests) -> None:
+    before = state.accounts.get(event.account)
+    times = 1 if before is None else before.times + (event.at >= before.until)
+    state.accounts[event.account] = Rest(
+        event.account,
+        event.at if before is None else before.since,
+        event.until,
+        event.why,
+        event.is_outage,
+        event.is_guess,
+        times,
+    )
+    doubt_reservation(state)
+    _check_again(state, event.account)  # a fallback may take what waits
+
+
+def on_account_tried(state: SessionState, event: ev.AccountTried) -> None:
+    state.accounts[event.account] = structs.replace(_rest(state, event), is_tried=True)
+    _check_again(state, event.account)
+
+
+def on_account_well(state: SessionState, event: ev.AccountWell) -> None:
+    _rest(state, event)
+    del state.accounts[event.account]
+    _check_again(state, event.account)
+
+
+def _rest(state: SessionState, event: ev.AccountTried | ev.AccountWell) -> Rest:
+    rest = state.accounts.get(event.account)
+    if rest is None:
+        raise IllegalEventError(f"{event!r}: it does not rest")
+    return rest
+
+
+def _check_again(state: SessionState, account: str) -> None:
+    types = types_of_account(account, state.plan.agents)
+    fallbacks = [each for name in types for each in state.plan.agents[name].fallback]
+    check_types_again(state, *dict.fromkeys((*types, *fallbacks)))
+
+
+def on_conversation_known(state: SessionState, event: ev.ConversationKnown) -> None:
+    ticket = named_ticket(state, event)
+    attempt = ticket.attempt
+    if attempt is None or event.attempt != ticket.attempts:
+        raise IllegalEventError(f"{event!r}: there is no such attempt, or a newer one")
+    agent_type = state.agents[attempt.agent].type
+    known = Conversation(event.conversation, agent_type, event.attempt, event.model, event.version, event.mode)
+    remember(state, ticket, conversation=known)
+
+
+def on_ticket_asks(state: SessionState, event: ev.TicketAsks) -> None:
+    ticket = state.live.get(event.ticket)
+    if ticket is None or ticket.attempts != event.attempt:
+        raise IllegalEventError(f"{event!r}: there is no such attempt")
+    remember(state, ticket, asks=event)
+
+
+def on_ticket_answered(state: SessionState, event: ev.TicketAnswered) -> None:
+    ticket = named_ticket(state, event)
+    told = coding_of(state, ticket)
+    if event.question:
+        if told.asks is None or told.asks.question != event.question:
+            raise IllegalEventError(f"{event!r}: {ticket.id} does not ask that")
+        remember(state, ticket, asks=None)
+        return
+    moving_ticket(state, event, Status.waiting)
+    remember(state, ticket, answer=event.answer, allow=tuple(dict.fromkeys((*told.allow, *event.allow))))
+    ticket.save()
+    ticket.reason = "answered" + (f" by {event.by}" if event.by else "")
+    move(state, ticket, Status.waiting, event.at)
+
+
+def remember(state: SessionState, ticket: TicketState, **what: Any) -> None:
+    """Change what is remembered of a ticket."""
+    state.coding[ticket.id] = structs.replace(coding_of(state, ticket), **what)
+
+
+def note_end(state: SessionState, ticket: TicketState, event: ev.AttemptEnded) -> None:
+    """Remember of a coding agent what matters for the next attempt of its ticket."""
+    told = coding_of(state, ticket)
+    if told is NOTHING and event.end not in REFUSALS and event.end is not End.unavailable:
+        return
+    is_refusal, was_heard = event.end in REFUSALS, event.end not in _UNHEARD
+    refused_by = (*told.refused_by, state.agents[event.agent].type) if is_refusal else told.refused_by
+    outages = told.outages + 1 if event.end is End.unavailable else 0
+    answer = "" if was_heard else told.answer
+    remember(state, ticket, asks=None, outages=outages, refused_by=refused_by, answer=answer)
+
+
+_UNHEARD = frozenset((End.stopped, *PUT_BACK))
+"""Ends after which it is not known whether the agent heard what a person answered."""

@@ -1,0 +1,66 @@
+"""What is remembered of tickets that coding agents work on: conversations, questions, figures."""
+
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from parexec_tui.core.state.events import TicketAsks
+from parexec_tui.core.state.status import End
+
+
+class Conversation(NamedTuple):
+    """What the agent of an attempt said and heard, which another attempt can go on with."""
+
+    id: str
+    agent_type: str
+    attempt: int
+    """The newest one of it."""
+    model: str = ""
+    version: str = ""
+    mode: str = ""
+
+
+class Coding(Struct, frozen=True):
+    """What is remembered of one ticket."""
+
+    conversation: Conversation | None = None
+    """The newest one."""
+    refused_by: tuple[str, ...] = ()
+    """Agent types that do not want to do it, or may not for its budget."""
+    outages: int = 0
+    """Attempts in a row that ended because the provider did not answer."""
+    answer: str = ""
+    """What a person answered, until an attempt has heard it."""
+    allow: tuple[str, ...] = ()
+    """What a person allowed it, in the words of its CLI."""
+    asks: TicketAsks | None = None
+    """What its agent asks and waits for."""
+
+
+NOTHING: Coding = Coding()
+"""What is remembered of all other tickets."""
+
+
+class Rest(Struct, frozen=True):
+    """An account that rests, or that is tried."""
+
+    account: str
+    since: float
+    until: float
+    why: str
+    is_outage: bool
+    is_guess: bool
+    times: int
+    """How often in a row it was put to rest."""
+    is_tried: bool = False
+    """Whether its time is over, and one ticket tries it."""
+
+    @property
+    def text(self) -> str:
+        """`claude is limited: You've hit your limit`."""
+        word = "gets no answer" if self.is_outage else "is limited"
+        return f"{self.account} {word}" + (f": {self.why}" if self.why else "")
+
+
+REFUSALS = frozenset((End.refused, End.over_budget))
+"""Ends after which another agent type may do what this one does not."""
