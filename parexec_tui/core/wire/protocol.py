@@ -226,6 +226,25 @@ class Progress(Struct, frozen=True, omit_defaults=True):
         return min(1.0, self.done / self.total) if self.done is not None and self.total else self.percent / 100
 
 
+class Doing(Struct, frozen=True, omit_defaults=True):
+    """What a coding agent does now, and what it used so far. What is not known is absent."""
+
+    what: str = ""
+    """In a few words: `$ npm test`, `writes src/db.py`, `thinks`, `retry 3/4: 429`, `asks: delete it?`"""
+    since: float = 0.0
+    """When that began, in seconds since the epoch."""
+    done: int | None = None
+    """Of the things on its own list, those that it has done."""
+    of: int | None = None
+    cost: float | None = None
+    """US dollars of this attempt."""
+    inp: int | None = None
+    """Tokens, as in `Figures`."""
+    out: int | None = None
+    cached: int | None = None
+    turns: int | None = None
+
+
 class Usage(Struct, frozen=True, omit_defaults=True):
     """What one step of a live attempt uses: all its processes, also those that left its session."""
 
@@ -249,6 +268,8 @@ class Usage(Struct, frozen=True, omit_defaults=True):
     disk_read: int = 0
     """Bytes that they had storage read so far, as in AttemptEnded; 0 if that is not known."""
     disk_written: int = 0
+    doing: Doing | None = None
+    """Of a coding agent."""
 
 
 class Sampled(Message, frozen=True, tag="sampled"):

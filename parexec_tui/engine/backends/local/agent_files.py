@@ -40,6 +40,11 @@ def write_brief(brief: Brief, files: AgentFiles) -> None:
             file.write(text)
 
 
+def has_minder(files: AgentFiles) -> bool:
+    """Whether an attempt was started with a minder."""
+    return os.path.exists(files.facts)  # noqa: PTH110 - asked of each process that is adopted
+
+
 def read_said(files: AgentFiles, code: int | None) -> Said | None:
     """How a coding agent ended, as its minder says; None: there was no minder, or it was killed.
 

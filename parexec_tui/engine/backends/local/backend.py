@@ -34,7 +34,8 @@ from parexec_tui.engine.backends.backend import (
 )
 from parexec_tui.engine.backends.local import cgroup, process
 from parexec_tui.engine.backends.local.adoption import Adoption
-from parexec_tui.engine.backends.local.agent_files import briefed, minder_command, write_brief
+from parexec_tui.engine.backends.local.agent_files import briefed, has_minder, minder_command, write_brief
+from parexec_tui.engine.backends.local.agent_watch import AgentWatch
 from parexec_tui.engine.backends.local.answers import answers, refuse_answered
 from parexec_tui.engine.backends.local.attempt_cgroups import AttemptCgroups, LimitsError, Parent
 from parexec_tui.engine.backends.local.controllers import Controllers, find_controllers
@@ -123,13 +124,13 @@ class LocalBackend:
         self._one_look = trio.CapacityLimiter(1)
         self._telling: set[ProcessKey] = set()
         """Processes that may tell values. To look for the file of each that cannot would take long."""
-        self._minded: set[ProcessKey] = set()
-        """Processes that have a minder, which tells how they ended."""
+        self._agents = AgentWatch(folder, self._report)
         self._over: list[ProcessKey] = []
         """What ended since its log was looked at."""
         nursery.start_soon(self._strays.run)
         nursery.start_soon(self._shortage.run)
         nursery.start_soon(self._failures.run)
+        nursery.start_soon(self._agents.run)
 
     def _report(self, report: rq.AnyReport) -> None:
         self._reports.append(report)
@@ -215,7 +216,7 @@ class LocalBackend:
         if launch.brief is not None:
             files = self._folder.of_agent(key)
             argv, minder = minder_command(files), (briefed(launch.brief, files, launch.argv), files)
-            self._minded.add(key)
+            self._agents.add(key)
         cookie = self._living.cookie_of(key)
         env[COOKIE] = nested_cookie(self._outer_cookie, cookie)
         log, record = self._folder.log_and_record(key)
@@ -342,6 +343,8 @@ class LocalBackend:
         adopted = await self._adoption.adopt(key, identity, boot)
         if isinstance(adopted, Ended):
             self._over.append(key)
+        elif key.step == RUN and has_minder(self._folder.of_agent(key)):
+            self._agents.add(key)
         return adopted
 
     async def prove_end(self, key: ProcessKey) -> Ended:
@@ -370,7 +373,10 @@ class LocalBackend:
         reading = await in_thread(self._usage.read, processes, progress, may_hang=True, limiter=self._one_reading)
         for known, usage in zip(processes, reading.usages, strict=True):
             self.note_usage(known.key, usage)
-        return reading
+        if not any(map(self._agents.doing, self._live)):
+            return reading
+        told = [structs.replace(each, doing=self._agents.doing(_key(each))) for each in reading.usages]
+        return structs.replace(reading, usages=told)
 
     def live_processes(self) -> list[LiveProcess]:
         """Every key that is not over, and how its processes are found."""
@@ -455,6 +461,7 @@ class LocalBackend:
             if self._orphans is not None:
                 self._orphans.watch_over(start.pid, start.spawn.mark)
         else:
+            self._agents.discard(start.key)
             self._cgroups.over(start.spawn.cgroups, 0.0)
             if resource := short_of(start.problem):
                 self._shortage.met(resource)
@@ -479,8 +486,7 @@ class LocalBackend:
         del self._live[live.key]
         tells = live.is_adopted or live.key in self._telling
         self._telling.discard(live.key)
-        is_minded = live.is_adopted or live.key in self._minded
-        self._minded.discard(live.key)
+        is_minded = self._agents.discard(live.key) or live.is_adopted
         used = live.exit.used
         if self._orphans is not None:
             used = used.then(self._orphans.forget(live.pid))
@@ -509,3 +515,7 @@ class LocalBackend:
         if isinstance(report, rq.ProcessEnded) and report.host_short_of:
             self._shortage.met(report.host_short_of)
         self._report(report)
+
+
+def _key(usage: Usage) -> ProcessKey:
+    return ProcessKey(usage.ticket, usage.attempt, usage.step)

@@ -1,0 +1,153 @@
+"""What coding agents tell while they work: read from their files of facts, a little at a time."""
+
+import os
+from collections.abc import Callable
+
+import trio
+from msgspec import structs
+
+from parexec_tui.agents.facts import Fact, decode, number_of, text_of, value_of, whole_of
+from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.protocol import Doing
+from parexec_tui.engine.threads import in_thread
+from parexec_tui.paths import SessionFolder
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks, while a coding agent works. A look costs a read of each file that has grown."""
+
+_MOST = 1 << 20
+"""Bytes of a file that are read at once."""
+
+_LONGEST = 200
+"""Characters of what an agent is said to do now."""
+
+_VERBS = {"read": "reads", "write": "writes", "search": "searches", "fetch": "fetches", "delegate": "delegates"}
+
+
+class Followed:
+    """One file of facts, and what is known from it so far."""
+
+    def __init__(self, key: ProcessKey, path: str) -> None:
+        self.key = key
+        self.path = path
+        self.doing = Doing()
+        self.said = rq.AgentSaid(key.ticket, key.attempt, step=key.step)
+        self._offset = 0
+        self._rest = b""
+
+    def read(self) -> bool:
+        """Read what is new; whether something that is remembered has changed. Raises OSError."""
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            data = os.pread(descriptor, _MOST, self._offset)
+        finally:
+            os.close(descriptor)
+        self._offset += len(data)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        before = self.said
+        for line in lines:
+            one = decode(line.decode("utf-8", "replace"))
+            if one is not None:
+                self.said, self.doing = said_with(self.said, one), doing_with(self.doing, one)
+        return self.said != before
+
+
+def said_with(said: rq.AgentSaid, one: Fact) -> rq.AgentSaid:
+    """What is to be remembered, with one more fact."""
+    match text_of(one, "fact"):
+        case "session":
+            return structs.replace(
+                said,
+                conversation=text_of(one, "id"),
+                model=text_of(one, "model"),
+                version=text_of(one, "version"),
+                mode=text_of(one, "mode"),
+            )
+        case "text" | "tool" if not said.speaks:
+            return structs.replace(said, speaks=True)
+        case "ask":
+            choices = value_of(one, "choices")
+            offered = tuple(map(str, choices)) if isinstance(choices, list) else ()
+            return structs.replace(
+                said, question=text_of(one, "id"), asks=text_of(one, "what")[:_LONGEST], choices=offered
+            )
+        case "ask_done":
+            return structs.replace(said, question="", asks="", choices=())
+        case _:
+            return said
+
+
+def doing_with(doing: Doing, one: Fact) -> Doing:
+    """What an agent does now, with one more fact."""
+    at = number_of(one, "at") or 0.0
+    match text_of(one, "fact"):
+        case "tool":
+            arg = text_of(one, "arg").partition("\n")[0][:_LONGEST]
+            does = text_of(one, "does")
+            what = f"$ {arg}" if does == "run" else f"{_VERBS.get(does, text_of(one, 'name'))} {arg}"
+            return structs.replace(doing, what=what.rstrip(), since=at)
+        case "tool_end" | "thought" | "text":
+            return structs.replace(doing, what="thinks", since=at)
+        case "retry":
+            number, of, status = whole_of(one, "n"), whole_of(one, "of"), whole_of(one, "status")
+            which = f" {number}" + (f"/{of}" if of else "") if number else ""
+            why = str(status) if status else text_of(one, "why")[:40]
+            return structs.replace(doing, what=f"retry{which}{f': {why}' if why else ''}", since=at)
+        case "ask":
+            return structs.replace(doing, what=f"asks: {text_of(one, 'what')[:_LONGEST]}", since=at)
+        case "plan":
+            return structs.replace(doing, done=whole_of(one, "done"), of=whole_of(one, "of"))
+        case "usage" | "end":
+            figures = {name: whole_of(one, name) for name in ("inp", "out", "cached", "turns")}
+            known = {name: value for name, value in figures.items() if value is not None}
+            cost = number_of(one, "cost")
+            return structs.replace(doing, **known, cost=doing.cost if cost is None else cost)
+        case _:
+            return doing
+
+
+class AgentWatch:
+    """Follows the files of all coding agents that work, and reports what is to be remembered."""
+
+    def __init__(self, folder: SessionFolder, report: Callable[[rq.AnyReport], None]) -> None:
+        self._folder = folder
+        self._report = report
+        self._followed: dict[ProcessKey, Followed] = {}
+        self._has_some = trio.Event()
+
+    def add(self, key: ProcessKey) -> None:
+        self._followed[key] = Followed(key, self._folder.of_agent(key).facts)
+        self._has_some.set()
+
+    def discard(self, key: ProcessKey) -> bool:
+        """Follow it no longer; whether it was followed."""
+        return self._followed.pop(key, None) is not None
+
+    def doing(self, key: ProcessKey) -> Doing | None:
+        """What a coding agent does now; None: it is none."""
+        followed = self._followed.get(key)
+        return None if followed is None else followed.doing
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled; nothing is done while no coding agent works."""
+        while True:
+            if not self._followed:
+                self._has_some = trio.Event()
+                await self._has_some.wait()
+            changed = await in_thread(_read, list(self._followed.values()), may_hang=True)
+            for each in changed:
+                if self._followed.get(each.key) is each:
+                    self._report(each.said)
+            await trio.sleep(LOOK_EVERY)
+
+
+def _read(followed: list[Followed]) -> list[Followed]:
+    return [each for each in followed if _has_changed(each)]
+
+
+def _has_changed(followed: Followed) -> bool:
+    try:
+        return followed.read()
+    except OSError:
+        return False  # it is not there yet, or there are too few descriptors
