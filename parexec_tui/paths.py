@@ -107,6 +107,7 @@ class SessionFolder(Struct, frozen=True):
     def tickets(self, key: ProcessKey) -> str:
         """The file that a command may write tickets to."""
         return f"{self.path}/attempts/{stem_of(key)}.tickets"
+
     def of_agent(self, key: ProcessKey) -> "AgentFiles":
         """The files of an attempt whose agent is a coding CLI."""
         stem = f"{self.path}/attempts/{stem_of(key)}"
