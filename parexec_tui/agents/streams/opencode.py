@@ -78,7 +78,7 @@ class OpencodeReader(Reader):
 
     def _finish(self, part: Event) -> None:
         self._reason = text_of(part, "reason")
-        self.is_over = bool(self._reason)
+        self.is_over = self._reason not in ("", *_NOT_OVER)
         tokens = table_of(part, "tokens")
         self.inp = _sum(self.inp, whole_of(tokens, "input"), whole_of(tokens, "cache", "write"))
         self.out = _sum(self.out, whole_of(tokens, "output"), whole_of(tokens, "reasoning"))
@@ -100,11 +100,14 @@ class OpencodeReader(Reader):
     def verdict(self, exit_: Exit) -> Trouble | None:
         trouble = super().verdict(exit_)
         if trouble is None and self._reason != "stop":
-            what = "in the midst of its tools" if self._reason in _NOT_OVER else f"because of {self._reason}"
-            return Trouble(ends.FAILED, f"it ended {what}")
+            return Trouble(ends.FAILED, f"it ended because of {self._reason}")
         return trouble
 
     def without_end(self, exit_: Exit) -> Trouble:
+        if self._reason in _NOT_OVER and exit_.code == 0:
+            if self.denied:
+                return Trouble(ends.NEEDS_YOU, f"denied: {', '.join(dict.fromkeys(self.denied))}")
+            return Trouble(ends.FAILED, "it ended in the midst of its tools")
         if self.events == 0 and exit_.code == 1:
             said = " ".join(self.errors)
             end = ends.AUTH if end_of_words(said, self.patterns) == ends.AUTH else ends.BAD_SETUP

@@ -45,6 +45,7 @@ ticket_approved         waiting                 waiting
 ticket_approved         approval                succeeded
 ticket_rejected         waiting                 cancelled
 ticket_rejected         approval                waiting
+ticket_answered         approval                waiting
 ticket_unrunnable       waiting                 failed
 ticket_retried          failed cancelled succeeded waived rolled_back backoff approval skipped  waiting
 ticket_waived           waiting backoff approval failed cancelled rolled_back skipped  waived

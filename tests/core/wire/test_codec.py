@@ -18,6 +18,7 @@ from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.plan.units import Duration
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state import undo
+from parexec_tui.core.state.figures import Figures
 from parexec_tui.core.state.status import End, ServiceStatus, Status
 from parexec_tui.core.wire import codec
 from tests.core.sessions import plan
@@ -462,6 +463,23 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         inverse=(undo.RevertPlan(variables={"mode": "debug", "n": "2"}, profile="x", sets={"n": "2"}),),
     ),
     ev.SecretsLooked(at=5.0, unknown={"API_KEY": "variable API_KEY is not set"}, known=("TOKEN",)),
+    ev.AccountRests(at=6.0, account="claude", until=9.0, why="limit", is_outage=True, is_guess=True),
+    ev.AccountTried(at=9.0, account="claude", by="ada"),
+    ev.AccountWell(at=9.5, account="claude"),
+    ev.ConversationKnown(
+        at=7.0, ticket="T1", attempt=1, conversation="c1", model="m", version="2.1", mode="acceptEdits"
+    ),
+    ev.TicketAsks(at=7.0, ticket="T1", attempt=1, question="q1", what="delete it?", choices=("yes", "no")),
+    ev.TicketAnswered(at=8.0, ticket="T1", answer="yes", question="q1", by="ada", allow=("Bash(git push *)",)),
+    ev.AgentTypeHeld(at=8.0, type="claude", by="ada", reason="not logged in"),
+    ev.StepEnded(
+        at=8.0, ticket="T1", attempt=1, seconds=2.0, step="run", passed=True,
+        figures=Figures(cost=0.25, inp=10, out=5, cached=3, turns=2, is_least=True),
+    ),
+    ev.AttemptEnded(
+        at=9.0, ticket="T1", attempt=1, seconds=2.0, agent="b-1", started=1.0, end=End.needs_you,
+        then=Status.approval, figures=Figures(cost=0.25, inp=10, out=5, cached=3, turns=2, is_least=True),
+    ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -89,7 +89,7 @@ def test_words(session: Session, words: str, ids: str) -> None:
         (
             "status:nonsense",
             "there is no status nonsense, there is waiting, backoff, running, frozen, validating, stopping, "
-            "rolling back, approval, conflict, succeeded, failed, allowed failure, cancelled, skipped, "
+            "rolling back, approval, conflict, needs you, succeeded, failed, allowed failure, cancelled, skipped, "
             "not wanted, waived, "
             "rolled back, ready, held, live and over",
         ),
