@@ -23,7 +23,7 @@ import contextlib
 from parexec_tui.agents import ends
 from parexec_tui.agents.brief import Brief, decode
 from parexec_tui.agents.facts import Fact, encode, fact, number_of, parse_object, text_of, whole_of
-from parexec_tui.agents.start import OF_ANOTHER_AGENT, start_of
+from parexec_tui.agents.start import OF_ANOTHER_AGENT, start_of, told_file
 from parexec_tui.agents.story import Story
 from parexec_tui.agents.streams.reader import LONGEST_LINE, Exit
 from parexec_tui.agents.streams.troubles import Trouble
@@ -141,14 +141,10 @@ class Files:
             "stderr": [_append(brief.errors), brief.stream_limit],
         }
 
-    def narrate(self, one: Fact) -> None:
-        """Write a fact into the log."""
-        for line in self._story.lines(one):
-            _write(1, line + "\n")
-
     def tell(self, one: Fact) -> None:
         """Write a fact into the log and the file of facts."""
-        self.narrate(one)
+        for line in self._story.lines(one):
+            _write(1, line + "\n")
         short = {name: _short(value) for name, value in one.items()}
         _write(self._facts, encode({**short, "at": round(time.time(), 3)}) + "\n")
 
@@ -213,6 +209,8 @@ class Run:
         prompt = self.brief.prompt_going_on if self.brief.goes_on else self.brief.prompt
         text, self._close_input = self.reader.begin(prompt)
         self._to_write = text.encode("utf-8", "replace")
+        if self.brief.kind == "facts":
+            self._lines["facts"] = Lines(os.open(told_file(self.brief), os.O_RDONLY | os.O_CREAT | os.O_TRUNC, 0o600))
         there, self._input = os.pipe()
         outs = {"stdout": os.pipe(), "stderr": os.pipe()}
         actions = [(os.POSIX_SPAWN_DUP2, there, 0)]
@@ -236,10 +234,6 @@ class Run:
             os.set_blocking(read, False)
             self._poll.register(read, select.POLLIN)
             self._lines[name] = Lines(read)
-        if self.brief.kind == "facts":
-            read = os.open(self.brief.facts, os.O_RDONLY)
-            os.lseek(read, 0, os.SEEK_END)
-            self._lines["facts"] = Lines(read)
         self._poll.register(self.signals.wake, select.POLLIN)
 
     def _environment(self) -> dict[str, str]:
@@ -413,17 +407,14 @@ class Run:
             else:
                 facts = self.reader.read(line)
             for one in facts:
-                self._on_fact(one, is_written=name == "facts")
+                self._on_fact(one)
         if self.reader.is_over and self._ended_at is None:
             self._ended_at = time.monotonic()
         self._send()
 
-    def _on_fact(self, one: Fact, *, is_written: bool) -> None:
+    def _on_fact(self, one: Fact) -> None:
         self._told_at = time.monotonic()
-        if is_written:
-            self.files.narrate(one)
-        else:
-            self.files.tell(one)
+        self.files.tell(one)
         match text_of(one, "fact"):
             case "tool":
                 self._tools.add(text_of(one, "id"))
@@ -468,7 +459,7 @@ class Run:
             question, answer = text_of(told, "id"), text_of(told, "answer")
             if question in self._asked and self.reader.answer(question, answer):
                 self._asked.discard(question)
-                self._on_fact(fact("ask_done", id=question, answer=answer), is_written=False)
+                self._on_fact(fact("ask_done", id=question, answer=answer))
                 self._send()
         self._answers_read = len(lines)
 

@@ -178,4 +178,9 @@ def _acp(brief: Brief, folder: str) -> Start:
 def _told(brief: Brief) -> Start:
     from parexec_tui.agents.streams.told import FactsReader
 
-    return Start((*brief.program, *brief.args), {"PAREXEC_FACTS": brief.facts}, FactsReader())
+    return Start((*brief.program, *brief.args), {"PAREXEC_FACTS": told_file(brief)}, FactsReader())
+
+
+def told_file(brief: Brief) -> str:
+    """The file that a wrapper writes its facts to. The minder passes them on."""
+    return f"{brief.facts}.told"

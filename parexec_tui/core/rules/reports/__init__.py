@@ -9,8 +9,8 @@ from typing import Any
 from parexec_tui.core.rules.reports.already_done import on_done_checked, on_freshness_checked
 from parexec_tui.core.rules.reports.checks import on_check_made
 from parexec_tui.core.rules.reports.claims import on_claims_checked
-from parexec_tui.core.rules.reports.generated import on_tickets_read
 from parexec_tui.core.rules.reports.coding import on_agent_said, on_rest_elapsed
+from parexec_tui.core.rules.reports.generated import on_tickets_read
 from parexec_tui.core.rules.reports.host import (
     on_disk_measured,
     on_eta_found,
