@@ -30,8 +30,8 @@ from parexec_tui.core.state.steps import GateStep, gate_step, is_resolve
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import IdleElapsed
 from parexec_tui.engine.backends.backend import TRAILER, Launch, Worktree
-from parexec_tui.engine.secrets import NoSecretError, Secrets
 from parexec_tui.engine.briefs import brief_of
+from parexec_tui.engine.secrets import NoSecretError, Secrets
 from parexec_tui.paths import id_in_names
 from parexec_tui.tracing.endpoint import is_sent
 from parexec_tui.tracing.ids import VARIABLE, traceparent
