@@ -68,6 +68,9 @@ def _workflow(source: Path) -> Path:
     raise ImportFault(str(source), f"it has {len(found)} workflows: name one of {', '.join(map(str, found))}")
 
 
+_SECRET = re.compile(r"\s*\$\{\{\s*secrets\.(\w+)\s*\}\}\s*").fullmatch
+
+
 class _Importer:
     def __init__(self, file: YamlFile, draft: Draft) -> None:
         self._file, self._draft = file, draft
@@ -92,6 +95,8 @@ class _Importer:
         draft.tables["plan"]["shell"] = ["bash", *(("-eo", "pipefail") if self._shell else ("-e",)), "-c"]
         if env := self._variables(file.top, ("defaults", "env"), Terms({}, self._env)):
             draft.tables["defaults"]["env"] = env
+        if secrets := _secrets(file.top):
+            draft.tables["defaults"]["secrets"] = secrets
         for key in file.top:
             if key not in {"name", "run-name", "on", "env", "jobs", "defaults"} | _SILENT:
                 draft.leave_out((), f"{key}: {_short(file.top[key])}", file.where(file.top, key))
@@ -141,7 +146,10 @@ class _Importer:
     def _variables(self, of: dict[str, Any], place: tuple[str, ...], terms: Terms) -> dict[str, str]:
         """Its `env` as the plan has it: a value reaches the process as it is written."""
         said, left = {}, []
+        secrets = _secrets(of)
         for name, value in as_table(of.get("env")).items():
+            if name in secrets:
+                continue
             unsaid: list[str] = []
             text = terms.text(as_text(value), unsaid)
             if unsaid:
@@ -151,6 +159,12 @@ class _Importer:
         for what, name in left:
             self._draft.leave_out(place if said else place[:-1], what, self._file.where(of["env"], name))
         return said
+
+
+def _secrets(of: dict[str, Any]) -> list[str]:
+    """The secrets that its `env` gives under their own names."""
+    found = ((name, _SECRET(as_text(value))) for name, value in as_table(of.get("env")).items())
+    return [str(name) for name, secret in found if secret is not None and secret[1] == name]
 
 
 class _Job:
@@ -189,6 +203,8 @@ class _Job:
         self._limits(ticket)
         if env := self._importer._variables(job, (*self._place, "env"), self._terms):
             ticket["env"] = env
+        if secrets := _secrets(job):
+            ticket["secrets"] = list(dict.fromkeys((*_secrets(self._importer._file.top), *secrets)))
         self._services(ticket)
         if folder := self._folder():
             ticket["cwd"] = self._say("cwd", folder, (job, "defaults"))
