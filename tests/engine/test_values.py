@@ -62,7 +62,9 @@ run = 'mkdir "$PAREXEC_VALUES"'
 
 def test_a_script_tells_a_ticket_that_is_added_before_it_starts(tmp_path: Path) -> None:
     (tmp_path / "split.sh").write_text('echo "count=3" > "$PAREXEC_VALUES"')
-    (tmp_path / "more.toml").write_text("[tickets.use]\nneeds = ['split']\nrun = 'echo {split.count} > out'")
+    (tmp_path / "more.toml").write_text(
+        "[tickets.use]\nneeds = ['split']\nmatrix = { n = [1] }\nrun = 'echo {split.count} {n} {{split.count}} > out'"
+    )
     engine = start(
         tmp_path,
         """
@@ -78,7 +80,7 @@ run = "sh split.sh"
     assert added.returncode == 0
     (tmp_path / "go").touch()
     assert engine.wait() == 0
-    assert (tmp_path / "out").read_text() == "3\n"
+    assert (tmp_path / "out").read_text() == "3 1 {split.count}\n"
 
 
 def test_a_ticket_that_runs_again_tells_anew(tmp_path: Path) -> None:

@@ -256,7 +256,7 @@ class _Expansion:
                 tickets[id_] = self._one(id_, whole, as_it_is) if self._speaks else whole
         self._join(tickets, families)
         if self._has_dead:
-            settle(tickets, _table(self._document.get("defaults")), self._later)
+            settle(tickets, self._around, _table(self._document.get("defaults")), self._later)
         return tickets, families
 
     def _with_defaults(self, id_: str, table: Document, known: Mapping[str, Any]) -> tuple[Document, set[str]]:
