@@ -473,7 +473,10 @@ class _Why:
             return
         retry = self._key("retry", of_cause, f"retry {ticket.id}")
         waive = self._key("waive", of_cause, f"waive {ticket.id}")
-        yield f"{retry} on {ticket.id} runs that again, and then this; {waive} on {ticket.id} waives it"
+        runs = "runs that again, and then this"
+        if ticket.says_no:
+            runs = "runs it all the same" if ticket is self.ticket else "runs that all the same, and then this"
+        yield f"{retry} on {ticket.id} {runs}; {waive} on {ticket.id} waives it"
 
     def _failed(self, ticket: TicketState) -> Iterator[str]:
         reason = why_ended(ticket.reason, ticket.signal, ticket.error_line)

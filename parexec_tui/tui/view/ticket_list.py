@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from parexec_tui.core.plan.ticket import Priority
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import LIVE, PENDING, TABLE, TERMINAL, Status
+from parexec_tui.core.state.status import LIVE, PENDING, TABLE, TERMINAL, Flag, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.tui.view.filtering import TicketTest, compile_filter
 
@@ -373,7 +373,7 @@ _AS_SHOWN = frozenset((Status.waiting, Status.succeeded))
 
 
 def _done_heading(tickets: Sequence[TicketState], *, is_folded: bool) -> Heading:
-    counts = Counter(ticket.status for ticket in tickets)
+    counts = Counter(Flag.unwanted if ticket.is_unwanted else ticket.status for ticket in tickets)
     words = sorted(counts, key=lambda status: -TABLE[status].list_order)
     text = ", ".join(f"{counts[word]} {word}" for word in words)
     return Heading(DONE, len(tickets), len(tickets), is_folded, text)

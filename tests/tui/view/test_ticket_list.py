@@ -523,3 +523,12 @@ def test_without_families_there_is_no_grouping_by_them() -> None:
 
 def test_the_screen_has_words_for_each_grouping() -> None:
     assert tuple(GROUPED) == GROUPINGS
+
+
+def test_what_is_not_wanted_is_counted_apart_from_what_is_skipped() -> None:
+    session = Session(plan("A: when=false\nB: A\nC:\nD: C\nE:"))
+    session.dispatch()
+    session.fail("C")
+    session.succeed("E")
+    headings = [each.text for each in attention(session).list.rows if isinstance(each, Heading)]
+    assert headings[-1] == "1 succeeded, 2 not wanted, 1 skipped"
