@@ -229,7 +229,6 @@ class _Importer:
         """What Snakemake does around a command: what it wrote before goes, folders are made, its output is there."""
         files = [shlex.quote(each.path) for each in job.output if "touch" not in each.flags]
         folders = {str(PurePath(path).parent) for path in (*(each.path for each in job.output), *job.log)}
-        folders |= {each.path for each in job.output if "directory" in each.flags}
         made = sorted(shlex.quote(folder) for folder in folders - {".", "/"})
         touched = [shlex.quote(each.path) for each in job.output if "touch" in each.flags]
         protected = [shlex.quote(each.path) for each in job.output if "protected" in each.flags]

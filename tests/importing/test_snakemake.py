@@ -94,7 +94,7 @@ def test_jobs_become_tickets_with_what_they_read_and_write(tmp_path: Path) -> No
     assert draft.tables["resources"] == {"gpu": 3}
     assert draft.tickets["split-a"] == {
         "writes": ["out/a/**"],
-        "run": "rm -rf -- out/a\nmkdir -p -- log out out/a\ntrue\nls -d -- out/a > /dev/null",
+        "run": "rm -rf -- out/a\nmkdir -p -- log out\ntrue\nls -d -- out/a > /dev/null",
     }
     assert draft.tickets["split-b"]["uses"] == {"cpu": 2, "gpu": 2}
     assert draft.tickets["split-b"]["retries"] == 1
