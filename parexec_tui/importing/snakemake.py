@@ -231,12 +231,14 @@ class _Importer:
         folders = {str(PurePath(path).parent) for path in (*(each.path for each in job.output), *job.log)}
         made = sorted(shlex.quote(folder) for folder in folders - {".", "/"})
         touched = [shlex.quote(each.path) for each in job.output if "touch" in each.flags]
+        empty = [shlex.quote(each.path) for each in job.output if {"touch", "directory"} <= set(each.flags)]
         protected = [shlex.quote(each.path) for each in job.output if "protected" in each.flags]
         command = _dedented(job.command)
         old = [shlex.quote(each.path) for each in job.output if not {"touch", "update"}.intersection(each.flags)]
         lines = [f"rm -rf -- {' '.join(old)}"] * bool(old)
         lines += [f"mkdir -p -- {' '.join(made)}"] * bool(made)
         lines += [f"{self._prefix}{command}"] * bool(command)
+        lines += [f"mkdir -p -- {' '.join(empty)}"] * bool(empty)
         lines += [f"touch -- {' '.join(touched)}"] * bool(touched)
         lines += [f"ls -d -- {' '.join(files)} > /dev/null"] * bool(files)
         lines += [f"chmod a-w -- {' '.join(protected)}"] * bool(protected)

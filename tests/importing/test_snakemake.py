@@ -44,6 +44,8 @@ rule flag:
     shell: "true"
 """
 
+FLAGS = [{"path": "d", "flags": ["directory", "touch"]}, {"path": "f", "flags": ["touch"]}]
+
 
 def job(id_: int, rule: str, needs: tuple[int, ...] = (), **fields: Any) -> dict[str, Any]:
     for key in ("input", "output"):
@@ -67,7 +69,7 @@ def test_jobs_become_tickets_with_what_they_read_and_write(tmp_path: Path) -> No
     draft = imported(
         tmp_path,
         job(0, "all", (1, 4), kind="none", input=["all.txt"]),
-        job(4, "flag", (2,), kind="none", input=["out/a"], output=[{"path": "f", "flags": ["touch"]}], command=""),
+        job(4, "flag", (2,), kind="none", input=["out/a"], output=FLAGS, command=""),
         job(
             1,
             "join",
@@ -99,7 +101,7 @@ def test_jobs_become_tickets_with_what_they_read_and_write(tmp_path: Path) -> No
     assert draft.tickets["split-b"]["uses"] == {"cpu": 2, "gpu": 2}
     assert draft.tickets["split-b"]["retries"] == 1
     assert draft.tickets["split-b"]["run"].startswith("rm -rf -- out/b\n")
-    assert draft.tickets["flag"]["run"] == "touch -- f"
+    assert draft.tickets["flag"]["run"] == "mkdir -p -- d\ntouch -- d f"
     assert draft.tickets["join"] == {
         "title": "Joining",
         "needs": ["split-a", "split-b"],
