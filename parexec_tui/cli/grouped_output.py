@@ -63,11 +63,11 @@ class GroupedOutput:
     def tell(self, state: SessionState, events: Sequence[ev.AnyEvent]) -> None:
         """Have written what is over by these events."""
         for event in events:
-            id_ = getattr(event, "ticket", None)
-            if id_ is None or id_ in self._over or state.tickets[id_].status not in TERMINAL:
+            id_ = getattr(event, "ticket", "")  # of what is told of the host it is empty
+            ticket = state.tickets.get(id_)
+            if ticket is None or id_ in self._over or ticket.status not in TERMINAL:
                 continue
             self._over.add(id_)
-            ticket = state.tickets[id_]
             if ticket.attempts:
                 self._put(id_, attempt_output(state, ticket))
 

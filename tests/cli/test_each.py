@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from parexec_tui.cli.each_inputs import InputError, check_words, document, inputs_in, jobs, split
+from parexec_tui.cli.grouped_output import GroupedOutput
 from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.state import events as ev
 from tests.cli.test_cli import parexec, refused
+from tests.core.sessions import Session
 from tests.engine import engines
 from tests.engine.conftest import nothing_runs_on as nothing_runs_on
 from tests.engine.engines import PAREXEC, happened, until
@@ -132,6 +134,16 @@ def test_outputs_are_whole_and_in_order_if_that_is_asked_for(here: Path) -> None
     c, *others = ended.stdout.split(b"x\ry\n")
     assert c == b"c\n", "it is over before the first one is"
     assert sorted(others) == [b"", b"a b\n", b"d\n"]
+
+
+@pytest.mark.parametrize("kind", [ev.PressureRaised, ev.PressureEased])
+def test_a_pressed_host_ends_no_run(kind: type[ev.PressureRaised]) -> None:
+    session = Session("A:")
+    output = GroupedOutput(session.state.plan.tickets, keeps_order=True, is_tagged=False)
+    about_host = kind(at=1.0, resource="cpu", step="starts", text="load 9 per CPU", value=9, threshold=8)
+    with output:
+        output.tell(session.state, [about_host])
+    assert output.lost is None
 
 
 def test_what_failed_is_said_on_standard_error_and_in_the_exit_code(here: Path) -> None:
