@@ -206,14 +206,20 @@ class Plan:
 
     def save(self, path: str | os.PathLike[str], /) -> None:
         """Write the plan to a file, as TOML, or as JSON if its name ends so; a file that is there is replaced, with
-        its comments. Paths of the plan are then seen from the folder of the file. Raises PlanError, OSError."""
+        its comments, and stays as it is if that fails. Paths of the plan are then seen from the folder of the file.
+        Raises PlanError, OSError."""
+        from parexec_tui.report.writing import WriteError, write_file
+
         self.check()
         file = Path(path)
         if file.suffix == ".json":
             text = json.dumps(self._document, indent=2, ensure_ascii=False) + "\n"
         else:
             text = str(self)
-        file.write_text(text, encoding="utf-8", newline="")
+        try:
+            write_file(file, [text.encode()], replaces=True)
+        except WriteError as error:
+            raise error.__cause__ if isinstance(error.__cause__, OSError) else OSError(str(error)) from None
 
     # -- its sessions --------------------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 import json
 import re
+import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -145,6 +147,33 @@ def test_whatever_a_command_says_is_saved_as_it_is(
     file = tmp_path_factory.getbasetemp() / "any.toml"
     plan.save(file)
     assert Plan.open(file) == plan
+
+
+@pytest.mark.parametrize("keys", [{"run": "echo a\udcffb"}, {"env": {"A\ud800": "1"}}, {"reads": ["x", "\udcff"]}])
+def test_what_utf_8_cannot_say_is_a_mistake_and_costs_no_file(here: Path, keys: dict[str, Any]) -> None:
+    Path("s.toml").write_text("before")
+    plan = Plan()
+    plan.add("a", **({"run": "true"} | keys))
+    with pytest.raises(PlanError, match="UTF-8 cannot say it"):
+        plan.save("s.toml")
+    assert Path("s.toml").read_text() == "before"
+
+
+def test_a_file_is_replaced_as_a_whole_or_not_at_all(here: Path) -> None:
+    nightly().save("plan.toml")
+    before = Path("plan.toml").read_bytes()
+    larger = Plan.open("plan.toml")
+    larger.add("q", run="x" * 50_000)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limit[1]))  # as a disk that is full
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            larger.save("plan.toml")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert Path("plan.toml").read_bytes() == before
+    assert [each.name for each in here.iterdir()] == ["plan.toml"]
 
 
 def test_a_mistake_is_named_by_its_key_and_by_the_line_that_made_it() -> None:

@@ -6,6 +6,7 @@ everything that is wrong; and only if something is wrong are the positions of it
 
 import json
 import posixpath
+import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, NoReturn
@@ -197,9 +198,28 @@ def parse(file: PlanText) -> dict[str, Any]:
         raise PlanErrors(located(faults, text, source, syntax))
     if not isinstance(document, dict):
         refuse(f"expected an object with the tables of a plan, got {kind(document)}")
+    if _SURROGATE.search(text) and (faults := list(_no_texts(document, ()))):
+        raise PlanErrors(located(faults, text, source, syntax))
     if "\\r" in text or "\\u000" in text:
         _end_lines_as_shells_do(document)
     return document
+
+
+def _no_texts(value: object, path: tuple[str | int, ...]) -> Iterator[Fault]:
+    """What in a document no UTF-8 can say: half of a pair of surrogates, which JSON and names of files may have."""
+    match value:
+        case str():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                yield Fault(path, f"{value!r} is no text: UTF-8 cannot say it")
+        case list():
+            for index, item in enumerate(value):
+                yield from _no_texts(item, (*path, index))
+        case dict():
+            for key, item in value.items():
+                yield from _no_texts(key, path)
+                yield from _no_texts(item, (*path, key))
 
 
 def _end_lines_as_shells_do(document: dict[str, Any]) -> None:
@@ -213,6 +233,9 @@ def _end_lines_as_shells_do(document: dict[str, Any]) -> None:
             for key in ("run", "skip_if", "rollback", "ready", "stop", *Hooks.__struct_fields__):
                 if isinstance(value := table.get(key), str):
                     table[key] = value.replace("\r\n", "\n")
+
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class _Repeated:
