@@ -204,7 +204,7 @@ _ROWS: Final = (
         is_problem=True, predicate="is in conflict",
     ),
     StatusRow(
-        Flag.needs_you, "‼", "!", 33, 23, "hold", "its agent was not allowed something, or asks: answer it",
+        Flag.needs_you, "☻", "Y", 33, 23, "hold", "its agent was not allowed something, or asks: answer it",
         is_problem=True, predicate="needs you",
     ),
     StatusRow(
@@ -237,15 +237,15 @@ _ROWS: Final = (
         predicate="could not start",
     ),
     StatusRow(End.lost, "?", "?", 40, 10, "bad", "its process is gone, and nothing tells how it ended"),
-    StatusRow(End.refused, "ø", "N", 40, 10, "bad", "its agent does not want to do it", predicate="was refused"),
+    StatusRow(End.refused, "⌐", "N", 40, 10, "bad", "its agent does not want to do it", predicate="was refused"),
     StatusRow(
         End.over_budget, "$", "$", 40, 10, "bad", "it cost what it may", predicate="is over budget",
     ),
     StatusRow(End.stopped, "▬", "_", 60, 60, "warn"),
-    StatusRow(End.limited, "~", "~", 60, 60, "warn"),
-    StatusRow(End.unavailable, "~", "~", 60, 60, "warn", short="unavailable"),
-    StatusRow(End.not_logged_in, "Ø", "n", 60, 60, "warn", short="no login"),
-    StatusRow(End.bad_setup, "Ø", "n", 60, 60, "warn"),
+    StatusRow(End.limited, "≈", "~", 60, 60, "warn"),
+    StatusRow(End.unavailable, "◘", "U", 60, 60, "warn", short="unavailable"),
+    StatusRow(End.not_logged_in, "◙", "L", 60, 60, "warn", short="no login"),
+    StatusRow(End.bad_setup, "¤", "B", 60, 60, "warn"),
     StatusRow(
         Status.cancelled, "¬", "c", 70, 90, "dim", "a person ended it, or decided that it does not run",
         is_terminal=True, is_problem=True,
@@ -255,7 +255,7 @@ _ROWS: Final = (
         is_terminal=True, is_problem=True,
     ),
     StatusRow(
-        Flag.unwanted, "⊘", "~", 85, 95, "dim", "its `when` says no, or that of a ticket that it needs",
+        Flag.unwanted, "°", "u", 85, 95, "dim", "its `when` says no, or that of a ticket that it needs",
         is_terminal=True,
     ),
     StatusRow(
