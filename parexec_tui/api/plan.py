@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         HooksKeys,
         OtelKeys,
         PressureKeys,
+        SecretSourceKeys,
         ServiceKeys,
         SettingKeys,
         TicketKeys,
@@ -147,6 +148,10 @@ class Plan:
     def resource(self, name: str, amount: float | str | Sequence[str | int], /) -> None:
         """How much there is of a resource, or which units of it: `[resources]`."""
         self._put(("resources",), {name: amount})
+
+    def secret(self, name: str, /, **keys: "Unpack[SecretSourceKeys]") -> None:
+        """Where a secret comes from: `[secrets]`."""
+        self._put(("secrets", name), keys)
 
     def service(self, name: str, /, **keys: "Unpack[ServiceKeys]") -> None:
         """What runs beside the tickets that use it: `[services.NAME]`."""

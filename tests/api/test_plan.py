@@ -53,9 +53,12 @@ max = 2
 can = ["build"]
 [resources]
 gpu = ["0", "1"]
+[secrets.API_KEY]
+file = "key"
 [services.db]
 run = "db"
 ready = "true"
+secrets = ["API_KEY"]
 [group.checks]
 gates = ["lint"]
 [hooks]
@@ -88,7 +91,8 @@ def nightly() -> Plan:
     plan.defaults(retries=1)
     plan.agent("builder", max=2, can=["build"])
     plan.resource("gpu", ["0", "1"])
-    plan.service("db", run="db", ready="true")
+    plan.secret("API_KEY", file="key")
+    plan.service("db", run="db", ready="true", secrets=["API_KEY"])
     plan.group("checks", gates=["lint"])
     plan.hooks(on_failure="mail")
     plan.pressure(cpu=0)

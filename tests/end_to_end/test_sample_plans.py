@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -324,6 +325,26 @@ def test_of_eight_agents_in_one_repository_two_conflict_and_all_is_merged(tmp_pa
         assert pair - {loser} <= set(again[loser])
         assert attempts(events, loser) == [("stopped", "waiting"), ("succeeded", "succeeded")]
     assert len(of_kind(events, "work_merged")) == 8
+
+
+def test_pipeline_generates_what_it_does_and_masks_its_secret() -> None:
+    _, tickets = run("pipeline")
+    assert len(tickets) == 11
+    assert {id_: ticket["status"] for id_, ticket in tickets.items() if ticket["status"] != "succeeded"} == {
+        "alarm": "not wanted"
+    }
+    assert parexec("log", "sum").strip() == "4 files, 900 lines"
+    assert "part 2 *** 180" in parexec("log", "count-2")
+
+
+def test_the_pipeline_beside_that_of_snakemake_does_the_same(tmp_path: Path) -> None:
+    page = (SAMPLES.parent / "parexec_tui" / "docs" / "importing.md").read_text(encoding="utf-8")
+    section = page.partition("### Side by side: a pipeline")[2]
+    snakefile, plan = re.findall(r"```(?:python|toml)\n(.*?)```", section, re.DOTALL)[:2]
+    assert (len(snakefile.splitlines()), len(plan.splitlines())) == (37, 18)
+    (tmp_path / "plan.toml").write_text(plan)
+    parexec("run", str(tmp_path / "plan.toml"), "--headless")
+    assert (tmp_path / "sum").read_text() == "4 files, 900 lines\n"  # as the Snakefile has it, with Snakemake 9.27
 
 
 def test_matrix_is_twelve_tickets_of_three_tables_and_some_of_it_may_be_run() -> None:
