@@ -21,6 +21,12 @@ _NAMED: Final = 8
 """Targets that are named in a warning."""
 
 _NO_RULE = Rule((), (), False, (), "", ())
+_SAYS_NOTHING = re.compile(r"[\s@+-]*\$[({](?:info|eval|warning|error)\s.*[)}]\s*")
+"""A line of a recipe of which nothing is left to run."""
+
+_FOLDER = re.compile(r"(mkdir (?:[^\s;&|<>()$`]+ *)+)(?:2> ?/dev/null *)?(?:\|\| (?:true|:))?")
+"""What makes folders and does nothing else."""
+
 _PREFIX = re.compile(r"[\s@+-]*")
 _VARIABLE = re.compile(r"\$(?:\(([^\s():,$]+)\)|\{([^\s{}:,$]+)\}|([A-Za-z]))")
 _MAY_GIVE_PREFIX = re.compile(r"\$[({](?:if|or|and|call|foreach)\s.*?[,\s]@?-[@\s)},]")
@@ -40,13 +46,14 @@ def read(wanted: Wanted) -> Draft:
     draft.set_workdir(file.parent, wanted.folder)
     shell = [data.variables.get("SHELL", "/bin/sh"), *shlex.split(data.variables.get(".SHELLFLAGS", "-c"))]
     draft.tables["plan"]["shell"] = [literal(word) for word in shell]
-    if ".NOTPARALLEL" in data.rules:
+    if data.is_serial:
         draft.tables["plan"]["parallel"] = 1
     draft.tables["defaults"]["up_to_date"] = True
     if data.env:
         draft.tables["defaults"]["env"] = {name: literal(value) for name, value in data.env.items()}
     importer = _Importer(data, draft, file)
     importer.take()
+    importer.tell_of_makefiles()
     if not wanted.parts:
         importer.tell_of_others()
     return draft
@@ -60,7 +67,8 @@ class _Importer:
 
     def take(self) -> None:
         """Make a ticket of each target that has something to run."""
-        recipes = {target: lines for target, lines in self._data.recipes.items() if lines}
+        wanted = self._wanted()
+        recipes = {target: lines for target, lines in self._data.recipes.items() if target in wanted}
         for target in recipes:
             self._ids[target] = id_ = self._draft.fresh_id(target)
             self._draft.tickets[id_] = {}
@@ -70,6 +78,30 @@ class _Importer:
         for target, lines in recipes.items():
             self._draft.tickets[self._ids[target]] = self._ticket(target, lines)
 
+    def _wanted(self) -> set[str]:
+        """The goals and all that they depend on. Make asks for its makefiles beside them."""
+        wanted: set[str] = set()
+        left = list(self._data.goals)
+        while left:
+            name = left.pop()
+            if name not in wanted:
+                wanted.add(name)
+                rule = self._rule(name)
+                left += (*rule.needs, *rule.order_only, *rule.also)
+        return wanted
+
+    def tell_of_makefiles(self) -> None:
+        """Say which makefiles are not there, since make would make them first: what they say is not known."""
+        folder = self._file.parent
+        missing = [name for name in self._data.recipes if name not in self._ids and not (folder / name).exists()]
+        if missing:
+            self._draft.leave_out(
+                (),
+                f"what makefiles say that make would make first ({_listed(missing)}): let it make them, for instance "
+                f"`make {shlex.quote(missing[0])}`, and import again",
+                self._rule(missing[0]).where,
+            )
+
     def tell_of_others(self) -> None:
         """Say which targets are made only if they are named."""
         others = [
@@ -78,10 +110,9 @@ class _Importer:
             if rule.is_phony and rule.raw and name not in self._data.recipes
         ]
         if others:
-            names = ", ".join(others[:_NAMED]) + (", ..." if len(others) > _NAMED else "")
             self._draft.leave_out(
                 (),
-                f"{format_count(len(others), 'target')} that make takes only by name: {names}; "
+                f"{format_count(len(others), 'target')} that make takes only by name: {_listed(others)}; "
                 f"`parexec import make {shlex.quote(self._file.name)} TARGET` takes one",
             )
 
@@ -163,12 +194,13 @@ class _Importer:
 
     def _only_makes_folder(self, target: str, lines: list[Line]) -> bool:
         """Whether this target is a folder that its recipe makes: what is in it is not its work."""
-        made = [line.text.split() for line in lines]
-        return all(words[:1] == ["mkdir"] and target.rstrip("/") in map(_bare, words) for words in made)
+        made = [_FOLDER.fullmatch(line.text.strip()) for line in lines]
+        return all(found and _bare(target) in map(_bare, found[1].split()) for found in made)
 
     def _command(self, lines: list[Line], rule: Rule, place: tuple[str, str]) -> str:
         texts = [line.text for line in lines]
-        ignores = [self._may_fail(line, rule, place) for line in rule.raw]
+        written = (line for line in rule.raw if not _SAYS_NOTHING.fullmatch(line))
+        ignores = [self._may_fail(line, rule, place) for line in written]
         if ".ONESHELL" in self._data.rules:
             return "\n".join(texts)
         if len(ignores) != len(texts):
@@ -204,6 +236,10 @@ class _Sources:
         self.files: dict[str, None] = {}
         self.ids: dict[str, None] = {}
         self.always = ""
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
 
 
 def _bare(word: str) -> str:

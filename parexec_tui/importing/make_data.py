@@ -1,8 +1,15 @@
-"""Asks GNU make what it would do: `make -n -B -p --trace`, its own data base and its recipes as they would run."""
+"""Asks GNU make what it would do: its own data base, and its recipes as its shell would get them.
+
+The shell of all recipes is a recorder meanwhile, also that of lines which make runs even if it is only asked. So
+nothing is made, no makefile either, and what `$(info ...)` prints is no line of a recipe.
+"""
 
 import os
 import re
+import shlex
 import subprocess
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -11,13 +18,27 @@ from parexec_tui.importing.draft import ImportFault
 _DATA_BEGINS: Final = "# GNU Make "
 _DATA_BASE: Final = "# Make data base, printed on"
 _MAKE: Final = ": make"
-"""What $(MAKE) stands for meanwhile: make runs such lines also with -n, and this does nothing."""
+"""What $(MAKE) stands for meanwhile, so that it is known where it stood."""
 
-_TRACED = re.compile(r"\S.*?: (?:update target '(?P<due>.+?)' due to: .*|target '(?P<new>.+?)' does not exist)")
+_TARGET: Final = "PAREXEC_IMPORT_TARGET"
+"""The variable that names the target to the recorder; whoever has none is `$(shell ...)`."""
+
+_ENV: Final = ".parexec-env"
+"""The target whose environment is wanted."""
+
+_RECORDER: Final = """\
+#!/bin/sh
+if [ -z "${{{target}+x}}" ]; then exec {shell} "$@"; fi
+if [ "${target}" = {env} ]; then exec env -0 > {folder}/env; fi
+for text; do :; done
+printf '%s\\0%s\\0' "${target}" "$text" >> {folder}/lines
+"""
+
 _RULE = re.compile(r"(?P<name>[^#\t\n][^:=]*?)::? *(?P<needs>[^|=]*?)(?:\| *(?P<order>[^=]*))?")
 _FROM = re.compile(r"#  recipe to execute \(from '(.*)', line (\d+)\):")
 _RUNS_MAKE = re.compile(r"(?<![\w./-]): make(?![\w-])")
-_NOT_OF_RECIPES = ("MAKE", "MFLAGS", "PWD", "OLDPWD", "SHLVL", "_", "LC_ALL")
+_OWN_SHELL = re.compile(r"'override' directive.*\n(?:# )?(?:\S.*: )?SHELL :?= ?(.*)")
+_NOT_OF_RECIPES = ("MAKE", "MFLAGS", "PWD", "OLDPWD", "SHLVL", "_", "LC_ALL", _TARGET)
 _SECONDS: Final = 120
 
 
@@ -45,36 +66,87 @@ class Rule(NamedTuple):
 class MakeData(NamedTuple):
     """What make told."""
 
+    goals: tuple[str, ...]
     rules: dict[str, Rule]
     recipes: dict[str, list[Line]]
     """{target: the lines that would run}, in the order in which one make alone would run them"""
     variables: dict[str, str]
     env: dict[str, str]
     """What make adds to the environment of its recipes."""
+    is_serial: bool
+    """Whether `.NOTPARALLEL` holds."""
 
 
-def ask_make(file: Path, targets: tuple[str, ...]) -> MakeData:
-    """What make would do for these targets, or by default. Raises ImportFault."""
-    data = _run(file, "-n", "-p", "-q", *targets, codes=(0, 1))
-    variables = _variables(data)
-    goals = targets or tuple(variables.get(".DEFAULT_GOAL", "").split())
-    if not goals:
-        raise ImportFault(str(file), "it has no target: name one")
-    # A makefile that is a goal is not made anew with -n, one that is none would be.
-    makefiles = [name for name in variables.get("MAKEFILE_LIST", "").split() if (file.parent / name).exists()]
-    told = _run(file, "-n", "-B", "-p", "--trace", f"MAKE={_MAKE}", *dict.fromkeys((*makefiles, *goals)))
-    trace, _, data = told.partition(_DATA_BEGINS)
-    recipes = _recipes(trace)
-    for name in makefiles:
-        recipes.pop(name, None)
-    return MakeData(_rules(data), recipes, variables, _environment(file))
+def ask_make(file: Path, parts: tuple[str, ...]) -> MakeData:
+    """What make would do for these targets, or by default; `NAME=VALUE` sets a variable. Raises ImportFault."""
+    with tempfile.TemporaryDirectory(prefix="parexec-make-") as name:
+        folder = Path(name).resolve()
+        before, env = _overview(file, folder, tuple(part for part in parts if "=" in part))
+        variables = _variables(before)
+        shell = variables.get("SHELL", "/bin/sh")
+        goals = tuple(part for part in parts if "=" not in part) or tuple(variables.get(".DEFAULT_GOAL", "").split())
+        if not goals:
+            raise ImportFault(str(file), "it has no target: name one")
+        recorder = _recorder(folder, shell)
+        rules = (f"%: export {_TARGET} = $@", ".SECONDARY:", ".NOTPARALLEL:")
+        told = _run(file, "-B", *_evals(rules), f"SHELL={recorder}", f"MAKE={_MAKE}", *parts)
+        recipes = _recipes(folder / "lines", (str(recorder), shell))
+    return MakeData(
+        goals,
+        _rules(told.rpartition(_DATA_BEGINS)[2]),
+        recipes,
+        variables,
+        {name: value.replace(str(recorder), shell) for name, value in env.items()},
+        re.search(r"^\.NOTPARALLEL:", before, re.MULTILINE) is not None,
+    )
 
 
-def _run(file: Path, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
+def _overview(file: Path, folder: Path, settings: tuple[str, ...]) -> tuple[str, dict[str, str]]:
+    """The data base without anything made, and the environment of recipes."""
+    recorder = _recorder(folder, "/bin/sh")
+    rules = (f"%: override SHELL = {recorder}", f"%: export {_TARGET} = $@", f".PHONY: {_ENV}", f"{_ENV}: ; env")
+    told = _run(file, *_evals(rules), f"MAKE={_MAKE}", *settings, _ENV)
+    for value in _OWN_SHELL.findall(told):
+        if value != str(recorder):
+            raise ImportFault(
+                str(file), "it has `override SHELL`, so it cannot be asked without being run: leave `override` out"
+            )
+    try:
+        entries = (folder / "env").read_bytes().decode("utf-8", "surrogateescape").split("\0")
+    except FileNotFoundError:
+        raise ImportFault(
+            str(file), f"programs in {folder.parent} cannot be run: set TMPDIR to another folder"
+        ) from None
+    pairs = (entry.partition("=") for entry in entries if "=" in entry)
+    return told, {
+        name: value
+        for name, _, value in pairs
+        if not name.startswith(_NOT_OF_RECIPES) and os.environ.get(name) != value
+    }
+
+
+def _recorder(folder: Path, shell: str) -> Path:
+    """The program that stands for a shell. It is called as that is: make takes prefixes of lines by the name."""
+    recorder = folder / "shell" / (Path(shell.partition(" ")[0]).name or "sh")
+    recorder.parent.mkdir(exist_ok=True)
+    recorder.write_text(
+        _RECORDER.format(target=_TARGET, env=_ENV, shell=shell, folder=shlex.quote(str(folder))),
+        encoding="utf-8",
+        errors="surrogateescape",
+    )
+    recorder.chmod(0o700)
+    return recorder
+
+
+def _evals(texts: Iterable[str]) -> list[str]:
+    return [f"--eval={text}" for text in texts]
+
+
+def _run(file: Path, *arguments: str) -> str:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     try:
         ran = subprocess.run(
-            ["make", "-f", file.name, "--no-print-directory", *arguments],
+            ["make", "-f", file.name, "--no-print-directory", "-s", "-p", *arguments],
             cwd=file.parent,
             env=env | {"LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
@@ -87,22 +159,12 @@ def _run(file: Path, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
     except subprocess.TimeoutExpired:
         raise ImportFault(str(file), f"make took longer than {_SECONDS} s to tell what it would do") from None
     told = ran.stdout.decode("utf-8", "surrogateescape")
-    if ran.returncode not in codes:
+    if ran.returncode:
         said = ran.stderr.decode("utf-8", "replace").strip().splitlines() or [f"make ended with {ran.returncode}"]
         raise ImportFault(str(file), said[-1].removeprefix("make: "))
-    if _DATA_BASE not in told and "-p" in arguments:
+    if _DATA_BASE not in told:
         raise ImportFault(str(file), "`make` is no GNU make here: install that")
     return told
-
-
-def _environment(file: Path) -> dict[str, str]:
-    told = _run(file, "-s", "--eval", ".PHONY: .parexec-env\n.parexec-env: ; @env -0", ".parexec-env")
-    pairs = (entry.partition("=") for entry in told.split("\0") if "=" in entry)
-    return {
-        name: value
-        for name, _, value in pairs
-        if not name.startswith(_NOT_OF_RECIPES) and os.environ.get(name) != value
-    }
 
 
 def _variables(data: str) -> dict[str, str]:
@@ -110,14 +172,14 @@ def _variables(data: str) -> dict[str, str]:
     return {each[1]: each[2] for each in found}
 
 
-def _recipes(trace: str) -> dict[str, list[Line]]:
+def _recipes(file: Path, shells: tuple[str, str]) -> dict[str, list[Line]]:
+    """`shells`: the recorder and what it stands for."""
     recipes: dict[str, list[Line]] = {}
-    now: list[Line] = []
-    for line in logical_lines(trace.splitlines()):
-        if traced := _TRACED.fullmatch(line):
-            now = recipes.setdefault(traced["due"] or traced["new"], [])
-        elif line.strip() and not line.startswith("make: "):
-            now.append(Line(_RUNS_MAKE.sub("make", line), bool(_RUNS_MAKE.search(line))))
+    if not file.exists():
+        return recipes
+    words = file.read_bytes().decode("utf-8", "surrogateescape").replace(*shells).split("\0")
+    for target, text in zip(words[:-1:2], words[1::2], strict=True):
+        recipes.setdefault(target, []).append(Line(_RUNS_MAKE.sub("make", text), bool(_RUNS_MAKE.search(text))))
     return recipes
 
 
@@ -139,9 +201,10 @@ def _rules(data: str) -> dict[str, Rule]:
     files = data.partition("\n# Files\n")[2].partition("\n# files hash-table stats")[0]
     for block in re.split(r"\n(?=\n)", files):
         lines = block.strip("\n").splitlines()
-        if not lines or lines[0].startswith("#"):  # `# Not a target:`
+        if not lines or lines[0] == "# Not a target:":
             continue
-        head = _RULE.fullmatch(lines[0])
+        # Variables of one target stand before it.
+        head = next((found for line in lines if (found := _RULE.fullmatch(line))), None)
         if head is None:
             continue
         place = next((found for line in lines if (found := _FROM.fullmatch(line))), None)

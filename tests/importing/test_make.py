@@ -94,6 +94,85 @@ def test_nothing_is_made_by_an_import_not_even_a_makefile(work: Path) -> None:
     assert {each.name: each.read_bytes() for each in work.iterdir()} == before | {"Makefile": text.encode()}
 
 
+@pytest.mark.parametrize("text", ["x.d: a.c\n\tgen $@\n-include x.d\n", "-include x.d\n%.d: %.c\n\tgen $@\n"])
+def test_a_makefile_that_make_would_make_first_hides_no_goal(work: Path, text: str) -> None:
+    (work / "x.c").touch()
+    goal = "all: prog\nprog: x.o\n\tld x.o\nx.o: a.c\n\tcc a.c\nMakefile: a.c\n\tconfigure\n"
+    draft = imported(work, goal + text)
+    assert list(draft.tickets) == ["x.o", "prog"]
+    assert "what makefiles say that make would make first (x.d)" in draft.warnings[0]
+    assert "`make x.d`" in draft.warnings[0]
+    (work / "x.d").write_text("x.o: a.h\n")
+    draft = imported(work, goal + text)
+    assert draft.tickets["x.o"]["reads"] == ["a.c", "a.h"]
+    assert draft.warnings == []
+
+
+def test_what_make_prints_is_no_line_of_a_recipe(work: Path) -> None:
+    text = (
+        "$(info CC=$(CC))\n$(info touch pwned)\nall: one two\none:\n\techo 1 > one\n"
+        "two:\n\t$(info touch pwned)\n\t+echo touch pwned; touch pwned\n\t@-rm $@\n\t$(eval X = 1)\n"
+    )
+    draft = imported(work, text)
+    assert {id_: ticket["run"] for id_, ticket in draft.tickets.items()} == {
+        "one": "echo 1 > one",
+        "two": "(\necho touch pwned; touch pwned\n) &&\n{ rm two || true; }",
+    }
+    assert "env" not in draft.tables["defaults"]
+    assert not (work / "pwned").exists()
+
+
+@pytest.mark.parametrize("line", ["$(MAKE) -C sub", "cd sub && $(MAKE)", "+$(MAKE) -C sub"])
+def test_a_makefile_below_is_not_taken_for_the_one_that_is_asked(work: Path, line: str) -> None:
+    (work / "sub").mkdir()
+    (work / "sub/Makefile").write_text("foo:\n\ttouch foo\n")
+    draft = imported(work, f"all:\n\t{line}\n")
+    made = line.replace("$(MAKE)", "make").removeprefix("+")
+    assert draft.tickets == {"all": {"up_to_date": False, "run": made}}
+    assert not (work / "sub/foo").exists()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "is_folder"),
+    [
+        ("mkdir -p d", True),
+        ("mkdir d/ 2>/dev/null || true", True),
+        ("mkdir -p d && cp a.c d", False),
+        ("mkdir -p o; touch d", False),
+        ("mkdir -p o", False),
+    ],
+)
+def test_a_folder_is_what_mkdir_makes_and_nothing_else(work: Path, recipe: str, is_folder: bool) -> None:
+    (ticket,) = imported(work, f"d: a.c\n\t{recipe}\n").tickets.values()
+    files = {"skip_if": "test -d d"} if is_folder else {"reads": ["a.c"], "writes": ["d"]}
+    assert ticket == {**files, "run": recipe}
+
+
+def test_what_make_removes_at_its_end_stays(work: Path) -> None:
+    draft = imported(work, "r: t\n\tcp t r\nt: a.c\n\tcp a.c t\n.INTERMEDIATE: t\n")
+    assert draft.tickets["r"] == {"needs": ["t"], "reads": ["t"], "writes": ["r"], "run": "cp t r"}
+
+
+def test_variables_of_a_target_hide_none_of_its_sources(work: Path) -> None:
+    draft = imported(work, "x: CFLAGS = -g\nx: a.c\n\tcc $(CFLAGS) $(DEFS) a.c\n", "DEFS=-DX", "x")
+    assert draft.tickets["x"] == {"reads": ["a.c"], "writes": ["x"], "run": "cc -g -DX a.c"}
+
+
+def test_shells_are_those_of_the_makefile(work: Path) -> None:
+    text = "SHELL := /bin/bash\n.SHELLFLAGS := -eu -c\nX := $(shell echo $$0)\nx:\n\t$(SHELL) $(X) $(shell echo y)\n"
+    draft = imported(work, text)
+    assert draft.tables["plan"]["shell"] == ["/bin/bash", "-eu", "-c"]
+    assert draft.tickets["x"]["run"] == "/bin/bash /bin/bash y"
+
+
+def test_a_target_that_its_recipe_does_not_make_is_made_each_time(work: Path) -> None:
+    imported(work, "deploy: a.c\n\techo x >> deployed\n")
+    parexec("import", "make", ".", "-o", "plan.toml", cwd=work)
+    for _ in range(2):
+        parexec("run", "plan.toml", "--headless", cwd=work)
+    assert (work / "deployed").read_text() == "x\nx\n"
+
+
 def test_recipes_run_as_make_runs_them(work: Path) -> None:
     text = MAKEFILE.replace("all: app docs", "all: app")
     imported(work, text)
@@ -140,7 +219,9 @@ def test_a_compiler_that_says_what_it_reads_is_heard(work: Path, recipe: str, de
     [
         ("all: none\n\ttrue\n", "No rule to make target 'none', needed by 'all'"),
         ("all:\n  x\n", "Makefile:2: *** missing separator"),
-        ("# nothing\n", "*** No targets.  Stop."),
+        ("# nothing\n", "it has no target: name one"),
+        ("all:\n\tx\noverride SHELL = /bin/bash\n", "leave `override` out"),
+        ("x: override SHELL = /bin/bash\nx:\n\tx\n", "leave `override` out"),
     ],
 )
 def test_what_make_says_is_wrong_is_said(tmp_path: Path, text: str, said: str) -> None:

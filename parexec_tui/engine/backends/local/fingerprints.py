@@ -24,7 +24,7 @@ from parexec_tui.core.plan.values import Values, with_values
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.engine.backends.backend import Freshness, FreshnessWanted, Success
 from parexec_tui.engine.backends.local.depfile import files_in
-from parexec_tui.engine.backends.local.files import Sign, files_of, sign_of
+from parexec_tui.engine.backends.local.files import Sign, files_of, folder_of, sign_of
 from parexec_tui.registry.fingerprints import TAKEN_BACK, TOO_BIG, UNTAKEN
 
 MAX_FILES = 100_000
@@ -281,6 +281,9 @@ def look(wanted: FreshnessWanted, walks: Walks) -> Freshness:
     ):
         for path, what in _differences(marks, signs, walks, renewed):
             return Freshness(f"{word} {_called(path, wanted.root)} {what}")
+    for text in wanted.writes:
+        if not walks.signs(wanted.root, (text,)) and _is_missing(wanted.root, text):
+            return Freshness(f"writes {text} is missing")
     named = {path: sign for path in known.found if (sign := walks.sign(path)) is not None}
     for path, what in _differences(known.found, named, walks, renewed):
         return Freshness(f"{READS} {_called(path, wanted.root)} {what}, which its depfile names")
@@ -308,6 +311,12 @@ def _differences(
         for path in signs:
             if path not in marks:
                 yield path, "is new"
+
+
+def _is_missing(root: str, text: str) -> bool:
+    """Whether a pattern that covers no file names one: a folder may be empty, and a wildcard may find nothing."""
+    pattern = parse_pattern(text, root)
+    return pattern.plain and not os.path.lexists(folder_of(pattern))
 
 
 def _called(path: bytes, root: str) -> str:
