@@ -213,7 +213,8 @@ class Plan:
         """Write the plan to a file, as TOML, or as JSON if its name ends so; a file that is there is replaced, with
         its comments, and stays as it is if that fails. Paths of the plan are then seen from the folder of the file.
         Raises PlanError, OSError."""
-        from parexec_tui.report.writing import WriteError, write_file
+        from parexec_tui.report.formats import WriteError
+        from parexec_tui.report.writing import write_file
 
         self.check()
         file = Path(path)

@@ -337,6 +337,9 @@ class _Job:
                 return as_text(value)
         return ""
 
+    def _shell_named(self, step: dict[str, Any]) -> str:
+        return as_text(step.get("shell")) or self._default("shell")
+
     def _folder(self) -> str:
         """The folder in which all of it runs; empty where that is the workdir, or steps differ."""
         folder = self._default("working-directory")
@@ -409,7 +412,7 @@ class _Job:
             "" if self._folder() else self._default("working-directory")
         )
         before = [*exports, *([f"cd {self._word(folder, where)}"] if folder else [])]
-        if as_text(step.get("shell")) == "bash" and not self._importer._shell:
+        if self._shell_named(step) == "bash" and not self._importer._shell:
             before.append("set -o pipefail")
         may_fail = step.get("continue-on-error") is True
         if step.get("continue-on-error") not in (None, True, False):
@@ -444,7 +447,7 @@ class _Job:
 
     def _command(self, step: dict[str, Any]) -> str | None:
         where = self._file.where(step, "run")
-        shell = as_text(step.get("shell")) or self._default("shell")
+        shell = self._shell_named(step)
         script = as_text(step["run"]).rstrip()
         if shell in ("", "bash"):
             return self._in_run(script, where)

@@ -140,7 +140,7 @@ def test_outputs_are_whole_and_in_order_if_that_is_asked_for(here: Path) -> None
 def test_a_pressed_host_ends_no_run(kind: type[ev.PressureRaised]) -> None:
     session = Session("A:")
     output = GroupedOutput(session.state.plan.tickets, keeps_order=True, is_tagged=False)
-    about_host = kind(at=1.0, resource="cpu", step="starts", text="load 9 per CPU", value=9, threshold=8)
+    about_host = kind(at=1.0, resource="cpu", step="hold", text="load 9 per CPU", value=9, threshold=8)
     with output:
         output.tell(session.state, [about_host])
     assert output.lost is None

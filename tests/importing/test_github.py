@@ -171,6 +171,10 @@ def test_shells_are_those_that_github_would_start(tmp_path: Path) -> None:
     )
     assert draft.tables["plan"]["shell"] == ["bash", "-eo", "pipefail", "-c"]
     assert draft.tickets["j"] == {"cwd": "src", "run": "ls"}
+    both = "j: {steps: [{run: ls}], defaults: {run: {shell: bash}}}\nk: {steps: [{run: pwd}]}\n"
+    draft, _ = imported(tmp_path, jobs(both))
+    assert draft.tickets["j"]["run"] == "(\nset -o pipefail\nls\n)"
+    assert draft.tickets["k"]["run"] == "pwd"
 
 
 def test_what_nothing_can_say_is_said_at_its_place(tmp_path: Path) -> None:

@@ -220,6 +220,8 @@ def _no_texts(value: object, path: tuple[str | int, ...]) -> Iterator[Fault]:
             for key, item in value.items():
                 yield from _no_texts(key, path)
                 yield from _no_texts(item, (*path, key))
+        case _:
+            pass
 
 
 def _end_lines_as_shells_do(document: dict[str, Any]) -> None:
