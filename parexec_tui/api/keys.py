@@ -367,9 +367,9 @@ class AgentKeys(TypedDict, total=False):
     """Regular expressions: an error of the provider that one of them finds means a usage limit."""
     unavailable: Sequence[str]
     """Regular expressions: an error of the provider that one of them finds means an outage."""
-    isolation: Literal["none", "worktree"]
+    isolation: Literal["none", "worktree"] | None
     """worktree: each of its tickets works in a git worktree of its own, and what it did is merged when its gates
-    hold; none: in the workdir."""
+    hold; none: in the workdir. Absent: worktree with `kind` in a git repository, else none."""
     base: str
     """With worktrees: the commit at which the target branch begins if there is none yet."""
     target: str

@@ -81,7 +81,7 @@ def open_plan_file(file: Path, host: "Host | None", given: "Given | None" = None
 def read_plan_text(main: "PlanText", folder: Path, host: "Host | None", given: "Given | None" = None) -> "ReadPlan":
     """A plan whose text is known; `folder`: the absolute one that its paths are seen from. `given`: as for
     `open_plan_file`. Raises PlanErrors with every mistake in it, PlanFileError."""
-    from parexec_tui.client.plan_sources import look
+    from parexec_tui.client.plan_sources import is_repository, look
     from parexec_tui.core.plan.expanding.given import GivenError
     from parexec_tui.core.plan.expanding.outside import Outside
     from parexec_tui.core.plan.reading.file import read_whole
@@ -90,7 +90,8 @@ def read_plan_text(main: "PlanText", folder: Path, host: "Host | None", given: "
     given = given_here() if given is None else given
     try:
         with gc_paused():
-            return read_whole(main, folder=str(folder), host=host, given=given, outside=Outside(look, _read_included))
+            outside = Outside(look, _read_included, is_repository)
+            return read_whole(main, folder=str(folder), host=host, given=given, outside=outside)
     except GivenError as error:
         raise PlanFileError(f"{main.name}: {error}") from error
 

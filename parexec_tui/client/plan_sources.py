@@ -30,6 +30,20 @@ def look(source: Source, workdir: str) -> list[Any]:
             return _listed(source.text, workdir)
 
 
+def top_of(folder: str) -> str:
+    """The folder of the git checkout that a folder is in; empty if it is in none. Reads no more than names."""
+    here = Path(os.path.realpath(folder))
+    for each in (here, *here.parents):
+        if (each / ".git").exists():
+            return str(each)
+    return ""
+
+
+def is_repository(folder: str) -> bool:
+    """Whether a folder is in a git checkout."""
+    return bool(top_of(folder))
+
+
 def _files(pattern: str, workdir: str) -> list[str]:
     """The files that a pattern matches, sorted, seen from the workdir; no folders."""
     found = glob.glob(pattern, root_dir=workdir, recursive=True)  # noqa: PTH207 - a Path has no root_dir

@@ -158,12 +158,12 @@ class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
         Meta(description="Regular expressions: an error of the provider that one of them finds means an outage."),
     ] = ()
     isolation: Annotated[
-        Literal["none", "worktree"],
+        Literal["none", "worktree"] | None,
         Meta(
             description="worktree: each of its tickets works in a git worktree of its own, and what it did is merged "
-            "when its gates hold; none: in the workdir."
+            "when its gates hold; none: in the workdir. Absent: worktree with `kind` in a git repository, else none."
         ),
-    ] = "none"
+    ] = None
     base: Annotated[
         str, Meta(description="With worktrees: the commit at which the target branch begins if there is none yet.")
     ] = "HEAD"
@@ -225,7 +225,7 @@ def on_unclaimed(agent_type: AgentType, spec: Ticket) -> OnUnclaimed:
     Off also where nothing can be held against it: a ticket that says nothing of what it writes is left alone, unless
     that is to be enforced.
     """
-    if spec.claims is None and agent_type.claims is None and agent_type.isolation == "none":
+    if spec.claims is None and agent_type.claims is None and agent_type.isolation != "worktree":
         return "off"
     rule = spec.claims or agent_type.claims or "warn"
     return rule if rule != "warn" or spec.writes or spec.outputs else "off"

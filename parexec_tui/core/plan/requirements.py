@@ -62,7 +62,7 @@ def requires_something(plan: Plan) -> bool:
     )
     if any(each.env_file for each in files):
         return True
-    return any(each.isolation != "none" for each in plan.agents.values())
+    return any(each.isolation == "worktree" for each in plan.agents.values())
 
 
 class Command(NamedTuple):

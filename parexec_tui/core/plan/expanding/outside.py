@@ -1,5 +1,6 @@
 """What a plan names that does not stand in it: other files, and what files and commands tell. Others read it."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from parexec_tui.core.plan.expanding.axes import Look, look_nowhere
@@ -7,12 +8,14 @@ from parexec_tui.core.plan.expanding.including import ReadFile, read_no_file
 
 
 class Outside(NamedTuple):
-    """How that is read. Both raise SourceError for what cannot be."""
+    """How that is read. `look` and `read` raise SourceError for what cannot be."""
 
     look: Look
     """The values of a family."""
     read: ReadFile
     """A file that a plan includes."""
+    is_repository: Callable[[str], bool] = lambda _: False
+    """Whether a folder, absolute, is in the checkout of a git repository."""
 
 
 NOTHING_OUTSIDE = Outside(look_nowhere, read_no_file)

@@ -8,7 +8,7 @@ import json
 import posixpath
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, NoReturn
 
 import msgspec
@@ -129,6 +129,8 @@ def read_whole(
         see_from(expanded.document, folder)
     draft, faults = draft_of(expanded.document, folder)
     draft = structs.replace(draft, variables=expanded.variables) if expanded.variables else draft
+    if any(agent.kind is not None and agent.isolation is None for agent in draft.agents.values()):
+        draft = _kept_apart(draft, outside.is_repository)
     faults += as_written(draft, broken_rules(draft, host))
     faults += groups_without_tickets(draft, faults)
     if found.problems or faults or expanded.faults:
@@ -167,6 +169,17 @@ def _with_shells(draft: Draft) -> dict[str, AgentType]:
         name: structs.replace(type_, shell=shell) if type_.shell is type_.command is None else type_
         for name, type_ in draft.agents.items()
     }
+
+
+def _kept_apart(draft: Draft, is_repository: Callable[[str], bool]) -> Draft:
+    """The same, in which coding CLIs have worktrees where there can be some and the plan does not say."""
+    if not is_repository(draft.workdir):
+        return draft
+    agents = {
+        name: structs.replace(agent, isolation="worktree") if agent.kind and agent.isolation is None else agent
+        for name, agent in draft.agents.items()
+    }
+    return structs.replace(draft, agents=agents)
 
 
 # Text to a document

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 
+from parexec_tui.client.plan_sources import top_of
 from parexec_tui.core.plan.agent_type import AgentType, eligible_types
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.patterns import Pattern, overlap, parse_pattern
@@ -14,7 +15,6 @@ from parexec_tui.core.plan.services import Service
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.engine.backends.local.cookie import inherited
 from parexec_tui.engine.backends.local.requirements import RequirementLooker, Unmet
-from parexec_tui.engine.backends.local.worktrees.git import top_of
 from parexec_tui.engine.backends.local.worktrees.looking import missing
 from parexec_tui.engine.env_files import is_there, missing_env_file, read_env_files
 

@@ -25,7 +25,7 @@ def worktrees_can_be_made(draft: Draft) -> Iterator[Fault]:
     plain = AgentType()
     for name, agent in draft.agents.items():
         path = ("agents", name)
-        if name in apart:
+        if name in apart or (agent.kind is not None and agent.isolation is None):
             yield from _faults_of(agent, path)
             continue
         for key in _ONLY_THERE:
@@ -40,6 +40,8 @@ def worktrees_can_be_made(draft: Draft) -> Iterator[Fault]:
             for key in ("snapshot", "up_to_date"):
                 if getattr(ticket, key):
                     hint = "leave it out: what it does is merged only if it succeeds, and what is not is kept"
+                    if any(agent.kind and name in apart for name, agent in draft.agents.items()):
+                        hint += '; or write isolation = "none" in its agent type'
                     yield Fault(draft.place(id_, key), "its agent works in a worktree, not in the workdir", hint)
 
 

@@ -8,9 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from parexec_tui.client.plan_sources import top_of
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.engine.backends.backend import Worktree
-from parexec_tui.engine.backends.local.worktrees.git import Git, repository_lock, top_of
+from parexec_tui.engine.backends.local.worktrees.git import Git, repository_lock
 from parexec_tui.engine.backends.local.worktrees.making import clear_locks
 
 _NAMED = 5

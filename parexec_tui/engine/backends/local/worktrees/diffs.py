@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from shutil import copy2
 
+from parexec_tui.client.plan_sources import top_of
 from parexec_tui.core.plan.outputs import pattern_of
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.isolation import conflict_of
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.worktrees import WorktreeState
-from parexec_tui.engine.backends.local.worktrees.git import Git, GitError, top_of
+from parexec_tui.engine.backends.local.worktrees.git import Git, GitError
 from parexec_tui.engine.backends.local.worktrees.making import WORK, prefix_of
 from parexec_tui.engine.backends.local.worktrees.names import as_text, conflict_files
 

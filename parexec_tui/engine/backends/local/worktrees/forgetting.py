@@ -6,7 +6,8 @@ before; a branch that nobody merged stays, also that into which a session merged
 
 from pathlib import Path
 
-from parexec_tui.engine.backends.local.worktrees.git import Git, repository_lock, top_of
+from parexec_tui.client.plan_sources import top_of
+from parexec_tui.engine.backends.local.worktrees.git import Git, repository_lock
 from parexec_tui.keeping.pruning import Refs
 
 _OWN = ("refs/heads/parexec/", "refs/parexec/")

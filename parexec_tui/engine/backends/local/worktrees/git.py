@@ -256,12 +256,3 @@ def version() -> tuple[int, int]:
 def is_tracked(git: Git, commit: str, path: str) -> bool:
     """Whether a commit has a file, or one below a folder, that is seen from the folder of `git`."""
     return bool(git.call("ls-tree", "--name-only", commit, "--", path.rstrip("/")).out)
-
-
-def top_of(folder: str) -> str:
-    """The folder of the checkout that a folder is in; empty if it is in none. Reads no more than names."""
-    here = Path(os.path.realpath(folder))
-    for each in (here, *here.parents):
-        if (each / ".git").exists():
-            return str(each)
-    return ""

@@ -6,8 +6,9 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from parexec_tui.client.plan_sources import top_of
 from parexec_tui.core.plan.reading.faults import listed
-from parexec_tui.engine.backends.local.worktrees.git import Git, GitError, top_of
+from parexec_tui.engine.backends.local.worktrees.git import Git, GitError
 
 _LINK = "160000"
 """The mode of what git calls a gitlink: the commit of another repository."""

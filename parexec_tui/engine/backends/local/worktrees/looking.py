@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from parexec_tui.client.plan_sources import top_of
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.outputs import pattern_of
-from parexec_tui.engine.backends.local.worktrees.git import MIN_VERSION, Git, GitError, is_tracked, top_of, version
+from parexec_tui.engine.backends.local.worktrees.git import MIN_VERSION, Git, GitError, is_tracked, version
 
 
 class Missing(NamedTuple):
@@ -20,6 +21,16 @@ class Missing(NamedTuple):
 
 def missing(workdir: str, agent: AgentType) -> Iterator[Missing]:
     """Why an agent type cannot have worktrees of this workdir, if it cannot."""
+    for lack in _missing(workdir, agent):
+        if agent.kind is not None and lack.key == "isolation":  # nobody may have asked for worktrees
+            lack = lack._replace(remedy="; ".join(filter(None, (lack.remedy, _WITHOUT))))
+        yield lack
+
+
+_WITHOUT = 'or isolation = "none": then what they edit is not kept apart'
+
+
+def _missing(workdir: str, agent: AgentType) -> Iterator[Missing]:
     try:
         found = version()
         if found < MIN_VERSION:

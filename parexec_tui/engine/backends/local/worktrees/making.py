@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import psutil
 
+from parexec_tui.client.plan_sources import top_of
 from parexec_tui.core.plan.outputs import parse_output, pattern_of
 from parexec_tui.engine.backends.backend import Worktree
 from parexec_tui.engine.backends.local.files import files_of
@@ -22,7 +23,6 @@ from parexec_tui.engine.backends.local.worktrees.git import (
     UnfitError,
     is_tracked,
     repository_lock,
-    top_of,
 )
 from parexec_tui.engine.backends.local.worktrees.inner import (
     find_ignored,

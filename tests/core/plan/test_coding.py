@@ -1,0 +1,41 @@
+"""Agent types that are coding CLIs: what a plan may say of them, and what it need not say."""
+
+import pytest
+
+from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.expanding.axes import look_nowhere
+from parexec_tui.core.plan.expanding.including import read_no_file
+from parexec_tui.core.plan.expanding.outside import Outside
+from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
+
+
+def agent(text: str, *, in_repository: bool = True) -> AgentType:
+    plan = f'[agents.a]\n{text}\n[tickets.t]\nprompt = "p"\nrun = "true"\n'
+    outside = Outside(look_nowhere, read_no_file, lambda folder: in_repository and folder == "/work")
+    return read_plan(plan, source="plan", folder="/work", format="toml", outside=outside).agents["a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "in_repository", "expected"),
+    [
+        ('kind = "claude"', True, "worktree"),
+        ('kind = "claude"', False, None),
+        ('kind = "claude"\nisolation = "none"', True, "none"),
+        ('kind = "claude"\nisolation = "worktree"', False, "worktree"),
+        ('kind = "claude"\nbase = "main"\nupdate_checkout = true', True, "worktree"),
+        ('kind = "claude"\nbase = "main"', False, None),
+        ("", True, None),
+        ('command = ["x", "{prompt}"]\nspeaks = "facts"', True, None),
+    ],
+)
+def test_coding_clis_are_kept_apart_where_there_is_a_repository(
+    text: str, in_repository: bool, expected: str | None
+) -> None:
+    assert agent(text, in_repository=in_repository).isolation == expected
+
+
+def test_what_worktrees_need_is_looked_at_although_nobody_asked_for_them() -> None:
+    with pytest.raises(PlanErrors, match=r"agents.a.base: '-x' names no commit"):
+        agent('kind = "claude"\nbase = "-x"')
+    with pytest.raises(PlanErrors, match="it means nothing without worktrees"):
+        agent('kind = "claude"\nisolation = "none"\nbase = "main"')
