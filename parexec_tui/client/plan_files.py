@@ -98,14 +98,13 @@ def read_plan_text(main: "PlanText", folder: Path, host: "Host | None", given: "
 
 def _read_included(path: str) -> "PlanText":
     """A file that a plan includes. Raises SourceError."""
+    from parexec_tui.client.plan_sources import read_regular
     from parexec_tui.core.plan.expanding.axes import SourceError
     from parexec_tui.core.plan.expanding.including import PlanText
 
     file = Path(path)
     try:
-        text = text_of(file)
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror}") from error
+        text = _decoded(read_regular(path), file)
     except PlanFileError as error:
         raise SourceError(str(error)) from error
     return PlanText(path, text, syntax_of(file, text))
@@ -263,8 +262,11 @@ def name_of(file: Path) -> str:
 
 def text_of(file: Path) -> str:
     """The text of a file, with plain ends of lines. Raises PlanFileError, OSError."""
+    return _decoded(sys.stdin.buffer.read() if str(file) == FROM_STREAM else file.read_bytes(), file)
+
+
+def _decoded(data: bytes, file: Path) -> str:
     try:
-        data = sys.stdin.buffer.read() if str(file) == FROM_STREAM else file.read_bytes()
         return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise PlanFileError(f"{name_of(file)}: not UTF-8 text (byte {error.start}): save it as UTF-8") from error

@@ -3,19 +3,19 @@
 They are read when the plan is: what a session runs does not change with them.
 """
 
-import glob
 import json
 import os
-import subprocess
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from fnmatch import translate
+from glob import has_magic
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from parexec_tui.core.plan.expanding.axes import Source, SourceError
 
-_MOST_SECONDS = 60
-"""How long a command may take that tells the values of a family."""
-
-_MOST_BYTES = 64 * 1024 * 1024
+MOST_BYTES = 64 * 1024 * 1024
 """How much a command or a file may tell."""
 
 
@@ -28,6 +28,21 @@ def look(source: Source, workdir: str) -> list[Any]:
             return _lines(source.text, workdir)
         case "json":
             return _listed(source.text, workdir)
+
+
+def read_regular(path: str, called: str = "") -> bytes:
+    """What is in a regular file; a pipe or a device might have no end. `called`: in messages. Raises SourceError."""
+    called = called or path
+    try:
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY), "rb") as file:  # noqa: PTH123
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise SourceError(f"{called} is no regular file")
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise SourceError(f"{called} cannot be read: {error.strerror}") from error
+    if len(data) > MOST_BYTES:
+        raise SourceError(f"{called} has more than {MOST_BYTES >> 20} MiB")
+    return data
 
 
 def top_of(folder: str) -> str:
@@ -44,13 +59,74 @@ def is_repository(folder: str) -> bool:
     return bool(top_of(folder))
 
 
+# Files
+
+
 def _files(pattern: str, workdir: str) -> list[str]:
-    """The files that a pattern matches, sorted, seen from the workdir; no folders."""
-    found = glob.glob(pattern, root_dir=workdir, recursive=True)  # noqa: PTH207 - a Path has no root_dir
-    files = sorted(each for each in found if Path(workdir, each).is_file())
+    """The files that a pattern matches, sorted, seen from the workdir; no folders.
+
+    As in bash, `**` follows no links, and what is hidden has to be named.
+    """
+    names = [name for name in pattern.split("/") if name]
+    if not names or pattern.endswith("/"):
+        return []
+    start = "/" if pattern.startswith("/") else ""
+    try:
+        files = sorted(set(_matches(workdir, start, names)))
+    except OSError as error:
+        raise SourceError(f"{error.filename} cannot be read: {error.strerror}") from error
     for each in files:
         _check_text(each)
     return files
+
+
+def _matches(workdir: str, at: str, names: Sequence[str]) -> Iterator[str]:
+    """The files beneath a folder that these names lead to. `at`: how the folder is called, with its `/`."""
+    first, rest = names[0], names[1:]
+    if first == "**":
+        folders = [at]
+        while folders:
+            at = folders.pop()
+            yield from _matches(workdir, at, rest or ("*",))
+            inner = [entry for entry in _entries(workdir, at) if entry.is_dir(follow_symlinks=False)]
+            folders += [f"{at}{entry.name}/" for entry in inner if not entry.name.startswith(".")]
+    elif not has_magic(first):
+        if rest:
+            yield from _matches(workdir, f"{at}{first}/", rest)
+        elif _is(stat.S_ISREG, workdir, at + first):
+            yield at + first
+    else:
+        fits = re.compile(translate(first)).match
+        for entry in _entries(workdir, at):
+            if not fits(entry.name) or (entry.name.startswith(".") and not first.startswith(".")):
+                continue
+            found = at + entry.name
+            if not rest:
+                if _is(stat.S_ISREG, workdir, found):
+                    yield found
+            elif _is(stat.S_ISDIR, workdir, found):
+                yield from _matches(workdir, f"{found}/", rest)
+
+
+def _entries(workdir: str, at: str) -> list[os.DirEntry[str]]:
+    """What is in a folder; of one that is not there, nothing. Raises OSError if it cannot be read."""
+    try:
+        with os.scandir(os.path.join(workdir, at)) as found:  # noqa: PTH118
+            return list(found)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _is(kind: Any, workdir: str, name: str) -> bool:
+    """Whether there is something of a kind, or a link to it. Raises OSError if that cannot be known."""
+    try:
+        return bool(kind(os.stat(os.path.join(workdir, name)).st_mode))  # noqa: PTH116, PTH118
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        if Path(workdir, name).is_symlink():
+            return False  # in a circle, or to where nobody may look
+        raise
 
 
 def _check_text(name: str) -> None:
@@ -60,36 +136,23 @@ def _check_text(name: str) -> None:
         raise SourceError(f"{os.fsencode(name)!r} is not UTF-8: rename the file") from None
 
 
+# Commands and lists
+
+
 def _lines(command: str, workdir: str) -> list[str]:
+    from parexec_tui.client.short_commands import CommandFailedError, output_of
+
     try:
-        done = subprocess.run(
-            ["/bin/sh", "-c", command],
-            cwd=workdir,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_MOST_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise SourceError(
-            f"the command took more than {_MOST_SECONDS} s: let it write a file, and read that"
-        ) from None
-    except OSError as error:
-        raise SourceError(f"the command cannot be run in {workdir}: {error.strerror}") from error
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise SourceError(f"the command failed with exit {done.returncode}{': ' + said[-1] if said else ''}")
-    return [line for line in _text(done.stdout, "the command printed").splitlines() if line.strip()]
+        printed = output_of(command, workdir, MOST_BYTES)
+    except CommandFailedError as error:
+        raise SourceError(str(error)) from error
+    return [line for line in _text(printed, "the command printed").splitlines() if line.strip()]
 
 
 def _listed(name: str, workdir: str) -> list[Any]:
-    file = Path(workdir, name)
+    text = _text(read_regular(str(Path(workdir, name)), name), f"{name} has")
     try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise SourceError(f"{name} has more than {_MOST_BYTES >> 20} MiB")
-        found = json.loads(_text(file.read_bytes(), f"{name} has"))
-    except OSError as error:
-        raise SourceError(f"{name} cannot be read: {error.strerror}") from error
+        found = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{name} is no JSON: {error}") from error
     if not isinstance(found, list):
@@ -97,10 +160,12 @@ def _listed(name: str, workdir: str) -> list[Any]:
     return found
 
 
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number in JSON")
+
+
 def _text(data: bytes, what: str) -> str:
-    if len(data) > _MOST_BYTES:
-        raise SourceError(f"{what} more than {_MOST_BYTES >> 20} MiB")
     try:
-        return data.decode()
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SourceError(f"{what} what is not UTF-8 (byte {error.start})") from None

@@ -12,7 +12,8 @@ from parexec_tui.core.plan.family import MAX_MEMBERS
 from parexec_tui.core.plan.reading.faults import Fault, Path
 from parexec_tui.core.plan.units import shown
 
-_RANGE = re.compile(r"([0-9]{1,9})\.\.([0-9]{1,9})").fullmatch
+_RANGE = re.compile(r"([0-9]+)\.\.([0-9]+)").fullmatch
+_MOST_DIGITS = 18
 
 Items = list[Any]
 
@@ -60,6 +61,7 @@ def read_axis(value: object, path: Path, variables: Mapping[str, Any], look: Loo
     if not value:
         return [], [Fault(path, "the list is empty", "the family would have no members")]
     faults, items = [], []
+    seen: set[str] = set()
     for index, item in enumerate(value):
         if isinstance(item, str) and "{" in item:
             template = parse(item)
@@ -69,8 +71,10 @@ def read_axis(value: object, path: Path, variables: Mapping[str, Any], look: Loo
             item = fill(template, lambda each: as_text(variables[each.name]))
         if not isinstance(item, str | int | float | dict):
             faults.append(Fault((*path, index), "expected text, a number or a table"))
-        elif item in items:
-            faults.append(Fault((*path, index), f"{shown(as_text(item))} is there twice"))
+        elif (text := as_text(item)) in seen:
+            faults.append(Fault((*path, index), f"{shown(text)} is there twice"))
+        else:
+            seen.add(text)
         items.append(item)
     return items, faults
 
@@ -78,6 +82,8 @@ def read_axis(value: object, path: Path, variables: Mapping[str, Any], look: Loo
 def _range(text: str, path: Path) -> tuple[Items, list[Fault]]:
     if (found := _RANGE(text)) is None:
         return [], [Fault(path, f"{shown(text)} is no range", 'write a list, or a range: "1..8"')]
+    if max(map(len, found.groups())) > _MOST_DIGITS:
+        return [], [Fault(path, "the numbers of the range are too large")]
     first, last = int(found[1]), int(found[2])
     if last < first:
         return [], [Fault(path, f"the range {text} is empty", "write the lower number first")]
@@ -108,5 +114,5 @@ def _from_source(
         return [], [Fault((*path, kind), f"{len(found)} values: a plan may have {MAX_MEMBERS} members")]
     for item in found:
         if isinstance(item, bool) or not isinstance(item, str | int | float | dict):
-            return [], [Fault((*path, kind), f"{shown(str(item))} is no text, number or table")]
+            return [], [Fault((*path, kind), f"{shown(as_text(item))} is no text, number or table")]
     return [*{as_text(item): item for item in found}.values()], []

@@ -4,6 +4,7 @@
 `{print $1}`), and so does `${name}`, which is the shell's.
 """
 
+import json
 import re
 import shlex
 from collections.abc import Callable, Iterator
@@ -82,8 +83,10 @@ def _converted(reference: Reference, value: str | None) -> str:
 
 
 def as_text(value: object) -> str:
-    """A value as it stands in a text: `true`, `8`, `3.11`."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    """A value as it stands in a text: `true`, `8`, `3.11`; a table or a list as JSON."""
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def escaped(text: str) -> str:

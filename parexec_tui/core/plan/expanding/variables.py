@@ -1,6 +1,5 @@
 """The variables of a plan: `[vars]`, and what a profile, the environment and the command line say instead."""
 
-import json
 from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
@@ -170,7 +169,4 @@ def wrong_references(template: Any, known: Mapping[str, Any]) -> Iterator[tuple[
 
 def shown_values(values: Mapping[str, Any]) -> dict[str, str]:
     """Variables as a person is shown them."""
-    return {
-        name: json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else as_text(value)
-        for name, value in values.items()
-    }
+    return {name: as_text(value) for name, value in values.items()}

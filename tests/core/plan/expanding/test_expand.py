@@ -169,6 +169,29 @@ run = "cat {line}"
     assert plan.tickets["j-n"].run == "cat p"
 
 
+def test_a_table_stands_as_json_in_a_text_and_in_what_is_told_of_a_member() -> None:
+    item = {"a": 1, "b": {"c": "é", "none": None, "yes": True}}
+    text = "[tickets.j]\nforeach = { item = { json = 'i.json' } }\nrun = 'echo {item} {item.b} {item.b.none}'"
+    ticket = read(text, outside=Outside(lambda *_: [item], read_no_file)).tickets["j-1"]
+    inner = '{"c": "é", "none": null, "yes": true}'
+    assert ticket.run == f'echo {{"a": 1, "b": {inner}}} {inner} null'
+    assert ticket.member == {"item": f'{{"a": 1, "b": {inner}}}'}
+
+
+def test_values_of_one_list_are_compared_as_they_stand_in_texts() -> None:
+    ids = [*read("[tickets.t]\nmatrix = { n = [1, true, 1.0] }\nrun = 'x'").tickets]
+    assert ids == ["t-1", "t-true", "t-1.0"]
+    [told] = wrong("[tickets.t]\nmatrix = { n = [1, '1'] }\nrun = 'x'")
+    assert "'1' is there twice" in told
+    [told] = wrong("[tickets.t]\nmatrix = { n = '1..99999999999' }\nrun = 'x'")
+    assert "the range 1..99999999999 is too long" in told
+    [told] = wrong(f"[tickets.t]\nmatrix = {{ n = '1..{'9' * 5000}' }}\nrun = 'x'")
+    assert "too large" in told
+    foreach = "[tickets.j]\nforeach = { item = { json = 'i.json' } }\nrun = 'x'"
+    [told] = wrong(foreach, outside=Outside(lambda *_: [None], read_no_file))
+    assert "'null' is no text, number or table" in told
+
+
 def test_a_source_that_tells_nothing_makes_a_family_without_members() -> None:
     text = "[tickets.g]\nforeach = { f = { glob = '*' } }\nrun = 'x'\n[tickets.all]\nneeds = ['g']\nrun = 'x'"
     assert read(text, outside=Outside(lambda *_: [], read_no_file)).tickets["all"].needs == ()
