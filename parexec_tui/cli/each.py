@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @click.option("-k", "--keep-order", "keeps_order", is_flag=True, help="Print in the order of the inputs.")
 @click.option("--tag", "is_tagged", is_flag=True, help="Print the input and a tab before each line.")
 @click.option("--fail-fast", is_flag=True, help="End with the first failure: start nothing more, end what runs.")
-@click.option("--retries", type=click.IntRange(0), metavar="N", help="Run what failed up to N times more.")
+@click.option("--retries", type=click.IntRange(0), metavar="N", help="Run what failed up to N times more, at once.")
 @click.option("--timeout", metavar="TIME", help="The most that one may take: 30s, 10m, 2h; a number is seconds.")
 @click.option("-n", "--dry-run", is_flag=True, help="Print the commands, and run nothing.")
 @click.option(
@@ -68,8 +68,8 @@ def each(
     """Run COMMAND for each INPUT, or for each line of standard input, several at once: GNU parallel with a memory.
 
     {} stands for the input, {.} without its ending, {/} its last part, {//} its folder, {/.} the last part without
-    its ending, {#} its number from 1; all are quoted for the shell. Without any of them, the input is the last word.
-    `:::` may stand for `--`. Options come before COMMAND.
+    its ending, {#} its number from 1; all are quoted for the shell, so leave quotes out. Without any of them, the
+    input is the last word. `:::` may stand for `--`. Options come before COMMAND.
 
     What a command printed, errors too, is printed when it is over. It is a session as any other: `parexec attach`
     shows it, and after any end, kill -9 too, `parexec resume` goes on with what is left. Exits as run does: 0 if all
@@ -94,7 +94,7 @@ def each(
         return
     host = monitor.host()
     settings = {} if parallel is None else {"parallel": parallel}
-    keys: dict[str, Any] = {} if retries is None else {"retries": retries}
+    keys: dict[str, Any] = {} if retries is None else {"retries": retries, "retry_delay": "0s"}  # as GNU parallel
     if timeout is not None:
         keys["timeout"] = f"{timeout}s" if timeout.isdecimal() else timeout
     plan = _plan(document(made, command, settings, keys), host)

@@ -8,6 +8,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from parexec_tui.core.plan.quoting import quote_at
+
 FAMILY = "each"
 """The family of all tickets; of a ticket, `input` is what it was made for: `each[input=a.svg]`."""
 
@@ -79,6 +81,12 @@ def jobs(command: str, inputs: Sequence[str]) -> Iterator[Job]:
     if (other := _OTHERS.search(command)) is not None:
         why = "the number of a job is {#}" if other[1] == "%" else "there is one list of inputs: write {}"
         raise InputError(f"{other[0]} means nothing here: {why}")
+    for found in _PLACEHOLDER.finditer(command):
+        if found[1] != "#" and (quote := quote_at(command, found.start())):
+            raise InputError(
+                f"{found[0]} stands within {quote}, and is quoted itself, which ends that: leave the quotes out "
+                f"(done/{{}}), or hand it over: sh -c 'echo \"$1\"' sh {{}}"
+            )
     if _PLACEHOLDER.search(command) is None:
         command = f"{command} {{}}"
     for number, text in enumerate(inputs, 1):

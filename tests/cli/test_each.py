@@ -103,6 +103,12 @@ def test_other_placeholders_of_gnu_parallel_are_refused(command: str) -> None:
         list(jobs(command, ["a"]))
 
 
+@pytest.mark.parametrize("command", ['echo "x{}"', "sh -c 'echo {.}'", 'mv "$(cat "{}")" x', "echo 'a'\"{/}\""])
+def test_a_placeholder_within_quotes_is_refused(command: str) -> None:
+    with pytest.raises(InputError, match=r"stands within ['\"], and is quoted itself"):
+        list(jobs(command, ["$(touch pwned)"]))
+
+
 def test_any_inputs_make_a_plan_and_their_texts_stay_as_they_are() -> None:
     inputs = ["a.svg", "a.svg", "../x..y", "-", "", "vars {a} matrix *", "ä\n\t", "x" * 500]
     made = list(jobs("echo {}", inputs))
@@ -154,6 +160,13 @@ def test_what_failed_is_said_on_standard_error_and_in_the_exit_code(here: Path) 
     assert sorted((here / "ran").read_text().split()) == ["a", "b", "c"]
     assert parexec("show", "--json").code == 0
     assert json.loads(parexec("status", "--json").out)["plan"].startswith("echo {} >> ran")
+
+
+def test_what_fails_is_run_again_at_once(here: Path) -> None:
+    ended = each("--retries", "1", "echo {} >> ran; test $(wc -l < ran) = 2", "--", "a")
+    assert (ended.returncode, (here / "ran").read_text()) == (0, "a\na\n")
+    first, second = (event.at for event in happened(ev.AttemptStarted))
+    assert second - first < 5
 
 
 def test_nothing_to_do_is_no_session_and_mistakes_are_said_before_one(here: Path) -> None:

@@ -29,6 +29,7 @@ from parexec_tui.core.plan.model import Host, Plan, PlanDocument
 from parexec_tui.core.plan.otel import Otel
 from parexec_tui.core.plan.plan_settings import Hooks, PlanSettings
 from parexec_tui.core.plan.pressure import Pressure
+from parexec_tui.core.plan.quoting import quoted_twice
 from parexec_tui.core.plan.reading.empty_groups import groups_without_tickets
 from parexec_tui.core.plan.reading.faults import UNKNOWN_KEY, Fault, Hints, Path
 from parexec_tui.core.plan.reading.fields import (
@@ -133,8 +134,11 @@ def read_whole(
         draft = _kept_apart(draft, outside.is_repository)
     faults += as_written(draft, broken_rules(draft, host))
     faults += groups_without_tickets(draft, faults)
-    if found.problems or faults or expanded.faults:
-        raise PlanErrors((*found.problems, *texts.located([*expanded.faults, *expanded.origins.in_file(faults)])))
+    quoted = list(quoted_twice(document)) if any("!q}" in each.text for each in texts.files) else []
+    if found.problems or faults or quoted or expanded.faults:
+        raise PlanErrors(
+            (*found.problems, *texts.located([*quoted, *expanded.faults, *expanded.origins.in_file(faults)]))
+        )
     plan = Plan(
         settings=_with_name(draft.settings, main.name),
         tickets=draft.tickets,
