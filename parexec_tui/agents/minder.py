@@ -279,7 +279,8 @@ class Run:
             self._signal(signal.SIGKILL)
         if (silence := self._silence_ends()) is not None and now >= silence:
             self._stop(Trouble(ends.UNAVAILABLE, f"nothing was heard of it for {self.brief.silence:.0f} s"))
-        if (leaves := self._leaves_at()) is not None and now >= leaves:
+        is_hurried = self.signals.stop is not None and self.reader.is_over  # its word counts, and is not waited with
+        if (leaves := self._leaves_at()) is not None and (now >= leaves or is_hurried):
             self._stop_at = now + GENTLE
             self._signal(signal.SIGTERM)
         if self._asked:
@@ -408,7 +409,9 @@ class Run:
                 facts = self.reader.read(line)
             for one in facts:
                 self._on_fact(one)
-        if self.reader.is_over and self._ended_at is None:
+        if not self.reader.is_over:
+            self._ended_at = None  # OpenCode may go on after a step that looked like its last
+        elif self._ended_at is None:
             self._ended_at = time.monotonic()
         self._send()
 

@@ -113,6 +113,15 @@ def test_a_stop_keeps_the_cost_of_claude(tmp_path: Path) -> None:
     assert played.end["cost"] == pytest.approx(0.00579)
 
 
+def test_a_stop_after_its_last_word_ends_it_and_the_word_counts(tmp_path: Path) -> None:
+    played = Played(tmp_path, "claude", f"cat {recording('claude/text')}; touch ready; exec sleep 60")
+    with played.start() as process:
+        wait_for(tmp_path / "ready")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert played.end["end"] == "succeeded"
+
+
 def test_what_does_not_end_is_killed_with_its_tools(tmp_path: Path) -> None:
     script = "trap '' TERM; sleep 321 & echo $! > tool; touch ready; while :; do sleep 0.05; done"
     played = Played(tmp_path, "opencode", script, silence=0.3)
