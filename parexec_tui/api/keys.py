@@ -348,7 +348,8 @@ class AgentKeys(TypedDict, total=False):
     speaks: Literal["facts"] | None
     """facts: its command is a wrapper that tells facts into the file $PAREXEC_FACTS names."""
     program: str
-    """With `kind`: the program, if it is not the usual one in PATH."""
+    """With `kind`: the program, if it is not the usual one in PATH; with a `/` in it, seen from the folder of the
+    plan file."""
     args: Sequence[str]
     """With `kind`: more arguments, behind those that parexec gives."""
     model: str

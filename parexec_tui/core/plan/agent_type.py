@@ -120,7 +120,13 @@ class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
         Literal["facts"] | None,
         Meta(description="facts: its command is a wrapper that tells facts into the file $PAREXEC_FACTS names."),
     ] = None
-    program: Annotated[str, Meta(description="With `kind`: the program, if it is not the usual one in PATH.")] = ""
+    program: Annotated[
+        str,
+        Meta(
+            description="With `kind`: the program, if it is not the usual one in PATH; with a `/` in it, seen from "
+            "the folder of the plan file."
+        ),
+    ] = ""
     args: Annotated[
         tuple[str, ...], Meta(description="With `kind`: more arguments, behind those that parexec gives.")
     ] = ()

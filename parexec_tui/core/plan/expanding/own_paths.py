@@ -4,13 +4,14 @@ import posixpath
 from typing import Any
 
 _KEY = "env_file"
+_PROGRAM = "program"
 _SECRETS = "secrets"
 _KEYS_OF_SECRETS = ("file", _KEY)
 
 
 def has_own_paths(text: str) -> bool:
     """Whether there may be such paths in the text of a plan. Most have none, and the word tells that at once."""
-    return _KEY in text or _SECRETS in text
+    return _KEY in text or _SECRETS in text or _PROGRAM in text
 
 
 def see_from(document: dict[str, Any], folder: str) -> None:
@@ -25,6 +26,10 @@ def see_from(document: dict[str, Any], folder: str) -> None:
     for table in tables:
         if isinstance(table, dict) and isinstance(listed := table.get(_KEY), list):
             table[_KEY] = [_seen_from(folder, each) for each in listed]
+    agents = document.get("agents")
+    for agent in agents.values() if isinstance(agents, dict) else ():
+        if isinstance(agent, dict) and "/" in str(agent.get(_PROGRAM)):  # what has none is looked for in PATH
+            agent[_PROGRAM] = _seen_from(folder, agent[_PROGRAM])
     sources = document.get(_SECRETS)
     for source in sources.values() if isinstance(sources, dict) else ():
         for key in _KEYS_OF_SECRETS if isinstance(source, dict) else ():

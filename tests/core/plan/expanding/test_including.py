@@ -127,6 +127,15 @@ def test_files_that_cannot_be_included_are_told(main: str, message: str) -> None
     assert found == [message]
 
 
+def test_a_program_with_a_folder_is_seen_from_the_file_that_names_it() -> None:
+    agents = "".join(
+        f'[agents.{name}]\nkind = "claude"\nprogram = "{program}"\n'
+        for name, program in (("a", "tools/claude"), ("b", "claude"), ("c", "/opt/claude"))
+    )
+    plan = read('include = ["sub/agents.toml"]\n[tickets.t]\nprompt = "x"', sub__agents=agents)
+    assert [plan.agents[name].program for name in "abc"] == ["/w/sub/tools/claude", "claude", "/opt/claude"]
+
+
 def test_files_with_variables_are_seen_from_the_file_that_names_them() -> None:
     common = '[defaults]\nenv_file = [".env"]\n[agents.a]\nenv_file = ["/abs", "{mode}.env"]\n[vars]\nmode = "m"'
     plan = read(
