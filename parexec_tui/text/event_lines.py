@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from parexec_tui.core.plan.family import limits_text
 from parexec_tui.core.plan.gates import PLAN_GATES
 from parexec_tui.core.plan.units import format_count, format_duration, format_size, write_factor
 from parexec_tui.core.rules.wording import POLICIES
@@ -485,6 +486,8 @@ def _changes(event: _Change, me: str) -> Iterator[Line]:
                     yield Line(at, word, "plan", _names(tuple(ids), 10))
             if event.variables is not None:
                 yield Line(at, "changed", "plan", variables_line(event.variables, event.profile))
+            for name, family in event.families.items():
+                yield Line(at, "changed", "plan", f"family {name}: {limits_text(family)}")
             yield from _skipped(at, "what it needs", event.skipped)
             if event.restored:
                 yield Line(at, "restored", "plan", f"may run again: {_names(event.restored)}")

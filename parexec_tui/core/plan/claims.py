@@ -212,6 +212,26 @@ class Holdings:
                     del holders[unit]
         return freed
 
+    def limit(self, resource: str, capacity: float | None) -> None:
+        """Say anew how much there is of a resource without units; None: it is none any more. What is held stays."""
+        if capacity is None:
+            self._capacities.pop(resource, None)
+        else:
+            self._capacities[resource] = capacity
+
+    def recount(self, holder: str, claims: Claims) -> None:
+        """Let `holder`, if it holds anything, hold these claims instead, which differ in amounts of resources without
+        units: also if that is more than there is."""
+        if holder not in self._claims:
+            return
+        before, since = self._claims[holder]
+        self._claims[holder] = claims, since
+        for name in before.uses.keys() - claims.uses.keys():
+            self._totals[name] -= self._used[name].pop(holder)
+        for name in claims.uses.keys() - before.uses.keys():
+            self._used.setdefault(name, {})[holder] = _billionths(claims.uses[name])
+            self._totals[name] = self._totals.get(name, 0) + _billionths(claims.uses[name])
+
     def _take_units(self, holder: str, claims: Claims, before: Mapping[str, Units]) -> dict[str, Units]:
         taken = {}
         for name, amount in claims.uses.items():

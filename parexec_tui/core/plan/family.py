@@ -27,9 +27,30 @@ class Family(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     ] = False
 
 
+NO_LIMITS = Family()
+"""What is said of most families."""
+
+
 def by_fail_fast(family: str) -> str:
     """Who cancels the tickets of a family of which one has failed."""
     return f"fail_fast of {family}"
+
+
+def limits_text(family: Family) -> str:
+    """What a family says, as a plan does: `max_parallel = 1, fail_fast = true`."""
+    words = [] if family.max_parallel is None else [f"max_parallel = {family.max_parallel}"]
+    return ", ".join([*words, *(["fail_fast = true"] if family.fail_fast else [])]) or "no limits"
+
+
+def with_limits(families: Mapping[str, Family], new: Mapping[str, Family]) -> dict[str, Family]:
+    """The families, some of them with new limits; those without any are left out."""
+    return {name: family for name, family in {**families, **new}.items() if family != NO_LIMITS}
+
+
+def differing_limits(now: Mapping[str, Family], then: Mapping[str, Family]) -> dict[str, Family]:
+    """The limits of the families of which they are others then."""
+    both = {name: then.get(name, NO_LIMITS) for name in {**now, **then}}
+    return {name: family for name, family in both.items() if family != now.get(name, NO_LIMITS)}
 
 
 def slots_of(family: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from parexec_tui.core.plan import graph
+from parexec_tui.core.plan.family import Family, differing_limits, limits_text
 from parexec_tui.core.plan.gates import PLAN_GATES, Gates, described, gates_of_group, group_of
 from parexec_tui.core.plan.generated import joined
 from parexec_tui.core.plan.group_gates import GatesOf, with_gates
@@ -30,7 +31,6 @@ _TABLES = {
     "hooks": "hooks",
     "pressure": "pressure",
     "otel": "otel",
-    "families": "families",
 }
 """table of a plan file: the field of the plan that holds it"""
 
@@ -63,18 +63,21 @@ class Difference(Struct, frozen=True, kw_only=True):
     """Then which of them, and what they are."""
     families: dict[str, str] = {}
     """{a ticket that differs: its family}"""
+    limits: dict[str, Family] = {}
+    """{family: its limits}, of those that have others"""
     elsewhere: tuple[str, ...]
     """Other tables of the file that differ; they take effect in the next session."""
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing can be taken over."""
-        return not (self.added or self.changed or self.dropped or self.gates or self.numbers or self.variables)
+        tickets = self.added or self.changed or self.dropped or self.gates or self.numbers
+        return not (tickets or self.variables or self.limits)
 
     @property
     def has_tickets(self) -> bool:
-        """Whether any ticket differs, also if that cannot be taken over."""
-        is_theirs = self.added or self.changed or self.dropped or self.gates or self.numbers
+        """Whether any ticket differs, or limits of a family do, also if that cannot be taken over."""
+        is_theirs = self.added or self.changed or self.dropped or self.gates or self.numbers or self.limits
         return bool(is_theirs or self.too_late or self.left_out)
 
     @property
@@ -87,6 +90,7 @@ class Difference(Struct, frozen=True, kw_only=True):
             rerun=self.rerun,
             gates=self.gates,
             numbers=self.numbers,
+            families=self.limits,
             **self.variables,
         )
 
@@ -94,6 +98,8 @@ class Difference(Struct, frozen=True, kw_only=True):
         """A line for each ticket and table that differs; many tickets of a family have a few lines in common."""
         if self.variables:
             yield f"~ [vars]  {self.new_variables}"
+        for name, family in self.limits.items():
+            yield f"~ family {name}: {limits_text(family)}"
         yield from folded(self._of_tickets(), self.families)
         for table in self.elsewhere:
             yield f"! [{table}] differs too: that is for the next session"
@@ -186,6 +192,7 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False, has_generat
             for id_ in chain(added, changed, dropped, left_out, numbers)
             if (spec := plan.tickets.get(id_) or now.tickets.get(id_)) is not None and spec.family
         },
+        limits=differing_limits(now.families, plan.families),
         elsewhere=tuple(_differing_tables(plan, now)),
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from parexec_tui.core.plan.family import NO_LIMITS
 from parexec_tui.core.plan.model import told_of_variables
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.ticket import Priority
@@ -118,6 +119,7 @@ def _of_plan(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | str
                     dropped=tuple(event.added),
                     gates={id_: state.gates.of(id_) for id_ in event.gates},
                     numbers={id_: state.gates.numbers.get(id_, 0) for id_ in event.numbers},
+                    families={name: state.plan.families.get(name, NO_LIMITS) for name in event.families},
                     **({} if event.variables is None else told_of_variables(state.plan)),
                 )
             )

@@ -110,6 +110,8 @@ def _scale(asked: rq.Scale) -> str:
 def _amend(asked: rq.Amend) -> str:
     parts = (("add", asked.added), ("change", (*asked.changed, *asked.gates)), ("drop", asked.dropped))
     said = ("change variables",) if asked.variables is not None else ()
+    if asked.families:
+        said = (*said, f"change the limits of {_names(asked.families)}")
     return ", ".join((*(f"{word} {_names(ids)}" for word, ids in parts if ids), *said))
 
 

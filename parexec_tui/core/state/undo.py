@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from parexec_tui.core.plan.family import Family
 from parexec_tui.core.plan.gates import Gates
 from parexec_tui.core.plan.plan_settings import FailurePolicy
 from parexec_tui.core.plan.ticket import Priority, Ticket
@@ -51,6 +52,7 @@ class RevertPlan(UndoStep, frozen=True, tag="amend"):
     variables: dict[str, str] | None = None
     profile: str = ""
     sets: dict[str, str] = {}
+    families: dict[str, Family] = {}
 
 
 class ThawTickets(UndoStep, frozen=True, tag="thaw"):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
+from parexec_tui.core.plan.family import Family
 from parexec_tui.core.plan.gates import Gates
 from parexec_tui.core.plan.plan_settings import FailurePolicy
 from parexec_tui.core.plan.ticket import Priority, Ticket
@@ -220,6 +221,8 @@ class Amend(Request, frozen=True, tag="amend"):
     profile: str = ""
     sets: dict[str, str] = {}
     """With `variables`, what a person said of them: see `Given`."""
+    families: dict[str, Family] = {}
+    """{family: its limits from now on}; one without any has none any more."""
 
 
 class Undo(Request, frozen=True, tag="undo"):

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.family import Family
 from parexec_tui.core.plan.gates import Gate
 from parexec_tui.core.plan.resources import Amounts
 from parexec_tui.core.plan.ticket import Priority, Ticket
@@ -479,6 +480,11 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.AttemptEnded(
         at=9.0, ticket="T1", attempt=1, seconds=2.0, agent="b-1", started=1.0, end=End.needs_you,
         then=Status.approval, figures=Figures(cost=0.25, inp=10, out=5, cached=3, turns=2, is_least=True),
+    ),
+    ev.PlanAmended(at=5.0, families={"t": Family(max_parallel=1, fail_fast=True), "u": Family()}),
+    ev.OperatorActed(
+        at=5.0, by="ann", verb="reload", text="change the limits of t",
+        inverse=(undo.RevertPlan(families={"t": Family(), "u": Family(max_parallel=2)}),),
     ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import structs
 
 from parexec_tui.core.plan import graph
+from parexec_tui.core.plan.family import differing_limits, with_limits
 from parexec_tui.core.plan.gates import described, is_gate_ticket
 from parexec_tui.core.plan.group_gates import GatesOf, with_gates
 from parexec_tui.core.plan.model import told_of_variables
@@ -51,7 +52,8 @@ def amend(
     said: dict[str, Any] = {"variables": asked.variables, "profile": asked.profile, "sets": asked.sets}
     if asked.variables is None or said == told_of_variables(state.plan):
         said = {}
-    if not (asked.added or changed or dropped or asked.gates or numbers or said):
+    families = differing_limits(state.plan.families, with_limits(state.plan.families, asked.families))
+    if not (asked.added or changed or dropped or asked.gates or numbers or said or families):
         return []
     if others := [id_ for id_ in asked.gates if not is_gate_ticket(id_)]:
         return Refusal(f"{listed(others)} stands for no gates", "name them @GROUP or @plan")
@@ -85,6 +87,7 @@ def amend(
             by=asked.by,
             gates=asked.gates,
             numbers=numbers,
+            families=families,
             **said,
         )
     ]

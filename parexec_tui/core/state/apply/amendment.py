@@ -13,6 +13,7 @@ from parexec_tui.core.plan.group_gates import GatesOf, with_gates
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.wanted import is_asked_anew
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.family_limits import limit_families
 from parexec_tui.core.state.grown_gates import HAVE_RUN, gates_in_the_way, status_with
 from parexec_tui.core.state.indexes import (
     allow_failure,
@@ -42,6 +43,8 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
     state.has_secrets = state.has_secrets or any(
         spec.secrets for spec in (*event.changed.values(), *event.added.values())
     )
+    if event.families:
+        limit_families(state, event.families)
     shape = None if _keeps_shape(state, event) else _shape(state, event, specs, gates)
     for ticket in list(state.asking.values()):
         if shape is not None or ticket.id in event.changed:

@@ -6,6 +6,7 @@ monitor, handle conflicts and failures, validate completion, update registry and
 
 from msgspec import Struct, field
 
+from parexec_tui.core.plan.family import Family
 from parexec_tui.core.plan.gates import Gates
 from parexec_tui.core.plan.plan_settings import FailurePolicy
 from parexec_tui.core.plan.ticket import Ticket
@@ -249,6 +250,8 @@ class PlanAmended(Event, frozen=True, tag="plan_amended"):
     profile: str = ""
     sets: dict[str, str] = field(default_factory=dict)
     """With `variables`, what a person said of them: see `Given`."""
+    families: dict[str, Family] = field(default_factory=dict)
+    """{family: its limits from now on}; one without any has none any more."""
 
 
 class ParallelChanged(Event, frozen=True, tag="parallel_changed"):
