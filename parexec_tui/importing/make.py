@@ -148,7 +148,11 @@ class _Importer:
             depfile = _depfile(lines)
             if depfile and "reads" in ticket:
                 ticket["depfile"] = literal(depfile)
-        ticket["run"] = literal(self._command(lines, rule, place))
+        ticket["run"] = command = literal(self._command(lines, rule, place))
+        if not _is_utf_8(command):
+            self._draft.leave_out(
+                place, "bytes that are not UTF-8, which no plan can have: \ufffd stands there", rule.where
+            )
         return ticket
 
     def _set_files(
@@ -236,6 +240,14 @@ class _Sources:
         self.files: dict[str, None] = {}
         self.ids: dict[str, None] = {}
         self.always = ""
+
+
+def _is_utf_8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _listed(names: list[str]) -> str:

@@ -111,14 +111,9 @@ def _overview(file: Path, folder: Path, settings: tuple[str, ...]) -> tuple[str,
             raise ImportFault(
                 str(file), "it has `override SHELL`, so it cannot be asked without being run: leave `override` out"
             )
-    try:
-        entries = (folder / "env").read_bytes().decode("utf-8", "surrogateescape").split("\0")
-    except FileNotFoundError:
-        raise ImportFault(
-            str(file), f"programs in {folder.parent} cannot be run: set TMPDIR to another folder"
-        ) from None
+    entries = (folder / "env").read_bytes().decode("utf-8", "surrogateescape").split("\0")
     pairs = (entry.partition("=") for entry in entries if "=" in entry)
-    return told, {
+    return told.rpartition(_DATA_BEGINS)[2], {
         name: value
         for name, _, value in pairs
         if not name.startswith(_NOT_OF_RECIPES) and os.environ.get(name) != value
@@ -135,6 +130,8 @@ def _recorder(folder: Path, shell: str) -> Path:
         errors="surrogateescape",
     )
     recorder.chmod(0o700)
+    if not os.access(recorder, os.X_OK):
+        raise ImportFault(str(folder.parent), "programs in it cannot be run: set TMPDIR to another folder")
     return recorder
 
 
@@ -146,7 +143,7 @@ def _run(file: Path, *arguments: str) -> str:
     env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     try:
         ran = subprocess.run(
-            ["make", "-f", file.name, "--no-print-directory", "-s", "-p", *arguments],
+            ["make", "-f", file.name, "--no-print-directory", "-p", *arguments],
             cwd=file.parent,
             env=env | {"LC_ALL": "C"},
             stdin=subprocess.DEVNULL,

@@ -158,6 +158,17 @@ def test_variables_of_a_target_hide_none_of_its_sources(work: Path) -> None:
     assert draft.tickets["x"] == {"reads": ["a.c"], "writes": ["x"], "run": "cc -g -DX a.c"}
 
 
+def test_what_is_not_utf_8_is_said(work: Path) -> None:
+    (work / "Makefile").write_bytes(b"x:\n\techo \xff > x\n")
+    draft = read("make", Wanted(work, work, ()))
+    assert draft.warnings == ["Makefile:2: bytes that are not UTF-8, which no plan can have: \ufffd stands there"]
+
+
+def test_what_info_says_is_no_variable(work: Path) -> None:
+    draft = imported(work, "$(info T = false)\nT = -\nx:\n\t$(T)rm x\n")
+    assert draft.tickets["x"]["run"] == "{ rm x || true; }"
+
+
 def test_shells_are_those_of_the_makefile(work: Path) -> None:
     text = "SHELL := /bin/bash\n.SHELLFLAGS := -eu -c\nX := $(shell echo $$0)\nx:\n\t$(SHELL) $(X) $(shell echo y)\n"
     draft = imported(work, text)
