@@ -16,9 +16,11 @@ from pathlib import Path
 import psutil
 from msgspec import Struct
 
+from parexec_tui.cli.coding_clis import clis_in_path, clis_of, look_at
+from parexec_tui.cli.coding_words import told_of
 from parexec_tui.client.peer import signature
 from parexec_tui.client.silence import listen
-from parexec_tui.core.plan.model import Host
+from parexec_tui.core.plan.model import Host, Plan
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_count, format_size
 from parexec_tui.paths import SessionFolder, registry_file, session_folder, socket_file, state_home
@@ -77,9 +79,11 @@ class Machine:
             return None
 
 
-def examine(host: Host, parallel: int, machine: Machine | None = None) -> Iterator[Finding]:
-    """Every check, in the order in which people should read them. `parallel`: how many tickets are to run at once."""
+def examine(host: Host, plan: Plan | None = None, machine: Machine | None = None) -> Iterator[Finding]:
+    """Every check, in the order in which people should read them. `plan`: what is to run here, if known."""
     machine = machine or Machine()
+    at_once = max(1, int(host.cpus)) if plan is None else plan.parallel
+    parallel = at_once if isinstance(at_once, int) else max(1, int(host.cpus))
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
         lambda: logout(machine, signature("")),
         state_folder,
@@ -91,6 +95,7 @@ def examine(host: Host, parallel: int, machine: Machine | None = None) -> Iterat
         lambda: plan_limits(machine),
         lambda: limits(host),
         lambda: room_for(parallel, machine),
+        lambda: coding_clis(plan),
         lambda: locale(dict(os.environ)),
         registry,
         disk_use,
@@ -361,6 +366,14 @@ def _is_less(limit: int, wanted: int) -> bool:
 
 def _shown(limit: int) -> str:
     return "any number" if limit == resource.RLIM_INFINITY else str(limit)
+
+
+def coding_clis(plan: Plan | None) -> Iterator[Finding]:
+    """The coding CLIs that a plan names; without one, those that are in PATH."""
+    clis = clis_in_path() if plan is None else clis_of(plan)
+    for found in look_at(clis, wants_login=True):
+        text, remedy = told_of(found)
+        yield Finding("coding agents", not remedy, text, remedy)
 
 
 def locale(environment: dict[str, str]) -> Iterator[Finding]:

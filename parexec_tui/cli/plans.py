@@ -177,9 +177,8 @@ def doctor(plan_file: Path | None, given: "Given", as_json: bool, repair: bool, 
     from parexec_tui.engine.measure import monitor
 
     host = monitor.host()
-    parallel = plan_of(plan_file, host, given=given).settings.parallel if plan_file else None
     found = []
-    for finding in examine(host, parallel if isinstance(parallel, int) else max(1, int(host.cpus))):
+    for finding in examine(host, plan_of(plan_file, host, given=given) if plan_file else None):
         found.append(finding)
         if not as_json:
             click.echo(f"{'fine' if finding.fine else 'LOOK'}  {finding.check}: {finding.text}")

@@ -14,6 +14,7 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
+from parexec_tui.cli.coding_words import coding_warnings
 from parexec_tui.core.plan.agent_type import PLACEHOLDERS, AgentType, eligible_types, limits_of
 from parexec_tui.core.plan.check import Bottleneck, Survey
 from parexec_tui.core.plan.command import fill, is_posix_shell, words_in_braces
@@ -37,6 +38,9 @@ MAX_CLASHES = 20
 
 MAX_ARGUMENT = 32 * os.sysconf("SC_PAGE_SIZE") if sys.platform == "linux" else os.sysconf("SC_ARG_MAX")
 """Bytes of one argument or variable that the kernel passes to a process, with the NUL at its end."""
+
+_LONG_PROMPT = 100 * 1024
+"""Bytes of a prompt in an argument: it grows when it is edited, and then it cannot be started."""
 
 _MAX_VALUE = 60
 """Characters of a value that are shown."""
@@ -107,6 +111,7 @@ def warnings(plan: Plan) -> Iterator[str]:
     """What is likely to go wrong on this host, each in one line."""
     yield from _agents(plan)
     yield from _agent_commands(plan)
+    yield from coding_warnings(plan)
     of: dict[str, list[str]] = {}
     for id_, text in chain(_tickets(plan), _ticket_commands(plan)):
         of.setdefault(text, []).append(id_)
@@ -130,7 +135,7 @@ def _agents(plan: Plan) -> Iterator[str]:
             yield f"agents.{name}: its working directory {folder} does not exist yet"
         program = agent.whole_command[0]
         if "{" not in program and not _exists(program, folder, agent.env):
-            what = "command" if agent.run_shell is None else "shell"
+            what = "program" if agent.kind else "command" if agent.run_shell is None else "shell"
             yield f"agents.{name}: {what} {program} is not found on this machine"
         if agent.isolation == "worktree" and has_submodules(plan.workdir):
             yield f"agents.{name}: its worktrees have no submodules: git submodule update --init, in its tickets"
@@ -247,11 +252,16 @@ def _ticket_commands(plan: Plan) -> Iterator[tuple[str, str]]:
 def _too_long(plan: Plan, id_: str, ticket: Ticket) -> Iterator[str]:
     """Whether a command of the ticket has an argument that the system does not take."""
     for name in eligible_types(plan.agents, ticket):
-        words = fill(plan.agents[name].whole_command, ticket, id_=id_, attempt=1, workdir=plan.workdir)
+        if plan.agents[name].kind is not None:
+            continue  # it reads its prompt
+        command = plan.agents[name].whole_command
+        words = fill(command, ticket, id_=id_, attempt=1, workdir=plan.workdir)
         size = max(len(word.encode()) for word in words) + 1
+        limit = f"the system takes {format_size(MAX_ARGUMENT)} in one argument"
         if size > MAX_ARGUMENT:
-            limit = f"the system takes {format_size(MAX_ARGUMENT)} in one argument"
             yield f"its command cannot be started by {name}: {limit}, it has {size} bytes; put the text into a file"
+        elif size > _LONG_PROMPT and any("{prompt}" in word for word in command):
+            yield f"its prompt is long for the command of {name}: {limit}, it has {size} bytes; put it into a file"
 
 
 _VARIABLES = {"ticket": "PAREXEC_TICKET", "attempt": "PAREXEC_ATTEMPT", "workdir": "PAREXEC_WORKDIR"}

@@ -177,7 +177,7 @@ def test_sessions_that_nobody_looks_after(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_everything_is_looked_at() -> None:
-    checks = [finding.check for finding in doctor.examine(HOST, 2)]
+    checks = [finding.check for finding in doctor.examine(HOST)]
     assert checks == [
         "logout", "state folder", "owners", "journal", "socket", "processes", "cgroups", "limits of plans",
         "cpu and memory", "open files", "processes at once", "locale",

@@ -120,7 +120,7 @@ def test_the_kinds(tmp_path: Path) -> None:
 
 def test_doctor_says_what_is_there_and_what_pruning_would_free(tmp_path: Path) -> None:
     def use() -> str:
-        return next(each.text for each in examine(Host(2.0, 1 << 30), 2) if each.check == "disk use")
+        return next(each.text for each in examine(Host(2.0, 1 << 30)) if each.check == "disk use")
 
     for days in range(900, 879, -1):
         session = remember(tmp_path, days)

@@ -86,7 +86,7 @@ def survey(plan: Plan, *, host: Host | None = None, max_clashes: int = 100, effo
     dependencies = graph.build(with_gates(plan.tickets, plan.groups, plan.settings.gates))
     groups = graph.groups(dependencies)
     length, path, estimated = _critical_path(plan, dependencies)
-    order = _Order(dependencies, groups, effort)
+    order = Order(dependencies, groups, effort)
     found = list(islice(_clashes(plan, host, order), MAX_COUNTED))
     if len(found) == MAX_COUNTED:
         order.effort = 0
@@ -129,7 +129,7 @@ def _critical_path(plan: Plan, dependencies: graph.Graph) -> tuple[float | None,
     return (length if known else None), [id_ for id_ in path if id_ in plan.tickets], len(known)
 
 
-class _Order:
+class Order:
     """Tells whether two tickets have a path of needs between them, within an effort.
 
     A ticket's group is higher than that of all it needs. So tickets of one group have no path between them, and a
@@ -211,7 +211,7 @@ class _Pair(Struct, frozen=True, gc=False):
     """Whether all tickets that claim the cause in the same way as these two, or as much of it, clash over it."""
 
 
-def _summed_up(pairs: list[_Pair], order: _Order) -> tuple[list[Clash], list[Bottleneck]]:
+def _summed_up(pairs: list[_Pair], order: Order) -> tuple[list[Clash], list[Bottleneck]]:
     """All clashes, and the causes that several share. A pair with two causes belongs to the one with more pairs."""
     counts = Counter(cause for pair in pairs for cause in pair.causes)
     by_cause: dict[_Cause, list[_Pair]] = {}
@@ -232,7 +232,7 @@ def _summed_up(pairs: list[_Pair], order: _Order) -> tuple[list[Clash], list[Bot
     return alone + others, bottlenecks
 
 
-def _clashes(plan: Plan, host: Host | None, order: _Order) -> Iterator[_Pair]:
+def _clashes(plan: Plan, host: Host | None, order: Order) -> Iterator[_Pair]:
     """Each pair once, with the first reason found: locks, then paths, then resources."""
     claims = {id_: Claims.of(ticket, plan) for id_, ticket in plan.tickets.items()}
     seen: set[tuple[str, str]] = set()
@@ -249,7 +249,7 @@ def _clashes(plan: Plan, host: Host | None, order: _Order) -> Iterator[_Pair]:
 _Found = Iterator[_Pair]
 
 
-def _lock_clashes(claims: dict[str, Claims], order: _Order) -> _Found:
+def _lock_clashes(claims: dict[str, Claims], order: Order) -> _Found:
     holders: dict[str, list[str]] = {}
     for id_, claim in claims.items():
         for lock in claim.locks:
@@ -267,7 +267,7 @@ class _Paths(Struct):
     readers: list[str]
 
 
-def _path_clashes(claims: dict[str, Claims], order: _Order) -> _Found:
+def _path_clashes(claims: dict[str, Claims], order: Order) -> _Found:
     paths: dict[str, _Paths] = {}
     for id_, claim in claims.items():
         for pattern in claim.writes:
@@ -281,7 +281,7 @@ def _path_clashes(claims: dict[str, Claims], order: _Order) -> _Found:
         yield from _clashes_across(one, other, order)
 
 
-def _clashes_on(one: _Paths, order: _Order) -> _Found:
+def _clashes_on(one: _Paths, order: Order) -> _Found:
     writers = set(one.writers)
     causes = (_Cause("path", str(one.pattern)),)
     for a, b in order.pairs([*one.writers, *one.readers]):
@@ -292,7 +292,7 @@ def _clashes_on(one: _Paths, order: _Order) -> _Found:
             yield _Pair(a, b, f"{writer} writes {one.pattern}, {reader} reads it", causes)
 
 
-def _clashes_across(one: _Paths, other: _Paths, order: _Order) -> _Found:
+def _clashes_across(one: _Paths, other: _Paths, order: Order) -> _Found:
     kinds = (
         (one.writers, "writes", other.writers, "writes"),
         (one.writers, "writes", other.readers, "reads"),
@@ -304,7 +304,7 @@ def _clashes_across(one: _Paths, other: _Paths, order: _Order) -> _Found:
             yield _Pair(a, b, f"{a} {does} {one.pattern}, {b} {they_do} {other.pattern}", causes)
 
 
-def _overlapping(paths: list[_Paths], order: _Order) -> Iterator[tuple[_Paths, _Paths]]:
+def _overlapping(paths: list[_Paths], order: Order) -> Iterator[tuple[_Paths, _Paths]]:
     """Pairs of different patterns that overlap and of which one is written, each once.
 
     Two patterns can overlap only if the last literal folder of one is among the literal folders of the other. So each
@@ -331,7 +331,7 @@ def _folders(head: str) -> list[str]:
     return [head[: at + 1] for at, char in enumerate(head) if char == "/"]
 
 
-def _resource_clashes(plan: Plan, claims: dict[str, Claims], host: Host | None, order: _Order) -> _Found:
+def _resource_clashes(plan: Plan, claims: dict[str, Claims], host: Host | None, order: Order) -> _Found:
     limits = {"cpu": host.cpus, "memory": host.memory} if host else {}
     for name, limit in {**limits, **plan.amounts}.items():
         uses = {id_: each.uses[name] for id_, each in claims.items() if name in each.uses}

@@ -22,6 +22,14 @@ PROGRAMS: Final[Mapping[str, str]] = {
 }
 """By kind the program that is started."""
 
+TESTED: Final[Mapping[str, str]] = {
+    "claude": "2.1.332",
+    "codex": "0.171.0",
+    "gemini": "0.61.0",
+    "opencode": "1.18.33",
+}
+"""By kind the version that this was tested with; one of the same first two numbers counts as tested."""
+
 WITH_SANDBOX: Final = frozenset(("claude", "codex", "gemini", "acp"))
 """Kinds that have a sandbox of their own, or a mode that comes near one. The others have to be told what they may."""
 

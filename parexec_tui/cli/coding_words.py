@@ -1,0 +1,81 @@
+"""What is said of the coding CLIs of this machine, and of plans that name them."""
+
+import os
+from collections.abc import Iterator
+
+from parexec_tui.cli.coding_clis import Looked, clis_of, look_at
+from parexec_tui.client.plan_sources import top_of
+from parexec_tui.core.plan.coding import TESTED
+from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.plan.one_folder import edit_together
+from parexec_tui.core.plan.reading.faults import listed
+from parexec_tui.core.plan.units import format_count
+
+_MAX_NAMED = 4
+"""How many of the tickets of a warning are named."""
+
+
+def told_of(found: Looked) -> tuple[str, str]:
+    """All that is known of a CLI, and what to do; the latter is empty if nothing is to be done.
+
+    What no plan names is as it is: there is nothing to do about it.
+    """
+    cli = found.cli
+    who = f"{cli.kind}, for {listed(cli.types)}" if cli.types else cli.kind
+    if not found.path:
+        return f"{who}: {cli.program} is not found", "install it, or put its folder on PATH"
+    told, do = [f"{who}: {found.version or 'version unknown'}, {found.path}"], []
+    if not found.is_asked:
+        told.append("not asked, as the plan brings it along")
+    elif found.is_older or found.is_newer:
+        told.append(f"{'older' if found.is_older else 'newer'} than what was tested, {TESTED[cli.kind]}")
+    else:
+        told.append(f"tested: {TESTED[cli.kind]}")
+    if found.is_older:
+        do.append("update it")
+    if found.is_asked:
+        told.append(f"sandbox: {'none of its own' if found.sandbox is None else found.sandbox.text}")
+        if cli.wants_sandbox and found.sandbox is not None and not found.sandbox.is_there:
+            do.append(found.sandbox.remedy)
+        if found.login is not None:
+            told.append(f"account: {found.login.text}")
+            if found.login.is_in is False:
+                do.append(found.login.remedy)
+        else:
+            told.append("account: not asked, as the plan gives it variables")
+    return "; ".join(told), "; ".join(do) if cli.types else ""
+
+
+def coding_warnings(plan: Plan) -> Iterator[str]:
+    """What is likely to go wrong with coding CLIs here, a line each; nothing where a plan names none."""
+    if not any(agent.kind is not None for agent in plan.agents.values()):
+        return
+    for found in look_at(clis_of(plan), wants_login=False):
+        cli = found.cli
+        who = f"agents.{cli.types[0]}" if len(cli.types) == 1 else f"agents {listed(cli.types)}"
+        if found.is_older:
+            yield f"{who}: {cli.program} is {found.version}, older than what was tested, {TESTED[cli.kind]}"
+        if cli.wants_sandbox and found.sandbox is not None and not found.sandbox.is_there:
+            do = f'{found.sandbox.remedy}, or write permissions = "edit" (no commands) or "all"'
+            yield f'{who}: permissions = "sandbox", and there is none here: {found.sandbox.text}; {do}'
+    for name, agent in plan.agents.items():
+        if agent.kind is None or agent.permissions != "all":
+            continue
+        yield f'agents.{name}: permissions = "all": it may do all that you may, with no sandbox around it'
+        is_told = "IS_SANDBOX" in agent.env or os.environ.get("IS_SANDBOX")
+        if agent.kind == "claude" and os.geteuid() == 0 and not is_told:
+            yield f"agents.{name}: claude refuses that for root, unless IS_SANDBOX=1 says that this is a container"
+    for found_together in edit_together(plan):
+        ids = found_together.tickets
+        names = listed(ids, limit=_MAX_NAMED)
+        if found_together.by_choice:
+            instead = 'leave isolation = "none" out'
+        elif top_of(plan.workdir):
+            instead = 'write isolation = "worktree"'
+        else:
+            instead = "make the workdir a git repository with a commit (then each has a worktree)"
+        pairs = format_count(found_together.pairs, "pair")
+        yield (
+            f"tickets {names} may edit {found_together.folder} at once ({pairs}), and one may lose what another did: "
+            f"{instead}, or say what each `writes`"
+        )
