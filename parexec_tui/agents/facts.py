@@ -16,10 +16,12 @@ ignores kinds and fields that it does not know. The kinds of version 1:
     ask        id, what, choices                a question to a person
     ask_done   id, answer
     note       text                             whatever else was printed
-    end        end, why, until, session, model, cost, inp, out, cached, turns     the last one; `ends.ENDS`
+    end        end, why, until, session, model, cost, inp, out, cached, turns, least, computed
+                                                the last one; `ends.ENDS`
 
 Seconds are of the Unix clock (`until`) or lengths (`wait`), `cost` is in US dollars, `inp` are the tokens that were
-read anew and `cached` those that came from a cache. A figure that is not known is absent, never 0.
+read anew and `cached` those that came from a cache. A figure that is not known is absent, never 0. `least`: it ended
+before it could tell all that it used; `computed`: the cost follows from tokens and prices (also of `usage`).
 """
 
 import json

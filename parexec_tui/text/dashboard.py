@@ -89,6 +89,10 @@ def _head(report: StatusReport) -> Iterator[str]:
         yield f"eta      {format_duration(report.eta.p50)}, nine times in ten within {late}"
     elif report.no_eta:
         yield f"eta      -: {report.no_eta}"
+    if report.spent is not None:
+        from parexec_tui.text.spending import spent_text  # only plans with coding agents want it
+
+        yield f"spent    {spent_text(report.spent)}"
     for family, by in report.not_known.items():
         yield f"without  the tickets of {family}, which {by} generates: not known yet"
     if report.tuning is not None:

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import AgentStatus
 from parexec_tui.core.state.tally import TypeTally
-from parexec_tui.core.wire.figures import Figures, ResourceFigure, TypeFigures
+from parexec_tui.core.wire.figures import Figures, ResourceFigure, Spent, TypeFigures
 
 
 def figures(state: SessionState) -> Figures:
@@ -33,6 +33,14 @@ def figures(state: SessionState) -> Figures:
     )
 
 
+def spent(state: SessionState) -> Spent | None:
+    """What its coding agents used so far, in the attempts that are over; None: no attempt of one is."""
+    total = state.tally.figures() if state.has_coding else None
+    if total is None:
+        return None
+    return Spent(total, {name: told.figures for name, told in state.tally.types.items() if told.figures is not None})
+
+
 def _of_type(type_: str, agents: Counter[str], tally: TypeTally) -> TypeFigures:
     return TypeFigures(
         type=type_,
@@ -46,4 +54,5 @@ def _of_type(type_: str, agents: Counter[str], tally: TypeTally) -> TypeFigures:
         disk_read=tally.disk_read,
         disk_written=tally.disk_written,
         peak_memory=tally.peak_memory,
+        spent=tally.figures,
     )

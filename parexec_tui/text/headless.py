@@ -33,7 +33,9 @@ from parexec_tui.outputs.output import Output
 from parexec_tui.text.attempt_output import attempt_output, last_lines, log_place
 from parexec_tui.text.event_lines import brief_lines, lines
 from parexec_tui.text.failures import failure_groups
+from parexec_tui.text.figures import spent
 from parexec_tui.text.roots import merge_command, root_text
+from parexec_tui.text.spending import spent_text
 from parexec_tui.text.streams import OutputError, abandon
 from parexec_tui.text.words import (
     Line,
@@ -274,7 +276,14 @@ class Headless:
         go on."""
         if self._style == "json":
             counts = {str(status): count for status, count in state.shown_counts().items() if count}
-            last = {"kind": "summary", "session": state.session, "outcome": outcome, "counts": counts}
+            last: dict[str, object] = {
+                "kind": "summary",
+                "session": state.session,
+                "outcome": outcome,
+                "counts": counts,
+            }
+            if (told := spent(state)) is not None:
+                last["spent"] = told
             self._write_batch([codec.encode(last).decode()])
         else:
             self._write_batch(list(self._summary(state, outcome)))
@@ -291,6 +300,8 @@ class Headless:
         took = format_duration(state.now - state.opened_at)
         look = "bold green" if state.has_succeeded else "bold yellow"
         yield Text(f"{counted(state)}{_besides(state)} in {took}", style=look)
+        if (told := spent(state)) is not None:
+            yield Text(f"spent {spent_text(told, ascii_only=self._ascii)}")
         if outcome in LEFT_FOR_ANSWER:
             yield from map(Text, _to_answer(state))
         elif outcome != "finished":

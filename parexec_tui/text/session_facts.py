@@ -8,12 +8,16 @@ from msgspec import Struct, field
 from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.next_link import of_live
+from parexec_tui.core.state.accounts import coding_of
+from parexec_tui.core.state.figures import Figures
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.state.used import Used
+from parexec_tui.core.wire.figures import Spent
 from parexec_tui.core.wire.protocol import ServiceFact, StepReport
 from parexec_tui.text.attempt_output import log_place
+from parexec_tui.text.figures import spent
 from parexec_tui.text.roots import cause_text
 from parexec_tui.text.service_facts import service_fact
 from parexec_tui.text.steps import step_reports
@@ -92,6 +96,10 @@ class TicketReport(Struct, frozen=True, omit_defaults=True):
     """Those of them that are as they were before it ran again, and why."""
     used: Used | None = None
     """What its last attempt used, all its steps together; null: that is not known, or while it runs."""
+    spent: Figures | None = None
+    """Tokens and dollars of all its attempts that are over, where a coding agent works on it."""
+    spent_last: Figures | None = None
+    """Those of its last attempt."""
 
 
 class AgentReport(Struct, frozen=True, omit_defaults=True):
@@ -135,6 +143,8 @@ class SessionReport(Struct, frozen=True):
     """The variables of the plan, as they are for this session; long values are cut."""
     profile: str = ""
     """The profile of the plan that was chosen."""
+    spent: Spent | None = None
+    """What its coding agents used; null: none has ended an attempt."""
 
 
 def session_report(state: SessionState, me: str = "") -> SessionReport:
@@ -173,6 +183,7 @@ def session_report(state: SessionState, me: str = "") -> SessionReport:
         services=list(map(partial(service_fact, state), state.services.values())),
         variables=variables_fact(state),
         profile=state.plan.given.profile,
+        spent=spent(state),
     )
 
 
@@ -220,6 +231,8 @@ def _ticket(state: SessionState, ticket: TicketState, me: str) -> TicketReport:
         generates=ticket.spec.generates,
         generated=len(generated.members) if generated is not None else None,
         left=generated.left if generated is not None else {},
+        spent=coding_of(state, ticket).figures,
+        spent_last=coding_of(state, ticket).figures_of(ticket.attempts),
         used=attempt.used if attempt is not None and attempt.ended is not None and attempt.used != Used() else None,
     )
 

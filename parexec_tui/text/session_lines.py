@@ -10,6 +10,7 @@ from parexec_tui.core.state.status import TABLE, Status
 from parexec_tui.core.state.used import Used
 from parexec_tui.text.services import fact_text
 from parexec_tui.text.session_facts import SessionReport, TicketReport
+from parexec_tui.text.spending import figures_text, spent_text
 from parexec_tui.text.steps import step_line
 from parexec_tui.text.variables import variables_line
 from parexec_tui.text.words import (
@@ -42,6 +43,8 @@ def report_lines(report: SessionReport, *, ascii_only: bool, me: str = "") -> It
     yield f"started {day_and_clock(report.started)}, group {report.group} of {report.groups}: {counts}"
     if report.selected:
         yield f"selected {selection_text(len(report.tickets), report.of, printable(report.selected))}"
+    if report.spent is not None:
+        yield f"spent {spent_text(report.spent, ascii_only=ascii_only)}"
     if report.variables:
         yield variables_line(report.variables, report.profile)
     yield ""
@@ -125,6 +128,7 @@ class _Lines:
         yield from (f"{_INDENT}{step_line(step)}" for step in ticket.steps)
         if ticket.note:
             yield f"{_INDENT}note: {printable(ticket.note)}"
+        yield from self._spent(ticket)
         for name, value in ticket.values.items():
             yield f"{_INDENT}told {name} = {printable(value)}"
         if ticket.generates:
@@ -135,6 +139,14 @@ class _Lines:
         if (kept := ticket.snapshot) is not None:
             kept_size = f"{format_count(kept.files, 'file')}, {format_size(kept.size)}"
             yield f"{_INDENT}its files as before attempt {kept.attempt} are kept: {kept_size}"
+
+    def _spent(self, ticket: TicketReport) -> Iterator[str]:
+        if ticket.spent is None:
+            return
+        whole = figures_text(ticket.spent, ascii_only=self._ascii_only)
+        last = ticket.spent_last
+        of_last = "" if last in (None, ticket.spent) else figures_text(last, ascii_only=self._ascii_only)
+        yield f"{_INDENT}spent {whole}{f', in attempt {ticket.attempt} {of_last}' if of_last else ''}"
 
     def named(self, family: str, tickets: Sequence[TicketReport]) -> Iterator[str]:
         """The first of them, and how many there are besides."""

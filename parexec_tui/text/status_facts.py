@@ -16,7 +16,7 @@ from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, Nei
 from parexec_tui.core.wire.requests import Foreseen
 from parexec_tui.text.bottlenecks import bottleneck_text
 from parexec_tui.text.failures import failures
-from parexec_tui.text.figures import figures
+from parexec_tui.text.figures import figures, spent
 from parexec_tui.text.pressure import pressure_fact
 from parexec_tui.text.service_facts import service_fact
 from parexec_tui.text.steps import step_reports
@@ -84,6 +84,7 @@ def status_report(state: SessionState, now: float) -> StatusReport:
         held=waits.held,
         pressure=list(map(pressure_fact, state.ladders.values())),
         figures=figures(state),
+        spent=spent(state),
         tuning=tuning_fact(state) if state.finished_at is None else None,
         steps={id_: step_reports(state, id_) for id_ in islice(_with_steps(state), _MAX_STEPS)},
         bottlenecks=[bottleneck_text(each) for each in live_bottlenecks(state, now)[0]],

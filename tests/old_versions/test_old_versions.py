@@ -371,6 +371,7 @@ ADDED_TO_STATUS = {
     "gpus",
     "tuning",
     "figures",
+    "spent",
     "variables",
     "profile",
     "not_known",

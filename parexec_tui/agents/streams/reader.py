@@ -118,6 +118,7 @@ class Reader:
             until=None if trouble is None else trouble.until,
             session=self.session or None,
             model=self.model or None,
+            least=None if self.is_over else True,
             **self.figures(),
         )
 

@@ -168,3 +168,18 @@ def format_size(size: float) -> str:
 def format_count(count: int, noun: str, nouns: str = "") -> str:
     """`1 file`, `12 files`. `nouns`: the plural, if it is not the noun with an `s`."""
     return f"{count} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def format_money(dollars: float) -> str:
+    """Write US dollars with their cents, or with what is left of a cent: `$3.12`, `$50`, `$0.0042`."""
+    if dollars == int(dollars):
+        return f"${dollars:,.0f}"
+    return f"${dollars:,.2f}" if dollars >= 0.01 else f"${dollars:.4f}"
+
+
+def format_tokens(count: int) -> str:
+    """Write a number of tokens in three digits or so: `950`, `8.4k`, `84k`, `4.1M`."""
+    if count < 1000:
+        return str(count)
+    unit, size = ("k", 10**3) if count < 999_500 else ("M", 10**6)
+    return f"{count / size:.{count < 9.95 * size:d}f}{unit}"

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from parexec_tui.core.state.events import TicketAsks
+from parexec_tui.core.state.figures import Figures, total
 from parexec_tui.core.state.status import End
 
 
@@ -35,6 +36,23 @@ class Coding(Struct, frozen=True):
     """What a person allowed it, in the words of its CLI."""
     asks: TicketAsks | None = None
     """What its agent asks and waits for."""
+    used: tuple[tuple[str, Figures], ...] = ()
+    """(agent type, what its attempts on that used), of those that are over."""
+    newest: tuple[int, Figures] | None = None
+    """(attempt, what it used), of the newest one of which that is known."""
+
+    @property
+    def figures(self) -> Figures | None:
+        """What all its attempts used that are over; None: there was none."""
+        return total(each for _, each in self.used)
+
+    def used_on(self, agent_type: str) -> Figures | None:
+        """What those on one agent type used."""
+        return next((each for name, each in self.used if name == agent_type), None)
+
+    def figures_of(self, attempt: int) -> Figures | None:
+        """What an attempt used, if it is the newest of which that is known."""
+        return self.newest[1] if self.newest is not None and self.newest[0] == attempt else None
 
 
 NOTHING: Coding = Coding()

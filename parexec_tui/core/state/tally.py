@@ -1,8 +1,9 @@
 """What the attempts of a session came to, added up: for who asks again and again, and cannot read all events."""
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from typing import Final
 
+from parexec_tui.core.state.figures import Figures, total
 from parexec_tui.core.state.status import End
 from parexec_tui.core.state.used import Used
 
@@ -14,8 +15,8 @@ class TypeTally:
     """What the attempts on agents of one type came to."""
 
     __slots__ = (
-        "cpu_seconds", "disk_read", "disk_written", "durations", "ends", "peak_memory", "retries", "seconds",
-        "started",
+        "costs", "cpu_seconds", "disk_read", "disk_written", "durations", "ends", "figures", "peak_memory", "retries",
+        "seconds", "started",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -33,6 +34,10 @@ class TypeTally:
         self.disk_written = 0
         self.peak_memory = 0
         """The most that one of them used."""
+        self.figures: Figures | None = None
+        """What coding agents used; None: none of these was one."""
+        self.costs: list[float] = []
+        """Dollars of each of their attempts of which they are known, the least first."""
 
     def note_end(self, end: End, seconds: float, used: Used) -> None:
         """An attempt ended."""
@@ -43,6 +48,17 @@ class TypeTally:
         self.disk_read += used.disk_read
         self.disk_written += used.disk_written
         self.peak_memory = max(self.peak_memory, used.peak_memory)
+
+    def note_figures(self, figures: Figures) -> None:
+        """A coding agent told what it used in an attempt."""
+        self.figures = figures if self.figures is None else self.figures.then(figures)
+        if figures.cost is not None:
+            insort(self.costs, figures.cost)
+
+    @property
+    def usual_cost(self) -> float | None:
+        """Dollars of an attempt: the median; None if those of none are known."""
+        return self.costs[len(self.costs) // 2] if self.costs else None
 
 
 class Tally:
@@ -64,3 +80,7 @@ class Tally:
         if found is None:
             found = self.types[type_] = TypeTally()
         return found
+
+    def figures(self) -> Figures | None:
+        """What all coding agents used; None: there was none."""
+        return total(each.figures for each in self.types.values() if each.figures is not None)

@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from parexec_tui.core.state.figures import Figures as AgentFigures
+
 
 class TypeFigures(Struct, frozen=True):
     """Of one agent type, and the attempts on its agents."""
@@ -27,6 +29,8 @@ class TypeFigures(Struct, frozen=True):
     disk_written: int
     peak_memory: int
     """Bytes: the most that one of them used; 0: not known."""
+    spent: AgentFigures | None = None
+    """What coding agents used; null: it is none, or has not ended an attempt."""
 
 
 class ResourceFigure(Struct, frozen=True):
@@ -55,3 +59,15 @@ class Figures(Struct, frozen=True):
     """Attempts whose work in a worktree was merged."""
     conflicts: int
     """How often what an attempt did in its worktree was found to conflict with what was merged."""
+
+
+class Spent(Struct, frozen=True, omit_defaults=True):
+    """What coding agents used, in the attempts that are over. What is not known is absent."""
+
+    total: AgentFigures
+    types: dict[str, AgentFigures]
+    """By agent type."""
+    budget: float | None = None
+    """US dollars that all may spend; absent: as much as they want."""
+    budgets: dict[str, float] = {}
+    """US dollars that an agent type may spend, where that is limited."""

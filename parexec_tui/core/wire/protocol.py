@@ -20,7 +20,7 @@ from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.root import WaitedFor
 from parexec_tui.core.state.process_key import RUN
-from parexec_tui.core.wire.figures import Figures
+from parexec_tui.core.wire.figures import Figures, Spent
 from parexec_tui.core.wire.requests import AnyRequest, Foreseen
 
 VERSION = 1
@@ -533,6 +533,8 @@ class StatusReport(Struct, frozen=True):
     """None: the plan or a person says how many tickets run at once."""
     figures: Figures | None = None
     """What it came to so far; None: the engine is of an earlier version."""
+    spent: Spent | None = None
+    """What its coding agents used; null: none has ended an attempt."""
     variables: dict[str, str] = {}
     """The variables of the plan, as they are for this session; long values are cut."""
     profile: str = ""

@@ -328,6 +328,10 @@ class Said(Struct, frozen=True, gc=False, omit_defaults=True):
     out: int | None = None
     cached: int | None = None
     turns: int | None = None
+    is_least: bool = False
+    """True: it ended before it could tell all that it used."""
+    is_computed: bool = False
+    """True: its dollars follow from tokens and prices."""
 
 
 class ProcessEnded(Report, frozen=True, gc=False, tag="ended"):

@@ -15,7 +15,9 @@ from parexec_tui.core.plan.units import (
     Size,
     format_count,
     format_duration,
+    format_money,
     format_size,
+    format_tokens,
     quoted_name,
     write_duration,
 )
@@ -167,3 +169,20 @@ def test_a_size_that_is_well_written_and_too_large_is_told_how_large_it_may_be()
 def test_a_count_has_its_noun(count: int, text: str) -> None:
     assert format_count(count, "process", "processes") == text
     assert format_count(count, "file") == f"{count} {'file' if count == 1 else 'files'}"
+
+
+@pytest.mark.parametrize(
+    ("dollars", "text"),
+    [(0.0, "$0"), (2.0, "$2"), (3.125, "$3.12"), (0.5, "$0.50"), (0.0042, "$0.0042"), (1234.5, "$1,234.50")],
+)
+def test_money_is_written_with_its_cents(dollars: float, text: str) -> None:
+    assert format_money(dollars) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0"), (999, "999"), (1000, "1.0k"), (8_449, "8.4k"), (84_000, "84k"), (999_499, "999k"), (999_500, "1.0M"),
+     (4_120_000, "4.1M"), (12_000_000, "12M")],
+)  # fmt: skip
+def test_tokens_are_written_in_few_digits(count: int, text: str) -> None:
+    assert format_tokens(count) == text

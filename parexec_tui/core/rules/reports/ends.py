@@ -59,7 +59,8 @@ def facts_of(report: rq.AnyReport) -> Facts:
 
 
 def _figures(said: rq.Said) -> Figures:
-    return Figures(said.cost, said.inp, said.out, said.cached, said.turns)
+    told = Figures(said.cost, said.inp, said.out, said.cached, said.turns, is_computed=said.is_computed)
+    return told.to_the_least() if said.is_least else told
 
 
 def reported(state: SessionState, report: rq.Report) -> TicketState | None:

@@ -6,9 +6,12 @@ from msgspec import structs
 
 from parexec_tui.core.plan.coding import types_of_account
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.accounts import coding_of
+from parexec_tui.core.state.accounts import coding_of, is_coded
+from parexec_tui.core.state.attempts import Attempt
 from parexec_tui.core.state.coding import NOTHING, REFUSALS, Conversation, Rest
+from parexec_tui.core.state.figures import NOT_KNOWN, Figures
 from parexec_tui.core.state.indexes import check_types_again, doubt_reservation, move
+from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PUT_BACK, End, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -93,7 +96,10 @@ def remember(state: SessionState, ticket: TicketState, **what: Any) -> None:
 
 
 def note_end(state: SessionState, ticket: TicketState, event: ev.AttemptEnded) -> None:
-    """Remember of a coding agent what matters for the next attempt of its ticket."""
+    """Remember of a coding agent what matters for the next attempt of its ticket, and what it used."""
+    figures = event.figures or NOT_KNOWN
+    if is_coded(state, ticket) and (figures.is_known or _may_have_used(ticket.attempt, event)):
+        note_figures(state, ticket, figures)
     told = coding_of(state, ticket)
     if told is NOTHING and event.end not in REFUSALS and event.end is not End.unavailable:
         return
@@ -103,6 +109,29 @@ def note_end(state: SessionState, ticket: TicketState, event: ev.AttemptEnded) -
     answer = "" if was_heard else told.answer
     remember(state, ticket, asks=None, outages=outages, refused_by=refused_by, answer=answer)
 
+
+def note_figures(state: SessionState, ticket: TicketState, figures: Figures) -> None:
+    """What an attempt of a coding agent used, when its command is over. Of one attempt it is counted once."""
+    told, attempt = coding_of(state, ticket), ticket.attempt
+    assert attempt is not None
+    if told.figures_of(attempt.number) is not None:
+        return
+    type_ = state.agents[attempt.agent].type
+    used = dict(told.used)
+    used[type_] = used[type_].then(figures) if type_ in used else figures
+    remember(state, ticket, used=tuple(used.items()), newest=(attempt.number, figures))
+    state.tally.of(type_).note_figures(figures)
+
+
+def _may_have_used(attempt: Attempt | None, event: ev.AttemptEnded) -> bool:
+    """Whether a provider may have been asked for something in an attempt that did not tell what it used."""
+    if event.end in _USED_NOTHING:
+        return False
+    return event.step != RUN or (attempt is not None and attempt.pid is not None)
+
+
+_USED_NOTHING = frozenset((End.could_not_start, End.not_logged_in, End.bad_setup))
+"""Ends of attempts in which no provider was asked for anything."""
 
 _UNHEARD = frozenset((End.stopped, *PUT_BACK))
 """Ends after which it is not known whether the agent heard what a person answered."""

@@ -5,7 +5,7 @@ from itertools import islice
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.admission import count_memory_of_end, count_memory_of_start
 from parexec_tui.core.state.agents import AgentState
-from parexec_tui.core.state.apply.accounts import note_end
+from parexec_tui.core.state.apply.accounts import note_end, note_figures
 from parexec_tui.core.state.apply.claims import take_claims
 from parexec_tui.core.state.apply.order import judge_order
 from parexec_tui.core.state.attempts import Attempt, FreezeCause
@@ -89,6 +89,8 @@ def on_step_ended(state: SessionState, event: ev.StepEnded) -> None:
     attempt = _attempt_at(state, event)
     end_step(state, state.live[event.ticket], event)
     attempt.failed_tries += not event.passed
+    if event.figures is not None:
+        note_figures(state, state.live[event.ticket], event.figures)
     if event.step == RUN:
         attempt.values = event.values
         attempt.command_ended = event.at if event.ended is None else event.ended

@@ -76,4 +76,6 @@ def read_said(files: AgentFiles, code: int | None) -> Said | None:
         whole_of(last, "out"),
         whole_of(last, "cached"),
         whole_of(last, "turns"),
+        is_least=last.get("least") is True or text_of(last, "fact") != "end",
+        is_computed=last.get("computed") is True,
     )
