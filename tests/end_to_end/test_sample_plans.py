@@ -29,6 +29,7 @@ NAMES = (
     "tour",
     "build",
     "quality_gates",
+    "pipeline",
     "pressure",
     "worktrees",
     "matrix",
@@ -84,7 +85,7 @@ def test_there_is_no_other_sample() -> None:
     assert {file.stem for file in SAMPLES.glob("*.toml")} == set(NAMES)
 
 
-@pytest.mark.parametrize("name", ["quickstart", "docs_standardisation", "self_check", "tour", "pressure"])
+@pytest.mark.parametrize("name", ["quickstart", "docs_standardisation", "self_check", "tour", "pressure", "pipeline"])
 def test_a_sample_that_shall_succeed_has_no_warning(name: str) -> None:
     assert list(warnings(load(name))) == []
 
