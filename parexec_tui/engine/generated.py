@@ -65,4 +65,7 @@ class GeneratedTickets:
             more = f" (and {len(errors.problems) - _NAMED} more)" if len(errors.problems) > _NAMED else ""
             problem = f"{file}:{named}{more}"
             return rq.TicketsRead(key.ticket, key.attempt, problem=problem, step=key.step)
+        except Exception as error:  # the engine would die of it again and again: the file stays what it is
+            problem = f"{file} met a mistake in parexec: {type(error).__name__}: {error}"
+            return rq.TicketsRead(key.ticket, key.attempt, problem=problem, step=key.step)
         return rq.TicketsRead(key.ticket, key.attempt, tickets=tickets, amended=amended, step=key.step)

@@ -79,10 +79,18 @@ def test_what_needs_the_family_waits_for_its_members() -> None:
     assert found.state.generated["split"].members == ("a", "b")
 
 
-def test_a_family_without_members_keeps_nobody_waiting() -> None:
+@pytest.mark.parametrize("told", ["", "[tickets]", '[vars]\nx = "1"', "[defaults]\nretries = 1"])
+def test_a_family_without_members_keeps_nobody_waiting(told: str) -> None:
     found = session()
-    tell(found, "split", "")
+    tell(found, "split", told)
     assert (found.status("merge"), found.status("last")) == ("running", "running")
+
+
+@pytest.mark.parametrize("told", ["tickets = 3", "[defaults]\nnope = 1", "tickets = [1]", "[vars]\nx = { y = 1 }"])
+def test_what_is_no_fragment_fails_the_ticket(told: str) -> None:
+    found = session()
+    tell(found, "split", told)
+    assert found.status("split") == "failed"
 
 
 def test_a_mistake_fails_the_ticket_and_nothing_joins() -> None:

@@ -76,8 +76,13 @@ def read_fragment(
     expanded = _expanded(document, found.texts, plan, given, outside, generation, fills=fills)
     if any(has_own_paths(each.text) for each in found.texts.files):
         see_from(expanded.document, folder or plan.workdir)
-    draft, wrong = draft_of(expanded.document, plan.workdir)
     faults += expanded.faults
+    is_none = generation is not None and expanded.document.get("tickets", {}) == {}
+    draft, wrong = draft_of(expanded.document, plan.workdir)
+    if is_none:  # there was nothing to do, or its families found nothing
+        wrong = [fault for fault in wrong if fault.path != ("tickets",)]
+        if not (found.problems or faults or wrong):
+            return {}
     before: tuple[str, ...] = ()
     if generation is not None:
         draft, before = _generated(draft, plan, generation), generation.before

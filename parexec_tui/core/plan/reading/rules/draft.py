@@ -57,7 +57,8 @@ class Draft(Struct, frozen=True, kw_only=True):
     def place(self, id_: str | None, key: str, *rest: str | int) -> Path:
         """Where a value of a ticket stands: in its own table, or in `[defaults]`."""
         if id_ is not None:
-            own = self.written["tickets"].get(id_)
+            tables = self.written.get("tickets")
+            own = tables.get(id_) if isinstance(tables, dict) else None
             value = own.get(key) if isinstance(own, dict) else None
             inherited = isinstance(value, dict) and rest and rest[0] not in value
             if value is not None and not inherited:
