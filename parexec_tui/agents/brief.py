@@ -51,6 +51,8 @@ class Brief(NamedTuple):
     permissions: str = "sandbox"
     asks: bool = False
     """Whether a person is asked for what is not permitted."""
+    allow: tuple[str, ...] = ()
+    """What a person allowed besides, in the words of the CLI."""
     conversation: str = ""
     """The id of the conversation: of the one to go on with, or of the new one where the CLI lets us choose."""
     goes_on: bool = False
@@ -91,6 +93,7 @@ def decode(text: str) -> Brief:
         model=text_of(told, "model"),
         permissions=text_of(told, "permissions") or "sandbox",
         asks=told.get("asks") is True,
+        allow=_texts(told, "allow"),
         conversation=text_of(told, "conversation"),
         goes_on=told.get("goes_on") is True,
         prompt_going_on=text_of(told, "prompt_going_on"),

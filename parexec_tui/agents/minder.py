@@ -25,7 +25,7 @@ from parexec_tui.agents.brief import Brief, decode
 from parexec_tui.agents.facts import Fact, encode, fact, number_of, parse_object, text_of, whole_of
 from parexec_tui.agents.start import OF_ANOTHER_AGENT, start_of, told_file
 from parexec_tui.agents.story import Story
-from parexec_tui.agents.streams.reader import LONGEST_LINE, Exit
+from parexec_tui.agents.streams.reader import LONGEST_LINE, NOTHING_BEFORE, Exit
 from parexec_tui.agents.streams.troubles import Trouble
 
 GENTLE = 5.0
@@ -75,7 +75,7 @@ class Minder:
                 self.files.tell(
                     fact("note", text=f"the conversation {brief.conversation} is not known: a new one begins")
                 )
-                brief = brief._replace(goes_on=False, conversation=new_conversation(brief))
+                brief = brief._replace(goes_on=False, conversation=new_conversation(brief), before=NOTHING_BEFORE)
             elif run.stopped is None and not brief.goes_on and run.reader.has_such_conversation():
                 self.files.tell(
                     fact("note", text=f"the conversation {brief.conversation} is there already: it goes on")

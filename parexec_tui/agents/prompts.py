@@ -18,10 +18,10 @@ class Earlier(NamedTuple):
     """In words: `failed: the gate unit ended with exit code 1`."""
     output: str = ""
     """The last of what the gate that failed, or the command, printed."""
-    changes: str = ""
-    """What it had changed, as a diff or a list of files."""
     conflict: str = ""
     """What its work conflicted with."""
+    kept: str = ""
+    """The commit of what it had changed, if its folder does not have that any more."""
 
 
 class Told(NamedTuple):
@@ -29,7 +29,7 @@ class Told(NamedTuple):
 
     note: str = ""
     answer: str = ""
-    """To what the agent asked, or what it was not allowed."""
+    """To what the agent asked, or was not allowed."""
 
 
 NOTHING_TOLD = Told()
@@ -39,7 +39,10 @@ def prompt_of(prompt: str, earlier: Sequence[Earlier] = (), told: Told = NOTHING
     """What a new conversation begins with: the prompt, what earlier attempts came to, and what a person says."""
     parts = [prompt.rstrip()]
     if earlier:
-        parts.append("## Earlier attempts\n\nThis was tried before, in conversations that you do not know.")
+        parts.append(
+            "## Earlier attempts\n\nThis was tried before, in conversations that you do not know. What was done then "
+            "may be in the folder: look at that first."
+        )
         parts += [_about(each, is_last=each is earlier[-1]) for each in earlier[-3:]]
     return _joined([*parts, *_said(told)])
 
@@ -57,16 +60,16 @@ def _about(earlier: Earlier, *, is_last: bool, is_same: bool = False) -> str:
     if earlier.conflict:
         lines.append(f"What it did conflicts with what was merged meanwhile:\n\n{_fenced(earlier.conflict)}")
         if is_same:
-            lines.append("The folder now has what was merged; your own changes are to be made again on top of it.")
+            lines.append("The folder has what was merged by now: make your own changes again, on top of that.")
     if earlier.output.strip():
         lines.append(f"The last of the output:\n\n{_fenced(earlier.output)}")
-    if earlier.changes.strip():
-        lines.append(f"What it had changed:\n\n{_fenced(earlier.changes)}")
+    if earlier.kept:
+        lines.append(f"The folder does not have what it had changed: see `git show {earlier.kept}`.")
     return "\n\n".join(lines)
 
 
 def _said(told: Told) -> list[str]:
-    answer = [f"Answer to your question: {told.answer.strip()}"] if told.answer.strip() else []
+    answer = [f"The person in charge answers: {told.answer.strip()}"] if told.answer.strip() else []
     note = [f"A note from the person in charge: {told.note.strip()}"] if told.note.strip() else []
     return [*answer, *note]
 

@@ -108,6 +108,8 @@ def _claude(brief: Brief) -> Start:
     else:
         argv += ["--permission-prompts", "none"]
     argv += _CLAUDE[brief.permissions]
+    if brief.allow:
+        argv += ["--allowedTools", *brief.allow]
     if brief.model:
         argv += ["--model", brief.model]
     if brief.caps.cost is not None:  # counted from the start of the process, not of the conversation
@@ -178,7 +180,10 @@ def _acp(brief: Brief, folder: str) -> Start:
 def _told(brief: Brief) -> Start:
     from parexec_tui.agents.streams.told import FactsReader
 
-    return Start((*brief.program, *brief.args), {"PAREXEC_FACTS": told_file(brief)}, FactsReader())
+    env = {"PAREXEC_FACTS": told_file(brief)}
+    if brief.goes_on:
+        env["PAREXEC_CONVERSATION"] = brief.conversation
+    return Start((*brief.program, *brief.args), env, FactsReader())
 
 
 def told_file(brief: Brief) -> str:

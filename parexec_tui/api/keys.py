@@ -161,6 +161,14 @@ class DefaultKeys(TypedDict, total=False):
     """A shell command: what `{run}` stands for."""
     prompt: str
     """Text for an agent that reads prose: what `{prompt}` stands for."""
+    prompt_file: str
+    """A file with that text, read when an attempt starts; its path is what `{prompt_file}` stands for. Seen from the
+    file that names it."""
+    conversation: Literal["fresh", "resume"] | None
+    """What another attempt of its coding agent does. resume: it goes on in the conversation of the one before; fresh:
+    it begins one. Absent: resume, where `kind` says how."""
+    from_: str
+    """A ticket that it needs: its coding agent goes on in the conversation of that one."""
     on_denied: Literal["accept", "fail", "person"] | None
     """When its coding agent was not allowed something. person: it needs you; fail: it fails; accept: its gates
     decide. Absent: accept if it has gates or outputs, else person."""
@@ -522,6 +530,14 @@ class TicketKeys(TypedDict, total=False):
     """A shell command: what `{run}` stands for."""
     prompt: str
     """Text for an agent that reads prose: what `{prompt}` stands for."""
+    prompt_file: str
+    """A file with that text, read when an attempt starts; its path is what `{prompt_file}` stands for. Seen from the
+    file that names it."""
+    conversation: Literal["fresh", "resume"] | None
+    """What another attempt of its coding agent does. resume: it goes on in the conversation of the one before; fresh:
+    it begins one. Absent: resume, where `kind` says how."""
+    from_: str
+    """A ticket that it needs: its coding agent goes on in the conversation of that one."""
     on_denied: Literal["accept", "fail", "person"] | None
     """When its coding agent was not allowed something. person: it needs you; fail: it fails; accept: its gates
     decide. Absent: accept if it has gates or outputs, else person."""

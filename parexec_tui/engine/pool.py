@@ -30,7 +30,7 @@ from parexec_tui.core.state.steps import GateStep, gate_step, is_resolve
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import IdleElapsed
 from parexec_tui.engine.backends.backend import TRAILER, Launch, Worktree
-from parexec_tui.engine.briefs import brief_of
+from parexec_tui.engine.briefs import goes_on, telling_of
 from parexec_tui.engine.secrets import NoSecretError, Secrets
 from parexec_tui.paths import id_in_names
 from parexec_tui.tracing.endpoint import is_sent
@@ -187,6 +187,7 @@ class Pool:
             agent_type.update_checkout,
             ticket.spec.outputs,
             ticket.spec.all_writes if unclaimed_rule(self._state, ticket) != "off" else None,
+            is_minded(agent_type) and goes_on(self._state, ticket, ticket.spec, agent_type),
             dict(self._needed(ticket)),
         )
 
@@ -373,6 +374,7 @@ class Pool:
             attempt=ticket.attempts,
             workdir=self.root(ticket),
             note=ticket.note,
+            prompt_file=self._prompt_file(spec),
             units=units,
         )
         return Launch("", argv, cwd, env, limits=limits)
@@ -382,8 +384,12 @@ class Pool:
     ) -> Launch:
         """How a coding agent is started: by its minder, which is told what to do in a brief."""
         launch = self._command(ticket, spec, agent_type, env)
-        brief = brief_of(self._state, ticket, spec, agent_type)
-        return structs.replace(launch, argv=() if agent_type.kind is not None else launch.argv, brief=brief)
+        telling = telling_of(self._state, ticket, spec, agent_type, self._prompt_file(spec))
+        return structs.replace(launch, argv=() if agent_type.kind is not None else launch.argv, telling=telling)
+
+    def _prompt_file(self, spec: Ticket) -> str:
+        """The file with its prompt; absolute. Empty: there is none. Its path was seen from the file that names it."""
+        return posixpath.join(self._state.plan.workdir, spec.prompt_file) if spec.prompt_file else ""
 
     def root(self, ticket: TicketState) -> str:
         """What stands for the workdir where the newest attempt of a ticket works."""

@@ -89,8 +89,8 @@ def test_a_new_conversation_is_told_what_was_tried() -> None:
         "Do it.", [Earlier(1, "crashed"), Earlier(2, "the gate unit failed", "1 failed\n")], Told(note="be quick")
     )
     assert told == (
-        "Do it.\n\n## Earlier attempts\n\nThis was tried before, in conversations that you do not know.\n\n"
-        "Attempt 1 ended: crashed.\n\nAttempt 2 ended: the gate unit failed.\n\nThe last of the output:\n\n"
+        "Do it.\n\n## Earlier attempts\n\nThis was tried before, in conversations that you do not know. What was done "
+        "then may be in the folder: look at that first.\n\nAttempt 1 ended: crashed.\n\nAttempt 2 ended: the gate unit failed.\n\nThe last of the output:\n\n"
         "```\n1 failed\n```\n\nA note from the person in charge: be quick\n"
     )
 
@@ -99,7 +99,7 @@ def test_a_conversation_that_goes_on_is_told_only_what_is_new() -> None:
     told = prompt_going_on(Earlier(1, "the gate unit failed", "x\n```\ny"), Told(answer="yes, delete it"))
     assert told == (
         "The attempt ended: the gate unit failed.\n\nThe last of the output:\n\n````\nx\n```\ny\n````\n\n"
-        "Answer to your question: yes, delete it\n\nGo on with the task.\n"
+        "The person in charge answers: yes, delete it\n\nGo on with the task.\n"
     )
 
 

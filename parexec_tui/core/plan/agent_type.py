@@ -249,7 +249,7 @@ def eligible_types(agents: Mapping[str, AgentType], ticket: Ticket) -> tuple[str
     """The agent types that can run a ticket, in plan order.
 
     Such a type is the one that the ticket names in `agent` (or any, if it names none), has all that it `requires`,
-    and has in its command no `{run}` or `{prompt}` that the ticket leaves blank.
+    and has in its command no `{run}`, `{prompt}` or `{prompt_file}` that the ticket leaves blank.
     """
     return tuple(
         name
@@ -274,9 +274,10 @@ def has_capabilities(agent_type: AgentType, ticket: Ticket) -> bool:
 
 
 def blanks(agent_type: AgentType, ticket: Ticket) -> tuple[str, ...]:
-    """Which of `run` and `prompt` the agent type's command asks for and the ticket does not have."""
+    """Which of `run`, `prompt` and `prompt_file` the agent type's command asks for and the ticket does not have."""
+    prompt = ticket.prompt or (ticket.prompt_file if agent_type.kind is not None else "")
     return tuple(
         name
-        for name, text in (("run", ticket.run), ("prompt", ticket.prompt))
+        for name, text in (("run", ticket.run), ("prompt", prompt), ("prompt_file", ticket.prompt_file))
         if not text.strip() and any(f"{{{name}}}" in word for word in agent_type.whole_command)
     )

@@ -22,17 +22,19 @@ def fill(
     attempt: int,
     workdir: str,
     note: str = "",
+    prompt_file: str = "",
     units: Mapping[str, Units] = _NO_UNITS,
 ) -> tuple[str, ...]:
     """The command with its placeholders filled in for an attempt of a ticket, whose own command has its units.
     Other words in braces stay.
 
-    `units`: by resource those that it has, which are placeholders as well.
+    `units`: by resource those that it has, which are placeholders as well. `prompt_file`: absolute.
     """
     values: Mapping[str, str] = {
         **{name: write_given(each) for name, each in units.items()},
         "run": ticket.run,
         "prompt": ticket.prompt,
+        "prompt_file": prompt_file,
         "ticket": id_,
         "attempt": str(attempt),
         "workdir": workdir,

@@ -15,8 +15,8 @@ def identity_of(plan: Plan, spec: Ticket, agent_type: str) -> bytes:
         (plan.workdir, plan.settings.shell),
         (agent.command, agent.shell, agent.cwd, agent.env, agent.gates),
         (spec.run, spec.prompt, spec.cwd, spec.env, spec.gates, spec.expect_codes),
-        # those of tickets without a depfile are as they were in earlier versions
-        (spec.reads, spec.writes, spec.outputs, *filter(None, (spec.depfile,))),
+        # those of tickets without a depfile or a prompt_file are as they were in earlier versions
+        (spec.reads, spec.writes, spec.outputs, *filter(None, (spec.depfile, spec.prompt_file))),
     )
     return hashlib.blake2b(msgspec.json.encode(what, order="deterministic"), digest_size=16).digest()
 

@@ -45,6 +45,24 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     title: Annotated[str, Meta(description="What the ticket is about, in a line.")] = ""
     run: Annotated[str, Meta(description="A shell command: what `{run}` stands for.")] = ""
     prompt: Annotated[str, Meta(description="Text for an agent that reads prose: what `{prompt}` stands for.")] = ""
+    prompt_file: Annotated[
+        str,
+        Meta(
+            description="A file with that text, read when an attempt starts; its path is what `{prompt_file}` stands "
+            "for. Seen from the file that names it."
+        ),
+    ] = ""
+    conversation: Annotated[
+        Literal["resume", "fresh"] | None,
+        Meta(
+            description="What another attempt of its coding agent does. resume: it goes on in the conversation of "
+            "the one before; fresh: it begins one. Absent: resume, where `kind` says how."
+        ),
+    ] = None
+    from_: Annotated[
+        str,
+        Meta(description="A ticket that it needs: its coding agent goes on in the conversation of that one."),
+    ] = field(default="", name="from")
     on_denied: Annotated[
         Literal["person", "fail", "accept"] | None,
         Meta(

@@ -1,7 +1,7 @@
 """Accounts that rest because a provider does not answer them, and which agent types a ticket can run on meanwhile."""
 
 from parexec_tui.core.plan.coding import account_of, is_minded
-from parexec_tui.core.state.coding import NOTHING, Coding, Rest
+from parexec_tui.core.state.coding import NOTHING, Coding, Conversation, Rest
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 
@@ -44,6 +44,12 @@ def _meant(ticket: TicketState) -> tuple[str, ...]:
 def coding_of(state: SessionState, ticket: TicketState) -> Coding:
     """What is remembered of a ticket. Not to be changed."""
     return state.coding.get(ticket.id, NOTHING) if state.coding else NOTHING
+
+
+def conversation_from(state: SessionState, ticket: TicketState) -> Conversation | None:
+    """The conversation that a ticket begins with: that of the ticket which its `from` names."""
+    other = state.tickets.get(ticket.spec.from_)
+    return None if other is None else coding_of(state, other).conversation
 
 
 def is_coded(state: SessionState, ticket: TicketState) -> bool:

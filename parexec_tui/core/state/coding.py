@@ -1,6 +1,6 @@
 """What is remembered of tickets that coding agents work on: conversations, questions, figures."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
@@ -19,6 +19,24 @@ class Conversation(NamedTuple):
     model: str = ""
     version: str = ""
     mode: str = ""
+    used: Figures | None = None
+    """What its attempts used that are over; None: that is not known of any."""
+
+
+class Past(NamedTuple):
+    """How an attempt ended, as another one is told it."""
+
+    attempt: int
+    end: End
+    reason: str
+    step: str
+    """That whose output tells more."""
+    note: str
+    """What a person had said to it."""
+
+
+PAST_KEPT: Final = 3
+"""Attempts of a ticket that another one is told of."""
 
 
 class Coding(Struct, frozen=True):
@@ -26,6 +44,8 @@ class Coding(Struct, frozen=True):
 
     conversation: Conversation | None = None
     """The newest one."""
+    past: tuple[Past, ...] = ()
+    """Its last attempts, the newest at the end, since it last began anew."""
     refused_by: tuple[str, ...] = ()
     """Agent types that do not want to do it, or may not for its budget."""
     outages: int = 0

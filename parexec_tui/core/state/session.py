@@ -334,7 +334,13 @@ class SessionState:
 
     def types_of(self, spec: Ticket) -> tuple[str, ...]:
         """The agent types that can run such a ticket."""
-        demand = (spec.agent, spec.requires, bool(spec.run.strip()), bool(spec.prompt.strip()))
+        demand = (
+            spec.agent,
+            spec.requires,
+            bool(spec.run.strip()),
+            bool(spec.prompt.strip()),
+            bool(spec.prompt_file),
+        )
         if demand not in self._types:
             self._types[demand] = with_fallbacks(self.plan.agents, spec)
         return self._types[demand]

@@ -486,6 +486,8 @@ class WorktreeMade(Report, frozen=True, gc=False, tag="worktree"):
     aside: str = ""
     why_aside: str = ""
     """As in the event of that name; in a step that resolves a conflict as in ResolutionLeft."""
+    left_out: str = ""
+    """The commit of what the attempt before left, if this one was to go on with that, and it does not fit."""
 
 
 class Foreseen(Struct, frozen=True, gc=False):

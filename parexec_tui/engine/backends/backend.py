@@ -17,7 +17,6 @@ from typing import NamedTuple, Protocol, Self
 
 from msgspec import Struct
 
-from parexec_tui.agents.brief import Brief
 from parexec_tui.core.plan.identity import identities
 from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.model import Plan
@@ -43,6 +42,7 @@ from parexec_tui.core.wire.requests import (
     WorktreeSized,
     WorkTried,
 )
+from parexec_tui.engine.backends.telling import Telling
 
 TRAILER = "Parexec-Ticket"
 """What says in a commit which ticket made it."""
@@ -71,6 +71,8 @@ class Worktree(Struct, frozen=True, gc=False):
     """What the ticket has to write, as in Ticket."""
     writes: tuple[str, ...] | None = None
     """Patterns of all that the ticket claims to write; None: nobody wants to know what else it wrote."""
+    goes_on: bool = False
+    """Whether the attempt goes on with what the one before it left there, as far as that fits to what is merged."""
     needed: dict[str, str] = {}
     """{commit: ticket}, of what was merged into the target, and what the ticket needs is in it."""
 
@@ -199,7 +201,7 @@ class Launch(Struct, frozen=True, gc=False):
     """Whether the process may tell values: then it is told where, and `ProcessEnded` has them."""
     tells_tickets: bool = False
     """Whether the process may generate tickets: then it is told where."""
-    brief: Brief | None = None
+    telling: Telling | None = None
     """Of a coding agent: what its minder is told, but for the paths, which the backend knows."""
     requires: Requirements | None = None
     """What must be there. It is looked for right before the process is started; if it is not so, there is none, and

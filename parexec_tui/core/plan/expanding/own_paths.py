@@ -5,13 +5,14 @@ from typing import Any
 
 _KEY = "env_file"
 _PROGRAM = "program"
+_PROMPT = "prompt_file"
 _SECRETS = "secrets"
 _KEYS_OF_SECRETS = ("file", _KEY)
 
 
 def has_own_paths(text: str) -> bool:
     """Whether there may be such paths in the text of a plan. Most have none, and the word tells that at once."""
-    return _KEY in text or _SECRETS in text or _PROGRAM in text
+    return any(word in text for word in (_KEY, _SECRETS, _PROGRAM, _PROMPT))
 
 
 def see_from(document: dict[str, Any], folder: str) -> None:
@@ -26,6 +27,8 @@ def see_from(document: dict[str, Any], folder: str) -> None:
     for table in tables:
         if isinstance(table, dict) and isinstance(listed := table.get(_KEY), list):
             table[_KEY] = [_seen_from(folder, each) for each in listed]
+        if isinstance(table, dict) and _PROMPT in table:
+            table[_PROMPT] = _seen_from(folder, table[_PROMPT])
     agents = document.get("agents")
     for agent in agents.values() if isinstance(agents, dict) else ():
         if isinstance(agent, dict) and "/" in str(agent.get(_PROGRAM)):  # what has none is looked for in PATH

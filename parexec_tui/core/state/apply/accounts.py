@@ -6,10 +6,10 @@ from msgspec import structs
 
 from parexec_tui.core.plan.coding import types_of_account
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.accounts import coding_of, is_coded
+from parexec_tui.core.state.accounts import coding_of, conversation_from, is_coded
 from parexec_tui.core.state.attempts import Attempt
-from parexec_tui.core.state.coding import NOTHING, REFUSALS, Conversation, Rest
-from parexec_tui.core.state.figures import NOT_KNOWN, Figures
+from parexec_tui.core.state.coding import PAST_KEPT, REFUSALS, Conversation, Past, Rest
+from parexec_tui.core.state.figures import NOT_KNOWN, Figures, total
 from parexec_tui.core.state.indexes import check_types_again, doubt_reservation, move
 from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.session import SessionState
@@ -64,7 +64,9 @@ def on_conversation_known(state: SessionState, event: ev.ConversationKnown) -> N
     if attempt is None or event.attempt != ticket.attempts:
         raise IllegalEventError(f"{event!r}: there is no such attempt, or a newer one")
     agent_type = state.agents[attempt.agent].type
-    known = Conversation(event.conversation, agent_type, event.attempt, event.model, event.version, event.mode)
+    before = coding_of(state, ticket).conversation or conversation_from(state, ticket)
+    used = before.used if before is not None and before.id == event.conversation else None
+    known = Conversation(event.conversation, agent_type, event.attempt, event.model, event.version, event.mode, used)
     remember(state, ticket, conversation=known)
 
 
@@ -97,17 +99,22 @@ def remember(state: SessionState, ticket: TicketState, **what: Any) -> None:
 
 def note_end(state: SessionState, ticket: TicketState, event: ev.AttemptEnded) -> None:
     """Remember of a coding agent what matters for the next attempt of its ticket, and what it used."""
-    figures = event.figures or NOT_KNOWN
-    if is_coded(state, ticket) and (figures.is_known or _may_have_used(ticket.attempt, event)):
+    if not is_coded(state, ticket):
+        return
+    figures, attempt = event.figures or NOT_KNOWN, ticket.attempt
+    assert attempt is not None
+    if figures.is_known or _may_have_used(attempt, event):
         note_figures(state, ticket, figures)
     told = coding_of(state, ticket)
-    if told is NOTHING and event.end not in REFUSALS and event.end is not End.unavailable:
-        return
+    past = told.past
+    if event.end is not End.could_not_start:
+        step = attempt.told_step if event.end is not End.succeeded else ""
+        past = (*past, Past(event.attempt, event.end, event.reason, step, ticket.note))[-PAST_KEPT:]
     is_refusal, was_heard = event.end in REFUSALS, event.end not in _UNHEARD
     refused_by = (*told.refused_by, state.agents[event.agent].type) if is_refusal else told.refused_by
     outages = told.outages + 1 if event.end is End.unavailable else 0
     answer = "" if was_heard else told.answer
-    remember(state, ticket, asks=None, outages=outages, refused_by=refused_by, answer=answer)
+    remember(state, ticket, asks=None, outages=outages, refused_by=refused_by, answer=answer, past=past)
 
 
 def note_figures(state: SessionState, ticket: TicketState, figures: Figures) -> None:
@@ -119,15 +126,18 @@ def note_figures(state: SessionState, ticket: TicketState, figures: Figures) -> 
     type_ = state.agents[attempt.agent].type
     used = dict(told.used)
     used[type_] = used[type_].then(figures) if type_ in used else figures
-    remember(state, ticket, used=tuple(used.items()), newest=(attempt.number, figures))
+    conversation = told.conversation
+    if conversation is not None and conversation.attempt == attempt.number:
+        conversation = conversation._replace(used=total(filter(None, (conversation.used, figures))))
+    remember(state, ticket, used=tuple(used.items()), newest=(attempt.number, figures), conversation=conversation)
     state.tally.of(type_).note_figures(figures)
 
 
-def _may_have_used(attempt: Attempt | None, event: ev.AttemptEnded) -> bool:
+def _may_have_used(attempt: Attempt, event: ev.AttemptEnded) -> bool:
     """Whether a provider may have been asked for something in an attempt that did not tell what it used."""
     if event.end in _USED_NOTHING:
         return False
-    return event.step != RUN or (attempt is not None and attempt.pid is not None)
+    return event.step != RUN or attempt.pid is not None
 
 
 _USED_NOTHING = frozenset((End.could_not_start, End.not_logged_in, End.bad_setup))

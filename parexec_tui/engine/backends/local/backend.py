@@ -35,6 +35,7 @@ from parexec_tui.engine.backends.backend import (
 from parexec_tui.engine.backends.local import cgroup, process
 from parexec_tui.engine.backends.local.adoption import Adoption
 from parexec_tui.engine.backends.local.agent_files import briefed, has_minder, minder_command, write_brief
+from parexec_tui.engine.backends.local.agent_prompts import told
 from parexec_tui.engine.backends.local.agent_watch import AgentWatch
 from parexec_tui.engine.backends.local.answers import answers, refuse_answered
 from parexec_tui.engine.backends.local.attempt_cgroups import AttemptCgroups, LimitsError, Parent
@@ -188,7 +189,8 @@ class LocalBackend:
             start.spawn = structs.replace(start.spawn, log=start.masking.pipe)
         spawn = start.spawn
         if start.minder is not None:
-            write_brief(*start.minder)
+            telling, files = start.minder
+            write_brief(told(telling, self._folder, start.made), files)
         if spawn.by_cgroups and spawn.limits is not None:
             try:
                 self._cgroups.make_limited(spawn.cgroups, spawn.limits)
@@ -213,9 +215,10 @@ class LocalBackend:
         if launch.tells_tickets:
             env[TICKETS] = self._folder.tickets(key)
         argv, minder = launch.argv, None
-        if launch.brief is not None:
+        if launch.telling is not None:
             files = self._folder.of_agent(key)
-            argv, minder = minder_command(files), (briefed(launch.brief, files, launch.argv), files)
+            telling = launch.telling._replace(brief=briefed(launch.telling.brief, files, launch.argv))
+            argv, minder = minder_command(files), (telling, files)
             self._agents.add(key)
         cookie = self._living.cookie_of(key)
         env[COOKIE] = nested_cookie(self._outer_cookie, cookie)

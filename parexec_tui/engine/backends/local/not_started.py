@@ -6,6 +6,7 @@ from pathlib import Path
 
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Ended
+from parexec_tui.engine.backends.local.agent_prompts import PromptFileError
 from parexec_tui.engine.backends.local.attempt_cgroups import LimitsError
 from parexec_tui.engine.backends.local.ports import PortsTakenError
 from parexec_tui.engine.backends.local.requirements import UnmetError
@@ -14,6 +15,8 @@ from parexec_tui.engine.backends.local.snapshot import SnapshotError
 from parexec_tui.engine.backends.local.starter import Start
 from parexec_tui.engine.backends.local.worktrees.git import GitError, LostError, UnfitError
 from parexec_tui.engine.env_files import EnvFileError
+
+_OF_TICKET = UnmetError | UnfitError | EnvFileError | PromptFileError
 
 
 def why_not(start: Start) -> Ended:
@@ -29,7 +32,7 @@ def why_not(start: Start) -> Ended:
     with suppress(OSError):  # on a disk that takes nothing, it stays; the next attempt has another one
         Path(start.spawn.record).unlink(missing_ok=True)
     # A text that the system cannot take: too long, or with a NUL.
-    hopeless = isinstance(error, ValueError | UnmetError | UnfitError | EnvFileError) or error.errno == errno.E2BIG
+    hopeless = isinstance(error, ValueError | _OF_TICKET) or error.errno == errno.E2BIG
     return rq.ProcessEnded(
         key.ticket,
         key.attempt,
@@ -43,7 +46,7 @@ def why_not(start: Start) -> Ended:
 
 
 def _spawn_problem(error: OSError | ValueError) -> str:
-    if isinstance(error, GitError | SnapshotError | UnmetError | EnvFileError | PortsTakenError | LimitsError):
+    if isinstance(error, GitError | SnapshotError | PortsTakenError | LimitsError | _OF_TICKET):
         return str(error)
     if isinstance(error, OSError) and error.errno == errno.E2BIG:
         return "its command and environment are too long for the system"

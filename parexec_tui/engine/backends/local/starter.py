@@ -11,13 +11,13 @@ from threading import Thread
 
 from msgspec import Struct
 
-from parexec_tui.agents.brief import Brief
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire.requests import WorktreeMade
 from parexec_tui.engine.backends.local.masking import Masking
 from parexec_tui.engine.backends.local.snapshot import SnapshotSize
 from parexec_tui.engine.backends.local.spawn import Spawn, spawn
 from parexec_tui.engine.backends.local.watch import Watch
+from parexec_tui.engine.backends.telling import Telling
 from parexec_tui.engine.passing import is_refusal
 from parexec_tui.paths import AgentFiles
 
@@ -30,7 +30,7 @@ class Start(Struct, gc=False, eq=False):
 
     key: ProcessKey
     spawn: Spawn
-    minder: tuple[Brief, AgentFiles] | None = None
+    minder: tuple[Telling, AgentFiles] | None = None
     """What the minder of a coding agent is told, and where."""
     pid: int | None = None
     problem: BaseException | None = None

@@ -9,7 +9,7 @@ from itertools import chain
 from parexec_tui.core.plan.model import Host
 from parexec_tui.core.plan.reading.faults import Fault
 from parexec_tui.core.plan.reading.rules.agents import agents_have_room, somebody_can_run_it
-from parexec_tui.core.plan.reading.rules.coding import coding_clis_can_be_started
+from parexec_tui.core.plan.reading.rules.coding import coding_clis_can_be_started, conversations_go_on
 from parexec_tui.core.plan.reading.rules.commands import (
     conditions_can_be_asked,
     environments_are_valid,
@@ -56,6 +56,7 @@ _RULES: tuple[Rule, ...] = (
     gates_do_not_wait_for_themselves,
     agents_have_room,
     coding_clis_can_be_started,
+    conversations_go_on,
     somebody_can_run_it,
     logs_have_room,
     limits_can_be_kept,

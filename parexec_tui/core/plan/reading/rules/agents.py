@@ -16,7 +16,7 @@ def agents_have_room(draft: Draft) -> Iterator[Fault]:
             yield Fault(("agents", name, "min"), f"min = {agent.min} is more than max = {agent.max}")
 
 
-_WHO_RUNS_IT = ("agent", "requires", "run", "prompt")
+_WHO_RUNS_IT = ("agent", "requires", "run", "prompt", "prompt_file")
 
 
 def somebody_can_run_it(draft: Draft) -> Iterator[Fault]:
@@ -24,7 +24,7 @@ def somebody_can_run_it(draft: Draft) -> Iterator[Fault]:
     hints = Hints(draft.agents)
     for id_, ticket in draft.specs():
         has_run, has_prompt = bool(ticket.run.strip()), bool(ticket.prompt.strip())
-        asked = (ticket.agent, ticket.requires, id_ is None, has_run, has_prompt)
+        asked = (ticket.agent, ticket.requires, id_ is None, has_run, has_prompt, bool(ticket.prompt_file))
         if asked not in answers:
             answers[asked] = list(_why_nobody(draft, ticket, hints, is_default=id_ is None))
         for path, message, hint in answers[asked]:

@@ -66,3 +66,19 @@ def _with_kind(path: tuple[str, ...], agent: AgentType) -> Iterator[Fault]:
 
 
 _INSTEAD = "leave it out: `model`, `permissions`, `budget` and `conversation` say what it says"
+
+
+def conversations_go_on(draft: Draft) -> Iterator[Fault]:
+    first: dict[str, str] = {}
+    for id_, ticket in draft.specs():
+        if ticket.prompt_file and ticket.prompt:
+            yield Fault(draft.place(id_, "prompt_file"), "there is a `prompt` as well", "leave one of them out")
+        if not ticket.from_ or id_ is None:
+            continue
+        place, other = draft.place(id_, "from"), ticket.from_
+        if other not in ticket.waits:
+            hint = f"add {shown(other)} to `needs`" if other in draft.tickets else ""
+            yield Fault(place, f"it goes on in the conversation of {shown(other)}, which it does not need", hint)
+        elif first.setdefault(other, id_) != id_:
+            hint = f"write from = {shown(first[other])} here, and need that, or leave it out"
+            yield Fault(place, f"{shown(first[other])} goes on in the conversation of {shown(other)} already", hint)

@@ -209,8 +209,9 @@ def texts_have_no_nul(draft: Draft) -> Iterator[Fault]:
         if "\0" in getattr(draft.hooks, hook):
             yield Fault(("hooks", hook), NUL)
     for id_, ticket in draft.specs():
-        if "\0" in ticket.run + ticket.prompt + ticket.rollback or (ticket.cwd and "\0" in ticket.cwd):
-            for key in ("run", "prompt", "rollback", "cwd"):
+        texts = ticket.run + ticket.prompt + ticket.prompt_file + ticket.rollback
+        if "\0" in texts or (ticket.cwd and "\0" in ticket.cwd):
+            for key in ("run", "prompt", "prompt_file", "rollback", "cwd"):
                 if "\0" in (getattr(ticket, key) or ""):
                     yield Fault(draft.place(id_, key), NUL)
     for name, agent in draft.agents.items():

@@ -168,6 +168,8 @@ class Made(NamedTuple):
     """Where the worktree of the attempt before is now, if what that left cannot be kept as a commit. Absolute."""
     why: str = ""
     """Why it cannot."""
+    left_out: str = ""
+    """The commit of what the attempt before left, if this one was to go on with that, and it does not fit."""
 
 
 def make(wanted: Worktree, attempt: int) -> Made:
@@ -202,10 +204,26 @@ def make(wanted: Worktree, attempt: int) -> Made:
     place.git.call("update-ref", "-d", WORK)
     place.git.run("symbolic-ref", "HEAD", place.branch)
     place.git.run("reset", "--hard", "--quiet", base)
-    place.git.run("clean", "-ffdxq")
+    place.git.run("clean", "-ffdq" if wanted.goes_on else "-ffdxq")
+    left_out = "" if not wanted.goes_on else _take_up(place, kept_ref(wanted, attempt - 1))
     bring(place)
     place.git.set_ref(BASE, base)
-    return Made(base, aside, why)
+    return Made(base, aside, why, left_out)
+
+
+def _take_up(place: Place, kept: str) -> str:
+    """Do again in a clean worktree what an attempt left, without a commit; what does not fit is left out, and its
+    commit returned."""
+    left = place.git.find(kept)
+    if not left or place.git.call(*_QUIETLY, "merge", "--squash", "--quiet", left).code == 0:
+        place.git.run("reset", "--quiet")
+        return ""
+    place.git.run("reset", "--hard", "--quiet")
+    place.git.run("clean", "-ffdq")
+    return left
+
+
+_QUIETLY: Final = ("-c", "core.hooksPath=/dev/null", "-c", "rerere.enabled=false")
 
 
 def kept_ref(wanted: Worktree, attempt: int | str) -> str:

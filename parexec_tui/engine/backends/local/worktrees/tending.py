@@ -68,7 +68,14 @@ class Worktrees:
             with in_room(wanted):
                 made = making.make(wanted, key.attempt)
         return rq.WorktreeMade(
-            key.ticket, key.attempt, wanted.path, made.base, aside=made.aside, why_aside=made.why, step=key.step
+            key.ticket,
+            key.attempt,
+            wanted.path,
+            made.base,
+            aside=made.aside,
+            why_aside=made.why,
+            left_out=made.left_out,
+            step=key.step,
         )
 
     def show_again(

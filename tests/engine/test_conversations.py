@@ -1,0 +1,173 @@
+"""Coding agents that go on in a conversation, through a real engine: a stand-in notes what it is told, and acts."""
+
+from pathlib import Path
+
+import pytest
+
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.status import End, Status
+from tests.engine.engines import append, log_of, resume, run, ticket
+from tests.repositories import new_repository
+
+STAND_IN = """#!/bin/sh
+# claude: notes how it was started and its prompt in told/TICKET.N, n is the number of its call; does what $ACT says.
+how=new; ids="$TOLD/ids"
+while [ $# -gt 0 ]; do
+    case $1 in
+    --session-id) id=$2 ;;
+    --resume) how=resumed; id=$2 ;;
+    --allowedTools) allow=$2 ;;
+    esac
+    shift
+done
+n=1; while [ -e "$TOLD/$PAREXEC_TICKET.$n" ]; do n=$((n + 1)); done
+{ echo "$how $id $allow"; cat; } >"$TOLD/$PAREXEC_TICKET.$n"
+if [ $how = resumed ] && ! grep -q "$id" "$ids"; then echo "No conversation found with session ID" >&2; exit 1; fi
+echo "$id" >>"$ids"
+printf '{"type":"system","subtype":"init","session_id":"%s","model":"m"}\\n' "$id"
+printf '{"type":"assistant","message":{"content":[{"type":"text","text":"I looked."}]},"session_id":"%s"}\\n' "$id"
+eval "$ACT"
+printf '{"type":"result","subtype":"success","is_error":false,"session_id":"%s",' "$id"
+printf '"total_cost_usd":0.0%s,%s"num_turns":1}\\n' "$n" "$denied"
+"""
+
+
+class Agents:
+    """Where the stand-in is, and what it was told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.program = folder / "claude"
+        self.program.write_text(STAND_IN)
+        self.program.chmod(0o755)
+        (folder / "told").mkdir()
+
+    def plan(self, tickets: str, more: str = "") -> str:
+        return f"""
+        [agents.claude]
+        kind = "claude"
+        program = "{self.program}"
+        env = {{ TOLD = "{self.folder / "told"}" }}
+        {more}
+        [defaults]
+        retry_delay = "0s"
+        prompt = "do it"
+        {tickets}
+        """
+
+    def told(self, name: str) -> tuple[str, str, str]:
+        """(new or resumed, the conversation, the prompt) of `TICKET.N`."""
+        first, _, prompt = (self.folder / "told" / name).read_text().partition("\n")
+        how, id_, *_ = first.split()
+        return how, id_, prompt
+
+
+@pytest.fixture
+def agents(tmp_path: Path) -> Agents:
+    return Agents(tmp_path)
+
+
+def test_a_retry_goes_on_and_is_told_why_the_gate_failed(tmp_path: Path, agents: Agents) -> None:
+    code, _ = run(
+        tmp_path,
+        agents.plan(
+            """
+            [tickets.t]
+            retries = 1
+            env = { ACT = "echo $n >done" }
+            gates = [{ name = "unit", run = "seq 100; echo 'expected 2' >&2; grep -q 2 done" }]
+            """
+        ),
+    )
+    how, id_, prompt = agents.told("t.1")
+    assert (code, how, prompt) == (0, "new", "do it\n")
+    how, again, prompt = agents.told("t.2")
+    assert (how, again) == ("resumed", id_)
+    assert prompt.startswith("The attempt ended: failed: gate unit")
+    assert "\n41\n" not in prompt
+    assert prompt.endswith("100\nexpected 2\n```\n\nGo on with the task.\n")
+    assert f"goes on with {id_}" in log_of("t.2")
+
+
+def test_a_retry_that_is_to_begin_anew_is_told_the_whole(tmp_path: Path, agents: Agents) -> None:
+    run(
+        tmp_path,
+        agents.plan(
+            """
+            [tickets.t]
+            retries = 1
+            conversation = "fresh"
+            env = { ACT = 'test $n = 2 || { echo "went wrong" >&2; exit 3; }' }
+            """
+        ),
+    )
+    how, id_, prompt = agents.told("t.2")
+    assert (how, id_ != agents.told("t.1")[1]) == ("new", True)
+    assert prompt.startswith("do it\n\n## Earlier attempts\n")
+    assert "Attempt 1 ended: failed: crashed" in prompt
+    assert "I looked." in prompt  # the last of its log
+
+
+def test_a_conversation_that_is_lost_begins_anew_in_the_same_attempt(tmp_path: Path, agents: Agents) -> None:
+    code, _ = run(
+        tmp_path,
+        agents.plan(
+            """
+            [tickets.t]
+            retries = 1
+            env = { ACT = 'test $n != 1 || { rm "$ids"; exit 3; }' }
+            """
+        ),
+    )
+    assert (code, ticket("t").attempts) == (0, 2)
+    assert [agents.told(f"t.{n}")[0] for n in (1, 2, 3)] == ["new", "resumed", "new"]
+    assert "## Earlier attempts" in agents.told("t.3")[2]
+
+
+def test_a_note_is_said_once(tmp_path: Path, agents: Agents) -> None:
+    run(tmp_path, agents.plan("[tickets.t]\nretries = 1\nenv = { ACT = 'test $n -gt 3 || exit 3' }"))
+    note = 'use "quotes",\nand a second line $(x) {y}'
+    append(ev.TicketRetried(at=0.0, ticket="t", by="ann", note=note))
+    resume()
+    assert f"\n\nA note from the person in charge: {note}\n\nGo on" in agents.told("t.3")[2]
+    assert "A note" not in agents.told("t.4")[2]
+
+
+def test_a_ticket_goes_on_in_the_conversation_of_another(tmp_path: Path, agents: Agents) -> None:
+    (tmp_path / "second.md").write_text("and now\nthis\n")
+    run(
+        tmp_path,
+        agents.plan('[tickets.a]\n[tickets.b]\nprompt = ""\nneeds = ["a"]\nfrom = "a"\nprompt_file = "second.md"'),
+    )
+    assert agents.told("b.1") == ("resumed", agents.told("a.1")[1], "and now\nthis\n")
+    figures = ticket("b").attempt
+    assert figures is not None
+
+
+def test_a_prompt_is_read_when_the_attempt_starts(tmp_path: Path, agents: Agents) -> None:
+    code, state = run(tmp_path, agents.plan('[tickets.t]\nprompt = ""\nretries = 3\nprompt_file = "t.md"'))
+    assert (code, ticket("t").end, ticket("t").attempts) == (1, End.could_not_start, 1)
+    assert ticket("t").reason == f"prompt_file {tmp_path}/t.md does not exist"
+    assert [agent.strikes for agent in state.agents.values()] == [()]
+    (tmp_path / "t.md").write_text("x" * 300_000)
+    resume(retry_failed=True)
+    assert ticket("t").status is Status.succeeded
+    assert agents.told("t.1")[2] == "x" * 300_000 + "\n"
+
+
+def test_what_it_had_changed_is_there_when_it_goes_on(tmp_path: Path, agents: Agents) -> None:
+    new_repository(tmp_path)
+    code, _ = run(
+        tmp_path,
+        agents.plan(
+            """
+            [tickets.t]
+            retries = 1
+            env = { ACT = "echo $n >>one; touch more-$n" }
+            gates = [{ run = "test $(cat one | tr -d '\\n') = 12 && ls more-1 more-2" }]
+            """,
+            'isolation = "worktree"',
+        ),
+    )
+    assert code == 0
+    assert ticket("t").attempts == 2
