@@ -89,8 +89,9 @@ def test_a_new_conversation_is_told_what_was_tried() -> None:
         "Do it.", [Earlier(1, "crashed"), Earlier(2, "the gate unit failed", "1 failed\n")], Told(note="be quick")
     )
     assert told == (
-        "Do it.\n\n## Earlier attempts\n\nThis was tried before, in conversations that you do not know. What was done "
-        "then may be in the folder: look at that first.\n\nAttempt 1 ended: crashed.\n\nAttempt 2 ended: the gate unit failed.\n\nThe last of the output:\n\n"
+        "Do it.\n\n## Earlier attempts\n\nThis was tried before, in conversations that you do not know. What was "
+        "done then may be in the folder: look at that first.\n\n"
+        "Attempt 1 ended: crashed.\n\nAttempt 2 ended: the gate unit failed.\n\nThe last of the output:\n\n"
         "```\n1 failed\n```\n\nA note from the person in charge: be quick\n"
     )
 

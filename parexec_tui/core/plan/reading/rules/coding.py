@@ -80,5 +80,5 @@ def conversations_go_on(draft: Draft) -> Iterator[Fault]:
             hint = f"add {shown(other)} to `needs`" if other in draft.tickets else ""
             yield Fault(place, f"it goes on in the conversation of {shown(other)}, which it does not need", hint)
         elif first.setdefault(other, id_) != id_:
-            hint = f"write from = {shown(first[other])} here, and need that, or leave it out"
+            hint = f"write from = {shown(first[other])} here, and need that"
             yield Fault(place, f"{shown(first[other])} goes on in the conversation of {shown(other)} already", hint)
