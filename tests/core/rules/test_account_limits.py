@@ -1,0 +1,107 @@
+"""Accounts that rest, on a clock by hand: who waits, who tries, and what that costs."""
+
+from parexec_tui.core.rules.reports.coding import GUESSES, MOST_OUTAGES, OUTAGES
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.wire import requests as rq
+from tests.core.coding import coder, coding_session, says
+from tests.core.sessions import Session
+
+HOUR = 3600.0
+
+
+def wakes(session: Session, account: str = "claude") -> list[str]:
+    """Wait until an account has rested; who tries it."""
+    session.now = session.state.accounts[account].until
+    session.tell(rq.RestElapsed(account))
+    return session.dispatch()
+
+
+def test_twenty_tickets_at_a_limit_wait_five_hours_and_cost_no_retry() -> None:
+    session = coding_session("\n".join(f"T{n}: retries=2" for n in range(20)), agents={"claude": coder(max=4)})
+    session.checks = False  # it takes the square of the events
+    began = session.dispatch()
+    assert len(began) == 4
+    reset = session.now + 5 * HOUR
+    for id_ in began:
+        says(session, id_, "limited", "You've hit your limit", until=reset)
+    assert session.dispatch() == []
+    assert len([each for each in session.journal if isinstance(each, ev.AccountRests)]) == 1
+    rest = session.state.accounts["claude"]
+    assert reset <= rest.until <= reset + 60
+    session.now = reset - 1
+    session.tell(rq.RestElapsed("claude"))
+    assert session.dispatch() == [], "it is not over yet"
+
+    (canary,) = wakes(session)
+    assert session.dispatch() == []
+    says(session, canary)
+    assert session.state.accounts == {}
+    while began := session.dispatch():
+        assert len(began) <= 4
+        for id_ in began:
+            says(session, id_)
+    assert session.state.counts[Status.succeeded] == 20
+    assert {each.charged for each in session.state.tickets.values()} == {0}
+    ended = [each.end for each in session.journal if isinstance(each, ev.AttemptEnded)]
+    assert (ended.count(End.limited), len(ended)) == (4, 24)
+
+
+def test_a_canary_that_is_limited_again_lets_the_account_rest_again() -> None:
+    session = coding_session("A:\nB:")
+    for id_ in session.dispatch():
+        says(session, id_, "limited", until=session.now + HOUR)
+    (canary,) = wakes(session)
+    says(session, canary, "limited", until=session.now + HOUR)
+    assert session.dispatch() == []
+    assert session.state.accounts["claude"].times == 2
+
+
+def test_a_reset_that_nobody_knows_is_guessed_longer_each_time() -> None:
+    session = coding_session("A:")
+    session.dispatch()
+    waited = []
+    for _ in range(len(GUESSES) + 1):
+        says(session, "A", "limited")
+        waited.append(session.state.accounts["claude"].until - session.now)
+        assert wakes(session) == ["A"]
+    assert waited == [*GUESSES, GUESSES[-1]]
+    says(session, "A")
+    assert session.state.accounts == {}
+
+
+def test_a_provider_that_does_not_answer_fails_a_ticket_in_the_end() -> None:
+    session = coding_session("A: retries=0")
+    session.dispatch()
+    for wait in OUTAGES[: MOST_OUTAGES - 1]:
+        says(session, "A", "unavailable", "overloaded")
+        assert session.state.accounts["claude"].until - session.now == wait
+        assert session.state.tickets["A"].charged == 0
+        assert wakes(session) == ["A"]
+    says(session, "A", "unavailable", "overloaded")
+    assert session.state.tickets["A"].status is Status.failed
+    assert session.state.tickets["A"].reason == "its provider does not answer: overloaded"
+
+
+def test_types_of_one_account_rest_together_and_a_fallback_takes_over() -> None:
+    agents = {
+        "opus": coder(max=1, account="team", model="opus"),
+        "haiku": coder(max=1, account="team", model="haiku", fallback=("codex",)),
+        "codex": coder("codex", max=1),
+    }
+    session = coding_session("A: agent=opus\nB: agent=haiku\nC: agent=opus", agents=agents)
+    assert set(session.dispatch()) >= {"A"}
+    says(session, "A", "limited", until=session.now + HOUR)
+    if session.state.tickets["B"].attempt is not None:
+        says(session, "B", "limited", until=session.now + HOUR)
+    assert session.dispatch() == ["B"]
+    assert session.state.tickets["B"].agent == "codex-1"
+
+
+def test_an_engine_that_was_away_over_the_reset_tries_it_at_once() -> None:
+    session = coding_session("A:\nB:")
+    for id_ in session.dispatch():
+        says(session, id_, "limited", until=session.now + HOUR)
+    session.now += 2 * HOUR
+    session.restart()
+    assert len(wakes(session)) == 1
