@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from parexec_tui.core.plan.family import limits_text
 from parexec_tui.core.plan.gates import PLAN_GATES
+from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_count, format_duration, format_size, write_factor
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.state import events as ev
@@ -138,6 +139,10 @@ def _how_many(event: ev.SessionOpened) -> str:
     )
 
 
+def _unrestricted(event: ev.SessionOpened) -> str:
+    return f"; agents of {listed(event.unrestricted)} may do all that you may" if event.unrestricted else ""
+
+
 def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
     at = event.at
     match event:
@@ -146,7 +151,8 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
                 at,
                 "opened",
                 event.session,
-                f"{event.plan}: {_how_many(event)}, {event.parallel} at once{' to begin with' if event.auto else ''}",
+                f"{event.plan}: {_how_many(event)}, {event.parallel} at once{' to begin with' if event.auto else ''}"
+                f"{_unrestricted(event)}",
             )
         case ev.TicketsQueued():
             sizes = ", ".join(map(str, event.groups[:8])) + (", ..." if len(event.groups) > 8 else "")

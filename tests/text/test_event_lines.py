@@ -2,10 +2,11 @@
 
 import pytest
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.text.event_lines import brief_lines, lines
-from tests.core.sessions import Session
+from tests.core.sessions import Session, plan
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,10 @@ def done(session: Session, request: rq.AnyRequest) -> list[ev.AnyEvent]:
     answer = session.act(request)
     assert isinstance(answer, list)
     return answer
+
+
+def test_agents_that_may_do_everything_are_said_when_the_session_begins() -> None:
+    agents = {"a": AgentType(kind="claude", permissions="all"), "b": AgentType(kind="claude"), "c": AgentType()}
+    session = Session(plan("A: agent=c", agents=agents))
+    [opened] = lines(session.state, session.journal[0])
+    assert opened.text == "test: 1 ticket, 4 at once; agents of a may do all that you may"

@@ -49,6 +49,9 @@ def opening(
             of=plan.selection.of,
             auto=plan.parallel == "auto",
             traceparent=traceparent,
+            unrestricted=tuple(
+                name for name, agent in plan.agents.items() if agent.kind is not None and agent.permissions == "all"
+            ),
         ),
         ev.PoolInitialised(at=now, types={type_: (agent.min, limits[type_]) for type_, agent in plan.agents.items()}),
         ev.TicketsQueued(at=now, groups=tuple(filter(None, map(len, state.groups)))),

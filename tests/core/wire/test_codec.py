@@ -486,6 +486,9 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         at=5.0, by="ann", verb="reload", text="change the limits of t",
         inverse=(undo.RevertPlan(families={"t": Family(), "u": Family(max_parallel=2)}),),
     ),
+    ev.SessionOpened(
+        at=1.5, session="s1", plan="docs", tickets=3, parallel=2, cpus=2.0, memory=2**35, unrestricted=("claude",)
+    ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -86,7 +86,7 @@ async def test_what_cannot_be_started_says_why(world: World) -> None:
     async with world.engine() as engine:
         report = await engine.end_of(engine.start("true", X="x" * (4 * MIB)))
         assert isinstance(report, rq.ProcessEnded)
-        assert report.problem == "its command and environment are too long for the system"
+        assert report.problem == "its command and environment are too long for the system: put the text into a file"
         assert report.ticket_at_fault
 
 

@@ -32,6 +32,8 @@ class SessionOpened(Event, frozen=True, tag="session_opened"):
     """True: the engine finds out by itself how many run at once; it begins with `parallel`."""
     traceparent: str = ""
     """The span that it is a part of, as W3C's `traceparent` says it; empty: of none."""
+    unrestricted: tuple[str, ...] = ()
+    """The agent types of coding CLIs that may do everything (`permissions = "all"`)."""
 
 
 class PoolInitialised(Event, frozen=True, tag="pool_initialised"):

@@ -49,7 +49,7 @@ def _spawn_problem(error: OSError | ValueError) -> str:
     if isinstance(error, GitError | SnapshotError | PortsTakenError | LimitsError | _OF_TICKET):
         return str(error)
     if isinstance(error, OSError) and error.errno == errno.E2BIG:
-        return "its command and environment are too long for the system"
+        return "its command and environment are too long for the system: put the text into a file"
     if isinstance(error, OSError) and error.errno is not None:
         return f"could not start a process: {error.strerror}"
     return f"could not start a process: {error}"
