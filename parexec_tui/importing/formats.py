@@ -37,7 +37,7 @@ FORMATS = {
     "compose": Format("compose", "containers of a Compose file, by `docker run`"),
     "github": Format("github", "jobs of a workflow of GitHub Actions, with their matrix"),
     "just": Format("just", "recipes of a justfile, by `just --dump`"),
-    "make": Format("make", "targets of a Makefile, by `make -n -p`"),
+    "make": Format("make", "targets of a Makefile, as GNU make resolves them"),
     "ninja": Format("ninja", "edges of a build.ninja"),
     "snakemake": Format("snakemake", "jobs of a Snakefile, by Snakemake's own graph"),
     "task": Format("taskfile", "tasks of a Taskfile, version 3"),

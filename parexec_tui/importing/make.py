@@ -44,8 +44,7 @@ def read(wanted: Wanted) -> Draft:
     data = ask_make(file, wanted.parts)
     draft = Draft(f"Imported from {file.name} by `parexec import make`: make is not needed to run it.")
     draft.set_workdir(file.parent, wanted.folder)
-    shell = [data.variables.get("SHELL", "/bin/sh"), *shlex.split(data.variables.get(".SHELLFLAGS", "-c"))]
-    draft.tables["plan"]["shell"] = [literal(word) for word in shell]
+    draft.tables["plan"]["shell"] = [literal(word) for word in data.shell]
     if data.is_serial:
         draft.tables["plan"]["parallel"] = 1
     draft.tables["defaults"]["up_to_date"] = True

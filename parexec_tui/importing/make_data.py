@@ -26,6 +26,9 @@ _TARGET: Final = "PAREXEC_IMPORT_TARGET"
 _ENV: Final = ".parexec-env"
 """The target whose environment is wanted."""
 
+_PROBE: Final = "PAREXEC_SHELL := $(SHELL)\nPAREXEC_SHELLFLAGS := $(.SHELLFLAGS)\n"
+"""A makefile after the others: what these are in the end, which may come out of functions."""
+
 _RECORDER: Final = """\
 #!/bin/sh
 if [ -z "${{{target}+x}}" ]; then exec {shell} "$@"; fi
@@ -71,6 +74,8 @@ class MakeData(NamedTuple):
     recipes: dict[str, list[Line]]
     """{target: the lines that would run}, in the order in which one make alone would run them"""
     variables: dict[str, str]
+    shell: tuple[str, ...]
+    """The words before a line of a recipe."""
     env: dict[str, str]
     """What make adds to the environment of its recipes."""
     is_serial: bool
@@ -83,7 +88,8 @@ def ask_make(file: Path, parts: tuple[str, ...]) -> MakeData:
         folder = Path(name).resolve()
         before, env = _overview(file, folder, tuple(part for part in parts if "=" in part))
         variables = _variables(before)
-        shell = variables.get("SHELL", "/bin/sh")
+        shell = variables.get("PAREXEC_SHELL") or "/bin/sh"
+        flags = variables.get("PAREXEC_SHELLFLAGS", "-c")
         goals = tuple(part for part in parts if "=" not in part) or tuple(variables.get(".DEFAULT_GOAL", "").split())
         if not goals:
             raise ImportFault(str(file), "it has no target: name one")
@@ -96,6 +102,7 @@ def ask_make(file: Path, parts: tuple[str, ...]) -> MakeData:
         _rules(told.rpartition(_DATA_BEGINS)[2]),
         recipes,
         variables,
+        (*shlex.split(shell), *shlex.split(flags)),
         {name: value.replace(str(recorder), shell) for name, value in env.items()},
         re.search(r"^\.NOTPARALLEL:", before, re.MULTILINE) is not None,
     )
@@ -104,8 +111,16 @@ def ask_make(file: Path, parts: tuple[str, ...]) -> MakeData:
 def _overview(file: Path, folder: Path, settings: tuple[str, ...]) -> tuple[str, dict[str, str]]:
     """The data base without anything made, and the environment of recipes."""
     recorder = _recorder(folder, "/bin/sh")
-    rules = (f"%: override SHELL = {recorder}", f"%: export {_TARGET} = $@", f".PHONY: {_ENV}", f"{_ENV}: ; env")
-    told = _run(file, *_evals(rules), f"MAKE={_MAKE}", *settings, _ENV)
+    rules = (
+        f"%: override SHELL = {recorder}",
+        f"%: export {_TARGET} = $@",
+        ".SECONDARY:",
+        f".PHONY: {_ENV}",
+        f"{_ENV}: ; env",
+    )
+    probe = folder / "probe.mk"
+    probe.write_text(_PROBE, encoding="utf-8")
+    told = _run(file, "-f", str(probe), *_evals(rules), f"MAKE={_MAKE}", *settings, _ENV)
     for value in _OWN_SHELL.findall(told):
         if value != str(recorder):
             raise ImportFault(

@@ -169,11 +169,14 @@ def test_what_info_says_is_no_variable(work: Path) -> None:
     assert draft.tickets["x"]["run"] == "{ rm x || true; }"
 
 
-def test_shells_are_those_of_the_makefile(work: Path) -> None:
-    text = "SHELL := /bin/bash\n.SHELLFLAGS := -eu -c\nX := $(shell echo $$0)\nx:\n\t$(SHELL) $(X) $(shell echo y)\n"
-    draft = imported(work, text)
-    assert draft.tables["plan"]["shell"] == ["/bin/bash", "-eu", "-c"]
-    assert draft.tickets["x"]["run"] == "/bin/bash /bin/bash y"
+@pytest.mark.parametrize(
+    ("said", "shell"), [(":= /bin/bash", "/bin/bash"), ("= $(firstword /usr/bin/env) bash", "/usr/bin/env bash")]
+)
+def test_shells_are_those_of_the_makefile(work: Path, said: str, shell: str) -> None:
+    text = f"SHELL {said}\n.SHELLFLAGS := -eu -c\nX := $(shell [[ x == x ]] && echo $$-)\n"
+    draft = imported(work, text + "x:\n\t$(SHELL) $(X) $(shell [[ x == x ]] && echo y)\n")
+    assert draft.tables["plan"]["shell"] == [*shell.split(), "-eu", "-c"]
+    assert draft.tickets["x"]["run"] == f"{shell} ehuBc y"
 
 
 def test_a_target_that_its_recipe_does_not_make_is_made_each_time(work: Path) -> None:
