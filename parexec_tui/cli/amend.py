@@ -32,12 +32,19 @@ if TYPE_CHECKING:
 def edit(context: VerbContext, ticket: str, changes: tuple[str, ...]) -> None:
     """Change keys of a ticket that is not running, as they would stand in the plan file; `KEY=` resets one.
 
-    A value is TOML where it can be read as TOML, else text; a list is written 'needs=["A", "B"]'. What it needs and
-    claims is checked as in a plan file.
+    TICKET may be a pattern or a selector, such as a family: then all or none of them are changed. A value is TOML
+    where it can be read as TOML, else text; a list is written 'needs=["A", "B"]'. What it needs and claims is
+    checked as in a plan file.
     """
     from parexec_tui.core.wire.requests import Edit
 
-    context.ask(Edit(ticket=ticket, changes=dict(map(_change, changes))))
+    meant = dict(map(_change, changes))
+    requests = [Edit(ticket=id_, changes=meant) for id_ in context.tickets((ticket,))]
+    if len(requests) > 1 and not context.dry_run:
+        for request in requests:
+            context.client.ask(request, dry_run=True)  # what is refused for one of them changes none
+    for request in requests:
+        context.ask(request)
 
 
 def _change(word: str) -> tuple[str, Any]:

@@ -13,7 +13,7 @@ from parexec_tui.cli.states import past_state, state_of
 from parexec_tui.cli.variables import variable_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from parexec_tui.core.plan.expanding.given import Given
     from parexec_tui.core.predict.prediction import Prediction
@@ -96,6 +96,7 @@ def what_if(
     from parexec_tui.core.predict.what_if import what_if as foresee
     from parexec_tui.core.rules.wording import wording
     from parexec_tui.core.wire.requests import Refusal
+    from parexec_tui.core.wire.selectors import SelectorError, select
     from parexec_tui.gc_control import gc_paused
     from parexec_tui.text.prediction import what_if_lines
     from parexec_tui.text.words import printable
@@ -115,7 +116,11 @@ def what_if(
             *(f"without {id_}" for id_ in without),
             *(f"{id_} frozen" for id_ in freeze),
         ]
-        requests += [*_without(state, without), *_frozen(state, freeze)]
+        try:
+            waived, frozen = ([id_ for word in words for id_ in select(state, [word])] for words in (without, freeze))
+        except SelectorError as wrong:
+            fail(f"refused: {wrong}")
+        requests += [*_without(state, dict.fromkeys(waived)), *_frozen(state, dict.fromkeys(frozen))]
         found = foresee(state, requests, now, Random(1).random, draws=Random(1), told=_told(state))
     if isinstance(found, Refusal):
         fail(f"refused: {found}")
@@ -132,7 +137,7 @@ def what_if(
         click.echo(printable(line))
 
 
-def _without(state: "SessionState", tickets: "Sequence[str]") -> "Iterator[rq.AnyRequest]":
+def _without(state: "SessionState", tickets: "Iterable[str]") -> "Iterator[rq.AnyRequest]":
     """What runs is ended first."""
     from parexec_tui.core.wire import requests as rq
 
@@ -142,7 +147,7 @@ def _without(state: "SessionState", tickets: "Sequence[str]") -> "Iterator[rq.An
         yield rq.Waive(tickets=(id_,))
 
 
-def _frozen(state: "SessionState", tickets: "Sequence[str]") -> "Iterator[rq.AnyRequest]":
+def _frozen(state: "SessionState", tickets: "Iterable[str]") -> "Iterator[rq.AnyRequest]":
     from parexec_tui.core.wire import requests as rq
 
     for id_ in tickets:

@@ -131,6 +131,7 @@ def test_what_if_of_a_session_that_runs(here: Path) -> None:
     assert lines[1].startswith("b frozen: over in about ")
     assert "would not end: b, e, g" in lines[1]
     assert lines[2].startswith("3 tickets would not end; the rest finishes ")
+    assert parexec("what-if", "--freeze", "b*").out.splitlines()[1].startswith("b* frozen: over in about ")
     refused = parexec("what-if", "--without", "nope")
     assert (refused.code, refused.err) == (1, "parexec: refused: there is no ticket nope\n")
     (here / "go").touch()

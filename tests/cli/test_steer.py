@@ -468,6 +468,10 @@ def test_edit_changes_keys_and_resets_them(engine: Engine) -> None:
     assert (spec.needs, spec.run, spec.title) == (("after", "other"), "true", "Two words")
     done("edit", "last", "timeout=", "title=")
     assert (engines.ticket("last").spec.timeout, engines.ticket("last").spec.title) == (None, "")
+    assert "long is running" in refused("edit", "l*", "run=echo all")
+    assert engines.ticket("last").spec.run == "true"
+    done("edit", "*st", "title=Both")
+    assert {engines.ticket(id_).spec.title for id_ in ("last", "lost")} == {"Both"}
     assert "cycle" in refused("edit", "after", 'needs=["last"]')
     assert "long is running" in refused("edit", "long", "run=true")
     assert parexec("edit", "last", "timeout").code == 2
