@@ -134,7 +134,7 @@ def read_whole(
         draft = _kept_apart(draft, outside.is_repository)
     faults += as_written(draft, broken_rules(draft, host))
     faults += groups_without_tickets(draft, faults)
-    quoted = list(quoted_twice(document)) if any("!q}" in each.text for each in texts.files) else []
+    quoted = list(quoted_twice(document, (each.text for each in texts.files)))
     if found.problems or faults or quoted or expanded.faults:
         raise PlanErrors(
             (*found.problems, *texts.located([*quoted, *expanded.faults, *expanded.origins.in_file(faults)]))
