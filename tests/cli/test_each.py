@@ -180,6 +180,14 @@ def test_nothing_to_do_is_no_session_and_mistakes_are_said_before_one(here: Path
     assert engines.sessions() == []
 
 
+def test_a_folder_that_was_removed_is_named(here: Path) -> None:
+    script = 'mkdir gone && cd gone && rmdir ../gone && exec "$@"'
+    ended = subprocess.run(
+        ["sh", "-c", script, "sh", *PAREXEC, "each", "pwd", "--", "a"], capture_output=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (2, b"parexec: this folder is not there any more: go to another one\n")
+
+
 def test_after_kill_9_resume_goes_on_with_what_is_left(here: Path) -> None:
     command = "test {} != b || until test -e go; do sleep 0.01; done; echo {} >> ran"
     with subprocess.Popen([*PAREXEC, "each", "-P1", command, "--", "a", "b", "c"], stdout=subprocess.PIPE) as process:
