@@ -16,7 +16,7 @@ from parexec_tui.core.plan.generated import MAX_DEPTH, MAX_GENERATED, as_member,
 from parexec_tui.core.plan.model import Host, Plan
 from parexec_tui.core.plan.quoting import quoted_twice
 from parexec_tui.core.plan.reading.faults import Fault
-from parexec_tui.core.plan.reading.file import PlanErrors, as_written, draft_of, parse
+from parexec_tui.core.plan.reading.file import PlanErrors, as_written, draft_of, parse, parsed
 from parexec_tui.core.plan.reading.positions import Format
 from parexec_tui.core.plan.reading.rules import broken_rules
 from parexec_tui.core.plan.reading.rules.draft import Draft
@@ -67,7 +67,7 @@ def read_fragment(
     if generation is not None and not (found.document.keys() - {"tickets"} or found.document.get("tickets")):
         return {}
     if INCLUDE in found.document and folder:
-        found = with_included(found.document, main, folder, outside.read, parse)
+        found = with_included(found.document, main, folder, outside.read, parsed)
     faults = [
         Fault((table,), "a fragment has tickets and defaults only", "edit the plan file, then reload it")
         for table in (*_OF_PLANS, *(() if folder else (INCLUDE,)))
