@@ -143,13 +143,14 @@ def test_outputs_are_whole_and_in_order_if_that_is_asked_for(here: Path) -> None
 
 
 @pytest.mark.parametrize("kind", [ev.PressureRaised, ev.PressureEased])
-def test_a_pressed_host_ends_no_run(kind: type[ev.PressureRaised]) -> None:
+def test_a_pressed_host_ends_no_run(kind: type[ev.PressureRaised], capsys: pytest.CaptureFixture[str]) -> None:
     session = Session("A:")
     output = GroupedOutput(session.state.plan.tickets, keeps_order=True, is_tagged=False)
     about_host = kind(at=1.0, resource="cpu", step="hold", text="load 9 per CPU", value=9, threshold=8)
     with output:
-        output.tell(session.state, [about_host])
+        output.tell(session.state, [about_host, ev.HostPressed(at=2.0, resource="disk", text="1MiB free")])
     assert output.lost is None
+    assert capsys.readouterr().err == "parexec: nothing starts, since the host is short of disk: 1MiB free\n"
 
 
 def test_what_failed_is_said_on_standard_error_and_in_the_exit_code(here: Path) -> None:
