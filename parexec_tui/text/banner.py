@@ -17,6 +17,7 @@ from parexec_tui.core.rules.attention import (
     service_need,
     session_needs,
     ticket_need,
+    type_needs,
 )
 from parexec_tui.core.schedule.blockers import parallel_blocker
 from parexec_tui.core.schedule.root import Root, RootKind, WaitedFor
@@ -24,6 +25,7 @@ from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.schedule.roots import roots_of_all
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, happened
+from parexec_tui.text.coding import rest_facts, rest_text
 from parexec_tui.text.pressure import pressed_text, pressure_fact
 from parexec_tui.text.roots import Ending, ending_of, fate_text, root_text, waited_for_text
 from parexec_tui.text.words import ahead_text, how_failed, printable, short_duration
@@ -81,6 +83,8 @@ def pieces(state: SessionState, context: BannerContext = NO_CONTEXT) -> Iterator
     pauses = tuple(_pauses(state, context))
     if stands_still:
         yield from pauses
+    yield from _types(state)
+    yield from _answers(state, context)
     yield from _conflicts(state, context)
     yield from _approvals(state, context)
     yield from _services(state)
@@ -88,6 +92,7 @@ def pieces(state: SessionState, context: BannerContext = NO_CONTEXT) -> Iterator
     yield from _warnings(state)
     if state.finished_at is None:
         yield from _agents(state)
+    yield from _rests(state, context)
     if not stands_still:
         yield from pauses
     yield from _ahead(state)
@@ -198,6 +203,32 @@ def _conflicts(state: SessionState, context: BannerContext) -> Iterator[Piece]:
     return _to_answer(state, context, "conflict", "conflicts")
 
 
+def _answers(state: SessionState, context: BannerContext) -> Iterator[Piece]:
+    """The ticket whose agent needs an answer, and that most others wait for."""
+    if not state.has_coding or state.finished_at is not None:
+        return
+    found = [each for each in roots(state) if each.root.kind == "answer"]
+    if found:
+        root = found[0].root
+        text = _counted(waited_for_text(found[0], context.now, context.me), len(found), "to answer")
+        yield Piece(text, "alert", Subject("ticket", root.ticket), ending_of(root))
+
+
+def _types(state: SessionState) -> Iterator[Piece]:
+    """The agent types that start nothing before a person has mended something."""
+    for need in type_needs(state):
+        name = need.subject.name
+        text = _counted(f"{name} needs you: {need.reason}", len(state.type_troubles), "agent types")
+        yield Piece(text, "alert", need.subject, ending_of(Root("type", name=name)))
+        return
+
+
+def _rests(state: SessionState, context: BannerContext) -> Iterator[Piece]:
+    """The accounts that rest, one by one: they come back by themselves."""
+    if state.finished_at is None and state.gone is None:
+        yield from (Piece(rest_text(rest, context.now), "hold") for rest in rest_facts(state))
+
+
 def _to_answer(state: SessionState, context: BannerContext, kind: RootKind, what: str) -> Iterator[Piece]:
     if not state.unapproved or state.finished_at is not None:
         return
@@ -225,7 +256,9 @@ def _pauses(state: SessionState, context: BannerContext) -> Iterator[Piece]:
     if not (state.frozen or is_asked_frozen or are_held):
         return
     of_session = state.held is not None and state.held.is_freeze
-    pauses = (each for each in roots(state) if _is_pause(each) and not (of_session and each.root.kind == "frozen"))
+    pauses = (
+        each for each in roots(state) if _is_pause(state, each) and not (of_session and each.root.kind == "frozen")
+    )
     found = [each for each in pauses if _needs_somebody(state, each.root)]
     if not found:
         return
@@ -272,8 +305,10 @@ def _full(state: SessionState, context: BannerContext) -> Iterator[Piece]:
         yield Piece(f"{text}; {len(state.ready)} ready{more}", "dim")
 
 
-def _is_pause(found: WaitedFor) -> bool:
+def _is_pause(state: SessionState, found: WaitedFor) -> bool:
     root = found.root
+    if root.kind == "type" and root.name in state.type_troubles:
+        return False
     return root.kind in ("frozen", "held") or (
         found.count > 0 and (root.kind == "type" or (root.kind == "agent" and root.how != "quarantined"))
     )

@@ -9,13 +9,15 @@ from typing import NamedTuple
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.state.people import by_whom
-from parexec_tui.core.state.status import ENDED_BADLY, UNSUCCESSFUL, Flag, failure_kind
+from parexec_tui.core.state.status import ENDED_BADLY, UNSUCCESSFUL, Flag, Status, failure_kind
 from parexec_tui.core.wire.protocol import FailureFact, HoldFact, ServiceFact, StatusReport, Viewer
+from parexec_tui.text.coding import doing_text, first_words
 from parexec_tui.text.roots import command_of, waited_for_text
 from parexec_tui.text.services import fact_text
 from parexec_tui.text.words import (
     ahead_text,
     clock,
+    counted_word,
     day_and_clock,
     in_common,
     printable,
@@ -56,7 +58,7 @@ def dashboard(report: StatusReport, *, now: float | None = None, me: str = "", w
     most = _ALL if whole else _Most()
     shown = _shown_roots(report.roots, most.roots)
     lines = [
-        *_head(report),
+        *_head(report, now),
         *_viewers(report.viewers),
         *_beside(report, most.beside),
         *_unclaimed(report, most.beside),
@@ -68,16 +70,19 @@ def dashboard(report: StatusReport, *, now: float | None = None, me: str = "", w
     holds = [hold for hold in report.holds if not any(_is_about(found.root, hold) for found in shown)]
     lines += _holds(holds, me, min(most.holds + 1, most.lines - len(lines) - 2 * _LEAST))
     lines += _services(report.services, most.services)
-    lines += _agents(report, min(most.agents + 2, most.lines - len(lines) - _LEAST))
+    lines += _agents(report, min(most.agents + 2, most.lines - len(lines) - _LEAST), now)
     lines += _failures(report, most.lines - len(lines), most.columns)
     return [_cut(printable(line), most.columns) for line in lines]
 
 
-def _head(report: StatusReport) -> Iterator[str]:
+def _head(report: StatusReport, now: float | None) -> Iterator[str]:
     engine = f", engine {report.engine_pid}" if report.engine_pid is not None else ""
-    counts = ", ".join(f"{count} {word}" for word, count in _counts(report))
+    counts = ", ".join(counted_word(count, word) for word, count in _counts(report))
     is_all_well = report.state != "finished" or not any(map(report.counts.get, UNSUCCESSFUL))
     yield f"{report.session}  {report.state}{'' if is_all_well else f': {counts}'}{engine}"
+    failed = report.counts.get(Status.failed, 0)
+    if (first := first_words(report.answers_wanted, report.rests, failed, now)) and report.state != "finished":
+        yield f"first    {first}"
     yield f"plan     {report.plan}"
     if report.selected:
         yield f"selected {selection_text(sum(report.counts.values()), report.of, report.selected)}"
@@ -150,7 +155,7 @@ def _shown_roots(roots: Sequence[WaitedFor], most: int) -> Sequence[WaitedFor]:
         found
         for found in roots
         if found.root.stays
-        and (found.count or found.root.kind in ("frozen", "approval", "conflict"))
+        and (found.count or found.root.kind in ("frozen", "approval", "conflict", "answer"))
         and not (is_all_frozen and found.root.kind == "frozen")
     ]
     return stays[:most] or [found for found in roots if found.count][:1]
@@ -185,7 +190,7 @@ def _holds(holds: Sequence[HoldFact], me: str, room: int) -> Iterator[str]:
     shown = holds[: room - 1]
     for hold in shown:
         what = "session" if hold.what == "session" else f"{hold.what} {hold.name}"
-        by = by_whom(hold.by, me)
+        by = "" if hold.what == "type" and hold.reason and not hold.by else by_whom(hold.by, me)
         since = f" since {clock(hold.since)}" if hold.since is not None else ""
         reason = f": {hold.reason}" if hold.reason else ""
         yield f"held     {what}{by}{since}{reason}"
@@ -206,7 +211,7 @@ def _is_well(service: ServiceFact) -> bool:
     return service.status not in ("failed", "backoff", "frozen")
 
 
-def _agents(report: StatusReport, room: int) -> Iterator[str]:
+def _agents(report: StatusReport, room: int, now: float | None) -> Iterator[str]:
     """How many agents there are of each status; then of those that are not idle as many as fit in `room` lines."""
     agents = report.agents
     if report.state == "interrupted":  # nobody knows what they do
@@ -219,9 +224,12 @@ def _agents(report: StatusReport, room: int) -> Iterator[str]:
     told.sort(key=lambda agent: agent.status.endswith("busy"))
     shown = told[: room - 2]
     width = max((len(agent.id) for agent in shown), default=0)
+    doings = {usage.ticket: usage.doing for usage in report.usage or () if usage.doing is not None}
     for agent in shown:
+        doing = doings.get(agent.ticket or "")
+        does = "  ".join(filter(None, doing_text(doing, now))) if doing is not None and now is not None else ""
         far = f"  {progress_text(agent.progress)}" if agent.progress is not None else ""
-        step = f"  {agent.step}" if agent.step else ""
+        step = f"  {agent.step or does}" if agent.step or does else ""
         yield f"  {agent.id:<{width}}  {agent.status:<11}  {agent.ticket or ''}{step}{far}".rstrip()
     if (more := len(told) - len(shown)) > 0:
         yield f"  and {more} more"

@@ -31,6 +31,7 @@ from parexec_tui.core.wire import codec
 from parexec_tui.core.wire.protocol import Progress, Sampled
 from parexec_tui.outputs.output import Output
 from parexec_tui.text.attempt_output import attempt_output, last_lines, log_place
+from parexec_tui.text.coding import what_first
 from parexec_tui.text.event_lines import brief_lines, lines
 from parexec_tui.text.failures import failure_groups
 from parexec_tui.text.figures import spent
@@ -43,6 +44,7 @@ from parexec_tui.text.words import (
     and_others,
     clock,
     columns,
+    counted_word,
     glyph,
     is_ascii_only,
     printable,
@@ -299,6 +301,8 @@ class Headless:
             yield Text()
         took = format_duration(state.now - state.opened_at)
         look = "bold green" if state.has_succeeded else "bold yellow"
+        if outcome != "finished" and (first := what_first(state, None)):
+            yield Text(first, style="bold yellow")
         yield Text(f"{counted(state)}{_besides(state)} in {took}", style=look)
         if (told := spent(state)) is not None:
             yield Text(f"spent {spent_text(told, ascii_only=self._ascii)}")
@@ -383,11 +387,25 @@ def _to_answer(state: SessionState) -> Iterator[str]:
     for ticket in state.unapproved.values():
         if ticket.has_lost_work:
             yield printable(f"{ticket.id}: {ticket.reason}")
-    if ids := [ticket.id for ticket in state.unapproved.values() if not ticket.is_in_conflict]:
+    yield from _to_tell_agents(state)
+    others = (ticket for ticket in state.unapproved.values() if not (ticket.is_in_conflict or ticket.needs_you))
+    if ids := [ticket.id for ticket in others]:
         yield f"waits for your approval: {and_others(ids)}"
         where = f"{ids[0] if len(ids) == 1 else 'TICKET...'} -s {state.session}"
         yield f"approve: parexec approve {where}; or send back: parexec reject {where} -m WHY"
     yield f"{state.unfinished} to go; then go on with: parexec resume {state.session}"
+
+
+def _to_tell_agents(state: SessionState) -> Iterator[str]:
+    """What coding agents need of a person, and the commands for that."""
+    needy = [ticket for ticket in state.unapproved.values() if ticket.needs_you]
+    yield from (printable(f"{ticket.id} needs you: {ticket.reason}") for ticket in needy[:_MAX_FAILURES])
+    if more := len(needy[_MAX_FAILURES:]):
+        yield f"and {more} more need you"
+    if needy:
+        yield f"answer: parexec answer {needy[0].id if len(needy) == 1 else 'TICKET'} -s {state.session} TEXT"
+    for type_, trouble in state.type_troubles.items():
+        yield printable(f"agent type {type_} needs you: {trouble}; then parexec release {type_} -s {state.session}")
 
 
 _REASONS = {
@@ -413,7 +431,7 @@ def counted(state: SessionState) -> str:
     """`12 of 13 succeeded, 1 failed`."""
     parts = [f"{state.counts[Status.succeeded]} of {len(state.tickets)} succeeded"]
     parts += [
-        f"{count} {status}"
+        counted_word(count, status)
         for status, count in state.shown_counts().items()
         if count and status is not Status.succeeded
     ]

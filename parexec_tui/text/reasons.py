@@ -14,6 +14,7 @@ from parexec_tui.core.state.isolation import conflicts_ahead
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ServiceStatus, Status
 from parexec_tui.core.wire.protocol import Roots
+from parexec_tui.text.coding import blocker_words
 from parexec_tui.text.services import service_text
 from parexec_tui.text.words import ahead_text
 
@@ -32,7 +33,7 @@ def _reasons(state: SessionState, name: str, now: float, me: str) -> Iterator[st
         yield f"{service.shown_status}: {said}" if said else str(service.shown_status)
         return
     ticket = state.tickets[name]
-    yield from (blocker.text for blocker in why(state, ticket, me))
+    yield from (blocker_words(blocker, now) for blocker in why(state, ticket, me))
     for other, foreseen in conflicts_ahead(state, name):
         yield ahead_text(other, foreseen.files, foreseen.count)
     if (told := state.unclaimed.get(name)) is not None:

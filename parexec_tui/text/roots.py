@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from parexec_tui.core.plan.units import format_count
 from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.state.people import by_whom, on_agent
+from parexec_tui.text.coding import until_text
 from parexec_tui.text.words import clock, printable, short_duration
 
 if TYPE_CHECKING:  # `parexec status` does without it
@@ -34,14 +35,16 @@ def root_text(root: Root, now: float | None, me: str = "") -> str:
 def cause_text(root: Root, now: float | None, me: str = "") -> str:
     """The same of the ticket that it is about, for a line of that ticket: `held by you, for 40s`."""
     word = root.kind if root.kind in ("held", "frozen") else _standing(root)
-    if root.kind in ("approval", "conflict"):
+    if root.kind in ("approval", "conflict", "answer"):
         word = word.removeprefix(f"{root.ticket} ")
     return printable(_with_cause(word, root, now, me).replace(", by ", " by ", 1))
 
 
 def happens_to(root: Root) -> str:
     """What becomes of the ticket of a root that moves, after its id: `runs`, `is being stopped`."""
-    return {"running": "runs", "stopping": "is being stopped", "backoff": "is tried again"}.get(root.kind, "waits")
+    return {"running": "runs", "stopping": "is being stopped", "backoff": "is tried again", "answer": "asks"}.get(
+        root.kind, "waits"
+    )
 
 
 def fate_of_live(state: "SessionState") -> str:
@@ -70,7 +73,9 @@ def _with_cause(words: str, root: Root, now: float | None, me: str) -> str:
         words += f", {'last seen at' if root.how in ('lost', 'silent') else 'since'} {clock(root.since)}"
     elif now is not None and root.since:
         words += f", for {short_duration(max(0.0, now - root.since))}"
-    if now is not None and root.until is not None:
+    if root.kind in ("limit", "outage"):
+        words += "; one ticket tries it now" if root.until is None else f" {until_text(root.until, now)}"
+    elif now is not None and root.until is not None:
         words += f", in {short_duration(max(0.0, root.until - now))}"
     if root.reason and root.kind not in ("host", "resource", "conflict", "room") and root.how != "silent":
         words += f": {root.reason}"
@@ -121,6 +126,8 @@ def ending_of(root: Root) -> Ending | None:
             return Ending("freeze", "thaw", "thaws", root.ticket)
         case "held" | "agent" | "type":
             return Ending("hold", "release", "releases", root.ticket or root.agent or root.name)
+        case "limit" | "outage" if root.how:
+            return Ending("hold", "release", "releases", root.how)
         case "service" if root.how == "frozen":
             return Ending("freeze", "thaw", "thaws", root.name)
         case "service" if root.how in ("failed", "backoff"):
@@ -194,8 +201,10 @@ def _standing(root: Root) -> str:
             return f"agent type {root.name} needs you: {root.reason}"
         case "type":
             return f"agent type {root.name} is held"
-        case "limit":
-            return root.reason
+        case "limit" | "outage":
+            return f"{root.name} {'is limited' if root.kind == 'limit' else 'gets no answer'}"
+        case "answer":
+            return f"{root.ticket} {root.how or 'needs you'}"
         case "service":
             return _service(root)
         case "no-agent":

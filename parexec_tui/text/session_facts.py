@@ -17,6 +17,7 @@ from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire.figures import Spent
 from parexec_tui.core.wire.protocol import ServiceFact, StepReport
 from parexec_tui.text.attempt_output import log_place
+from parexec_tui.text.coding import blocker_words
 from parexec_tui.text.figures import spent
 from parexec_tui.text.roots import cause_text
 from parexec_tui.text.service_facts import service_fact
@@ -241,4 +242,4 @@ def _why(state: SessionState, ticket: TicketState, me: str) -> tuple[str, ...]:
     if ticket.is_live:
         return (cause_text(of_live(ticket), None, me),) if ticket.is_frozen else ()
     waits = ticket.status in PENDING or ticket.status is Status.approval
-    return tuple(blocker.text for blocker in why(state, ticket, me)) if waits else ()
+    return tuple(blocker_words(blocker, state.now) for blocker in why(state, ticket, me)) if waits else ()

@@ -15,6 +15,7 @@ from parexec_tui.core.state.steps import step_text
 from parexec_tui.core.wire.protocol import AgentFact, FailureFact, HoldFact, NeighbourFact, StatusReport
 from parexec_tui.core.wire.requests import Foreseen
 from parexec_tui.text.bottlenecks import bottleneck_text
+from parexec_tui.text.coding import answers_wanted, rest_facts
 from parexec_tui.text.failures import failures
 from parexec_tui.text.figures import figures, spent
 from parexec_tui.text.pressure import pressure_fact
@@ -73,6 +74,8 @@ def status_report(state: SessionState, now: float) -> StatusReport:
             NeighbourFact(each.session, each.plan, each.conflict) for each in state.neighbours if state.has_engine
         ],
         needs_you=sum(1 for _ in needs(state)),
+        answers_wanted=answers_wanted(state),
+        rests=rest_facts(state),
         selected=state.plan.selection.words,
         of=state.plan.selection.of,
         variables=variables_fact(state),
@@ -116,7 +119,7 @@ def _holds(state: SessionState) -> Iterator[HoldFact]:
     if (held := state.held) is not None:
         yield HoldFact("session", state.session, held.by, held.reason, held.at)
     for type_, by in state.held_types.items():
-        yield HoldFact("type", type_, by)
+        yield HoldFact("type", type_, by, state.type_troubles.get(type_, ""))
     for agent in state.agents.values():
         if agent.held is not None and not agent.stopped:
             yield HoldFact("agent", agent.id, agent.held, since=agent.held_at)

@@ -209,6 +209,11 @@ _FEW, _MUCH, _LONG = 3, 1 << 20, 1.0
 """Processes, bytes and seconds that need not be told: every attempt has a shell or two, and writes its log."""
 
 
+def counted_word(count: int, word: str) -> str:
+    """How many tickets are so: `2 failed`, `1 needs you`, `3 need you`."""
+    return f"{count} need you" if word == Flag.needs_you and count != 1 else f"{count} {word}"
+
+
 def selection_text(chosen: int, of: int, words: str) -> str:
     """That not all tickets of a plan are run: `3 of 20 tickets (build --except lint)`."""
     return f"{chosen} of {format_count(of, 'ticket')} ({words})"

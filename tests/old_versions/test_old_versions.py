@@ -370,6 +370,8 @@ ADDED_TO_STATUS = {
     "usage",
     "gpus",
     "tuning",
+    "answers_wanted",
+    "rests",
     "figures",
     "spent",
     "variables",

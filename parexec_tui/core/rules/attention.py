@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.accounts import coding_of
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.outcome import LEFT_FOR_ANSWER, Outcome
 from parexec_tui.core.state.people import by_whom
@@ -61,7 +62,9 @@ def needs(state: SessionState, me: str = "") -> Iterator[Need]:
         tickets = (*tickets, *(ticket for ticket in state.asking.values() if ticket.is_check_frozen))
     in_order = sorted(dict.fromkeys(tickets), key=lambda ticket: ticket.order)
     yield from filter(None, (ticket_need(ticket, me) for ticket in in_order))
+    yield from asking_needs(state)
     yield from agent_needs(state)
+    yield from type_needs(state)
     yield from _pool_needs(state, me)
     yield from service_needs(state, me)
     yield from session_needs(state, me)
@@ -69,7 +72,7 @@ def needs(state: SessionState, me: str = "") -> Iterator[Need]:
 
 def ticket_need(ticket: TicketState, me: str = "") -> Need | None:
     """The need of a ticket that failed and may not, is frozen, is held although its needs are met, or waits for
-    approval; None if it has none."""
+    approval or an answer; None if it has none."""
     subject = Subject("ticket", ticket.id)
     if ticket.status is Status.failed and not ticket.is_allowed:
         reason = ticket.reason or str(ticket.end or ticket.status)
@@ -89,6 +92,8 @@ def ticket_need(ticket: TicketState, me: str = "") -> Need | None:
         return Need(subject, f"{ticket.reason}; you decide: parexec merge {ticket.id}")
     if ticket.has_lost_work:
         return Need(subject, f"{ticket.reason}; parexec approve {ticket.id} merges it again")
+    if ticket.needs_you:
+        return Need(subject, f"needs you: {ticket.reason}")
     if ticket.status is Status.approval:
         return Need(subject, "has run, and waits for your approval")
     if ticket.awaits_approval and ticket.held is None:
@@ -96,6 +101,21 @@ def ticket_need(ticket: TicketState, me: str = "") -> Need | None:
     if ticket.is_held_back:
         return Need(subject, f"held{by_whom(ticket.held or '', me)}", is_asked_for=True)
     return None
+
+
+def asking_needs(state: SessionState) -> Iterator[Need]:
+    """Tickets whose agents ask a person something, and wait."""
+    if not state.coding:
+        return
+    for ticket in state.live.values():
+        if (asks := coding_of(state, ticket).asks) is not None and not ticket.is_frozen:
+            yield Need(Subject("ticket", ticket.id), f"asks: {asks.what}")
+
+
+def type_needs(state: SessionState) -> Iterator[Need]:
+    """Agent types that start nothing before a person has mended something: no login, or a bad setup."""
+    if state.finished_at is None:
+        yield from (Need(Subject("type", type_), trouble) for type_, trouble in state.type_troubles.items())
 
 
 def agent_needs(state: SessionState) -> Iterator[Need]:
@@ -126,7 +146,7 @@ def _pool_needs(state: SessionState, me: str) -> Iterator[Need]:
         return
     for found in roots(state):
         root = found.root
-        if found.count and root.kind == "type":
+        if found.count and root.kind == "type" and root.name not in state.type_troubles:
             yield Need(Subject("type", root.name), f"held{by_whom(root.by, me)}", is_asked_for=True)
         elif found.count and root.kind == "agent" and root.agent not in state.quarantined:
             yield Need(Subject("agent", root.agent), f"{root.how}{by_whom(root.by, me)}", is_asked_for=True)
@@ -169,6 +189,10 @@ def began(state: SessionState, event: ev.AnyEvent) -> Iterator[Need]:
             | ev.AttemptFrozen(ticket=id_, by="")
         ):
             found = _ticket_needs(state, id_)
+        case ev.TicketAsks(ticket=id_):
+            found = (need for need in asking_needs(state) if need.subject.name == id_)
+        case ev.AgentTypeHeld(type=type_):
+            found = (need for need in type_needs(state) if need.subject.name == type_)
         case ev.AgentQuarantined(agent=id_):
             found = (_agent_need(agent) for agent in (state.quarantined.get(id_),) if agent is not None)
         case ev.ServiceEnded(service=name, then=ServiceStatus.failed):
@@ -199,6 +223,10 @@ def relieved(event: ev.AnyEvent) -> Iterator[Subject]:
             yield from (Subject("ticket", id_), Subject("end"))
         case ev.TicketWaived(ticket=id_) | ev.TicketApproved(ticket=id_) | ev.TicketRejected(ticket=id_):
             yield Subject("ticket", id_)
+        case ev.TicketAnswered(ticket=id_):
+            yield Subject("ticket", id_)
+        case ev.AgentTypeReleased(type=type_):
+            yield Subject("type", type_)
         case ev.MergeStarted(ticket=id_) | ev.WorkCommitted(ticket=id_) | ev.WorkMerged(ticket=id_):
             yield Subject("ticket", id_)
         case ev.CheckHeld(ticket=id_) | ev.AttemptThawed(ticket=id_) | ev.AttemptEnded(ticket=id_):

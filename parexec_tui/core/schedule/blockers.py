@@ -41,6 +41,7 @@ BlockerKind = Literal[
     "held",
     "secret",
     "approval",
+    "answer",
     "conflict",
     "backoff",
     "barrier",
@@ -125,6 +126,9 @@ class Blocker(Struct, frozen=True):
     since: float = 0.0
     """When it began; 0 where that says nothing."""
     until: float | None = None
+    """When it ends by itself, if that is known."""
+    detail: str = ""
+    """Why it is so, to be said after the times."""
 
 
 def session_blocker(state: SessionState, me: str = "", *, is_last: bool = False) -> Blocker | None:
@@ -156,6 +160,9 @@ def blockers(state: SessionState, ticket: TicketState, me: str = "") -> Iterator
     """
     if ticket.is_in_conflict:
         yield Blocker("conflict", ticket.reason, since=ticket.ended or 0.0)
+        return
+    if ticket.needs_you:
+        yield Blocker("answer", f"needs you: {ticket.reason}", since=ticket.ended or 0.0)
         return
     if ticket.status is Status.approval:
         lost = f", to be merged again: {ticket.reason}" if ticket.has_lost_work else ""
@@ -591,8 +598,9 @@ def _resting(state: SessionState, ticket: TicketState, key: AgentKey) -> Blocker
     """That the account of an agent type rests, on which the ticket would start."""
     for type_ in ticket.types:
         if (rest := rest_of(state, type_)) is not None:
-            tried = "; one ticket tries it now" if rest.is_tried else ""
-            return Blocker("limit", f"{rest.text}{tried}", key, since=rest.since, until=rest.until)
+            text = f"{rest.account} {rest.word}{'; one ticket tries it now' if rest.is_tried else ''}"
+            until = None if rest.is_tried else rest.until
+            return Blocker("limit", text, key, since=rest.since, until=until, detail=rest.why)
     return None
 
 

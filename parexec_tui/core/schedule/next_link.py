@@ -19,7 +19,7 @@ from parexec_tui.core.schedule.blockers import (
     secret_blocker,
 )
 from parexec_tui.core.schedule.root import Root
-from parexec_tui.core.state.accounts import open_types, rest_of
+from parexec_tui.core.state.accounts import coding_of, open_types, rest_of
 from parexec_tui.core.state.reruns import stale_by
 from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.services import ServiceState
@@ -113,10 +113,21 @@ def of_live(ticket: TicketState) -> Root:
     return Root("running", ticket.id, attempt.agent, since=since)
 
 
+def live_root(state: SessionState, ticket: TicketState) -> Root:
+    """The same, or that its agent asks a person something, and waits."""
+    asks = coding_of(state, ticket).asks if not ticket.is_frozen else None
+    if asks is None:
+        return of_live(ticket)
+    return Root("answer", ticket.id, ticket.agent or "", how="asks", reason=asks.what, since=asks.at)
+
+
 def of_approval(ticket: TicketState) -> Root:
-    """What those that wait for a ticket wait for which waits for approval, or for a decision on its conflict."""
+    """What those that wait for a ticket wait for which waits for approval, an answer, or a decision on its
+    conflict."""
     if ticket.is_in_conflict:
         return Root("conflict", ticket.id, reason=ticket.reason, since=ticket.ended or 0.0)
+    if ticket.needs_you:
+        return Root("answer", ticket.id, reason=ticket.reason, since=ticket.ended or 0.0)
     if ticket.status is Status.approval:
         lost = ticket.reason if ticket.has_lost_work else ""
         return Root("approval", ticket.id, how="after", since=ticket.ended or 0.0, reason=lost)
@@ -188,9 +199,15 @@ def _find_of_agents(state: SessionState, ticket: TicketState) -> TicketState | R
     if not agents_left(state, ticket):
         return Root("no-agent", ticket=ticket.id, name=", ".join(ticket.types))
     if state.accounts and not open_types(state, ticket):
-        resting = filter(None, (rest_of(state, type_) for type_ in ticket.types))
-        if (rest := next(resting, None)) is not None:
-            return Root("limit", name=rest.account, reason=rest.text, since=rest.since, until=rest.until)
+        for type_ in ticket.types:
+            if (rest := rest_of(state, type_)) is not None:
+                return Root(
+                    "outage" if rest.is_outage else "limit",
+                    name=rest.account,
+                    how=type_,
+                    reason=rest.why,
+                    until=None if rest.is_tried else rest.until,
+                )
     able = [agent for agent in able_agents(state, ticket) if agent.id not in ticket.excluded_agents]
     if any(map(comes_free, able)):
         return Root("busy", name="agents")

@@ -13,6 +13,7 @@ RootKind = Literal[
     "secret",
     "approval",
     "conflict",
+    "answer",
     "agent",
     "type",
     "no-agent",
@@ -23,6 +24,7 @@ RootKind = Literal[
     "stopping",
     "backoff",
     "limit",
+    "outage",
     "busy",
     "far",
     "next",
@@ -54,19 +56,20 @@ class Root(Struct, frozen=True):
     kind: str
     """A `RootKind`, or what a later version of the engine knows besides."""
     ticket: str = ""
-    """The ticket that is frozen, held, to be approved, in conflict, running, stopping, in backoff, or without a
-    secret."""
+    """The ticket that is frozen, held, to be approved, in conflict, running, stopping, in backoff, without a
+    secret, or whose agent needs an answer."""
     agent: str = ""
     """The agent that has the ticket; for `agent`, the agent that takes no ticket."""
     name: str = ""
-    """The agent type of `type`; the account of `limit`; the resource of `host` and `resource`; the service; what
-    `busy` is about: `agents`, `slots`, `memory` or `pressure` of the host."""
+    """The agent type of `type`; the account of `limit` and `outage`; the resource of `host` and `resource`; the
+    service; what `busy` is about: `agents`, `slots`, `memory` or `pressure` of the host."""
     how: str = ""
     """Of `session`: held, frozen, draining, stopping or rolling back. Of `agent`: held, quarantined or draining.
     Of `service`: its status, a `ServiceStatus`.
     Of `engine`: `lost` if `since` is when it was last seen, `silent` if it may be there and does not answer,
     `stopped` or `drained` if it left because the session was; else it is known. Of `approval`: whether that comes
-    before the ticket starts, or after it has run."""
+    before the ticket starts, or after it has run. Of `limit` and `outage`: an agent type of the account.
+    Of `answer`: `asks` while the agent waits for it."""
     by: str = ""
     """Who did it; empty if a rule did, or nobody."""
     reason: str = ""
@@ -78,6 +81,8 @@ class Root(Struct, frozen=True):
     @property
     def stays(self) -> bool:
         """Whether it does not go away until a person acts, or the host has room."""
+        if self.kind == "answer":
+            return self.how != "asks"  # its agent may go on without
         return self.kind in _STAYS or (self.kind == "service" and self.how in ("frozen", "failed"))
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 
-from parexec_tui.core.schedule.next_link import of_approval, of_live
+from parexec_tui.core.schedule.next_link import live_root, of_approval, of_live
 from parexec_tui.core.schedule.root import Root, WaitedFor
 from parexec_tui.core.schedule.roots import known_root, needs_answer, ready_root, roots_of_all
 from parexec_tui.core.state.findings import remembered
@@ -120,7 +120,7 @@ def _count(state: SessionState, root: Root) -> WaitedFor:
     seeds = [] if roots_of_all(state) else list(_by_ready(state).get(root, ()))
     if root.kind == "busy":
         return WaitedFor(root, len(seeds), memo.has_all_ready)
-    if seeds or root.kind not in ("frozen", "held", "approval", "conflict"):
+    if seeds or root.kind not in ("frozen", "held", "approval", "conflict", "answer"):
         most = max(_MIN_EDGES, _MAX_EDGES - memo.edges) if root.stays else _MAX_MOVING_EDGES
         count, is_all, followed = _dependents(state, root, seeds, most)
         memo.edges += followed
@@ -169,9 +169,11 @@ def _candidates(state: SessionState) -> Iterator[Root]:
     if not roots_of_all(state):
         by_ready = _by_ready(state)
         yield from sorted(by_ready, key=lambda root: -len(by_ready[root]))[:_MAX_COUNTED]
+    if state.coding:
+        yield from (root for ticket in state.live.values() if (root := live_root(state, ticket)).kind == "answer")
     moving = (ticket for ticket in state.live.values() if not ticket.is_frozen)
     if (head := max(moving, key=lambda ticket: ticket.remaining, default=None)) is not None:
-        yield of_live(head)
+        yield live_root(state, head)
 
 
 def _badness(found: WaitedFor, *, is_answer_first: bool) -> tuple[bool, bool, bool, int, float]:

@@ -18,7 +18,7 @@ from typing import Final
 
 from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.plan.reading.faults import listed
-from parexec_tui.core.schedule.next_link import KnownOfAgents, next_link, of_approval, of_live
+from parexec_tui.core.schedule.next_link import KnownOfAgents, live_root, next_link, of_approval
 from parexec_tui.core.schedule.root import Root, RootKind
 from parexec_tui.core.state.events import EngineLeft, SessionInterrupted
 from parexec_tui.core.state.findings import remembered
@@ -43,7 +43,9 @@ _WALK = 20
 def root_of(state: SessionState, ticket: TicketState) -> Root | None:
     """What the ticket waits for in the end; of one that is live, how it stands. None if it is over."""
     if ticket.is_live:
-        return _memo(state).of_all[0] if ticket.live_attempt.awaits_engine and state.gone else of_live(ticket)
+        return (
+            _memo(state).of_all[0] if ticket.live_attempt.awaits_engine and state.gone else live_root(state, ticket)
+        )
     if ticket.status is Status.approval:
         return of_approval(ticket)
     return _root(state, ticket) if ticket.status in PENDING else None
@@ -132,7 +134,7 @@ def _root(state: SessionState, ticket: TicketState) -> Root:
         if (root := known.get(at.id) or stalled.get(at.id)) is not None:
             break
         if at.is_live:
-            root = of_live(at)
+            root = live_root(state, at)
             break
         if at.status is Status.approval:
             root = of_approval(at)

@@ -55,3 +55,9 @@ def conversation_from(state: SessionState, ticket: TicketState) -> Conversation 
 def is_coded(state: SessionState, ticket: TicketState) -> bool:
     """Whether the newest attempt of a ticket has, or had, a minder."""
     return ticket.agent is not None and is_minded(state.plan.agents[state.agents[ticket.agent].type])
+
+
+def running_types(state: SessionState) -> tuple[str, ...]:
+    """The agent types of which something runs."""
+    live = (ticket.agent for ticket in state.live.values())
+    return tuple(dict.fromkeys(state.agents[agent].type for agent in live if agent))

@@ -94,10 +94,9 @@ class Rest(Struct, frozen=True):
     """Whether its time is over, and one ticket tries it."""
 
     @property
-    def text(self) -> str:
-        """`claude is limited: You've hit your limit`."""
-        word = "gets no answer" if self.is_outage else "is limited"
-        return f"{self.account} {word}" + (f": {self.why}" if self.why else "")
+    def word(self) -> str:
+        """How it stands, to be said after its name."""
+        return "gets no answer" if self.is_outage else "is limited"
 
 
 REFUSALS = frozenset((End.refused, End.over_budget))

@@ -233,6 +233,8 @@ class Doing(Struct, frozen=True, omit_defaults=True):
     """In a few words: `$ npm test`, `writes src/db.py`, `thinks`, `retry 3/4: 429`, `asks: delete it?`"""
     since: float = 0.0
     """When that began, in seconds since the epoch."""
+    heard: float = 0.0
+    """When something was heard of it last, in seconds since the epoch."""
     done: int | None = None
     """Of the things on its own list, those that it has done."""
     of: int | None = None
@@ -243,6 +245,20 @@ class Doing(Struct, frozen=True, omit_defaults=True):
     out: int | None = None
     cached: int | None = None
     turns: int | None = None
+
+
+class RestFact(Struct, frozen=True):
+    """An account of coding agents that rests: no ticket starts with it."""
+
+    account: str
+    until: float | None
+    """Seconds since the epoch; None: one ticket tries it now."""
+    why: str = ""
+    """What its provider said."""
+    is_outage: bool = False
+    """Whether the provider does not answer; else it is a limit of the account."""
+    is_guess: bool = False
+    """Whether nobody said until when."""
 
 
 class Usage(Struct, frozen=True, omit_defaults=True):
@@ -493,6 +509,11 @@ class StatusReport(Struct, frozen=True):
     """The living sessions that claim the same: it was started beside them with --beside."""
     needs_you: int = 0
     """How many tickets, agents and other things need a person, as the key `b` counts them."""
+    answers_wanted: int = 0
+    """How many of them are tickets of coding agents that need an answer, or agent types of theirs with something to
+    mend."""
+    rests: list[RestFact] = []
+    """The accounts of coding agents that rest."""
     ready: int | None = 0
     """How many of the `waiting` ones in `counts` are ready: they wait for a free agent or their turn alone. None: too
     many to tell."""

@@ -52,7 +52,8 @@ class Hold(Scope, frozen=True, tag="hold"):
 
 
 class Release(Scope, frozen=True, tag="release"):
-    """Undo a hold. This also ends the draining and quarantine of an agent, and the draining of the session."""
+    """Undo a hold. This also ends the draining and quarantine of an agent, the draining of the session, and the rest
+    of the account of a type: one ticket tries it at once."""
 
 
 class Drain(Scope, frozen=True, tag="drain"):

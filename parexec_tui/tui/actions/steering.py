@@ -6,6 +6,7 @@ request would be granted.
 
 from collections.abc import Callable
 
+from parexec_tui.core.plan.coding import account_of
 from parexec_tui.core.rules.answers import runs_skip_if
 from parexec_tui.core.rules.verbs.undo import next_undo
 from parexec_tui.core.state.session import SessionState
@@ -99,7 +100,7 @@ def hold(state: SessionState, targets: Targets) -> Built:
     if targets.service:
         return rq.Hold(services=(targets.service,))
     if targets.agent_type:
-        return (rq.Release if targets.agent_type in state.held_types else rq.Hold)(types=(targets.agent_type,))
+        return (rq.Release if _rests(state, targets.agent_type) else rq.Hold)(types=(targets.agent_type,))
     if targets.agent:
         agent = state.agents[targets.agent]
         is_back = agent.held is not None or agent.draining or agent.quarantined
@@ -112,6 +113,14 @@ def hold(state: SessionState, targets: Targets) -> Built:
     if free or not held:
         return rq.Hold(tickets=free or targets.tickets)
     return rq.Release(tickets=held)
+
+
+def _rests(state: SessionState, type_: str) -> bool:
+    """Whether a release lets agents of a type start again: a person holds it, or its account rests."""
+    if type_ in state.held_types:
+        return True
+    rest = state.accounts.get(account_of(type_, state.plan.agents)) if state.accounts else None
+    return rest is not None and not rest.is_tried
 
 
 def freeze(state: SessionState, targets: Targets) -> Built:

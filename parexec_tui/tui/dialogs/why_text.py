@@ -11,6 +11,7 @@ from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.root_counts import waiting_for
 from parexec_tui.core.schedule.roots import path_to_root, root_of, roots_of_all
+from parexec_tui.core.state.accounts import coding_of, rest_of
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.isolation import conflicts_ahead
 from parexec_tui.core.state.people import on_agent
@@ -47,6 +48,8 @@ def _targets_of(root: Root) -> Targets:
             return Targets(agent=root.agent)
         case "type":
             return Targets(agent_type=root.name)
+        case "limit" | "outage":
+            return Targets(agent_type=root.how)
         case "service":
             return Targets(service=root.name)
         case _:
@@ -145,6 +148,8 @@ class _Why:
                 yield f"{self._end(Root('approval', ticket=ticket.id))}: it is merged again"
                 yield f"{self._key('reject')} sends it back: it runs again on what is merged by now"
                 yield self._output_key()
+            case Status.approval if ticket.needs_you:
+                yield from self._needs_an_answer()
             case Status.approval:
                 yield f"it has run, and waits for your approval{self._ago(ticket.ended)}; it keeps its claims"
                 yield f"{self._end(Root('approval', ticket=ticket.id))}: it has succeeded"
@@ -256,6 +261,7 @@ class _Why:
                 | "held"
                 | "secret"
                 | "approval"
+                | "answer"
                 | "conflict"
                 | "backoff"
                 | "asked"
@@ -339,7 +345,7 @@ class _Why:
                 return self._end(Root("held", ticket=self.ticket.id))
             case "secret":
                 return "it goes on when an engine is started that has it"
-            case "approval" | "conflict":
+            case "approval" | "conflict" | "answer":
                 return self._end(Root(blocker.kind, ticket=self.ticket.id))
             case "backoff":
                 return self._end(Root("backoff", ticket=self.ticket.id))
@@ -371,7 +377,7 @@ class _Why:
             case "agent":
                 return self._agent_remedy()
             case "limit":
-                return f"it goes on by itself then; parexec release {' or '.join(self.ticket.types)} tries it at once"
+                return self._rest_remedy()
             case "status":
                 return ""
 
@@ -387,6 +393,15 @@ class _Why:
         root = of_service(self.state.services[blocker.key.name])
         return self._end(root) or "it goes on by itself when the service is ready"
 
+    def _rest_remedy(self) -> str:
+        """What a person can do about an account that rests."""
+        type_ = next((each for each in self.ticket.types if rest_of(self.state, each) is not None), "")
+        rest = rest_of(self.state, type_) if type_ else None
+        if rest is None or rest.is_tried:
+            return "it goes on by itself if that one gets an answer"
+        key = self._key("hold", Targets(agent_type=type_), f"try {rest.account}")
+        return f"it goes on by itself then; {key} tries {rest.account} at once, with one ticket"
+
     def _agent_remedy(self) -> str:
         if held := [type_ for type_ in self.ticket.types if type_ in self.state.held_types]:
             key = self._key("hold", Targets(agent_type=held[0]), f"release {held[0]}")
@@ -398,6 +413,16 @@ class _Why:
         return (
             f"{self._key('more', Targets(agent_type=type_), f'one {type_} more')} allows one more {type_}; {assign}"
         )
+
+    def _needs_an_answer(self) -> Iterator[str]:
+        """What its agent was not allowed, or asks, and what a person can do."""
+        ticket = self.ticket
+        yield f"its agent needs you{self._ago(ticket.ended)}: {printable(ticket.reason)}"
+        if (known := coding_of(self.state, ticket).conversation) is not None:
+            yield f"   its conversation goes on with what you answer: {known.id}"
+        yield f"from a shell: parexec answer {ticket.id} TEXT"
+        yield f"{self._key('approve')} takes what it did as it is, {self._key('reject')} sends it back, with a note"
+        yield self._output_key()
 
     # -- what runs -------------------------------------------------------------------------------------------
 

@@ -5,13 +5,15 @@ from typing import NamedTuple
 
 from rich.style import Style
 
+from parexec_tui.core.state.accounts import is_coded, rest_of
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import SERVICE_TABLE, AgentStatus, ServiceStatus, Status
+from parexec_tui.core.state.status import SERVICE_TABLE, AgentStatus, End, Flag, ServiceStatus, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import Usage
 from parexec_tui.text.cells import width_of
+from parexec_tui.text.coding import UNKNOWN, doing_text, money_text, rest_fact, rest_text, tokens_of, tokens_text
 from parexec_tui.text.services import service_text
 from parexec_tui.text.words import printable, short_duration, step_text
 from parexec_tui.tui.drawing.line import StyledLine
@@ -31,8 +33,13 @@ _OPTIONAL = (
 )  # fmt: skip
 """Optional columns with their cells, the most wanted first."""
 
+_CODING = (("COST", 7), ("TOKENS", 6))
+"""Those before them, where coding agents are among the agents: what their attempts have used so far."""
+
 _Row = tuple[str, str]
 """The agent type and the id of the agent; an empty id: the heading of the type."""
+
+_MEASURED = ("ETA", "CPU", "MEM", "QUIET")
 
 _SERVICES = "@services"
 """What stands in place of the agent type in the rows of services. No type has that name."""
@@ -48,7 +55,7 @@ class _Columns(NamedTuple):
 
     def of(self, *names: str) -> int:
         """Cells that these optional columns take, with the gaps after them."""
-        return sum(self.optional[name] + 1 for name in names if self.optional[name])
+        return sum(self.optional[name] + 1 for name in names if self.optional.get(name))
 
 
 class AgentsPanel(RowsPanel):
@@ -173,8 +180,9 @@ class AgentsPanel(RowsPanel):
         left = width + 1 - 1 - (id_ + 1) - (status + 1)
         ticket = max(0, min(self._widest_ticket, _TICKET, left - 1))
         left -= ticket + 1
-        optional = dict.fromkeys((name for name, _ in _OPTIONAL), 0)
-        for name, cells in _OPTIONAL:
+        wanted = (*_CODING, *_OPTIONAL) if self.state.has_coding else _OPTIONAL
+        optional = dict.fromkeys((name for name, _ in wanted), 0)
+        for name, cells in wanted:
             if cells + 1 <= left:
                 optional[name] = cells
                 left -= cells + 1
@@ -189,7 +197,7 @@ class AgentsPanel(RowsPanel):
         line.column("TICKET", columns.ticket, dim)
         for name in ("TITLE", "DONE"):
             line.column(name, columns.optional[name], dim)
-        for name in ("ETA", "CPU", "MEM", "QUIET", "FAILED", "RAN", "BUSY"):
+        for name in (*(name for name, _ in _CODING if name in columns.optional), *_MEASURED, "FAILED", "RAN", "BUSY"):
             line.column(name, columns.optional[name], dim, align="right")
 
     def draw_row(self, line: StyledLine, index: int, width: int) -> None:
@@ -206,6 +214,15 @@ class AgentsPanel(RowsPanel):
     def _draw_type(self, line: StyledLine, type_: str, width: int) -> None:
         state = self.state
         line.add(type_, self.style("title"))
+        if trouble := state.type_troubles.get(type_):
+            text = printable(f"  {self.glyph(Flag.needs_you)} needs you: {trouble}")
+            line.column(text, min(width_of(text), width - line.width), self.style("alert"), gap=0)
+            return
+        if (rest := rest_of(state, type_)) is not None:
+            text = rest_text(rest_fact(rest), self.view.now).removeprefix(f"{printable(rest.account)} ")
+            text = f"  {self.glyph(End.limited)} {text}"
+            line.column(text, min(width_of(text), width - line.width), self.style("hold"), gap=0)
+            return
         if (by := state.held_types.get(type_)) is not None:
             line.add(f"  {self.glyph('held')} held{printable(by_whom(by, self.view.me))}", self.style("hold"))
         parts = [f"min {state.plan.agents[type_].min}", f"now {state.pool_size[type_]}"]
@@ -227,7 +244,7 @@ class AgentsPanel(RowsPanel):
         line.column(f"{glyph} {word}", columns.status, self.style(row.fallback_style))
         style = self.style("bad" if word is ServiceStatus.failed else "dim")
         text = printable(service_text(self.state, service, self.view.now, self.view.me))
-        cells = columns.ticket + columns.of("TITLE", "DONE", "ETA")
+        cells = columns.ticket + columns.of("TITLE", "DONE", "COST", "TOKENS", "ETA")
         usage = self.view.usage_of_service(service)
         if usage is None or width_of(text) > cells:  # why it is where it is comes first
             line.column(text, width - line.width, style, gap=0)
@@ -255,7 +272,7 @@ class AgentsPanel(RowsPanel):
         if ticket is not None:
             self._draw_ticket(line, ticket, columns)
         else:
-            cells = columns.of("TITLE", "DONE", "ETA", "CPU", "MEM", "QUIET") + columns.ticket
+            cells = columns.of("TITLE", "DONE", "COST", "TOKENS", *_MEASURED) + columns.ticket
             bad = agent.quarantined and not agent.stopped
             reason = self.view.short_ids(idle_reason(self.state, agent, self.view.now, self.view.me), cells)
             line.column(reason, cells, self.style("warn" if bad else "dim"))
@@ -268,12 +285,29 @@ class AgentsPanel(RowsPanel):
     def _draw_ticket(self, line: StyledLine, ticket: TicketState, columns: _Columns) -> None:
         cells = columns.optional
         line.column(self.view.short_ticket(ticket.id, columns.ticket), columns.ticket)
-        told = self.view.told_progress(ticket)
-        step = fate_word(self.state) or (step_text(told) if told is not None else "")
+        told, doing = self.view.told_progress(ticket), self.view.doing(ticket)
+        does = " ".join(doing_text(doing, self.view.now)).rstrip() if doing is not None else ""
+        step = fate_word(self.state) or does or (step_text(told) if told is not None else "")
         line.column(step or printable(ticket.spec.title), cells["TITLE"], None if step else self.style("dim"))
         self.draw_progress(line, ticket, cells["DONE"])
-        for name, (text, style) in zip(("ETA", "CPU", "MEM", "QUIET"), self._measured(ticket), strict=True):
+        if "COST" in cells:
+            for name, text in zip(("COST", "TOKENS"), self._spent(ticket), strict=True):
+                line.column(text, cells[name], align="right")
+        for name, (text, style) in zip(_MEASURED, self._measured(ticket), strict=True):
             line.column(text, cells[name], style, align="right")
+
+    def _spent(self, ticket: TicketState) -> tuple[str, str]:
+        """Dollars and tokens that the attempt of a coding agent has used so far, as far as it tells."""
+        if not is_coded(self.state, ticket):
+            return "", ""
+        doing = self.view.doing(ticket)
+        tokens = tokens_of(doing) if doing is not None else None
+        cost = doing.cost if doing is not None else None
+        unknown = "-" if self.view.ascii_only else UNKNOWN
+        return (
+            unknown if cost is None else money_text(cost),
+            unknown if tokens is None else tokens_text(tokens),
+        )
 
     def _measured(self, ticket: TicketState) -> Iterator[tuple[str, Style | None]]:
         """ETA, CPU, memory and silence of what an agent runs, each with a style; empty where it is not known."""

@@ -7,7 +7,9 @@ from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.state.attempts import Attempt
 from parexec_tui.core.state.status import PENDING, TERMINAL, Status, short_word
 from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire.protocol import Doing
 from parexec_tui.text.cells import width_of
+from parexec_tui.text.coding import doing_text
 from parexec_tui.text.words import printable, short_duration, step_text
 from parexec_tui.tui.drawing.line import StyledLine, fitted
 from parexec_tui.tui.drawing.sign import CUT, FOLDED, MARK, UNFOLDED
@@ -187,6 +189,9 @@ class TicketTable(RowsPanel):
         if line.width < begin:
             self.draw_progress(line, ticket, columns.progress)
         reason = self._reason(ticket, why)
+        if not reason and (doing := self.view.doing(ticket)) is not None and doing.what:
+            self._draw_doing(line, doing, why)
+            return
         told = self.view.told_progress(ticket) if not reason else None
         if told is not None and (step := step_text(told)):
             title = "" if columns.title else printable(ticket.spec.title)
@@ -196,6 +201,13 @@ class TicketTable(RowsPanel):
             line.column(reason, why, None if is_bad else self.style("dim"), gap=0)
         else:
             line.column(printable(ticket.spec.title), why, gap=0)
+
+    def _draw_doing(self, line: StyledLine, doing: Doing, cells: int) -> None:
+        """What its coding agent does now, and for how long: of a long command the end is cut, not the time."""
+        what, lasts = doing_text(doing, self.view.now)
+        room = cells - len(lasts) - 1 if lasts else cells
+        line.add(fitted(what, min(width_of(what), max(room, 1)), end=CUT[self.view.ascii_only]))
+        line.add(f" {lasts}" if lasts else "", self.style("dim"))
 
     def _reason(self, ticket: TicketState, cells: int) -> str:
         """Why a ticket does not run, in so many cells if that can be: first ids are cut, then needs are counted."""

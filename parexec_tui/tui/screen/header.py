@@ -11,6 +11,7 @@ from parexec_tui.core.plan.units import format_count, format_duration
 from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.forecast import comes_to_an_end, eta, no_eta_reason
 from parexec_tui.core.schedule.readiness import waiting_counts
+from parexec_tui.core.state.accounts import running_types
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import (
     COUNTED,
@@ -23,7 +24,8 @@ from parexec_tui.core.state.status import (
     Status,
 )
 from parexec_tui.text.cells import width_of
-from parexec_tui.text.words import clock, day_and_clock, glyph, outcome_text, printable, short_duration
+from parexec_tui.text.coding import rest_facts, rest_text
+from parexec_tui.text.words import clock, counted_word, day_and_clock, glyph, outcome_text, printable, short_duration
 from parexec_tui.tui.drawing.fitting import Words, fit, more_text
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.drawing.sign import BAD, DONE, LEFT, RUNS
@@ -169,13 +171,16 @@ class Header(Widget):
         """A count with its word: that of the rows. Unless `is_told`, ready ones are among the waiting."""
         short = f"{glyph(status, ascii_only=self.view.ascii_only)} {count}"
         word = status if is_told or status is not Status.waiting else "waiting or ready"
-        return Words(f"{short} {word}", short, status_meaning(status))
+        text = counted_word(count, word).removeprefix(f"{count} ")
+        return Words(f"{short} {text}", short, status_meaning(status))
 
     def _alerts(self, state: SessionState) -> Iterator[Words]:
         """The alerts, the rarest one last: it stands at the edge of the screen, where it is found most easily."""
         if state.tuning is not None and state.finished_at is None:
             yield Words(f"auto {state.parallel}", f"auto {state.parallel}", "dim")
-        if count := len(state.held_types):
+        if state.has_coding and state.finished_at is None:
+            yield from self._coding(state)
+        if count := len(state.held_types.keys() - state.type_troubles.keys()):
             yield Words(f" {format_count(count, 'type')} held ", f"{count} held", "hold")
         if (quarantined := len(state.quarantined)) and state.finished_at is None:
             sign = glyph(AgentStatus.quarantined, ascii_only=self.view.ascii_only)
@@ -194,6 +199,17 @@ class Header(Widget):
             yield self._contact()
         elif status == "finished":
             yield Words(status, status, "good")
+
+    def _coding(self, state: SessionState) -> Iterator[Words]:
+        """What coding agents may, which of their accounts rest, and which types of them need a person."""
+        free = [type_ for type_ in running_types(state) if state.plan.agents[type_].permissions == "all"]
+        if free:
+            yield Words(f" {listed(free, limit=2)} may do anything ", " may do anything ", "warn")
+        for rest in rest_facts(state):
+            text = rest_text(rest, self.view.now, is_brief=True)
+            yield Words(f" {text} ", f" {printable(rest.account)} rests ", "hold")
+        for type_ in state.type_troubles:
+            yield Words(f" {printable(type_)} needs you ", f" {printable(type_)} ! ", "alert")
 
     def _others(self) -> Iterator[Words]:
         """Who else follows the session."""

@@ -6,7 +6,7 @@ from msgspec import structs
 
 from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.core.schedule.blockers import Blocker, agents_left, not_wanted_text, unmet_needs, why
-from parexec_tui.core.schedule.next_link import of_approval
+from parexec_tui.core.schedule.next_link import live_root, of_approval
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.root_counts import waiting_for
 from parexec_tui.core.schedule.roots import root_of, roots_of_all
@@ -17,6 +17,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, End, Status, happened
 from parexec_tui.core.state.steps import is_owed, step_text
 from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.text.coding import blocker_words
 from parexec_tui.text.roots import cause_text, fate_of_live, happens_to, root_text, waits_text
 from parexec_tui.text.words import ago, ahead_text, held_text, printable, short_duration, why_ended
 
@@ -42,13 +43,15 @@ def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = ""
         return f"{cause.id} {cause.end if cause.status is Status.failed and cause.end else happened(cause.status)}"
     if ticket.status is Status.stopping:
         return f"{stop_text(ticket, now, me)}: TERM, then KILL after {format_duration(ticket.spec.grace)}"
-    if ticket.is_in_conflict:
+    if ticket.is_in_conflict or ticket.needs_you:
         return cause_text(of_approval(ticket), None, me)
     if ticket.has_lost_work:
         return f"{printable(ticket.reason)}; approve merges it again"
     if ticket.status is Status.approval:
         return "has run, and waits for your approval"
     if ticket.is_live:
+        if state.coding and (asks := live_root(state, ticket)).kind == "answer":
+            return cause_text(asks, None, me)
         ahead = (ahead_text(other, each.files, each.count) for other, each in conflicts_ahead(state, ticket.id))
         return "; ".join(filter(None, (printable(step_text(state, ticket)), held_text(ticket.held, me), *ahead)))
     if ticket.end is not None and ticket.end is not End.succeeded:
@@ -95,7 +98,7 @@ def _why_waits(state: SessionState, ticket: TicketState, now: float, me: str, *,
         # Without the time: this may stand in many rows, and all of them would be drawn again each second.
         return cause_text(root, None, me) if root.ticket == ticket.id else root_text(root, None, me)
     text = _brief_text(state, ticket, found[0], now) if is_brief else printable(blocker_text(found[0], now))
-    if found[0].kind == "needs" and root is not None and root.kind in ("running", "stopping", "backoff"):
+    if found[0].kind == "needs" and root is not None and root.kind in ("running", "stopping", "backoff", "answer"):
         return text if root.ticket in state.graph.needs[ticket.id] else f"{root.ticket} {happens_to(root)}; {text}"
     if found[0].kind == "backoff":
         return f"{text}; {_why_ended(ticket, me)}"
@@ -171,11 +174,15 @@ def idle_reason(state: SessionState, agent: AgentState, now: float, me: str = ""
     if state.finished_at is not None or state.gone is not None:
         return ""  # it waits for nothing any more, or nobody gives it anything
     idle = f"for {short_duration(max(0.0, now - agent.idle_since))}"
+    if agent.type in state.type_troubles:
+        return f"{idle}; its type needs you"
     return f"{idle}; its type is held" if agent.type in state.held_types else idle
 
 
 def blocker_text(blocker: Blocker, now: float) -> str:
     """A blocker in words, with how long it has been there, or how long it will be."""
+    if blocker.kind == "limit":
+        return blocker_words(blocker, now)
     if blocker.until is not None:
         return f"{blocker.text}, in {short_duration(max(0.0, blocker.until - now))}"
     if blocker.since and blocker.kind in ("claim", "resource", "session", "host"):

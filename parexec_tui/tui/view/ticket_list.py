@@ -29,17 +29,19 @@ _ONE_BY_ONE = 4
 class Section(IntEnum):
     """A part of the list by attention, the first one on top."""
 
-    failed = 0
+    answer = 0
+    """Its agent needs an answer."""
+    failed = 1
     """The newest first."""
-    needs_you = 1
+    needs_you = 2
     """Frozen, held although its needs are met, or not approved yet: it goes on when a person says so."""
-    running = 2
+    running = 3
     """The one that began first on top, so that new ones come in below."""
-    backoff = 3
-    ready = 4
+    backoff = 4
+    ready = 5
     """Its needs are met."""
-    waiting = 5
-    done = 6
+    waiting = 6
+    done = 7
     """Over in every way but failed; folded unless nothing else is there."""
 
 
@@ -311,7 +313,7 @@ def section_of(ticket: TicketState) -> Section:
     if status is Status.failed:
         return Section.failed
     if status is Status.approval:
-        return Section.needs_you
+        return Section.answer if ticket.needs_you else Section.needs_you
     return Section.backoff if status is Status.backoff else Section.done
 
 

@@ -9,11 +9,12 @@ from rich.style import Style
 
 from parexec_tui.core.rules.attention import Subject
 from parexec_tui.core.schedule.forecast import Told, left_as_told
+from parexec_tui.core.state.accounts import is_coded
 from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import EngineLost, SessionState
 from parexec_tui.core.state.tickets import TicketState
-from parexec_tui.core.wire.protocol import HostSample, Progress, Sampled, Usage, Viewers
+from parexec_tui.core.wire.protocol import Doing, HostSample, Progress, Sampled, Usage, Viewers
 from parexec_tui.core.wire.requests import Refusal
 from parexec_tui.text.recent_actions import RecentActions
 from parexec_tui.tui.theme.palette import Palette
@@ -283,6 +284,11 @@ class ViewState:
         is_now = not self.looks_back and self.clock() - self.samples.taken_at <= STALE_AFTER
         return usage if usage is not None and is_now and usage.attempt == number else None
 
+    def doing(self, ticket: TicketState) -> Doing | None:
+        """What the coding agent of a ticket does now, and used so far; None: it is none, or that is not known."""
+        usage = self.usage(ticket) if ticket.is_live else None
+        return usage.doing if usage is not None else None
+
     def told_progress(self, ticket: TicketState) -> Progress | None:
         """How far the current attempt of a ticket is, as its output tells; None if it does not, or in the past."""
         usage = self.usage(ticket) if ticket.is_live else None
@@ -305,8 +311,10 @@ class ViewState:
         return Told(usage.progress.share, self.samples.taken_at - (usage.silence or 0.0))
 
     def expected_share(self, ticket: TicketState) -> float | None:
-        """How much of its expected time the current attempt has run, from 0 to 1; None if nothing is expected."""
-        expected = self.state.expected(ticket) if self.state is not None else None
-        if not ticket.is_live or not expected:
+        """How much of its expected time the current attempt has run, from 0 to 1; None if nothing is expected, or a
+        coding agent does it, whose time says nothing of how far it is."""
+        state = self.state
+        expected = state.expected(ticket) if state is not None else None
+        if state is None or not ticket.is_live or not expected or (state.has_coding and is_coded(state, ticket)):
             return None
         return min(1.0, ticket.worked(self.now) / expected)

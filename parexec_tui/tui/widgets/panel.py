@@ -173,13 +173,14 @@ class Panel(DrawnWidget):
     def draw_progress(self, line: StyledLine, ticket: TicketState, cells: int) -> None:
         """Draw how far a ticket is, and a blank after it; only blanks where nothing tells.
 
-        What its output tells is a percentage and a solid bar. The share of its expected time is a guess: it has a
-        `~`, and its bar is hatched and dim.
+        What its output tells is a percentage and a solid bar; what a coding agent has done of its own list, a count.
+        The share of its expected time is a guess: it has a `~`, and its bar is hatched and dim.
         """
         told, expected = self.view.told_progress(ticket), self.view.expected_share(ticket)
         if told is not None:
-            text, share, style = f"{told.percent}%", told.percent / 100, "bar-running"
-            sign = DONE
+            share, style, sign = told.percent / 100, "bar-running", DONE
+            count = f"{told.done}/{told.total}" if self.view.doing(ticket) is not None else ""
+            text = count if 0 < len(count) <= cells else f"{told.percent}%"
         elif expected is not None:
             is_late = expected >= 1.0 and ticket.shown_status is Status.running
             text, share = "late" if is_late else f"~{min(99, int(100 * expected))}%", expected
@@ -187,9 +188,10 @@ class Panel(DrawnWidget):
         else:
             line.column("", cells)
             return
-        bar = max(0, cells - _PERCENT)
+        before = max(_PERCENT, len(text))
+        bar = max(0, cells - before)
         full = int(share * bar + 0.5)
-        line.column(text, min(cells, _PERCENT), self.style(style), align="right", gap=0)
+        line.column(text, min(cells, before), self.style(style), align="right", gap=0)
         line.add(sign[self.view.ascii_only] * full, self.style(style))
         line.add(LEFT[self.view.ascii_only] * (bar - full), self.style("gauge-track"))
         line.add(" " if cells else "")

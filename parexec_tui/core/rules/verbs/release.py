@@ -1,5 +1,6 @@
 """release: end a hold, a drain or a quarantine."""
 
+from parexec_tui.core.plan.coding import account_of
 from parexec_tui.core.rules.answers import Decision, named, refuse_unknown_in
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
@@ -7,7 +8,8 @@ from parexec_tui.core.wire import requests as rq
 
 
 def release(state: SessionState, asked: rq.Release, now: float) -> Decision:
-    """Releasing a type ends its hold. Its draining agents go on draining unless they are named."""
+    """Releasing a type ends its hold, and the rest of its account: one ticket tries it at once. Its draining agents
+    go on draining unless they are named."""
     if refusal := refuse_unknown_in(state, asked):
         return refusal
     if asked.is_session:
@@ -29,5 +31,10 @@ def release(state: SessionState, asked: rq.Release, now: float) -> Decision:
             ev.AgentTypeReleased(at=now, type=type_, by=asked.by)
             for type_ in dict.fromkeys(asked.types)
             if type_ in state.held_types
+        ),
+        *(
+            ev.AccountTried(at=now, account=account, by=asked.by)
+            for account in dict.fromkeys(account_of(type_, state.plan.agents) for type_ in asked.types)
+            if (rest := state.accounts.get(account)) is not None and not rest.is_tried
         ),
     ]

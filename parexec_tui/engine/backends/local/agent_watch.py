@@ -1,6 +1,7 @@
 """What coding agents tell while they work: read from their files of facts, a little at a time."""
 
 import os
+import time
 from collections.abc import Callable
 
 import trio
@@ -9,7 +10,8 @@ from msgspec import structs
 from parexec_tui.agents.facts import Fact, decode, number_of, text_of, value_of, whole_of
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.core.wire.protocol import Doing
+from parexec_tui.core.wire.protocol import Doing, Progress, Usage
+from parexec_tui.engine.backends.backend import UsageReading
 from parexec_tui.engine.threads import in_thread
 from parexec_tui.paths import SessionFolder
 
@@ -81,6 +83,7 @@ def said_with(said: rq.AgentSaid, one: Fact) -> rq.AgentSaid:
 def doing_with(doing: Doing, one: Fact) -> Doing:
     """What an agent does now, with one more fact."""
     at = number_of(one, "at") or 0.0
+    doing = structs.replace(doing, heard=at)
     match text_of(one, "fact"):
         case "tool":
             arg = text_of(one, "arg").partition("\n")[0][:_LONGEST]
@@ -107,6 +110,17 @@ def doing_with(doing: Doing, one: Fact) -> Doing:
             return doing
 
 
+def usage_with(usage: Usage, doing: Doing, now: float) -> Usage:
+    """What an attempt uses, with what its agent does: silent since something was heard of it, and as far as its own
+    plan says. What its log looks like is no progress of its: its tools print there too."""
+    progress = None
+    if doing.done is not None and doing.of:
+        done = min(doing.done, doing.of)
+        progress = Progress(percent=100 * done // doing.of, done=done, total=doing.of)
+    silence = max(0.0, now - doing.heard) if doing.heard else usage.silence
+    return structs.replace(usage, doing=doing, progress=progress, silence=silence)
+
+
 class AgentWatch:
     """Follows the files of all coding agents that work, and reports what is to be remembered."""
 
@@ -124,10 +138,15 @@ class AgentWatch:
         """Follow it no longer; whether it was followed."""
         return self._followed.pop(key, None) is not None
 
-    def doing(self, key: ProcessKey) -> Doing | None:
-        """What a coding agent does now; None: it is none."""
-        followed = self._followed.get(key)
-        return None if followed is None else followed.doing
+    def with_doing(self, reading: UsageReading) -> UsageReading:
+        """What processes use, with what the coding agents among them do."""
+        if not self._followed:
+            return reading
+        return structs.replace(reading, usages=[self._with_doing(each) for each in reading.usages])
+
+    def _with_doing(self, usage: Usage) -> Usage:
+        followed = self._followed.get(ProcessKey(usage.ticket, usage.attempt, usage.step))
+        return usage if followed is None else usage_with(usage, followed.doing, time.time())
 
     async def run(self) -> None:
         """Look again and again, until cancelled; nothing is done while no coding agent works."""

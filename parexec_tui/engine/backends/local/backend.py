@@ -217,7 +217,7 @@ class LocalBackend:
         argv, minder = launch.argv, None
         if launch.telling is not None:
             files = self._folder.of_agent(key)
-            telling = launch.telling._replace(brief=briefed(launch.telling.brief, files, launch.argv, launch.secrets))
+            telling = launch.telling._replace(brief=briefed(launch.telling.brief, files, launch.argv))
             argv, minder = minder_command(files), (telling, files)
             self._agents.add(key)
         cookie = self._living.cookie_of(key)
@@ -376,10 +376,7 @@ class LocalBackend:
         reading = await in_thread(self._usage.read, processes, progress, may_hang=True, limiter=self._one_reading)
         for known, usage in zip(processes, reading.usages, strict=True):
             self.note_usage(known.key, usage)
-        if not any(map(self._agents.doing, self._live)):
-            return reading
-        told = [structs.replace(each, doing=self._agents.doing(_key(each))) for each in reading.usages]
-        return structs.replace(reading, usages=told)
+        return self._agents.with_doing(reading)
 
     def live_processes(self) -> list[LiveProcess]:
         """Every key that is not over, and how its processes are found."""
@@ -518,7 +515,3 @@ class LocalBackend:
         if isinstance(report, rq.ProcessEnded) and report.host_short_of:
             self._shortage.met(report.host_short_of)
         self._report(report)
-
-
-def _key(usage: Usage) -> ProcessKey:
-    return ProcessKey(usage.ticket, usage.attempt, usage.step)

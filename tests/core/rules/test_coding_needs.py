@@ -1,0 +1,84 @@
+"""What coding agents need of a person, what those wait for that wait for that, and what a person can do."""
+
+import pytest
+
+from parexec_tui.core.rules.attention import Need, Subject, began, needs, relieved
+from parexec_tui.core.schedule.blockers import why
+from parexec_tui.core.schedule.root import Root
+from parexec_tui.core.schedule.roots import root_of
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.wire import requests as rq
+from tests.core.coded import coded, said, tells
+from tests.core.sessions import Session
+
+
+def called_for(session: Session, since: int) -> list[Need]:
+    return [need for event in session.journal[since:] for need in began(session.state, event)]
+
+
+def relieved_by(session: Session, since: int) -> list[Subject]:
+    return [subject for event in session.journal[since:] for subject in relieved(event)]
+
+
+def test_a_ticket_whose_agent_was_not_allowed_something() -> None:
+    session = coded("A: agent=claude\nC: A agent=claude")
+    before = len(session.journal)
+    said(session, "A", "needs you", "denied: Bash")
+    need = Need(Subject("ticket", "A"), "needs you: denied: Bash")
+    assert list(needs(session.state)) == called_for(session, before) == [need]
+    root = Root("answer", "A", reason="denied: Bash", since=session.now)
+    assert root_of(session.state, session.state.tickets["A"]) == root_of(session.state, session.state.tickets["C"])
+    assert root_of(session.state, session.state.tickets["C"]) == root
+    assert root.stays
+    assert [each.text for each in why(session.state, session.state.tickets["A"])] == ["needs you: denied: Bash"]
+
+
+def test_an_agent_that_asks_while_it_runs() -> None:
+    session = coded("A: agent=claude\nC: A agent=claude")
+    before = len(session.journal)
+    tells(session, "A", question="q1", asks="delete the table?", choices=("yes", "no"))
+    assert list(needs(session.state)) == called_for(session, before)
+    assert [need.reason for need in needs(session.state)] == ["asks: delete the table?"]
+    root = root_of(session.state, session.state.tickets["C"])
+    assert root is not None
+    assert (root.kind, root.how, root.ticket, root.stays) == ("answer", "asks", "A", False)
+    before = len(session.journal)
+    session.apply(ev.TicketAnswered(at=session.now, ticket="A", answer="no", question="q1"))
+    assert relieved_by(session, before) == [Subject("ticket", "A")]
+    assert list(needs(session.state)) == []
+
+
+def test_an_agent_type_with_something_to_mend() -> None:
+    session = coded("A: agent=claude\nB: agent=claude")
+    before = len(session.journal)
+    said(session, "A", "auth", "run claude /login")
+    trouble = Need(Subject("type", "claude"), "not logged in: run claude /login")
+    assert list(needs(session.state)) == called_for(session, before) == [trouble]
+    before = len(session.journal)
+    session.act(rq.Release(types=("claude",)))
+    assert Subject("type", "claude") in relieved_by(session, before)
+    assert list(needs(session.state)) == []
+
+
+def test_a_limit_needs_nobody_and_is_the_root_of_what_waits() -> None:
+    session = coded("A: agent=claude")
+    said(session, "A", "limited", "You've hit your limit", until=session.now + 4320)
+    assert list(needs(session.state)) == []
+    root = root_of(session.state, session.state.tickets["A"])
+    assert root is not None
+    assert (root.kind, root.name, root.how, root.reason) == ("limit", "claude", "claude", "You've hit your limit")
+    assert root.until == pytest.approx(session.now + 4320, abs=60)
+    assert not root.stays
+
+
+def test_a_release_tries_an_account_that_rests_at_once() -> None:
+    session = coded("A: agent=claude\nB: agent=claude\nC: agent=claude")
+    for ticket in "ABC":
+        said(session, ticket, "limited", "no", until=session.now + 4320)
+    assert session.dispatch() == []
+    session.act(rq.Release(types=("claude",), by="ann"))
+    assert session.journal[-1] == ev.AccountTried(at=session.now, account="claude", by="ann")
+    assert session.dispatch() == ["A"], "one ticket tries it"
+    before = len(session.journal)
+    session.act(rq.Release(types=("claude",), by="ann"))
+    assert not [event for event in session.journal[before:] if isinstance(event, ev.AccountTried)]
