@@ -54,6 +54,10 @@ def _is_pressed(state: SessionState) -> bool:
     return any(ladder.holds for ladder in state.ladders.values())
 
 
+def _is_limited(state: SessionState) -> bool:
+    return bool(state.accounts) and state.tickets["manual"].status is Status.running
+
+
 def _is_merging(state: SessionState) -> bool:
     return state.counts[Status.succeeded] > 2
 
@@ -64,6 +68,7 @@ PICTURES = (  # in the order of their moments: each app is closed before the nex
     Picture("graph", 120, 40, _is("train-ranking", Status.running), "train-large", ("7", "2")),
     Picture("output", 80, 24, _is("train-ranking", Status.running), "train-ranking", ("5",), "solarized-dark"),
     Picture("pressure", 100, 28, _is_pressed, "liar-3", ("9",), plan="pressure"),
+    Picture("agents", 120, 30, _is_limited, "manual", ("9",), plan="agents"),
     Picture("worktrees", 100, 28, _is_merging, "version-next", ("9",), plan="worktrees"),
 )
 
@@ -94,6 +99,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             os.environ |= {"XDG_STATE_HOME": folder, "XDG_CONFIG_HOME": folder}
             file = shutil.copy(PLANS / f"{plan}.toml", folder) if plan != "tour" else PLANS / f"{plan}.toml"
+            if (PLANS / plan).is_dir():
+                shutil.copytree(PLANS / plan, Path(folder, plan))
             command = [*PAREXEC, "run", file, "--detach"]
             started = subprocess.run(command, check=True, capture_output=True, text=True)
             session = started.stdout.split()[0]

@@ -68,6 +68,8 @@ class Brief(NamedTuple):
     are none."""
     stream_limit: int = 64 << 20
     """Bytes of each of the raw files."""
+    secrets: tuple[str, ...] = ()
+    """The variables whose values are to be in nothing that is written."""
 
 
 def encode(brief: Brief) -> str:
@@ -108,6 +110,7 @@ def decode(text: str) -> Brief:
         patterns={end: _texts(patterns, end) for end in patterns},
         silence=number_of(told, "silence"),
         stream_limit=whole_of(told, "stream_limit") or 64 << 20,
+        secrets=_texts(told, "secrets"),
     )
 
 

@@ -45,6 +45,10 @@ LONGEST_TEXT = 4_000
 
 CHUNK = 1 << 16
 
+TYPE_CHECKING = False  # what `typing` has takes 5 ms to import
+if TYPE_CHECKING:
+    from parexec_tui.agents.hiding import Hiding
+
 
 def main(path: str) -> int:
     try:
@@ -140,9 +144,13 @@ class Files:
             "stdout": [_append(brief.stream), brief.stream_limit],
             "stderr": [_append(brief.errors), brief.stream_limit],
         }
+        self.hiding = _hiding(brief.secrets) if brief.secrets else None
+        self._hidden = {} if self.hiding is None else {which: self.hiding.stream() for which in self._raw}
 
     def tell(self, one: Fact) -> None:
         """Write a fact into the log and the file of facts."""
+        if self.hiding is not None:
+            one = self.hiding.fact(one)
         for line in self._story.lines(one):
             _write(1, line + "\n")
         short = {name: _short(value) for name, value in one.items()}
@@ -150,6 +158,11 @@ class Files:
 
     def keep(self, which: str, data: bytes) -> None:
         """Keep what a CLI printed, as far as there is room."""
+        if which in self._hidden:
+            data = self._hidden[which].feed(data)
+        self._write_raw(which, data)
+
+    def _write_raw(self, which: str, data: bytes) -> None:
         raw = self._raw[which]
         file, room = raw
         if room > 0:
@@ -159,8 +172,16 @@ class Files:
                 _write(file, "\n(parexec: more was printed, and is not kept)\n")
 
     def close(self) -> None:
+        for which, stream in self._hidden.items():
+            self._write_raw(which, stream.end())
         with contextlib.suppress(OSError):
             os.fsync(self._facts)
+
+
+def _hiding(names: tuple[str, ...]) -> "Hiding":
+    from parexec_tui.agents.hiding import Hiding
+
+    return Hiding(value for name in names if (value := os.environb.get(name.encode())))
 
 
 class Run:
@@ -210,7 +231,7 @@ class Run:
         text, self._close_input = self.reader.begin(prompt)
         self._to_write = text.encode("utf-8", "replace")
         if self.brief.kind == "facts":
-            self._lines["facts"] = Lines(os.open(told_file(self.brief), os.O_RDONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+            self._lines["facts"] = Lines(_open_told(told_file(self.brief), is_kept=self.files.hiding is None))
         there, self._input = os.pipe()
         outs = {"stdout": os.pipe(), "stderr": os.pipe()}
         actions = [(os.POSIX_SPAWN_DUP2, there, 0)]
@@ -386,8 +407,9 @@ class Run:
 
     def _read_facts(self) -> None:
         lines = self._lines["facts"]
-        while data := os.read(lines.descriptor, CHUNK):
-            self._lines_read("facts", lines.add(data))
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(lines.descriptor, CHUNK):
+                self._lines_read("facts", lines.add(data))
 
     def _read_rest(self) -> None:
         """What stands in the pipes when the CLI is gone; a tool that holds them open is not waited for."""
@@ -401,6 +423,8 @@ class Run:
 
     def _lines_read(self, name: str, lines: "list[str]") -> None:
         for line in lines:
+            if self.files.hiding is not None:
+                line = self.files.hiding.line(line)
             if name == "stderr":
                 facts = self.reader.read_error(line)
             elif name == "stdout" and self.brief.kind == "facts":
@@ -496,6 +520,14 @@ class Lines:
         line = b"".join(self._parts).decode("utf-8", "replace").removesuffix("\r")
         self._parts, self._size = [], 0
         return line
+
+
+def _open_told(path: str, *, is_kept: bool) -> int:
+    """Where a wrapper writes its facts, to be read. With secrets, which it does not mask, it is a pipe."""
+    if is_kept:
+        return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    os.mkfifo(path, 0o600)
+    return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _append(path: str) -> int:

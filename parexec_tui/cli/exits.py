@@ -53,6 +53,8 @@ def report_errors() -> Iterator[None]:
         raise
     except OSError as error:
         text = error.strerror or str(error)
+        if isinstance(error, FileNotFoundError) and error.filename is None:  # `os.getcwd` names none
+            text = "this folder is not there any more: go to another one"
         fail(f"{error.filename}: {text}" if error.filename and error.strerror else text, BAD_USAGE)
     except StateLost as error:
         fail(str(error), UNSUCCESSFUL)

@@ -61,8 +61,10 @@ class GroupedOutput:
     # -- called by the engine: never waits -------------------------------------------------------------------
 
     def tell(self, state: SessionState, events: Sequence[ev.AnyEvent]) -> None:
-        """Have written what is over by these events."""
+        """Have written what is over by these events, and why nothing starts."""
         for event in events:
+            if isinstance(event, ev.HostPressed):
+                self.notice(f"nothing starts, since the host is short of {event.resource}: {event.text}")
             id_ = getattr(event, "ticket", "")  # of what is told of the host it is empty
             ticket = state.tickets.get(id_)
             if ticket is None or id_ in self._over or ticket.status not in TERMINAL:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from parexec_tui.cli.asking import as_json_option
+from parexec_tui.cli.beside import warn
 from parexec_tui.cli.exits import BAD_USAGE, SUCCEEDED, UNSUCCESSFUL, fail, report_errors
 from parexec_tui.cli.variables import variable_options
 from parexec_tui.client import plan_files
@@ -55,8 +56,12 @@ class ChosenPlan:
 
     def check(self, *, only_looks: bool = False) -> "Plan":
         """The plan. Exits if this machine has not what it requires. `only_looks`: see `unmet`."""
+        from parexec_tui.core.plan.expanding.given import passed_over
+
         if problems := _missing_here(self._file._replace(plan=self.plan), only_looks=only_looks):
             refuse_file(problems, "not met on this machine: nothing was started", "requirement")
+        if not only_looks and (unknown := passed_over(self.plan.given, self.plan.variables)):
+            warn(unknown)
         if not only_looks and self._choice is not None and self._choice.gates_left_out:
             from parexec_tui.text.words import printable
 

@@ -18,6 +18,7 @@ from parexec_tui.cli.coding_words import coding_warnings
 from parexec_tui.core.plan.agent_type import PLACEHOLDERS, AgentType, eligible_types, limits_of
 from parexec_tui.core.plan.check import Bottleneck, Survey
 from parexec_tui.core.plan.command import fill, is_posix_shell, words_in_braces
+from parexec_tui.core.plan.expanding.given import passed_over
 from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.patterns import parse_pattern
@@ -109,6 +110,9 @@ def _bottleneck(found: Bottleneck) -> str:
 
 def warnings(plan: Plan) -> Iterator[str]:
     """What is likely to go wrong on this host, each in one line."""
+    yield from (f"family {name} has no tickets: {why}" for name, why in plan.without_members.items())
+    if unknown := passed_over(plan.given, plan.variables):
+        yield unknown
     yield from _agents(plan)
     yield from _agent_commands(plan)
     yield from coding_warnings(plan)

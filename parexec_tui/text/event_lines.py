@@ -51,6 +51,8 @@ def lines(state: "SessionState", event: ev.AnyEvent, me: str = "") -> Iterator[L
 def brief_lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
     """As `lines`, but only of tickets that are over by the event, and of what may keep all others from starting."""
     match event:
+        case ev.SessionOpened() if state.plan.without_members:
+            yield from list(lines(state, event))[1:]
         case ev.AttemptEnded():
             if event.then in TERMINAL:
                 first, *others = lines(state, event)
@@ -97,6 +99,10 @@ def _printable(line: Line) -> Line:
 
 def _lines(state: "SessionState", event: ev.AnyEvent, me: str) -> Iterator[Line]:
     match event:
+        case ev.SessionOpened() if state.plan.without_members:
+            yield from _lines_alone(event, me)
+            for name, why in state.plan.without_members.items():
+                yield Line(event.at, "no tickets", f"family {name}", why, "warn")
         case ev.WhenAnswered(wanted=False):
             when = state.tickets[event.ticket].spec.when if event.ticket in state.tickets else ""
             said = ": ".join(filter(None, (when and f"when {when}", event.because)))

@@ -6,6 +6,7 @@ from itertools import islice
 
 from msgspec.structs import replace
 
+from parexec_tui.core.rules.answers import unknown_ticket
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, Status
 from parexec_tui.core.wire.protocol import Names, Question
@@ -55,6 +56,8 @@ def _about(
 ) -> object | Refusal:
     for id_ in tickets:
         if id_ not in state.tickets and id_ not in state.services:
+            if id_ in state.plan.without_members:
+                return unknown_ticket(state, id_)
             kind = "ticket or service" if state.services else "ticket"
             return Refusal(f"there is no {kind} {id_}")
     return report(state, tickets or _waiting(state))

@@ -143,13 +143,14 @@ def test_outputs_are_whole_and_in_order_if_that_is_asked_for(here: Path) -> None
 
 
 @pytest.mark.parametrize("kind", [ev.PressureRaised, ev.PressureEased])
-def test_a_pressed_host_ends_no_run(kind: type[ev.PressureRaised]) -> None:
+def test_a_pressed_host_ends_no_run(kind: type[ev.PressureRaised], capsys: pytest.CaptureFixture[str]) -> None:
     session = Session("A:")
     output = GroupedOutput(session.state.plan.tickets, keeps_order=True, is_tagged=False)
     about_host = kind(at=1.0, resource="cpu", step="hold", text="load 9 per CPU", value=9, threshold=8)
     with output:
-        output.tell(session.state, [about_host])
+        output.tell(session.state, [about_host, ev.HostPressed(at=2.0, resource="disk", text="1MiB free")])
     assert output.lost is None
+    assert capsys.readouterr().err == "parexec: nothing starts, since the host is short of disk: 1MiB free\n"
 
 
 def test_what_failed_is_said_on_standard_error_and_in_the_exit_code(here: Path) -> None:
@@ -178,6 +179,14 @@ def test_nothing_to_do_is_no_session_and_mistakes_are_said_before_one(here: Path
     assert "0" in refused("each", "-P", "0", "echo", "--", "a")
     assert "no-such-file" in refused("each", "-a", "no-such-file", "echo")
     assert engines.sessions() == []
+
+
+def test_a_folder_that_was_removed_is_named(here: Path) -> None:
+    script = 'mkdir gone && cd gone && rmdir ../gone && exec "$@"'
+    ended = subprocess.run(
+        ["sh", "-c", script, "sh", *PAREXEC, "each", "pwd", "--", "a"], capture_output=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (2, b"parexec: this folder is not there any more: go to another one\n")
 
 
 def test_after_kill_9_resume_goes_on_with_what_is_left(here: Path) -> None:

@@ -115,3 +115,33 @@ prompt = "{text}"
     assert parexec("log", "shell", "--raw").out == f"{HARMFUL}\n" * 3 + f"{folder}\n"
     assert [*here.rglob("pwned")] == []
     assert facts("show", "--json")["tickets"][0]["title"] == HARMFUL
+
+
+def test_the_environment_may_speak_of_no_variable_which_is_a_warning(here: Path) -> None:
+    write(here, PLAN)
+    said = "PAREXEC_VAR_mod: the plan has no such variable, did you mean `mode`?"
+    assert f"warning: {said}\n" in parexec("validate", "plan.toml", PAREXEC_VAR_mod="x").out
+    assert f"warning: {said}\n" in parexec("run", "plan.toml", "--headless", PAREXEC_VAR_mod="x").err
+    write(here, PLAN.partition("[tickets")[0].replace("[vars]", "[tickets.t]\nrun = 'x'\n[vars]"))
+    assert "PAREXEC" not in parexec("validate", "plan.toml", PAREXEC_VAR_n="3").out
+
+
+def test_a_family_that_found_nothing_is_told(here: Path) -> None:
+    write(
+        here,
+        "[tickets.a]\nforeach = { n = { glob = 'in/*.x' } }\nrun = 'x'\n[tickets.b]\nneeds = ['a']\nrun = 'true'",
+    )
+    assert "warning: family a has no tickets: nothing matches in/*.x\n" in parexec("validate", "plan.toml").out
+    for style in ((), ("--brief",)):
+        answer = parexec("run", "plan.toml", "--headless", *style)
+        assert answer.code == 0
+        assert "family a" in answer.out + answer.err
+        assert "nothing matches in/*.x" in answer.out + answer.err
+    for words in (
+        ("show", "a"),
+        ("why", "a"),
+        ("log", "a"),
+        ("retry", "a", "--yes"),
+        ("why", "a[n=x]"),
+    ):
+        assert "family a has no tickets: nothing matches in/*.x" in parexec(*words).err, words

@@ -32,6 +32,7 @@ NAMES = (
     "pipeline",
     "pressure",
     "worktrees",
+    "agents",
     "matrix",
 )
 
@@ -346,6 +347,27 @@ def test_the_pipeline_beside_that_of_snakemake_does_the_same(tmp_path: Path) -> 
     (tmp_path / "plan.toml").write_text(plan)
     parexec("run", str(tmp_path / "plan.toml"), "--headless")
     assert (tmp_path / "sum").read_text() == "4 files, 900 lines\n"  # as the Snakefile has it, with Snakemake 9.27
+
+
+def test_a_night_of_coding_agents(tmp_path: Path, scratch: Path) -> None:
+    plan = tmp_path / "agents.toml"
+    shutil.copy(SAMPLES / plan.name, plan)
+    shutil.copytree(SAMPLES / "agents", tmp_path / "agents")
+    parexec("run", plan, "--headless")
+    events = [json.loads(line) for line in parexec("events", "--json").splitlines()]
+    limited = [event["ticket"] for event in of_kind(events, "attempt_ended") if event["end"] == "limited"]
+    assert limited == ["search"], "the account rests once, for one attempt"
+    started = {event["ticket"]: event for event in of_kind(events, "attempt_started")}
+    assert started["manual"]["agent"] == "codex-1"
+    assert attempts(events, "search") == [("limited", "waiting"), ("succeeded", "succeeded")]
+    assert attempts(events, "total") == [("failed", "backoff"), ("succeeded", "succeeded")]
+    (loser,) = {event["ticket"] for event in of_kind(events, "work_conflicted")}
+    assert attempts(events, loser) == [("stopped", "waiting"), ("succeeded", "succeeded")]
+    calls = [json.loads(line) for file in scratch.rglob("calls.jsonl") for line in file.read_text().splitlines()]
+    going_on = [call["conversation"] for call in calls if call["goes_on"]]
+    assert len(going_on) == 3, "each second attempt goes on in the conversation of the first"
+    assert set(going_on) <= {call["conversation"] for call in calls if not call["goes_on"]}
+    assert json.loads(parexec("status", "--json"))["spent"]["total"]["cost"] > 0.05
 
 
 def test_matrix_is_twelve_tickets_of_three_tables_and_some_of_it_may_be_run() -> None:

@@ -1,13 +1,16 @@
 """Secrets: given to those that name them, masked in all that is printed, and kept nowhere."""
 
+import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import Status
-from parexec_tui.paths import state_home
+from parexec_tui.paths import session_folder, state_home
 from tests.engine.engines import happened, log_of, resume, run, session, state_of, ticket
 
 SECRET = "hunter2-Zx9"
@@ -118,3 +121,75 @@ def test_no_secret_becomes_a_value_or_the_name_of_a_stray(tmp_path: Path) -> Non
     (strays,) = happened(ev.StraysEnded, ticket="s")
     assert any("***" in command for command in strays.commands)
     nowhere()
+
+
+def test_what_a_coding_agent_says_and_does_is_masked_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    value = 'hun"ter2-Zx9'
+    monkeypatch.setenv("API_KEY", value)
+    cli = tmp_path / "claude.py"
+    cli.write_text(CLI.format(python=sys.executable))
+    cli.chmod(0o755)
+    wrapper = tmp_path / "wrapper.py"
+    wrapper.write_text(WRAPPER.format(python=sys.executable))
+    wrapper.chmod(0o755)
+    code, _ = run(
+        tmp_path,
+        f"""
+        [agents.claude]
+        kind = "claude"
+        program = "{cli}"
+        secrets = ["API_KEY"]
+        on_silence = "warn"
+        [agents.own]
+        command = ["{wrapper}", "{{prompt}}"]
+        speaks = "facts"
+        secrets = ["API_KEY"]
+        [tickets.t]
+        agent = "claude"
+        prompt = "go"
+        on_denied = "fail"
+        [tickets.u]
+        agent = "own"
+        prompt = "go"
+        """,
+    )
+    assert code == 1
+    assert log_of("t.1").count("***") == 5
+    assert log_of("u.1").count("***") == 1
+    files = session_folder(session()).of_agent(ProcessKey("t", 1))
+    assert "***" in Path(files.stream).read_text()
+    assert "it printed ***" in Path(files.errors).read_text()
+    assert [event.reason for event in happened(ev.AttemptEnded, ticket="t")] == ["denied: echo ***"]
+    nowhere(value)
+    nowhere(json.dumps(value)[1:-1])
+    nowhere(json.dumps(json.dumps(value)[1:-1])[1:-1])
+    nowhere("hun")
+
+
+CLI = """#!{python}
+import json, os, sys, time
+value = os.environ["API_KEY"]
+def event(**fields):
+    text = json.dumps(fields) + "\\n"
+    for at in range(0, len(text), 97):  # in pieces
+        sys.stdout.write(text[at : at + 97])
+        sys.stdout.flush()
+def says(*content):
+    event(type="assistant", message=dict(id="m1", content=content))
+event(type="system", subtype="init", session_id="s1", model="m")
+says(dict(type="text", text="it is " + value))
+says(dict(type="text", text="x" * 3995 + value))
+says(dict(type="tool_use", id="t1", name="Bash", input=dict(command="echo " + value)))
+event(type="user", message=dict(content=[dict(type="tool_result", tool_use_id="t1", content=json.dumps([value]))]))
+print("it printed", value, file=sys.stderr)
+print("y" * 1996 + value)
+event(type="result", subtype="success", is_error=False, result="done",
+      permission_denials=[dict(tool_name="echo " + value, tool_input=dict())])
+"""
+
+WRAPPER = """#!{python}
+import json, os
+with open(os.environ["PAREXEC_FACTS"], "a") as file:
+    for one in dict(fact="text", text=os.environ["API_KEY"]), dict(fact="end", end="succeeded"):
+        print(json.dumps(one), file=file)
+"""

@@ -124,6 +124,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     """As `own_pressure`."""
     families: dict[str, Family] = {}
     """What is said of its families; others are known by their tickets only."""
+    without_members: dict[str, str] = {}
+    """{family that has no tickets: why, in words}, as it was when the plan was read"""
     variables: dict[str, str] = {}
     """The variables of `[vars]`, as they were when the plan was read."""
     given: Given = Given()

@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from parexec_tui.core.plan.reading.faults import Fault, Path
@@ -44,20 +44,32 @@ def quote_at(text: str, at: int) -> str:
     return '"' if inside and inside[-1] == '"' else ""
 
 
-def quoted_twice(document: Mapping[str, Any]) -> Iterator[Fault]:
-    """The commands of a plan, as it is written, in which `{name!q}` stands within quotes."""
-    plan = document.get("plan")
-    shell = plan.get("shell") if isinstance(plan, dict) else None
-    if isinstance(shell, list) and shell and posixpath.basename(str(shell[0])) not in _SHELLS:
+def quoted_twice(document: Mapping[str, Any], texts: Iterable[str], shell: object = None) -> Iterator[Fault]:
+    """The commands of a plan, as it is written, in which `{name!q}` stands within quotes.
+
+    `texts`: of the files that it stands in. `shell`: that of the plan which the document joins, if it does.
+    """
+    if not any("!q}" in text for text in texts):
         return
-    for kind in ("tickets", "services", "defaults"):
+    plan = document.get("plan")
+    shell = shell or (plan.get("shell") if isinstance(plan, dict) else None)
+    if isinstance(shell, list | tuple) and shell and posixpath.basename(str(shell[0])) not in _SHELLS:
+        return
+    for path, table in _tables(document):
+        for key in table if path == ("hooks",) else _COMMANDS:
+            yield from _in_value(table.get(key), (*path, key))
+
+
+def _tables(document: Mapping[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The tables that have commands."""
+    for kind in ("plan", "defaults", "hooks"):
+        if isinstance(table := document.get(kind), dict):
+            yield (kind,), table
+    for kind in ("tickets", "services", "group", "groups"):
         tables = document.get(kind)
-        if not isinstance(tables, dict):
-            continue
-        named = [((kind,), tables)] if kind == "defaults" else [((kind, id_), tables[id_]) for id_ in tables]
-        for path, table in named:
-            for key in _COMMANDS if isinstance(table, dict) else ():
-                yield from _in_value(table.get(key), (*path, key))
+        for name, table in tables.items() if isinstance(tables, dict) else ():
+            if isinstance(table, dict):
+                yield (kind, name), table
 
 
 def _in_value(value: object, path: Path) -> Iterator[Fault]:

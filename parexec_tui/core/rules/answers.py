@@ -38,6 +38,13 @@ def refused_if_over(state: SessionState, asked: rq.Scope) -> Iterator[Refused]:
             yield Refused("tickets", id_, refuse_terminal(state, id_))
 
 
+def unknown_ticket(state: SessionState, id_: str) -> Refusal:
+    """Refuse a name that no ticket has: that of a family without members is known."""
+    if why := state.plan.without_members.get(id_):
+        return Refusal(f"family {id_} has no tickets: {why}")
+    return Refusal(f"there is no ticket {id_}", did_you_mean(id_, state.tickets))
+
+
 def refuse_unknown(
     state: SessionState,
     tickets: Iterable[str] = (),
@@ -48,7 +55,7 @@ def refuse_unknown(
     """Refuse a name that no ticket, agent, agent type or service has."""
     for id_ in tickets:
         if id_ not in state.tickets:
-            return Refusal(f"there is no ticket {id_}", did_you_mean(id_, state.tickets))
+            return unknown_ticket(state, id_)
     for id_ in agents:
         if id_ not in state.agents or state.agents[id_].stopped:
             up = (agent.id for agent in state.agents.values() if not agent.stopped)

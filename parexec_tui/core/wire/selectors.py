@@ -70,7 +70,11 @@ def select(state: SessionState, words: Sequence[str]) -> list[str]:
 
 def is_name(state: SessionState, word: str) -> bool:
     """Whether a ticket, or a family, is called so."""
-    return word in state.tickets or any(family == word for family in _families(state))
+    return (
+        word in state.tickets
+        or word in state.plan.without_members
+        or any(family == word for family in _families(state))
+    )
 
 
 def begins_at(word: str, tickets: Container[str]) -> str:
@@ -112,6 +116,8 @@ def _by_id(state: SessionState, value: str) -> set[str]:
     if not _is_pattern(value):
         if members := {id_ for id_, ticket in state.tickets.items() if ticket.spec.family == value}:
             return members
+        if why := state.plan.without_members.get(value):
+            raise SelectorError(f"family {value} has no tickets: {why}")
         if by := generators(state.plan.tickets).get(value):
             known = state.generated.get(by)
             what = "are not known yet" if known is None else "are none"
@@ -127,6 +133,8 @@ def _members(state: SessionState, family: str, wanted: dict[str, str]) -> set[st
     """Those of a family that have values like these."""
     specs = {id_: ticket.spec for id_, ticket in state.tickets.items() if ticket.spec.family == family}
     if not specs:
+        if why := state.plan.without_members.get(family):
+            raise SelectorError(f"family {family} has no tickets: {why}")
         families = dict.fromkeys(_families(state))
         raise SelectorError(f"there is no family {family}{_hint(family, families)}")
     names = next(iter(specs.values())).member

@@ -4,6 +4,7 @@ import pytest
 
 from parexec_tui.core.plan.quoting import quote_at
 from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
+from parexec_tui.core.plan.reading.fragment import read_fragment
 
 
 @pytest.mark.parametrize(
@@ -51,5 +52,16 @@ def test_what_quotes_itself_has_no_place_within_quotes_of_a_plan() -> None:
     family = "[tickets.a]\nforeach = { x = ['1', '2'] }\ngates = ['true', \"'{x!q}'\"]\nrun = 'x'\n"
     assert wrong(family) == [("tickets.a.gates[1]", 3)]
     assert wrong(variables + '[tickets.a]\nrun = \'echo {f!q} "{f}" "{{f!q}}"\'\n') == []
+    rest = "[plan]\ngates = ['x \"{f!q}\"']\n[hooks]\non_failure = 'say \"{f!q}\"'\n"
+    assert wrong(variables + rest + "[tickets.a]\nrun = 'x'\n") == [("plan.gates[0]", 4), ("hooks.on_failure", 6)]
     python = "[plan]\nshell = ['python3', '-c']\n" + variables
     assert wrong(python + "[tickets.a]\nrun = 'print(\"{f!q}\")'\n") == []
+
+
+def test_nor_in_tickets_that_join_a_plan() -> None:
+    plan = read_plan("[vars]\nf = 'a b'\n[tickets.a]\nrun = 'x'\n", source="p.toml", folder="/w", format="toml")
+    fragment = "[tickets.b]\nrun = 'echo \"{f!q}\"'\n"
+    with pytest.raises(PlanErrors, match='within ", and is quoted itself'):
+        read_fragment(fragment, source="f.toml", format="toml", plan=plan)
+    (ticket,) = read_fragment(fragment, source="f.toml", format="toml", plan=plan, fills=False).values()
+    assert ticket.run == 'echo "{f!q}"'

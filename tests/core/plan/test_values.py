@@ -119,3 +119,45 @@ def test_values_of_the_member_with_the_same_value_are_meant() -> None:
     text = SPLIT + "matrix = { n = [1, 2] }\n[tickets.use]\nmatrix = { n = [1, 2] }\nneeds = ['split-{n}']\n"
     plan = read_plan(text + "run = 'x {split-{n}.count}'", source="p", folder="/", format="toml")
     assert plan.tickets["use-2"].run == "x {split-2.count}"
+
+
+@pytest.mark.parametrize(
+    ("key", "place"),
+    [
+        ("title = 'of {split.count}'", "6:1: KEY"),
+        ("skip_if = 'test {split.count!q}'", "6:1: KEY"),
+        ("rollback = 'undo {split.count}'", "6:1: KEY"),
+        ("gates = ['true', 'test {split.count}']", "6:18: KEY[1]"),
+        ("gates = { name = 'g', any = ['true', 'test {split.count}'] }", "6:38: KEY.any[1]"),
+        ("checks = [{ run = 'test {split.count}', every = '1s' }]", "6:13: KEY[0].run"),
+    ],
+)
+def test_a_value_where_none_is_filled_in_is_an_error(key: str, place: str) -> None:
+    name = key.partition(" ")[0]
+    for start in ("[tickets.use]\nneeds = ['split']\nrun = 'x'\n", "[defaults]\n\n\n"):
+        for end in ("", "[vars]\nx = '1'\n", "[tickets.all]\nmatrix = { n = [1] }\nrun = 'x'\n"):
+            text = f"{SPLIT}{start}{key}\n{end}"
+            [told] = faults_of(text)
+            path = f"{'defaults' if 'defaults' in start else 'tickets.use'}.{name}"
+            assert told.startswith(f"p:{place.replace('KEY', path)}: {{split.count}} is not filled in here (")
+            assert ("leave it out" if name == "title" else 'env = { V = "{split.count}" }, and $V here') in told
+            assert end or faults_of(text.replace("split.count", "other.count")) == []
+            assert faults_of(re.sub(r"({split.*?})", r"{\1}", text)) == [], "it is meant as it stands"
+
+
+def test_a_value_of_a_member_where_none_is_filled_in_is_an_error() -> None:
+    text = (
+        SPLIT + "matrix = { n = [1, 2] }\n[tickets.use]\nmatrix = { n = [1, 2] }\nneeds = ['split-{n}']\nrun = 'x'\n"
+    )
+    told = faults_of(text + "gates = ['test {split-{n}.count}']")
+    assert [each.partition(" (")[0] for each in told] == [
+        f"p:8:10: tickets.use.gates[0]: in use-{n}: {{split-{n}.count}} is not filled in here" for n in (1, 2)
+    ]
+
+
+def faults_of(text: str) -> list[str]:
+    try:
+        read_plan(text, source="p", folder="/", format="toml")
+    except PlanErrors as error:
+        return [*map(str, error.problems)]
+    return []

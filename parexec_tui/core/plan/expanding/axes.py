@@ -44,7 +44,8 @@ def look_nowhere(source: Source, _workdir: str) -> Items:
 
 
 def read_axis(value: object, path: Path, variables: Mapping[str, Any], look: LookHere) -> tuple[Items, list[Fault]]:
-    """The values of an axis, in their order: text, numbers, or tables."""
+    """The values of an axis, in their order: text, numbers, or tables. There are none, and no fault, only if a source
+    tells none: see `why_none`."""
     if isinstance(value, dict):
         return _from_source(value, path, variables, look)
     if isinstance(value, str):
@@ -77,6 +78,19 @@ def read_axis(value: object, path: Path, variables: Mapping[str, Any], look: Loo
             seen.add(text)
         items.append(item)
     return items, faults
+
+
+def why_none(value: dict[str, Any], variables: Mapping[str, Any]) -> str:
+    """What is told of a source that tells no value: `nothing matches data/*.csv`."""
+    [(kind, text)] = value.items()
+    said = fill(parse(text), lambda each: as_text(variables[each.name]))
+    match kind:
+        case "glob":
+            return f"nothing matches {said}"
+        case "lines":
+            return f"`{said}` prints nothing"
+        case _:
+            return f"the list in {said} is empty"
 
 
 def _range(text: str, path: Path) -> tuple[Items, list[Fault]]:

@@ -3,7 +3,7 @@
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from msgspec import Struct
@@ -26,7 +26,8 @@ from parexec_tui.core.plan.expanding.given import Given
 from parexec_tui.core.plan.expanding.origins import Origins
 from parexec_tui.core.plan.expanding.references import Reference, as_text, fill, parse, references
 from parexec_tui.core.plan.expanding.settling import FILLED_AT_START, settle
-from parexec_tui.core.plan.expanding.variables import shown_values, variables_of, wrong_references
+from parexec_tui.core.plan.expanding.unfilled import in_table, named_in_vain
+from parexec_tui.core.plan.expanding.variables import plain, shown_values, variables_of, wrong_references
 from parexec_tui.core.plan.family import MAX_MEMBERS
 from parexec_tui.core.plan.reading.faults import Fault, Path
 from parexec_tui.core.plan.units import shown
@@ -62,6 +63,8 @@ class Expanded(Struct, frozen=True):
     """As a person is shown them."""
     faults: list[Fault]
     """What is wrong in what was replaced; the document has the rest."""
+    nothing: dict[str, Fault] = {}
+    """{family without members: why it has none, and where that stands}"""
 
 
 def may_expand(text: str, document: Document, given: Given) -> bool:
@@ -97,6 +100,7 @@ class _Expansion:
         self._around = around
         self._variables, self._faults = variables_of(document, given)
         self._speaks = bool(self._variables)
+        self._nothing: dict[str, Fault] = {}
         defaults = document.get("defaults")
         self._default_when = defaults.get(_WHEN) if isinstance(defaults, dict) else None
         self._origins = Origins({}, {}, {}, _table(document.get("tickets")))
@@ -110,6 +114,14 @@ class _Expansion:
         resources = document.get("resources")
         units = resources.items() if isinstance(resources, dict) else ()
         self._later = {name for name, value in units if isinstance(value, str | list)}
+        self._hides_units(_table(document.get("vars")), ("vars",))
+
+    def _hides_units(self, names: Iterable[str], where: Path) -> None:
+        """Say of which variables `{name}` would no longer be the unit of a resource."""
+        for name in names:
+            if name in self._later or name in self._around.units:
+                what = f"the resource {name} has units, for which {{{name}}} stands already"
+                self._faults.append(Fault((*where, name), what, "choose another name"))
 
     def expanded(self, folder: str, look: Look) -> Expanded:
         document = {
@@ -126,7 +138,7 @@ class _Expansion:
             limits = {family.name: family.limits for family in families if family.limits}
             if limits and isinstance(document.get("families", {}), dict):
                 document["families"] = {**document.get("families", {}), **limits}
-        return Expanded(document, self._origins, shown_values(self._variables), self._faults)
+        return Expanded(document, self._origins, shown_values(self._variables), self._faults, self._nothing)
 
     # Variables in the other tables
 
@@ -247,6 +259,10 @@ class _Expansion:
                 if faults:  # what is wrong in its other keys is told as well
                     self._are_known = False
                     tickets[id_] = {key: value for key, value in table.items() if key not in FAMILY_KEYS}
+                for key in AXES:
+                    self._hides_units(_table(table.get(key)), ("tickets", id_, key))
+                if family.nothing is not None:
+                    self._nothing[id_] = family.nothing
                 families.append(family)
                 self._add_members(family, table, tickets, written)
             else:
@@ -255,6 +271,10 @@ class _Expansion:
                 whole, as_it_is = self._with_defaults(id_, plain, self._variables)
                 tickets[id_] = self._one(id_, whole, as_it_is) if self._speaks else whole
         self._join(tickets, families)
+        self._faults += self._origins.in_file(named_in_vain(tickets, self._is_ticket))
+        defaults = _table(self._document.get("defaults"))
+        of_all = {key: value for key, value in defaults.items() if key not in self._own_defaults.table}
+        self._faults += in_table(of_all, ("defaults",), self._is_ticket)
         if self._has_dead:
             settle(tickets, self._around, _table(self._document.get("defaults")), self._later)
         return tickets, families
@@ -299,7 +319,7 @@ class _Expansion:
             names = names_in(when)
         except WhenError:
             return  # that is told when the plan is checked
-        found = {name: self._variables[name] for name in names if name in self._variables and name not in own}
+        found = {name: plain(self._variables[name]) for name in names if name in self._variables and name not in own}
         written = table.get(_WHEN_VALUES, {})
         if found and isinstance(written, dict):
             table[_WHEN_VALUES] = {**written, **found}

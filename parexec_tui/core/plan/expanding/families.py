@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any, NamedTuple
 
-from parexec_tui.core.plan.expanding.axes import Items, LookHere, read_axis
+from parexec_tui.core.plan.expanding.axes import Items, LookHere, read_axis, why_none
 from parexec_tui.core.plan.expanding.references import as_text, fill, is_name, parse
 from parexec_tui.core.plan.expanding.variables import wrong_references
 from parexec_tui.core.plan.expanding.written import WrittenTicket
@@ -48,6 +48,8 @@ class Family(NamedTuple):
     axes: tuple[str, ...]
     limits: dict[str, Any]
     """`max_parallel` and `fail_fast`, those that are there."""
+    nothing: Fault | None = None
+    """Why it has no members, if that is no mistake."""
 
 
 def is_family(table: object) -> bool:
@@ -71,7 +73,8 @@ def read_family(
     values = [] if reading.faults else reading.combinations(axes, room)
     members = [] if reading.faults else reading.members(axes, values)
     limits: dict[str, Any] = {key: table[key] for key in ("max_parallel", "fail_fast") if key in table}
-    return Family(name, members, tuple(axes), limits), reading.faults
+    nothing = None if members or reading.faults else reading.why_no_members(axes)
+    return Family(name, members, tuple(axes), limits, nothing), reading.faults
 
 
 class _Reading:
@@ -103,6 +106,13 @@ class _Reading:
                     found[name], faults = read_axis(value, path, self._variables, look)
                     self.faults += faults
         return found
+
+    def why_no_members(self, axes: dict[str, Items]) -> Fault:
+        for key in AXES:
+            for name, value in self._table.get(key, {}).items():
+                if not axes[name]:
+                    return Fault(("tickets", self._name, key, name), why_none(value, self._variables))
+        return Fault(("tickets", self._name, "exclude"), "all its members are excluded")
 
     def combinations(self, axes: dict[str, Items], room: int) -> list[Values]:
         count = math.prod(map(len, axes.values()))

@@ -53,8 +53,8 @@ class PlanTexts(Struct):
         return self.owners.get(path, len(self.files) - 1)
 
 
-Parse = Callable[[PlanText], dict[str, Any]]
-"""Makes a document of a text. Raises PlanErrors."""
+Parse = Callable[[PlanText], dict[str, Any] | tuple[Problem, ...]]
+"""Makes a document of a text, or says what is wrong with it."""
 
 ReadFile = Callable[[str], PlanText]
 """Reads the file of this absolute path. Raises SourceError."""
@@ -139,6 +139,10 @@ class _Reading:
         found = found._replace(name=shown)
         self.paths.append(included)
         parsed = self._parse(found)
+        if not isinstance(parsed, dict):
+            self._seen.add(included)
+            self.problems += parsed
+            return
         see_from(parsed, posixpath.dirname(included))
         self.add(parsed, found, included)
 

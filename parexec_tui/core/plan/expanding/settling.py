@@ -8,13 +8,15 @@ from typing import Any
 
 from parexec_tui.core.plan.braces import IsKnown, settled
 from parexec_tui.core.plan.expanding.around import Around
+from parexec_tui.core.plan.expanding.unfilled import NEVER_FILLED
 from parexec_tui.core.plan.values import ticket_of
 
 _WITH_VALUES = ("run", "prompt", "cwd", "env")
 _WITH_UNITS = ("run", "gates", "checks")
 
-FILLED_AT_START = (*_WITH_VALUES, "gates", "checks")
-"""Keys of a ticket in which values of other tickets or units of resources are filled in when it starts."""
+FILLED_AT_START = (*_WITH_VALUES, "gates", "checks", *NEVER_FILLED)
+"""Keys of a ticket in which values of other tickets or units of resources are filled in when it starts, or in which a
+person might expect it."""
 
 
 def settle(tickets: Mapping[str, Any], around: Around, defaults: Mapping[str, Any], units: Container[str]) -> None:

@@ -1,12 +1,60 @@
 """The variables of a plan: `[vars]`, and what a profile, the environment and the command line say instead."""
 
+import re
 from collections.abc import Iterator, Mapping, Set
-from typing import Any
+from typing import Any, Self
 
 from parexec_tui.core.plan.expanding.given import VARIABLE_PREFIX, Given, GivenError
 from parexec_tui.core.plan.expanding.references import as_text, fill, is_name, parse, references
 from parexec_tui.core.plan.reading.faults import Fault, Hints
 from parexec_tui.core.plan.units import shown
+
+_is_whole = re.compile(r"[+-]?[0-9]+").fullmatch
+_is_number = re.compile(r"[+-]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|inf|nan)").fullmatch
+
+
+class AsTyped(int):
+    """A whole number that stands in texts as a person typed it: `007`. Raises ValueError."""
+
+    def __new__(cls, text: str) -> Self:
+        if not _is_whole(text):
+            raise ValueError(text)
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class AsTypedFloat(float):
+    """The same of any number: `2`, `1e5`. Raises ValueError."""
+
+    def __new__(cls, text: str) -> Self:
+        if not _is_number(text):
+            raise ValueError(text)
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def plain(value: Any) -> Any:
+    """A value of a variable without how it was typed."""
+    match value:
+        case AsTyped():
+            return int(value)
+        case AsTypedFloat():
+            return float(value)
+        case _:
+            return value
+
 
 _NAMES = "write a letter or `_`, then letters, digits and `_`"
 
@@ -94,9 +142,9 @@ def _typed(name: str, text: str, default: object, said: str) -> Any:
             case bool():
                 return {"true": True, "false": False}[text]
             case int():
-                return int(text)
+                return AsTyped(text)
             case float():
-                return float(text)
+                return AsTypedFloat(text)
             case list():
                 return _list(text)
             case _:

@@ -8,7 +8,7 @@ import json
 import posixpath
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 import msgspec
@@ -23,6 +23,7 @@ from parexec_tui.core.plan.expanding.including import INCLUDE, Included, PlanTex
 from parexec_tui.core.plan.expanding.origins import Origins
 from parexec_tui.core.plan.expanding.outside import NOTHING_OUTSIDE, Outside
 from parexec_tui.core.plan.expanding.own_paths import has_own_paths, see_from
+from parexec_tui.core.plan.expanding.unfilled import in_table, may_name_values, named_in_vain
 from parexec_tui.core.plan.family import Family
 from parexec_tui.core.plan.gates import Group
 from parexec_tui.core.plan.model import Host, Plan, PlanDocument
@@ -57,6 +58,9 @@ class PlanErrors(Exception):  # noqa: N818 - there may be many
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
+
+
+NO_TICKETS = Fault(("tickets",), "the plan has no tickets", "write one, for instance [tickets.first]")
 
 
 class ReadPlan(NamedTuple):
@@ -120,21 +124,23 @@ def read_whole(
     main = main._replace(text=main.text.removeprefix("\ufeff"))
     found = Included(parse(main), PlanTexts([main]))
     if INCLUDE in found.document:
-        found = with_included(found.document, main, folder, outside.read, parse)
+        found = with_included(found.document, main, folder, outside.read, parsed)
     document, texts = found.document, found.texts
     if any(may_expand(each.text, document, given) for each in texts.files):
         expanded = expand(document, folder=folder, given=given, look=outside.look)
     else:
-        expanded = Expanded(document, Origins(), {}, [])
+        expanded = Expanded(document, Origins(), {}, [*_named_in_vain(document, texts)])
     if any(has_own_paths(each.text) for each in texts.files):
         see_from(expanded.document, folder)
     draft, faults = draft_of(expanded.document, folder)
+    if expanded.nothing:
+        faults = [*_no_members(faults, expanded.nothing)]
     draft = structs.replace(draft, variables=expanded.variables) if expanded.variables else draft
     if any(agent.kind is not None and agent.isolation is None for agent in draft.agents.values()):
         draft = _kept_apart(draft, outside.is_repository)
     faults += as_written(draft, broken_rules(draft, host))
     faults += groups_without_tickets(draft, faults)
-    quoted = list(quoted_twice(document)) if any("!q}" in each.text for each in texts.files) else []
+    quoted = list(quoted_twice(document, (each.text for each in texts.files)))
     if found.problems or faults or quoted or expanded.faults:
         raise PlanErrors(
             (*found.problems, *texts.located([*quoted, *expanded.faults, *expanded.origins.in_file(faults)]))
@@ -145,6 +151,7 @@ def read_whole(
         agents=_with_shells(draft),
         resources=draft.resources,
         families=draft.families,
+        without_members={name: fault.message for name, fault in expanded.nothing.items()},
         variables=expanded.variables,
         given=given,
         included=found.paths,
@@ -158,6 +165,25 @@ def read_whole(
         source=main.name,
     )
     return ReadPlan(plan, expanded.document, expanded.origins, texts)
+
+
+def _no_members(faults: Iterable[Fault], nothing: Mapping[str, Fault]) -> Iterator[Fault]:
+    """The faults, where that the plan has no tickets is said of each family that has none."""
+    for fault in faults:
+        if fault is NO_TICKETS:
+            yield from (
+                each._replace(message=f"{each.message}: family {name} has no tickets, and the plan has no others")
+                for name, each in nothing.items()
+            )
+        else:
+            yield fault
+
+
+def _named_in_vain(document: dict[str, Any], texts: PlanTexts) -> Iterator[Fault]:
+    tickets, defaults = document.get("tickets"), document.get("defaults")
+    if isinstance(tickets, dict) and any(may_name_values(each.text) for each in texts.files):
+        yield from named_in_vain(tickets, tickets.__contains__)
+        yield from in_table(defaults, ("defaults",), tickets.__contains__) if isinstance(defaults, dict) else ()
 
 
 def _with_name(settings: PlanSettings, source: str) -> PlanSettings:
@@ -187,6 +213,14 @@ def _kept_apart(draft: Draft, is_repository: Callable[[str], bool]) -> Draft:
 
 
 # Text to a document
+
+
+def parsed(file: PlanText) -> dict[str, Any] | tuple[Problem, ...]:
+    """The text of a file as plain values, or why it has none."""
+    try:
+        return parse(file)
+    except PlanErrors as errors:
+        return errors.problems
 
 
 def parse(file: PlanText) -> dict[str, Any]:
@@ -396,7 +430,7 @@ def _top_level_faults(document: dict[str, Any]) -> Iterator[Fault]:
         yield Fault(("$schema",), f"expected a string, got {kind(document['$schema'])}")
     # A person who wrote [ticket.A] is told about that key, and not also that there are no tickets.
     if document.get("tickets", {}) == {} and "tickets" not in map(hints.nearest, unknown):
-        yield Fault(("tickets",), "the plan has no tickets", "write one, for instance [tickets.first]")
+        yield NO_TICKETS
 
 
 def _read_tables(

@@ -14,8 +14,9 @@ from parexec_tui.core.plan.expanding.outside import NOTHING_OUTSIDE, Outside
 from parexec_tui.core.plan.expanding.own_paths import has_own_paths, see_from
 from parexec_tui.core.plan.generated import MAX_DEPTH, MAX_GENERATED, as_member, depth_of, joined
 from parexec_tui.core.plan.model import Host, Plan
+from parexec_tui.core.plan.quoting import quoted_twice
 from parexec_tui.core.plan.reading.faults import Fault
-from parexec_tui.core.plan.reading.file import PlanErrors, as_written, draft_of, parse
+from parexec_tui.core.plan.reading.file import PlanErrors, as_written, draft_of, parse, parsed
 from parexec_tui.core.plan.reading.positions import Format
 from parexec_tui.core.plan.reading.rules import broken_rules
 from parexec_tui.core.plan.reading.rules.draft import Draft
@@ -66,7 +67,7 @@ def read_fragment(
     if generation is not None and not (found.document.keys() - {"tickets"} or found.document.get("tickets")):
         return {}
     if INCLUDE in found.document and folder:
-        found = with_included(found.document, main, folder, outside.read, parse)
+        found = with_included(found.document, main, folder, outside.read, parsed)
     faults = [
         Fault((table,), "a fragment has tickets and defaults only", "edit the plan file, then reload it")
         for table in (*_OF_PLANS, *(() if folder else (INCLUDE,)))
@@ -77,6 +78,8 @@ def read_fragment(
     if any(has_own_paths(each.text) for each in found.texts.files):
         see_from(expanded.document, folder or plan.workdir)
     faults += expanded.faults
+    if fills:
+        faults += quoted_twice(document, (each.text for each in found.texts.files), plan.settings.shell)
     is_none = generation is not None and expanded.document.get("tickets", {}) == {}
     draft, wrong = draft_of(expanded.document, plan.workdir)
     if is_none:  # there was nothing to do, or its families found nothing

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from parexec_tui.agents import brief as briefs
@@ -21,14 +21,16 @@ def minder_command(files: AgentFiles) -> tuple[str, ...]:
     return sys.executable, "-I", "-S", minder.__file__, files.brief
 
 
-def briefed(brief: Brief, files: AgentFiles, argv: Sequence[str]) -> Brief:
-    """A brief with what the backend knows. `argv`: the command of the agent, where its type has one."""
+def briefed(brief: Brief, files: AgentFiles, argv: Sequence[str], secrets: Iterable[str]) -> Brief:
+    """A brief with what the backend knows. `argv`: the command of the agent, where its type has one. `secrets`: the
+    names of those that it is given."""
     return brief._replace(
         facts=files.facts,
         stream=files.stream,
         errors=files.errors,
         answers=files.answers,
         program=tuple(argv) or brief.program,
+        secrets=tuple(secrets),
     )
 
 

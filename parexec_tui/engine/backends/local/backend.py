@@ -217,7 +217,7 @@ class LocalBackend:
         argv, minder = launch.argv, None
         if launch.telling is not None:
             files = self._folder.of_agent(key)
-            telling = launch.telling._replace(brief=briefed(launch.telling.brief, files, launch.argv))
+            telling = launch.telling._replace(brief=briefed(launch.telling.brief, files, launch.argv, launch.secrets))
             argv, minder = minder_command(files), (telling, files)
             self._agents.add(key)
         cookie = self._living.cookie_of(key)

@@ -426,3 +426,34 @@ def as_a_set(ticket: Ticket) -> tuple[Ticket, set[str]]:
 
 def test_toml_and_json_expand_alike() -> None:
     assert read_document(tomli.loads(TEST)).tickets == read(TEST).tickets  # type: ignore[union-attr]
+
+
+def test_a_family_without_members_says_why() -> None:
+    nothing = Outside(lambda *_: [], read_no_file)
+    other = "[tickets.b]\nneeds = ['g']\nrun = 'x'\n"
+    for source, said in (
+        ("{ glob = '{d}/*.csv' }", "nothing matches in/*.csv"),
+        ("{ lines = 'ls {d}' }", "`ls in` prints nothing"),
+        ("{ json = '{d}.json' }", "the list in in.json is empty"),
+    ):
+        text = f"[vars]\nd = 'in'\n[tickets.g]\nforeach = {{ f = {source} }}\nrun = 'x'\n"
+        assert read(text + other, outside=nothing).without_members == {"g": said}
+        [told] = wrong(text, outside=nothing)
+        assert told == f"4:13: tickets.g.foreach.f: {said}: family g has no tickets, and the plan has no others"
+    excluded = "[tickets.g]\nmatrix = { f = [1] }\nexclude = [{ f = 1 }]\nrun = 'x'\n"
+    assert read(excluded + other).without_members == {"g": "all its members are excluded"}
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("[vars]\ngpu = 'v'\n", "2:1: vars.gpu"),
+        ("[tickets.f]\nmatrix = { gpu = ['a'] }\nrun = 'x'\n", "2:12: tickets.f.matrix.gpu"),
+        ("[tickets.f]\nforeach = { gpu = ['a'] }\nrun = 'x'\n", "2:13: tickets.f.foreach.gpu"),
+    ],
+)
+def test_a_variable_does_not_hide_the_units_of_a_resource(text: str, place: str) -> None:
+    rest = "[tickets.t]\nuses = { gpu = 1 }\nrun = 'echo {gpu}'\n[resources]\ngpu = "
+    said = "the resource gpu has units, for which {gpu} stands already (choose another name)"
+    assert wrong(text + rest + "['0']\n") == [f"{place}: {said}"]
+    assert read(text + rest + "1\n"), "a resource without units stands for nothing"

@@ -148,3 +148,13 @@ def test_files_with_variables_are_seen_from_the_file_that_names_them() -> None:
         "w/plan.toml:3:13: tickets.a.env_file[0]: expected the name of a file",
         "w/plan.toml:3:17: tickets.a.env_file[1]: a NUL character cannot be passed to a process",
     ]
+
+
+def test_what_is_wrong_with_each_file_is_told_at_once() -> None:
+    found = wrong(
+        'include = ["gone.toml", "bad.toml", "worse.toml", "bad.toml"]\n[tickets.t]\nrunn = "x"\n',
+        bad="a b\n",
+        worse="[x\n",
+    )
+    places = [each.partition(": ")[0] for each in found]
+    assert places == ["w/bad.toml:1:3", "w/worse.toml:1:3", "w/plan.toml:1:12", "w/plan.toml:3:1"]

@@ -6,7 +6,7 @@ import pytest
 import tomli
 
 from parexec_tui.core.plan.expanding.given import Given, GivenError
-from parexec_tui.core.plan.expanding.variables import variables_of
+from parexec_tui.core.plan.expanding.variables import plain, shown_values, variables_of
 
 PLAN = """
 [vars]
@@ -89,3 +89,20 @@ def test_what_cannot_be_given_is_refused(given: dict[str, Any], message: str) ->
 )
 def test_what_is_wrong_in_the_tables_is_told(text: str, message: str) -> None:
     assert wrong(text) == [message]
+
+
+def test_numbers_that_are_given_stand_in_texts_as_they_were_typed() -> None:
+    text = "[vars]\nn = 1\nf = 1.5\nboth = '{n} {f}'\n"
+    for n, f in (("007", "2"), ("+3", "1e5"), ("-0", ".5"), ("8", "inf")):
+        found = values(text, sets={"n": n, "f": f})
+        assert (found["n"], found["f"], found["both"]) == (int(n), float(f), f"{n} {f}")
+        assert shown_values(found) == {"n": n, "f": f, "both": f"{n} {f}"}
+        assert (type(plain(found["n"])), type(plain(found["f"]))) == (int, float)
+
+
+@pytest.mark.parametrize(
+    "said", [{"n": "1_000"}, {"n": "\u0663"}, {"n": " 1"}, {"n": "1.0"}, {"f": "1_0.5"}, {"f": "x"}]
+)
+def test_numbers_that_are_given_are_plain(said: dict[str, str]) -> None:
+    with pytest.raises(GivenError, match="number in"):
+        variables_of({"vars": {"n": 1, "f": 1.5}}, Given(sets=said))
