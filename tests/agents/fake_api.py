@@ -190,7 +190,7 @@ class _Handler(BaseHTTPRequestHandler):
             items.append(self._call(body, step.command))
         used: Body = {"input_tokens": 1200, "output_tokens": 42, "total_tokens": 1242}
         used |= {"input_tokens_details": {"cached_tokens": 500}, "output_tokens_details": {"reasoning_tokens": 0}}
-        response = {
+        response: Body = {
             "id": id_,
             "object": "response",
             "model": body.get("model"),
