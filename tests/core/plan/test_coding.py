@@ -34,6 +34,11 @@ def test_coding_clis_are_kept_apart_where_there_is_a_repository(
     assert agent(text, in_repository=in_repository).isolation == expected
 
 
+def test_a_repository_that_a_ticket_makes_is_one_too() -> None:
+    maker = '[agents.o]\n[tickets.make]\nagent = "o"\nrun = "git init"\nwrites = [".git/**"]\n'
+    assert agent(f'kind = "claude"\n{maker}', in_repository=False).isolation == "worktree"
+
+
 def test_what_worktrees_need_is_looked_at_although_nobody_asked_for_them() -> None:
     with pytest.raises(PlanErrors, match=r"agents.a.base: '-x' names no commit"):
         agent('kind = "claude"\nbase = "-x"')

@@ -202,8 +202,10 @@ def _with_shells(draft: Draft) -> dict[str, AgentType]:
 
 
 def _kept_apart(draft: Draft, is_repository: Callable[[str], bool]) -> Draft:
-    """The same, in which coding CLIs have worktrees where there can be some and the plan does not say."""
-    if not is_repository(draft.workdir):
+    """The same, in which coding CLIs have worktrees if there is a repository, or a ticket makes it, and the plan does
+    not say it."""
+    written = (text for ticket in draft.tickets.values() for text in ticket.all_writes)
+    if not (is_repository(draft.workdir) or any(text.removeprefix("./").split("/")[0] == ".git" for text in written)):
         return draft
     agents = {
         name: structs.replace(agent, isolation="worktree") if agent.kind and agent.isolation is None else agent
