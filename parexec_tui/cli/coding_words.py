@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 from parexec_tui.cli.coding_clis import Looked, clis_of, look_at
 from parexec_tui.client.plan_sources import top_of
+from parexec_tui.core.plan import graph
+from parexec_tui.core.plan.agent_type import eligible_types
 from parexec_tui.core.plan.coding import TESTED
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.one_folder import edit_together
@@ -65,6 +67,7 @@ def coding_warnings(plan: Plan) -> Iterator[str]:
         is_told = "IS_SANDBOX" in agent.env or os.environ.get("IS_SANDBOX")
         if agent.kind == "claude" and os.geteuid() == 0 and not is_told:
             yield f"agents.{name}: claude refuses that for root, unless IS_SANDBOX=1 says that this is a container"
+    yield from _unseen(plan)
     for found_together in edit_together(plan):
         ids = found_together.tickets
         names = listed(ids, limit=_MAX_NAMED)
@@ -78,4 +81,33 @@ def coding_warnings(plan: Plan) -> Iterator[str]:
         yield (
             f"tickets {names} may edit {found_together.folder} at once ({pairs}), and one may lose what another did: "
             f"{instead}, or say what each `writes`"
+        )
+
+
+def _unseen(plan: Plan) -> Iterator[str]:
+    """Who looks in the workdir for what was merged into a branch that is not there."""
+    apart = [
+        name
+        for name, agent in plan.agents.items()
+        if agent.kind is not None and agent.isolation == "worktree" and not agent.update_checkout
+    ]
+    if not apart:
+        return
+    types = {id_: eligible_types(plan.agents, ticket) for id_, ticket in plan.tickets.items()}
+    theirs = {id_ for id_, names in types.items() if not set(names).isdisjoint(apart)}
+    dependencies = graph.build(plan.tickets)
+    who = [
+        id_
+        for id_, names in types.items()
+        if not theirs.isdisjoint(dependencies.needs[id_])
+        and all(plan.agents[name].isolation != "worktree" for name in names)
+        and "@merged" not in plan.tickets[id_].run  # it knows where to look
+    ]
+    gates = [f"the gates of {name}" for name, group in plan.groups.items() if group.gates]
+    gates += ["the gates of the plan"] if plan.settings.gates else []
+    tickets = f"tickets.{who[0]}" if len(who) == 1 else f"tickets {listed(who, limit=_MAX_NAMED)}"
+    if told := [*([tickets] if who else []), *(gates if theirs else [])]:
+        yield (
+            f"{listed(told)}: the workdir has nothing of what agents {listed(apart)} did, which is merged into a "
+            "branch: write update_checkout = true for these, or let `gates` of their tickets look at it"
         )

@@ -195,3 +195,21 @@ def test_what_would_keep_them_apart(tmp_path: Path, path: Path, monkeypatch: pyt
     by_choice = f'{ONE_FOLDER}isolation = "none"\n{more}'
     [line] = coding_warnings(plan(tmp_path, by_choice, "[tickets.A]\n[tickets.B]\n"))
     assert 'leave isolation = "none" out' in line
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("", "tickets.test: the workdir has nothing of what agents a did, which is merged into a branch: "),
+        ("[[plan.gates]]\nrun = 'true'\n", "tickets.test and the gates of the plan: the workdir has"),
+        ("[agents.shell]\nisolation = 'worktree'\n", ""),
+    ],
+)
+def test_who_looks_where_the_work_is_not(tmp_path: Path, path: Path, more: str, expected: str) -> None:
+    install(path, opencode=OPENCODE)
+    agents = f'{ONE_FOLDER}isolation = "worktree"\n{more if "shell" in more else "[agents.shell]" + chr(10) + more}'
+    tickets = "[tickets.A]\nagent = 'a'\nprompt = 'p'\n[tickets.test]\nagent = 'shell'\nneeds = ['A']\nrun = 'true'\n"
+    found = list(coding_warnings(plan(tmp_path, agents, tickets)))
+    assert [line[: len(expected)] for line in found] == ([expected] if expected else [])
+    seen = agents.replace('isolation = "worktree"', 'isolation = "worktree"\nupdate_checkout = true', 1)
+    assert list(coding_warnings(plan(tmp_path, seen, tickets))) == []
