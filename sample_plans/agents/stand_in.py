@@ -104,7 +104,8 @@ class StandIn:
         self.before, self.calls, self.number, self.code = self.talk["calls"], 0, 0, 0
         self.denied, self.shell = [], None
         called = {"kind": KIND, "argv": sys.argv[1:], "conversation": self.id, "goes_on": bool(goes_on)}
-        called |= {"size": len(prompt), "prompt": prompt[-4000:], "cwd": str(Path.cwd()), "pid": os.getpid()}
+        called |= {"ticket": os.environ.get("PAREXEC_TICKET"), "size": len(prompt)}
+        called |= {"prompt": prompt[-4000:], "cwd": str(Path.cwd()), "pid": os.getpid()}
         with (HOME / "calls.jsonl").open("a") as file:
             file.write(json.dumps(called) + "\n")
 
