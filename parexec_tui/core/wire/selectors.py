@@ -9,7 +9,8 @@
     group:3             by dependency group, the first is 1
     priority:low        by priority class
     family:test         all of a family; `test` alone, if no ticket is called that
-    test[py=3.11]       those of them with this value; several are separated by commas
+    test[py=3.11]       those of them with this value; several are separated by commas, and a value with a comma, a
+                        bracket or a blank at its ends stands in quotes: test[os="a, b"]
     !word               all that the word does not mean
     a,b                 what either means; `status:failed,skipped` names the key once
 
@@ -58,7 +59,7 @@ def select(state: SessionState, words: Sequence[str]) -> list[str]:
         found = _union(state, positive)
         if word != positive:
             narrowing.append(state.tickets.keys() - found)
-        elif ":" in _parts(positive)[0]:
+        elif ":" in _parts(positive)[0].partition("[")[0]:
             narrowing.append(found)
         else:
             has_names = True
@@ -99,20 +100,36 @@ def _union(state: SessionState, word: str) -> set[str]:
 
 def _parts(word: str) -> list[str]:
     """The parts that commas separate, those within brackets aside."""
-    return _OUTER_COMMA.split(word)
+    return _PART.findall(word) if "[" in word else word.split(",")
 
 
-_OUTER_COMMA = re.compile(r",(?![^\[\]]*\])")
+_QUOTED = r'"(?:[^"\\]|\\.)*"|\'[^\']*\''
+_PART = re.compile(rf"(?:^|(?<=,))(?:\[(?:{_QUOTED}|\[[^\]]*\]|[^\]])*\]|[^,])*")
+_PAIR = re.compile(rf"\s*([A-Za-z_]\w*)\s*=\s*({_QUOTED}|(?:\[[^\]]*\]|[^,\[\]\"'])*?)\s*(?:,|$)")
 
-_members_in_brackets = re.compile(r"([^\[\]*?]+)\[([A-Za-z_]\w*=[^\[\]]*)\]").fullmatch
+_members_in_brackets = re.compile(r"([^\[\]*?]+)\[(\s*[A-Za-z_]\w*\s*=.*)\]", re.DOTALL).fullmatch
+
+
+def _pairs(text: str) -> list[tuple[str, str]] | None:
+    """The names and values of `py=3.11, os="a, b"`, quotes included; None: it cannot be read."""
+    found, at = [], 0
+    while at < len(text):
+        if (pair := _PAIR.match(text, at)) is None:
+            return None
+        found.append((pair[1], pair[2]))
+        at = pair.end()
+    return found
 
 
 def _by_id(state: SessionState, value: str) -> set[str]:
     if value in state.tickets:
         return {value}
     if in_brackets := _members_in_brackets(value):
-        wanted = dict(each.partition("=")[::2] for each in in_brackets[2].split(","))
-        return _members(state, in_brackets[1], wanted)
+        if (wanted := _pairs(in_brackets[2])) is not None:
+            return _members(state, in_brackets[1], dict(wanted))
+        if in_brackets[1] in _families(state):
+            family, name = in_brackets[1], in_brackets[2].partition("=")[0].strip()
+            raise SelectorError(f'{value} cannot be read: a value with a comma is in quotes, {family}[{name}="a,b"]')
     if not _is_pattern(value):
         if members := {id_ for id_, ticket in state.tickets.items() if ticket.spec.family == value}:
             return members
@@ -141,7 +158,7 @@ def _members(state: SessionState, family: str, wanted: dict[str, str]) -> set[st
     for name in wanted:
         if name not in names:
             raise SelectorError(f"{family} has no {name}{_hint(name, names) or f', it has {listed(names)}'}")
-    fits = [(name, _matcher(value)) for name, value in wanted.items()]
+    fits = [(name, _value_matcher(value)) for name, value in wanted.items()]
     found = {id_ for id_, spec in specs.items() if all(fit(spec.member.get(name, "")) for name, fit in fits)}
     if not found:
         raise SelectorError(f"no ticket of {family} has {', '.join('='.join(pair) for pair in wanted.items())}")
@@ -240,6 +257,14 @@ def _is_pattern(value: str) -> bool:
 
 def _matcher(pattern: str) -> Callable[[str], object]:
     return re.compile(translate(pattern)).match
+
+
+def _value_matcher(value: str) -> Callable[[str], object]:
+    """Whether a value is meant: one in quotes is meant as it stands."""
+    if value[:1] not in ("'", '"'):
+        return _matcher(value)
+    literal = value[1:-1] if value.startswith("'") else re.sub(r"\\(.)", r"\1", value[1:-1])
+    return lambda each: each == literal
 
 
 def _hint(word: str, known: Iterable[str]) -> str:

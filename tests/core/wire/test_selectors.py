@@ -161,3 +161,45 @@ def test_a_family_or_a_value_that_is_not_there_is_an_error(families: Session, wo
     with pytest.raises(SelectorError) as error:
         select(families.state, [word])
     assert str(error.value).startswith(message)
+
+
+AWKWARD = """
+[tickets.x]
+matrix = { os = ["c,d", "e f", "g\\"h", "3.11", "z]y", "a:b", "*"], n = [1, 2] }
+run = "x"
+"""
+
+
+@pytest.fixture(scope="module")
+def awkward() -> Session:
+    return Session(read_plan(AWKWARD, source="p", folder="/", format="toml"))
+
+
+@pytest.mark.parametrize(
+    ("word", "values"),
+    [
+        ('x[os="c,d"]', "c,d"),
+        ("x[os='c,d', n=1]", "c,d"),
+        ('x[ n = 1, os = "e f" ]', "e f"),
+        ("x[os=e f,n=1]", "e f"),
+        (r'x[os="g\"h"]', 'g"h'),
+        ("x[os = 3.11]", "3.11"),
+        ('x[os="3.11"]', "3.11"),
+        ('x[os="z]y"]', "z]y"),
+        ("x[os=a:b]", "a:b"),
+        ("x[os='a:b']", "a:b"),
+        ("x[os='*']", "*"),
+        ("x[os=c*]", "c,d"),
+        ("x[os='c,d'],x[os='z]y']", "c,d|z]y"),
+        ("x[os=[ce]*,n=1]", "c,d|e f"),
+    ],
+)
+def test_values_that_a_word_cannot_have_stand_in_quotes(awkward: Session, word: str, values: str) -> None:
+    found = select(awkward.state, [word])
+    assert {awkward.state.tickets[id_].spec.member["os"] for id_ in found} == set(values.split("|"))
+
+
+def test_a_value_that_should_stand_in_quotes_is_told(awkward: Session) -> None:
+    for word in ("x[os=c,d]", "x[os=z]y]"):
+        with pytest.raises(SelectorError, match=r"a value with a comma is in quotes, x\[os=\"a,b\"\]"):
+            select(awkward.state, [word])

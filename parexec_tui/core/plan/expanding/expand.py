@@ -399,11 +399,13 @@ class _Expansion:
         for id_, table in tickets.items():
             if not isinstance(table, dict):
                 continue
+            needed = set(map(need_of, _texts(table.get("needs"))))
             for key in ("needs", "after"):
                 listed = table.get(key)
                 if not isinstance(listed, list) or not any(_stands_for_many(each, members) for each in listed):
                     continue
-                joined, places = self._joined(id_, key, listed, tickets, members, found)
+                before = needed.union(map(need_of, _texts(table.get("needs")))) if key == "after" else set()
+                joined, places = self._joined(id_, key, listed, tickets, members, found, before)
                 count += len(joined)
                 if count > _MAX_NEEDS:
                     hint = "let a ticket between them need the one family, and the other family that ticket"
@@ -433,7 +435,10 @@ class _Expansion:
         tickets: Document,
         members: dict[str, list[str]],
         found: dict[str, list[str]],
+        before: set[str],
     ) -> tuple[list[Any], list[int]]:
+        """What stands in a list, and which of its entries that comes from; not what is in `before`, as it is written
+        or as tickets: it is waited for already."""
         joined: list[Any] = []
         places: list[int] = []
         meant: set[str] = {each for each in listed if isinstance(each, str)}
@@ -448,6 +453,10 @@ class _Expansion:
             if name in (family, self._around.own):
                 self._wrong_need(id_, (key, place), "a family cannot need itself")
                 continue
+            if name in before and name in members:
+                what = f"{shown(name)} is in `needs` too, which waits for more"
+                self._wrong_need(id_, (key, place), what, "leave it out of one")
+                continue
             if name not in found:
                 there = dict.fromkeys((*tickets, *self._around.tickets))
                 found[name] = members.get(name) or [each for each in there if _matches(name)(each)]
@@ -457,6 +466,7 @@ class _Expansion:
                 need = each + suffix
                 if (
                     need not in meant
+                    and each not in before
                     and each != id_
                     and (family is None or self._origins.families.get(each) != family)
                 ):
@@ -465,11 +475,16 @@ class _Expansion:
                     places.append(place)
         return joined, places
 
-    def _wrong_need(self, id_: str, place: Path, message: str) -> None:
+    def _wrong_need(self, id_: str, place: Path, message: str, hint: str = "") -> None:
         path = ("tickets", self._origins.families.get(id_, id_), *place)
-        if self._told[path] < _SAME_NEED:
+        fault = Fault(path, message, hint)
+        if self._told[path] < _SAME_NEED and fault not in self._faults[-_SAME_NEED:]:
             self._told[path] += 1
-            self._faults.append(Fault(path, message))
+            self._faults.append(fault)
+
+
+def _texts(value: Any) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
 def _table(value: Any) -> Document:

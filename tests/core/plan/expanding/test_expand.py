@@ -457,3 +457,15 @@ def test_a_variable_does_not_hide_the_units_of_a_resource(text: str, place: str)
     said = "the resource gpu has units, for which {gpu} stands already (choose another name)"
     assert wrong(text + rest + "['0']\n") == [f"{place}: {said}"]
     assert read(text + rest + "1\n"), "a resource without units stands for nothing"
+
+
+def test_a_family_in_needs_and_after_is_one_error() -> None:
+    text = "[tickets.x]\nmatrix = { n = '1..9' }\nrun = 'x'\n[tickets.y]\nmatrix = { n = '1..9' }\nrun = 'x'\n"
+    said = "'x' is in `needs` too, which waits for more (leave it out of one)"
+    assert wrong(text + "needs = ['x']\nafter = ['x']\n") == [f"8:10: tickets.y.after[0]: {said}"]
+    assert wrong(text + "needs = ['x?']\nafter = ['x']\n") == [f"8:10: tickets.y.after[0]: {said}"]
+    plan = read(text + "needs = ['x-{n}']\nafter = ['x-*']\n")
+    assert plan.tickets["y-3"].needs == ("x-3",)
+    assert plan.tickets["y-3"].after == tuple(f"x-{n}" for n in range(1, 10) if n != 3), (
+        "the rest of what is called so"
+    )
