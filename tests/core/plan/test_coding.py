@@ -7,6 +7,7 @@ from parexec_tui.core.plan.expanding.axes import look_nowhere
 from parexec_tui.core.plan.expanding.including import read_no_file
 from parexec_tui.core.plan.expanding.outside import Outside
 from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
+from parexec_tui.core.plan.reading.fragment import read_fragment
 
 
 def agent(text: str, *, in_repository: bool = True) -> AgentType:
@@ -44,3 +45,10 @@ def test_what_worktrees_need_is_looked_at_although_nobody_asked_for_them() -> No
         agent('kind = "claude"\nbase = "-x"')
     with pytest.raises(PlanErrors, match="it means nothing without worktrees"):
         agent('kind = "claude"\nisolation = "none"\nbase = "main"')
+
+
+def test_tickets_join_a_plan_with_coding_clis() -> None:
+    text = '[agents.a]\nkind = "claude"\n[tickets.t]\nprompt = "p"\n'
+    plan = read_plan(text, source="plan", folder="/work", format="toml")
+    more = read_fragment('[tickets.u]\nprompt = "q"\n', source="more", format="toml", plan=plan, host=None)
+    assert list(more) == ["u"]
