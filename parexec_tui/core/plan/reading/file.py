@@ -196,7 +196,9 @@ def _with_shells(draft: Draft) -> dict[str, AgentType]:
     """The agent types, those that do not say how they run a ticket with the shell of the plan."""
     shell = draft.settings.shell
     return {
-        name: structs.replace(type_, shell=shell) if type_.shell is type_.command is type_.kind is None else type_
+        name: structs.replace(type_, shell=shell)
+        if type_.shell is type_.command is None and type_.kind is None
+        else type_
         for name, type_ in draft.agents.items()
     }
 
