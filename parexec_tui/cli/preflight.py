@@ -232,6 +232,8 @@ def _agent_commands(plan: Plan) -> Iterator[str]:
                 meant = hints.nearest(word)
                 hint = f"; did you mean {{{meant}}}?" if meant else ""
                 yield f"agents.{name}: {{{word}}} in its command is no placeholder and stays as it is{hint}"
+        for word in dict.fromkeys(chain.from_iterable(map(words_in_braces, agent.args))):
+            yield f"agents.{name}: {{{word}}} stays as it is: nothing is filled in in `args`"
         for text in _env_warnings(agent.env):
             yield f"agents.{name}: {text}"
 

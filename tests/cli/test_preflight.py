@@ -388,6 +388,29 @@ def test_a_word_in_braces_that_is_no_placeholder_is_told(work: Path) -> None:
     ]
 
 
+def test_nothing_is_filled_in_in_arguments_of_a_coding_cli(work: Path) -> None:
+    plan = '[agents.w]\nkind = "acp"\ncommand = ["true"]\nargs = ["--name", "{ticket}"]\n[tickets.a]\nprompt = "p"\n'
+    assert found(plan, work) == ["agents.w: {ticket} stays as it is: nothing is filled in in `args`"]
+
+
+@pytest.mark.parametrize(
+    ("size", "agent", "expected"),
+    [
+        (99 << 10, 'command = ["echo", "{prompt}"]', ""),
+        (101 << 10, 'command = ["echo", "{prompt}"]', "its prompt is long for the command of w"),
+        (129 << 10, 'command = ["echo", "{prompt}"]', "its command cannot be started by w"),
+        (300 << 10, 'kind = "acp"\ncommand = ["true"]', ""),
+    ],
+)
+def test_a_prompt_in_an_argument_is_told_before_it_is_too_long(
+    work: Path, size: int, agent: str, expected: str
+) -> None:
+    plan = f"[agents.w]\n{agent}\n[tickets.a]\nprompt = '{'x' * size}'\n"
+    assert [text.partition(":")[2].partition(":")[0].strip() for text in found(plan, work)] == (
+        [expected] if expected else []
+    )
+
+
 def test_a_placeholder_in_a_shell_command_is_told(work: Path) -> None:
     plan = "[tickets.a]\nrun = 'echo {ticket} {attempt} ${workdir} {other}'\n"
     assert found(plan, work) == [
