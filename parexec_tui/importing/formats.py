@@ -31,16 +31,25 @@ class Format(NamedTuple):
     module: str
     about: str
     """What of it becomes what, in a line."""
+    function: str = "read"
+    """What of the module reads it."""
 
 
 FORMATS = {
+    "beads": Format("beads", "issues of beads, as prompts for coding agents"),
+    "checklist": Format("checklist", "items of a Markdown checklist, the same"),
     "compose": Format("compose", "containers of a Compose file, by `docker run`"),
+    "gh": Format("gh_issues", "issues that `gh issue list --json` printed, the same"),
     "github": Format("github", "jobs of a workflow of GitHub Actions, with their matrix"),
     "just": Format("just", "recipes of a justfile, by `just --dump`"),
+    "kiro": Format("checklist", "tasks of a spec of Kiro, the same", "read_kiro"),
     "make": Format("make", "targets of a Makefile, as GNU make resolves them"),
     "ninja": Format("ninja", "edges of a build.ninja"),
     "snakemake": Format("snakemake", "jobs of a Snakefile, by Snakemake's own graph"),
+    "spec-kit": Format("checklist", "tasks of a spec of spec-kit, the same", "read_spec_kit"),
     "task": Format("taskfile", "tasks of a Taskfile, version 3"),
+    "task-master": Format("task_master", "tasks of Task Master, as prompts for coding agents"),
+    "taskwarrior": Format("taskwarrior", "what `task export` printed, the same"),
 }
 """{the word on the command line: the format}"""
 
@@ -49,7 +58,8 @@ def read(name: str, wanted: Wanted) -> Draft:
     """The plan that a source becomes. Raises ImportFault."""
     if not wanted.source.exists():
         raise ImportFault(str(wanted.source), "there is no such file or folder")
-    read_it: Read = import_module(f"parexec_tui.importing.{FORMATS[name].module}").read
+    format_ = FORMATS[name]
+    read_it: Read = getattr(import_module(f"parexec_tui.importing.{format_.module}"), format_.function)
     return read_it(wanted)
 
 
