@@ -83,7 +83,7 @@ def _missing_here(found: plan_files.PlanFile, *, only_looks: bool) -> "tuple[Pro
     if not only_looks and wanted_secrets(found.plan):
         from parexec_tui.engine.secrets import unknown_secrets
 
-        problems += found.problems(unknown_secrets(found.plan))
+        problems += found.problems(unknown_secrets(found.plan, runs=True))
     return problems
 
 

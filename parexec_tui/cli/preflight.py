@@ -125,7 +125,10 @@ def warnings(plan: Plan) -> Iterator[str]:
     if wanted_secrets(plan):
         from parexec_tui.engine.secrets import unknown_secrets
 
-        yield from (fault.message for fault in unknown_secrets(plan))
+        yield from (fault.message for fault in unknown_secrets(plan, runs=False))
+        if printed := [name for name in wanted_secrets(plan) if name in plan.secrets and plan.secrets[name].command]:
+            has = "its command is" if len(printed) == 1 else "their commands are"
+            yield f"secret {listed(printed, limit=_MAX_NAMED)}: {has} not run here, but before a session starts"
     yield from _unlimited(plan)
     yield from _disk(plan)
     if lack := lack_for(plan.telemetry):

@@ -3,20 +3,34 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import trio
 from msgspec import structs
 
 from parexec_tui.client.plan_files import PlanFileError, read_generated_file
+from parexec_tui.core.plan.model import Host, Plan
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.threads import in_thread
+from parexec_tui.outputs.masker import SECRET_GENERATED
 from parexec_tui.paths import SessionFolder
+
+if TYPE_CHECKING:
+    from parexec_tui.core.plan.reading.fragment import Generation
 
 _NAMED: Final = 3
 """Mistakes that the reason of a failure names."""
+
+
+def _read(file: Path, plan: Plan, host: Host | None, generation: "Generation") -> dict[str, Ticket]:
+    """As `read_generated_file`; what a masker has written says why there are none."""
+    with suppress(OSError), file.open("rb") as there:
+        if there.read(len(SECRET_GENERATED)) == SECRET_GENERATED:
+            raise PlanFileError("a secret stood in them, and tickets are kept: name it in `secrets` of these tickets")
+    return read_generated_file(file, plan, host, generation)
 
 
 class GeneratedTickets:
@@ -57,7 +71,7 @@ class GeneratedTickets:
         plan = structs.replace(state.plan, tickets=dict(state.plan.tickets))
         generation = Generation(key.ticket, state.generated_by(key.ticket))
         try:
-            tickets = await in_thread(read_generated_file, file, plan, state.host, generation, may_hang=True)
+            tickets = await in_thread(_read, file, plan, state.host, generation, may_hang=True)
         except (OSError, PlanFileError) as error:
             return rq.TicketsRead(key.ticket, key.attempt, problem=str(error), step=key.step)
         except PlanErrors as errors:

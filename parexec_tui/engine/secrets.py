@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from signal import SIGKILL
+from stat import S_ISFIFO
 
 import trio
 from msgspec import structs
@@ -96,10 +97,10 @@ def value_of(name: str, plan: Plan, environment: Mapping[str, str]) -> str:
     return value
 
 
-def unknown_secrets(plan: Plan) -> Iterator[Fault]:
+def unknown_secrets(plan: Plan, *, runs: bool) -> Iterator[Fault]:
     """The secrets that the plan names and that cannot be had now, at the first place where each is named.
 
-    Commands are not run: they may ask a person.
+    `runs`: the commands that print some are run; each may take a minute. Otherwise nothing is said of these.
     """
     tables: tuple[tuple[str, Mapping[str, AgentType | Service | Ticket]], ...] = (
         ("agents", plan.agents),
@@ -110,7 +111,7 @@ def unknown_secrets(plan: Plan) -> Iterator[Fault]:
     for table, sources in tables:
         for id_, source in sources.items():
             for index, name in enumerate(source.secrets):
-                if name in told or plan.secrets.get(name, FROM_ENVIRONMENT).command:
+                if name in told or (plan.secrets.get(name, FROM_ENVIRONMENT).command and not runs):
                     continue
                 told.add(name)
                 try:
@@ -128,7 +129,7 @@ def hidden_variables(plan: Plan) -> frozenset[str]:
 
 def _where(name: str, source: SecretSource) -> str:
     if source.file or source.env_file:
-        return f"what {source.file or source.env_file} has"
+        return f"what stands in {source.file or source.env_file}"
     return "what its command prints" if source.command else f"variable {source.env or name}"
 
 
@@ -153,7 +154,10 @@ def _in_environment(variable: str, environment: Mapping[str, str]) -> str:
 
 def _in_file(path: str) -> str:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - it may be a pipe
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(fd, "rb") as file:  # noqa: PTH123 - of a descriptor
+            if S_ISFIFO(os.fstat(fd).st_mode):
+                raise NoSecretError(f'{path} is a pipe, which would be read once: write {{ command = "cat {path}" }}')
             return os.fsdecode(file.read(_MAX_SIZE + 2)).rstrip("\r\n")
     except OSError as error:
         raise NoSecretError(f"{path} cannot be read: {error.strerror}; then resume") from None

@@ -24,8 +24,8 @@ LEAST = 4
 SECRET_TOLD = b"\0secret"
 """What a file of values has in place of values if one of them had a secret in it."""
 
-SECRET_GENERATED = b'"a secret stood in these tickets, which are kept: leave it to `secrets`" = 1\n'
-"""The same of a file of tickets: who reads it finds this unknown key."""
+SECRET_GENERATED = b"\0a secret stood in these tickets\n"
+"""The same of a file of tickets."""
 
 _CHUNK = 1 << 16
 _RETRY, _TRIES = 0.1, 6000

@@ -445,6 +445,33 @@ def test_what_a_plan_requires_and_is_not_here_keeps_it_from_starting(here: Path)
     assert answer.out.startswith("2 tickets in 1 group of 2")
 
 
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ('command = "echo no; exit 3"', "its command failed (exit code 3)"),
+        ('command = "true"', "what its command prints is empty"),
+        ('file = "fifo"', "is a pipe"),
+    ],
+)
+def test_run_starts_nothing_where_a_secret_cannot_be_had(here: Path, source: str, says: str) -> None:
+    os.mkfifo(here / "fifo")
+    plan = f"""
+    [secrets]
+    S = {{ {source} }}
+    [tickets.a]
+    run = "true"
+    [tickets.b]
+    secrets = ["S"]
+    run = "true"
+    """
+    answer = parexec("run", write(here, plan), "--headless")
+    assert (answer.code, sessions()) == (2, [])
+    assert "secret S is not known: " in answer.err
+    assert says in answer.err
+    answer = parexec("validate", write(here, plan))
+    assert ("secret S: its command is not run here" in answer.out + answer.err) == source.startswith("command")
+
+
 @pytest.mark.parametrize("command", ["run", "validate"])
 @pytest.mark.parametrize(
     ("make", "says"),

@@ -123,6 +123,26 @@ def test_no_secret_becomes_a_value_or_the_name_of_a_stray(tmp_path: Path) -> Non
     nowhere()
 
 
+def test_a_secret_in_generated_tickets_fails_the_ticket_that_wrote_them(tmp_path: Path) -> None:
+    code, _ = run(
+        tmp_path,
+        """
+        [tickets.gen]
+        secrets = ["API_KEY"]
+        generates = "parts"
+        run = 'printf "[tickets.q]\\nrun = \\"echo %s\\"\\n" $API_KEY >$PAREXEC_TICKETS'
+        [tickets.end]
+        needs = ["parts?"]
+        run = "true"
+        """,
+    )
+    attempt = ticket("gen").attempt
+    assert attempt is not None
+    assert (code, ticket("end").status) == (1, Status.succeeded)
+    assert attempt.reason.startswith("its tickets: a secret stood in them")
+    nowhere()
+
+
 def test_what_a_coding_agent_says_and_does_is_masked_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     value = 'hun"ter2-Zx9'
     monkeypatch.setenv("API_KEY", value)
