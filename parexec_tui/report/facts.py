@@ -79,6 +79,10 @@ class TicketFact(Struct, frozen=True):
     """Its last attempt that succeeded."""
     waited: dict[str, float]
     """Seconds by cause."""
+    family: str = ""
+    """The family that it is a member of; empty: none."""
+    member: dict[str, str] = {}
+    """Its values in that family."""
 
 
 class AgentFact(Struct, frozen=True):

@@ -288,6 +288,8 @@ def _ticket(course: Course, ticket: TicketState, ran: float, started: float | No
         expected=state.expected(ticket),
         took=ticket.took if ticket.status is Status.succeeded else None,
         waited=dict(waited),
+        family=spec.family,
+        member=spec.member,
     )
 
 

@@ -1,4 +1,4 @@
-"""A report as JUnit XML, as CI systems read it: dependency groups are test suites, tickets are test cases.
+"""A report as JUnit XML, as CI systems read it: groups and families are test suites, tickets are test cases.
 
 No case of it is a failure or an error if all tickets are over and none ended badly, and only then: a CI system is
 green for nothing else.
@@ -32,10 +32,10 @@ def junit_bytes(report: Report, tails: Mapping[str, Tails]) -> bytes:
 
 
 def _suites(facts: SessionFacts) -> Iterator[tuple[str, list[TicketFact]]]:
-    """The groups that the plan names, and for other tickets their dependency groups."""
+    """The groups that the plan names, for other tickets their families, else their dependency groups."""
     suites: dict[str, list[TicketFact]] = {}
     for ticket in sorted(facts.tickets, key=lambda each: each.group):
-        suites.setdefault(ticket.gates_of or f"group {ticket.group}", []).append(ticket)
+        suites.setdefault(ticket.gates_of or ticket.family or f"group {ticket.group}", []).append(ticket)
     yield from suites.items()
 
 

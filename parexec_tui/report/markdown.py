@@ -30,6 +30,8 @@ def _session(facts: SessionFacts) -> Iterator[str]:
         rows = ((name, escaped(said)) for name, said in phrases.changes(facts.comparison))
         yield from _part(f"Against `{facts.comparison.before.session}`", _table(("", ""), rows))
     yield from _part("What ended badly", _failures(facts))
+    families = ((code(name), escaped(said)) for name, said in phrases.families(facts)[:_MOST])
+    yield from _part("Families", _table(("family", "how"), families))
     waited = facts.summary.waited_seconds
     lost = (
         (format_duration(each.seconds), phrases.percent(each.seconds / waited), escaped(phrases.cause(each)))

@@ -79,6 +79,7 @@ class _Session:
         self.path = list(phrases.folded(facts.path, _MOST_ROWS))
         self.agents = facts.agents[:_MOST_ROWS]
         self.slowest = phrases.slowest(facts, 15)
+        self.families = phrases.families(facts)[:15]
         self.lost = phrases.lost(facts, 15)
         self.changes = list(phrases.changes(facts.comparison)) if facts.comparison is not None else []
         self.most_rows = _MOST_ROWS

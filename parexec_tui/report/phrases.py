@@ -1,5 +1,6 @@
 """The facts of a report as phrases: the same in all formats that people read."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
@@ -288,6 +289,23 @@ def agent_figures(agent: AgentFact) -> str:
 def lost(facts: SessionFacts, limit: int) -> list[Lost]:
     """What tickets waited for longest, without what is too short to matter."""
     return [each for each in facts.lost[:limit] if each.seconds >= _SAME]
+
+
+def families(facts: SessionFacts) -> list[tuple[str, str]]:
+    """Each family of several tickets, with what became of them and how long they ran, in the order of the plan."""
+    members: dict[str, list[TicketFact]] = {}
+    for ticket in facts.tickets:
+        if ticket.family:
+            members.setdefault(ticket.family, []).append(ticket)
+    return [(name, _of_family(found)) for name, found in members.items() if len(found) > 1]
+
+
+def _of_family(members: Sequence[TicketFact]) -> str:
+    counts = Counter(each.status for each in members)
+    ran = format_duration(sum(each.seconds for each in members))
+    longest = max(members, key=lambda each: each.seconds)
+    said = f"{', '.join(f'{count} {status}' for status, count in counts.most_common())}, ran {ran}"
+    return f"{said}, longest {longest.id} {format_duration(longest.seconds)}" if longest.seconds else said
 
 
 def slowest(facts: SessionFacts, limit: int) -> list[TicketFact]:

@@ -34,6 +34,7 @@ def _session(facts: SessionFacts, *, ascii_only: bool) -> Iterator[str]:
     if facts.comparison is not None:
         yield from part("what changed", table(phrases.changes(facts.comparison)))
     yield from part("what ended badly", _failures(facts, ascii_only=ascii_only))
+    yield from part("families", table(phrases.families(facts)[:_MOST]))
     waited = facts.summary.waited_seconds
     yield from part(f"what tickets waited for, {format_duration(waited)} in all", _lost(facts, ascii_only=ascii_only))
     yield from part("why it took so long", _path(facts))

@@ -15,7 +15,7 @@ _FORMULA = ("=", "+", "-", "@", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS 
 def csv_lines(report: Report) -> Iterator[str]:
     """The lines of the table, the first with the names of the columns. Tickets without an attempt have one, too."""
     names = [field.name for field in structs.fields(AttemptFact)]
-    yield ",".join(["session", "plan", *names, "title", "group", "status", "expected"]) + "\n"
+    yield ",".join(["session", "plan", *names, "title", "group", "status", "expected", "family"]) + "\n"
     for facts in report.sessions:
         tickets = {each.id: each for each in facts.tickets}
         for attempt in facts.attempts:
@@ -29,7 +29,9 @@ def csv_lines(report: Report) -> Iterator[str]:
 
 
 def _about(ticket: TicketFact | None) -> list[object]:
-    return [ticket.title, ticket.group, ticket.status, ticket.expected] if ticket is not None else [None] * 4
+    if ticket is None:
+        return [None] * 5
+    return [ticket.title, ticket.group, ticket.status, ticket.expected, ticket.family]
 
 
 def _line(values: Iterable[object]) -> str:

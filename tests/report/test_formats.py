@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from parexec_tui.core.plan.model import Plan
+from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
@@ -470,3 +471,25 @@ def test_where_there_are_no_hard_links_a_file_is_written_and_none_replaced_all_t
         write_file(tmp_path / "a.txt", [b"two"], replaces=False)
     assert (tmp_path / "a.txt").read_bytes() == b"one"
     assert [each.name for each in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_families_are_told_in_each_format(tmp_path: Path) -> None:
+    text = "[tickets.t]\nmatrix = { n = [1, 2, 3] }\nrun = 'x'\n[tickets.alone]\nrun = 'x'\n"
+    session = Session(read_plan(text, source="p", folder="/", format="toml"))
+    session.dispatch()
+    after(session, 2, "t-1")
+    session.fail("t-2")
+    report = Report([facts_of(session)])
+    told = "1 succeeded, 1 failed, 1 running"
+    for lines in (markdown_lines(report), text_lines(report, width=200, ascii_only=True), [page_of(report)]):
+        found = "\n".join(lines)
+        assert told in found
+        assert "longest t-" in found
+        assert "amilies" in found
+    rows = list(csv.DictReader(csv_lines(report)))
+    assert {row["ticket"]: row["family"] for row in rows} == {"t-1": "t", "t-2": "t", "t-3": "t", "alone": ""}
+    [facts] = report.sessions
+    assert {each.id: each.member for each in facts.tickets} == {
+        "t-1": {"n": "1"}, "t-2": {"n": "2"}, "t-3": {"n": "3"}, "alone": {}
+    }  # fmt: skip
+    assert [suite.get("name") for suite in ET.fromstring(junit_bytes(report, {}))] == ["t", "group 1"]

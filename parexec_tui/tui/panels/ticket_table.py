@@ -22,6 +22,9 @@ from parexec_tui.tui.widgets.rows_panel import RowsPanel
 _MARK = 2
 """Cells before the first column, for the mark."""
 
+_LEAST_NAME = 8
+"""Cells that the name of a family has at least, however long its counts are."""
+
 _NAMES, _BESIDE_TITLE, _LEAST_TITLE = 2, 32, 15
 """Most names of panels in the title line beside the title of a ticket; cells for them and the frame; fewest cells for
 the title."""
@@ -159,7 +162,12 @@ class TicketTable(RowsPanel):
     def _draw_group(self, line: StyledLine, heading: Heading, width: int) -> None:
         sign = (FOLDED if heading.is_folded else UNFOLDED)[self.view.ascii_only]
         said = "" if heading.text else f"{heading.done} of {heading.total} done"
-        line.add(f"{sign} ", self.style("title")).add(heading.text or heading.key, self.style("title"))
+        line.add(f"{sign} ", self.style("title"))
+        if heading.name:  # it is shortened before the counts are
+            room = max(_LEAST_NAME, width - line.width - 2 - width_of(heading.text))
+            line.column(heading.name, min(room, width_of(heading.name)), self.style("title"), gap=0)
+            line.add("  ", self.style("title"))
+        line.add(heading.text or heading.key, self.style("title"))
         line.add("  ").column(said, width - line.width - 2, self.style("dim"), gap=0)
         line.fill(width)
 

@@ -59,6 +59,8 @@ class Heading(NamedTuple):
     is_folded: bool
     text: str = ""
     """What is below it, by status; empty: how many of all are over is said beside the key."""
+    name: str = ""
+    """Of a family, which stands before the text."""
 
 
 TicketRow = str | Heading
@@ -364,8 +366,8 @@ def _family_heading(family: str, tickets: Sequence[TicketState], *, is_folded: b
     if counts.total() < len(tickets):
         counts.update(ticket.shown_status for ticket in tickets if ticket.status not in _AS_SHOWN)
     words = sorted(counts, key=lambda status: TABLE[status].list_order)
-    text = f"{family}  {', '.join(f'{counts[word]} {word}' for word in words)}"
-    return Heading(family_key(family), done, len(tickets), is_folded, text)
+    text = ", ".join(f"{counts[word]} {word}" for word in words)
+    return Heading(family_key(family), done, len(tickets), is_folded, text, family)
 
 
 _status = attrgetter("status")

@@ -27,7 +27,7 @@ from parexec_tui.tui.view.ticket_list import (
 )
 from parexec_tui.tui.view.view_state import Change
 from tests.core.sessions import Session, plan
-from tests.tui.drawn import panel_of, view_of
+from tests.tui.drawn import lines, panel_of, view_of
 from tests.tui.release import release
 
 SESSION = release()
@@ -490,12 +490,12 @@ def test_a_family_is_one_row_with_counts_until_it_is_unfolded() -> None:
     session, panel = family_panel()
     panel.group_next()
     assert panel.list.grouping == "family"
-    folded = Heading("family test", 0, 3, True, "test  3 waiting")
+    folded = Heading("family test", 0, 3, True, "3 waiting", "test")
     assert panel.list.rows == ["first", folded, "last"]
     session.dispatch()
     session.succeed("test-1")
     panel.rebuild()
-    assert panel.list.rows[1] == Heading("family test", 1, 3, True, "test  2 running, 1 succeeded")
+    assert panel.list.rows[1] == Heading("family test", 1, 3, True, "2 running, 1 succeeded", "test")
     panel.go_to(1)
     panel.open()
     assert panel.list.tickets() == ["first", "test-1", "test-2", "test-3", "last"]
@@ -505,6 +505,16 @@ def test_a_family_is_one_row_with_counts_until_it_is_unfolded() -> None:
     panel.go_to(2)
     panel.move_across(1)
     assert panel.list.tickets() == ["first", "last"]  # it is of no family
+
+
+def test_the_counts_of_a_family_are_seen_however_long_its_name_is() -> None:
+    name = "a-very-long-family-name-of-mine-that-does-not-end-anywhere-soon"
+    session = Session(read_plan(FAMILIES.replace("test", name), source="p", folder="/", format="toml"))
+    panel = panel_of(TicketsPanel, view_of(session), 60, 20)
+    panel.group_next()
+    session.dispatch()
+    panel.rebuild()
+    assert any(name[:40] in line and line.rstrip().endswith("3 running") for line in lines(panel))
 
 
 def test_a_member_that_is_selected_elsewhere_has_its_family_unfolded() -> None:

@@ -184,9 +184,7 @@ def on_rest_elapsed(state: SessionState, report: rq.RestElapsed, now: float) -> 
     return [ev.AccountTried(at=now, account=report.account)]
 
 
-def known_at_end(
-    state: SessionState, ticket: TicketState, report: rq.ProcessEnded, now: float
-) -> list[ev.AnyEvent]:
+def known_at_end(state: SessionState, ticket: TicketState, report: rq.ProcessEnded, now: float) -> list[ev.AnyEvent]:
     """That the conversation of an attempt is known that was ended on purpose, perhaps before anybody looked."""
     said = report.said
     return [] if said is None else _known(state, ticket, said.session, said.model, now)
