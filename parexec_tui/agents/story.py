@@ -43,9 +43,8 @@ class Story:
                 return _tool_end(fact)
             case "plan":
                 now = text_of(fact, "now")
-                return [
-                    f"☰ {whole_of(fact, 'done') or 0}/{whole_of(fact, 'of') or 0}{': ' if now else ''}{visible(now)}"
-                ]
+                done, of = whole_of(fact, "done") or 0, whole_of(fact, "of") or 0
+                return [f"· plan {done}/{of}{': ' if now else ''}{visible(now)}"]
             case "retry":
                 return [_retry(fact)]
             case "denied":

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from parexec_tui.core.state.figures import Figures
 from parexec_tui.core.state.status import Flag, Status
 from parexec_tui.core.wire.protocol import Doing, RestFact
 from parexec_tui.text.words import counted_word, printable, short_duration
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
     from parexec_tui.core.schedule.blockers import Blocker
     from parexec_tui.core.state.coding import Rest
     from parexec_tui.core.state.session import SessionState
-
-UNKNOWN = "–"  # noqa: RUF001 - as in tables
-"""Stands for a figure that nobody tells."""
 
 _LASTS = 5.0
 """Seconds after which it is said how long an agent has been doing something."""
@@ -96,22 +94,6 @@ def _failed(count: int) -> tuple[str, ...]:
     return (f"{count} failed",) if count else ()
 
 
-def tokens_of(doing: Doing) -> int | None:
-    """Tokens that an attempt used so far, read and written together; None: not known."""
-    known = [count for count in (doing.inp, doing.out, doing.cached) if count is not None]
-    return sum(known) if known else None
-
-
-def money_text(dollars: float | None) -> str:
-    """`$1.23`, `$0.0041`; a dash: not known."""
-    if dollars is None:
-        return UNKNOWN
-    return f"${dollars:.2f}" if dollars >= 0.01 or not dollars else f"${dollars:.4f}"
-
-
-def tokens_text(tokens: int) -> str:
-    """Tokens in at most five cells: `840`, `2.1k`, `84k`, `4.1M`."""
-    for size, unit in ((1_000_000, "M"), (1_000, "k")):
-        if tokens + size // 2_000 >= size:
-            return f"{tokens / size:.1f}{unit}" if tokens < 10 * size else f"{tokens / size:.0f}{unit}"
-    return str(tokens)
+def figures_of_doing(doing: Doing) -> Figures:
+    """What an attempt used so far, as far as its agent has told."""
+    return Figures(cost=doing.cost, inp=doing.inp, out=doing.out, cached=doing.cached, turns=doing.turns)

@@ -142,7 +142,7 @@ def test_the_story_of_what_goes_wrong() -> None:
         "  │ f",
         "  │ … +3 lines",
         "  ✗ failed (1)",
-        "☰ 2/5: write the test",
+        "· plan 2/5: write the test",
         "? delete x? (yes, no)",
         "  84.0k in, 2.1k out, $0.41",
         "■ needs you: denied: Bash",

@@ -8,14 +8,11 @@ from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.wire.protocol import Doing, RestFact
 from parexec_tui.text.banner import BannerContext, pieces
 from parexec_tui.text.coding import (
-    UNKNOWN,
     blocker_words,
     doing_text,
     first_words,
-    money_text,
     rest_text,
     time_of_day,
-    tokens_text,
     what_first,
 )
 from parexec_tui.text.dashboard import dashboard
@@ -48,19 +45,6 @@ def test_how_long_an_agent_does_something_is_said_once_it_is_a_while() -> None:
     assert doing_text(doing, 1130.0) == ("$ npm test", "2m10")
     assert doing_text(doing, 1003.0) == ("$ npm test", "")
     assert doing_text(Doing(what="thinks"), 1003.0) == ("thinks", "")
-
-
-def test_money_and_tokens_are_short() -> None:
-    assert [money_text(each) for each in (None, 0, 0.0041, 1.234, 123.0)] == [
-        UNKNOWN,
-        "$0.00",
-        "$0.0041",
-        "$1.23",
-        "$123.00",
-    ]
-    tokens = [tokens_text(each) for each in (840, 2_100, 84_400, 999_999, 4_120_000)]
-    assert tokens == ["840", "2.1k", "84k", "1.0M", "4.1M"]
-    assert max(map(len, tokens)) <= 5
 
 
 def test_what_a_person_has_to_do_comes_first() -> None:

@@ -103,3 +103,19 @@ def account_of(name: str, agents: Mapping[str, "AgentType"]) -> str:
 
 def types_of_account(account: str, agents: Mapping[str, "AgentType"]) -> tuple[str, ...]:
     return tuple(name for name in agents if account_of(name, agents) == account and is_minded(agents[name]))
+
+
+_RESUMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "claude": ("--resume",),
+    "codex": ("resume",),
+    "gemini": ("--resume",),
+    "opencode": ("-s",),
+}
+
+
+def resume_words(agent_type: "AgentType", conversation: str) -> tuple[str, ...]:
+    """Program and arguments that open a conversation in a terminal; empty: nothing is known that does."""
+    kind = agent_type.kind or ""
+    if kind not in _RESUMES:
+        return ()
+    return (agent_type.program or PROGRAMS[kind], *_RESUMES[kind], conversation)

@@ -235,6 +235,8 @@ class Doing(Struct, frozen=True, omit_defaults=True):
     """When that began, in seconds since the epoch."""
     heard: float = 0.0
     """When something was heard of it last, in seconds since the epoch."""
+    denied: tuple[str, ...] = ()
+    """What it was not allowed, the first few of it."""
     done: int | None = None
     """Of the things on its own list, those that it has done."""
     of: int | None = None

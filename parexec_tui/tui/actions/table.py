@@ -172,7 +172,7 @@ ACTIONS: tuple[TableAction, ...] = (
     ),
     Action("forward-far", ("}",), "later", "a twentieth of the session later", LOOKING, time_travel.forward_far),
     Action(
-        "copy", ("y",), "copy", "copy the id, or the output shown, to your clipboard (OSC 52)",
+        "copy", ("y",), "copy", "copy the id, the output shown, or what resumes a conversation (OSC 52)",
         LOOKING, session.copy,
     ),
     Action(

@@ -13,8 +13,9 @@ from parexec_tui.core.state.status import SERVICE_TABLE, AgentStatus, End, Flag,
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import Usage
 from parexec_tui.text.cells import width_of
-from parexec_tui.text.coding import UNKNOWN, doing_text, money_text, rest_fact, rest_text, tokens_of, tokens_text
+from parexec_tui.text.coding import doing_text, figures_of_doing, rest_fact, rest_text
 from parexec_tui.text.services import service_text
+from parexec_tui.text.spending import cost_text, tokens_text
 from parexec_tui.text.words import printable, short_duration, step_text
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.view.facts import fate_word, idle_reason, short_count, short_size
@@ -300,14 +301,9 @@ class AgentsPanel(RowsPanel):
         """Dollars and tokens that the attempt of a coding agent has used so far, as far as it tells."""
         if not is_coded(self.state, ticket):
             return "", ""
-        doing = self.view.doing(ticket)
-        tokens = tokens_of(doing) if doing is not None else None
-        cost = doing.cost if doing is not None else None
-        unknown = "-" if self.view.ascii_only else UNKNOWN
-        return (
-            unknown if cost is None else money_text(cost),
-            unknown if tokens is None else tokens_text(tokens),
-        )
+        doing, ascii_only = self.view.doing(ticket), self.view.ascii_only
+        figures = figures_of_doing(doing) if doing is not None else None
+        return cost_text(figures, ascii_only=ascii_only), tokens_text(figures, ascii_only=ascii_only)
 
     def _measured(self, ticket: TicketState) -> Iterator[tuple[str, Style | None]]:
         """ETA, CPU, memory and silence of what an agent runs, each with a style; empty where it is not known."""

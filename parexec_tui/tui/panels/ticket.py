@@ -23,6 +23,7 @@ from parexec_tui.core.state.steps import step_text, time_left
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.attempt_output import attempt_output
 from parexec_tui.text.roots import waited_for_text
+from parexec_tui.text.spending import figures_text
 from parexec_tui.text.words import (
     clock,
     disk_parts,
@@ -34,6 +35,7 @@ from parexec_tui.text.words import (
     why_ended,
 )
 from parexec_tui.tui.drawing.line import fitted, wrapped
+from parexec_tui.tui.panels.ticket_coding import coding_fields, resume_command
 from parexec_tui.tui.view.event_history import PastAttempt
 from parexec_tui.tui.view.facts import blocker_text, reason_of, root_beyond, shown_blockers
 from parexec_tui.tui.view.view_state import Change
@@ -70,7 +72,9 @@ class TicketPanel(TextPanel):
 
     def text_to_copy(self) -> str:
         ticket = self.view.ticket
-        return (ticket.spec.run or ticket.spec.prompt) if ticket is not None else ""
+        if ticket is None:
+            return ""
+        return resume_command(self.state, ticket) or ticket.spec.run or ticket.spec.prompt
 
     def make_lines(self, width: int) -> Sequence[PanelLine]:
         ticket = self.view.ticket
@@ -111,6 +115,12 @@ class TicketPanel(TextPanel):
                 yield from self._text("paused", reason, width, self.style("hold"))
         elif ticket.status not in PENDING and (reason := reason_of(state, ticket, self.view.now, self.view.me)):
             yield from self._text("because", reason, width)
+        if state.has_coding:
+            doing = self.view.doing(ticket)
+            for name, text, meaning in coding_fields(
+                state, ticket, doing, self.view.now, ascii_only=self.view.ascii_only
+            ):
+                yield from self._text(name, text, width, self.style(meaning))
         if ticket.pin:
             yield PanelLine("assigned", [(f"to {ticket.pin}", None)])
         if ticket.note:
@@ -182,6 +192,8 @@ class TicketPanel(TextPanel):
             end = each.end
             text = f"{end.attempt}  {clock(end.started)}  {format_duration(end.seconds)} {on_agent(end.agent)}"
             used = used_parts(end.used)
+            if end.figures is not None and end.figures.is_known:
+                used.insert(0, figures_text(end.figures, ascii_only=self.view.ascii_only))
             text = ", ".join((text, *used[:_ALWAYS]))
             said = [why_ended(end.reason, end.signal, end.error_line)]
             if each.since is not None:

@@ -12,6 +12,7 @@ from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.forecast import comes_to_an_end, eta, no_eta_reason
 from parexec_tui.core.schedule.readiness import waiting_counts
 from parexec_tui.core.state.accounts import running_types
+from parexec_tui.core.state.figures import total
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import (
     COUNTED,
@@ -24,7 +25,8 @@ from parexec_tui.core.state.status import (
     Status,
 )
 from parexec_tui.text.cells import width_of
-from parexec_tui.text.coding import rest_facts, rest_text
+from parexec_tui.text.coding import figures_of_doing, rest_facts, rest_text
+from parexec_tui.text.spending import cost_text
 from parexec_tui.text.words import clock, counted_word, day_and_clock, glyph, outcome_text, printable, short_duration
 from parexec_tui.tui.drawing.fitting import Words, fit, more_text
 from parexec_tui.tui.drawing.line import StyledLine
@@ -202,6 +204,8 @@ class Header(Widget):
 
     def _coding(self, state: SessionState) -> Iterator[Words]:
         """What coding agents may, which of their accounts rest, and which types of them need a person."""
+        if (cost := self._cost(state)) is not None:
+            yield cost
         free = [type_ for type_ in running_types(state) if state.plan.agents[type_].permissions == "all"]
         if free:
             yield Words(f" {listed(free, limit=2)} may do anything ", " may do anything ", "warn")
@@ -210,6 +214,16 @@ class Header(Widget):
             yield Words(f" {text} ", f" {printable(rest.account)} rests ", "hold")
         for type_ in state.type_troubles:
             yield Words(f" {printable(type_)} needs you ", f" {printable(type_)} ! ", "alert")
+
+    def _cost(self, state: SessionState) -> Words | None:
+        """What coding agents have cost so far, what works included."""
+        doings = filter(None, map(self.view.doing, state.live.values()))
+        told = filter(None, (state.tally.figures(), *map(figures_of_doing, doings)))
+        figures = total(told)
+        if figures is None or figures.cost is None:
+            return None
+        text = cost_text(figures, ascii_only=self.view.ascii_only)
+        return Words(f" {text} ", f" {text} ", "text")
 
     def _others(self) -> Iterator[Words]:
         """Who else follows the session."""

@@ -24,6 +24,8 @@ _MOST = 1 << 20
 _LONGEST = 200
 """Characters of what an agent is said to do now."""
 
+_MOST_DENIED = 5
+
 _VERBS = {"read": "reads", "write": "writes", "search": "searches", "fetch": "fetches", "delegate": "delegates"}
 
 
@@ -99,6 +101,10 @@ def doing_with(doing: Doing, one: Fact) -> Doing:
             return structs.replace(doing, what=f"retry{which}{f': {why}' if why else ''}", since=at)
         case "ask":
             return structs.replace(doing, what=f"asks: {text_of(one, 'what')[:_LONGEST]}", since=at)
+        case "denied" if len(doing.denied) < _MOST_DENIED:
+            tool, why = text_of(one, "tool") or "a tool", text_of(one, "text").partition("\n")[0]
+            denied = f"{tool}{': ' if why else ''}{why}"[:_LONGEST]
+            return structs.replace(doing, denied=tuple(dict.fromkeys((*doing.denied, denied))))
         case "plan":
             return structs.replace(doing, done=whole_of(one, "done"), of=whole_of(one, "of"))
         case "usage" | "end":
