@@ -65,6 +65,11 @@ def awaiting(ticket: Ticket, family: str, members: Iterable[str], before: Collec
     return structs.replace(ticket, needs=tuple(needs), after=tuple(after))
 
 
+def awaits_others(now: Ticket, then: Ticket) -> bool:
+    """Whether a ticket that waits for generated families is the same then, but for whom it waits for."""
+    return bool(now.awaits) and structs.replace(then, needs=now.needs, after=now.after) == now
+
+
 def joined(
     tickets: Mapping[str, Ticket], generator: str, members: Mapping[str, Ticket], before: Collection[str] = ()
 ) -> dict[str, Ticket]:

@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.family import Family, differing_limits, limits_text
 from parexec_tui.core.plan.gates import PLAN_GATES, Gates, described, gates_of_group, group_of
-from parexec_tui.core.plan.generated import joined
+from parexec_tui.core.plan.generated import awaits_others, joined
 from parexec_tui.core.plan.group_gates import GatesOf, with_gates
 from parexec_tui.core.plan.model import Plan, told_of_variables
 from parexec_tui.core.plan.ticket import TICKET_KEYS, Ticket, value_of
@@ -143,7 +143,10 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False, has_generat
         plan = _with_generated(state, plan)
     changed = {id_: spec for id_, spec in plan.tickets.items() if id_ in now.tickets and spec != now.tickets[id_]}
     dropped = [id_ for id_ in now.tickets if id_ not in plan.tickets]
-    done = () if rerun else tuple(id_ for id_ in changed if state.tickets[id_].status is Status.succeeded)
+    # Who waits for a generated family is what it was: over, it keeps nothing that is generated no more.
+    same = {id_ for id_, spec in changed.items() if has_generated and awaits_others(now.tickets[id_], spec)}
+    over = () if rerun else tuple(id_ for id_ in changed if state.tickets[id_].status is Status.succeeded)
+    done = tuple(id_ for id_ in over if id_ not in same)
     too_late = dict.fromkeys(done, _DONE)
     for id_ in (*changed, *dropped):
         what = "changed" if id_ in changed else "dropped"
@@ -151,7 +154,7 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False, has_generat
             too_late[id_] = f"{what} in the file, but it is running"
         elif state.tickets[id_].status is Status.approval:
             too_late[id_] = f"{what} in the file, but it has run and waits for approval"
-        elif id_ in changed and state.tickets[id_].status is Status.waived:
+        elif id_ in changed and id_ not in same and state.tickets[id_].status is Status.waived:
             too_late[id_] = "changed in the file, but somebody waived it"
     unable = _unable(now, plan, [id_ for id_ in plan.tickets if id_ in changed or id_ not in now.tickets])
     for id_ in changed:
@@ -172,7 +175,7 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False, has_generat
     too_late |= late_gates
     gates = {id_: new for id_, new in gates.items() if id_ not in too_late}
     said = told_of_variables(plan)
-    again = tuple(id_ for id_ in taken if _can_run_again(state.tickets[id_]))
+    again = tuple(id_ for id_ in taken if not (id_ in same and id_ in over) and _can_run_again(state.tickets[id_]))
     return Difference(
         added=added,
         changed=taken,

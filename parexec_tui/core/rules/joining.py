@@ -26,7 +26,7 @@ def join(
     plan = structs.replace(state.plan, tickets=joined(state.plan.tickets, ticket.id, tickets, before))
     found = compare(state, plan, has_generated=True)
     is_checked = amended == state.amended and not found.too_late
-    events = reload(state, found.request, now, is_checked=is_checked)
+    events = reload(state, found.request, now, is_checked=is_checked, joins=True)
     if isinstance(events, Refusal):
         return events
     left = {

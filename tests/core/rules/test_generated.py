@@ -137,6 +137,37 @@ def test_none_in_common_with_before_leaves_none_of_before() -> None:
     assert found.state.plan.tickets["merge"].needs == ("split", "b")
 
 
+@pytest.mark.parametrize("downstream", [True, False])
+def test_who_is_done_keeps_nothing_that_is_generated_no_more(downstream: bool) -> None:
+    found = session(PLAN + '[tickets.maybe]\nneeds = ["parts?"]\nrun = "maybe"\n')
+    tell(found, "split", written(a="1", c="1"))
+    found.succeed("a")
+    found.dispatch()
+    if downstream:
+        found.succeed("c")
+    else:
+        found.ask(rq.Cancel(tickets=("c",)))
+        found.killed("c")
+    found.dispatch()
+    while found.state.live:
+        found.succeed(*found.state.live)
+        found.dispatch()
+    assert found.status("last") == "succeeded"
+    assert isinstance(found.ask(rq.Retry(tickets=("split",), downstream=downstream)), list)
+    found.dispatch()
+    tell(found, "split", written(x="1", y="1"))
+    specs = found.state.plan.tickets
+    assert {*found.state.generated["split"].members} == {"x", "y"}
+    assert not {"a", "c"} & specs.keys()
+    assert (specs["last"].after, found.status("last")) == (("split", "x", "y"), "succeeded")
+    assert found.status("merge") == "waiting"
+    again = read_plan(
+        PLAN + '[tickets.maybe]\nneeds = ["parts?"]\nrun = "maybe"\n', source="p", folder="/work/plan", format="toml"
+    )
+    assert compare(found.state, again).is_empty
+    found.restart()
+
+
 def test_a_reload_keeps_what_was_generated() -> None:
     found = session()
     tell(found, "split", written(a="1", b="2"))

@@ -9,6 +9,7 @@ from msgspec import structs
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.family import differing_limits, with_limits
 from parexec_tui.core.plan.gates import described, is_gate_ticket
+from parexec_tui.core.plan.generated import awaits_others
 from parexec_tui.core.plan.group_gates import GatesOf, with_gates
 from parexec_tui.core.plan.model import told_of_variables
 from parexec_tui.core.plan.reading.faults import Fault, listed
@@ -36,11 +37,14 @@ def amend(
     *,
     may_have_succeeded: bool = False,
     is_checked: bool = False,
+    joins: bool = False,
     after: Sequence[ev.AnyEvent] = (),
 ) -> Decision:
     """`may_have_succeeded`: for a ticket that is changed and retried at once.
 
     `is_checked`: the rules for plan files find nothing wrong with the plan that it leads to.
+
+    `joins`: it lets generated tickets join; who has waited for their family and is done may wait for others then.
 
     `after`: what is decided already and happens first: tickets are retried or restored.
     """
@@ -60,7 +64,7 @@ def amend(
     gates = state.gates.changed(asked.gates, numbers)
     specs = {id_: spec for id_, spec in state.plan.tickets.items() if id_ not in dropped}
     specs |= {**changed, **asked.added}
-    if refusal := _conflicts(state, asked, changed, specs, may_have_succeeded=may_have_succeeded):
+    if refusal := _conflicts(state, asked, changed, specs, may_have_succeeded=may_have_succeeded, joins=joins):
         return refusal
     if not is_checked and (faults := _faults(state, specs, {**changed, **asked.added}, gates)):
         return refusal_of_faults(faults)
@@ -100,6 +104,7 @@ def _conflicts(
     specs: dict[str, Ticket],
     *,
     may_have_succeeded: bool,
+    joins: bool,
 ) -> Refusal | None:
     """Refuse an amendment that comes too late or contradicts itself."""
     if there := [id_ for id_ in asked.added if id_ in state.tickets]:
@@ -121,7 +126,12 @@ def _conflicts(
     if half_done := [id_ for id_ in asked.dropped if id_ in state.half_done]:
         reason = f"{listed(half_done)}: what is taken back in part only cannot be dropped"
         return Refusal(reason, f"rollback {listed(half_done)} first")
-    done = [id_ for id_ in changed if state.tickets[id_].status is Status.succeeded]
+    done = [
+        id_
+        for id_, spec in changed.items()
+        if state.tickets[id_].status is Status.succeeded
+        and not (joins and awaits_others(state.tickets[id_].spec, spec))
+    ]
     if done and not may_have_succeeded:
         reason = f"{listed(done)} {'has' if len(done) == 1 else 'have'} succeeded: what is done cannot be changed"
         return Refusal(reason, f"retry {done[0]} first, or leave it as it is")
