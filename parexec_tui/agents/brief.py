@@ -7,7 +7,7 @@ import json
 from typing import NamedTuple
 
 from parexec_tui.agents.facts import Event, number_of, parse_object, table_of, text_of, value_of, whole_of
-from parexec_tui.agents.streams.reader import NOTHING_BEFORE, Figures
+from parexec_tui.agents.streams.reader import NOTHING_BEFORE, Figures, Prices
 from parexec_tui.agents.streams.troubles import NO_PATTERNS, Patterns
 
 KINDS = ("claude", "codex", "gemini", "opencode", "acp", "facts")
@@ -62,6 +62,8 @@ class Brief(NamedTuple):
     caps: Caps = NO_CAPS
     before: Figures = NOTHING_BEFORE
     """What the conversation had used before."""
+    prices: Prices | None = None
+    """What tokens cost; None: not known."""
     patterns: Patterns = NO_PATTERNS
     silence: float | None = None
     """Seconds without a fact, while no tool runs, after which the CLI is taken to wait for its provider; None: there
@@ -74,7 +76,15 @@ class Brief(NamedTuple):
 
 def encode(brief: Brief) -> str:
     told = brief._asdict()
-    return json.dumps({**told, "caps": brief.caps._asdict(), "before": brief.before._asdict()}, ensure_ascii=False)
+    return json.dumps(
+        {
+            **told,
+            "caps": brief.caps._asdict(),
+            "before": brief.before._asdict(),
+            "prices": brief.prices and brief.prices._asdict(),
+        },
+        ensure_ascii=False,
+    )
 
 
 def decode(text: str) -> Brief:
@@ -107,11 +117,17 @@ def decode(text: str) -> Brief:
             cached=whole_of(before, "cached"),
             cost=number_of(before, "cost"),
         ),
+        prices=_prices(table_of(told, "prices")),
         patterns={end: _texts(patterns, end) for end in patterns},
         silence=number_of(told, "silence"),
         stream_limit=whole_of(told, "stream_limit") or 64 << 20,
         secrets=_texts(told, "secrets"),
     )
+
+
+def _prices(told: Event) -> Prices | None:
+    inp, out, cached = (number_of(told, name) for name in Prices._fields)
+    return None if inp is None or out is None else Prices(inp, out, inp if cached is None else cached)
 
 
 def _texts(told: Event, name: str) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from parexec_tui.agents import ends
 from parexec_tui.agents.brief import Brief, decode
 from parexec_tui.agents.facts import Fact, encode, fact, number_of, parse_object, text_of, whole_of
 from parexec_tui.agents.start import OF_ANOTHER_AGENT, start_of, told_file
-from parexec_tui.agents.story import Story
+from parexec_tui.agents.story import Story, money_of
 from parexec_tui.agents.streams.reader import LONGEST_LINE, NOTHING_BEFORE, Exit
 from parexec_tui.agents.streams.troubles import Trouble
 
@@ -194,6 +194,7 @@ class Run:
         folder = os.getcwd()
         start = start_of(brief, folder=folder, in_git=_in_git(folder))
         self.argv, self.env, self.reader = start.argv, start.env, start.reader
+        self.reader.prices = brief.prices
         self.stopped: Trouble | None = None
         self._stop_at: float | None = None
         self._killed = False
@@ -466,7 +467,7 @@ class Run:
         cost, turns = number_of(one, "cost"), whole_of(one, "turns")
         tokens = (whole_of(one, "inp") or 0) + (whole_of(one, "out") or 0)
         if caps.cost is not None and cost is not None and cost >= caps.cost:
-            self._stop(Trouble(ends.BUDGET, f"${cost:.2f} of ${caps.cost:.2f} are spent"))
+            self._stop(Trouble(ends.BUDGET, f"{money_of(cost)} of {money_of(caps.cost)} are spent"))
         elif caps.tokens is not None and tokens >= caps.tokens:
             self._stop(Trouble(ends.BUDGET, f"{tokens} of {caps.tokens} tokens are used"))
         elif caps.turns is not None and turns is not None and turns >= caps.turns:

@@ -92,8 +92,12 @@ def figures_of(fact: Fact) -> str:
         parts.append(f"{_count(out)} out")
     cost = number_of(fact, "cost")
     if cost is not None:
-        parts.append(f"${cost:.2f}" if cost >= 0.01 or cost == 0 else f"${cost:.4f}")
+        parts.append(("~" if fact.get("computed") is True else "") + money_of(cost))
     return ", ".join(parts)
+
+
+def money_of(cost: float) -> str:
+    return f"${cost:.2f}" if cost >= 0.01 or cost == 0 else f"${cost:.4f}"
 
 
 def visible(text: str) -> str:

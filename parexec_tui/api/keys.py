@@ -54,6 +54,9 @@ class SettingKeys(TypedDict, total=False):
     """When a ticket fails: carry on, start nothing new, or end what runs."""
     barrier: bool
     """True: a dependency group starts only when the one before it is accounted for."""
+    budget: str | None
+    """No attempt of a coding agent starts when what they spent in this session, and what is to be expected, come to
+    so many dollars; what runs may finish."""
     gates: Sequence[str | GateKeys] | GateKeys
     """Commands that must succeed when all tickets have, before those with `finally` start: only then the session has
     succeeded."""
@@ -172,6 +175,12 @@ class DefaultKeys(TypedDict, total=False):
     on_denied: Literal["accept", "fail", "person"] | None
     """When its coding agent was not allowed something. person: it needs you; fail: it fails; accept: its gates
     decide. Absent: accept if it has gates or outputs, else person."""
+    budget: str | None
+    """The most dollars that coding agents may spend on it, in all its attempts; absent: as many as they want."""
+    tokens: str | int | None
+    """The most tokens that it may read anew and write, in all its attempts."""
+    turns: int | None
+    """The most turns that it may take, in all its attempts."""
     needs: Sequence[str]
     """Ids of the tickets that must succeed before this one starts; `id?`: that must be over, and may have failed."""
     after: Sequence[str]
@@ -304,6 +313,17 @@ class DefaultKeys(TypedDict, total=False):
     `after`."""
 
 
+class PricesKeys(TypedDict, total=False):
+    """What a million tokens cost, in US dollars."""
+
+    input: float
+    """Tokens that are read anew."""
+    output: float
+    """Tokens that are written."""
+    cached: float | None
+    """Tokens that come from a cache; absent: as `input`."""
+
+
 class AgentKeys(TypedDict, total=False):
     """A kind of agent: how many there may be, what they can do, and how they run a ticket."""
 
@@ -372,6 +392,12 @@ class AgentKeys(TypedDict, total=False):
     kind."""
     fallback: Sequence[str]
     """Agent types that take its tickets while its account is limited, or where it refuses them."""
+    budget: str | None
+    """With `kind`: nothing new starts on it when what it spent in this session, and what is to be expected, come to
+    so many dollars."""
+    prices: PricesKeys | None
+    """With `kind`: dollars for a million tokens, where the CLI does not tell what it costs: { input = 1.25, output =
+    10, cached = 0.125 }."""
     limited: Sequence[str]
     """Regular expressions: an error of the provider that one of them finds means a usage limit."""
     unavailable: Sequence[str]
@@ -541,6 +567,12 @@ class TicketKeys(TypedDict, total=False):
     on_denied: Literal["accept", "fail", "person"] | None
     """When its coding agent was not allowed something. person: it needs you; fail: it fails; accept: its gates
     decide. Absent: accept if it has gates or outputs, else person."""
+    budget: str | None
+    """The most dollars that coding agents may spend on it, in all its attempts; absent: as many as they want."""
+    tokens: str | int | None
+    """The most tokens that it may read anew and write, in all its attempts."""
+    turns: int | None
+    """The most turns that it may take, in all its attempts."""
     needs: Sequence[str]
     """Ids of the tickets that must succeed before this one starts; `id?`: that must be over, and may have failed."""
     after: Sequence[str]

@@ -110,11 +110,13 @@ class Verbs:
         uses: Mapping[str, Any] | None = None,
         env: Mapping[str, str] | None = None,
         note: str = "",
+        budget: str = "",
     ) -> Answer:
         """Run tickets again that are over; `downstream`: also what has run and depends on them. With another command,
-        agent or type, amounts or variables, where these are given."""
+        agent or type, amounts, variables or budget, where these are given."""
         changes = {"uses": None if uses is None else dict(uses), "env": None if env is None else dict(env)}
-        return self._ask_tickets(rq.Retry, tickets, downstream=downstream, run=run, agent=agent, note=note, **changes)
+        asked = {"downstream": downstream, "run": run, "agent": agent, "note": note, "budget": budget, **changes}
+        return self._ask_tickets(rq.Retry, tickets, **asked)
 
     def rollback(
         self, tickets: Names, *, downstream: bool = False, rerun: bool = False, force: bool = False
@@ -147,6 +149,10 @@ class Verbs:
         type, how many tickets run at once; None: the engine finds that out."""
         is_auto = type is None and most is None
         return self._ask(rq.Scale(type=type, most=most, relative=relative, auto=is_auto))
+
+    def budget(self, budget: str, type: str | None = None) -> Answer:  # noqa: A002
+        """Change what coding agents may spend in the session, all or of a type: `$20`, or `plan`: as that says."""
+        return self._ask(rq.Scale(most=None, type=type, budget=budget))
 
     def on_failure(self, policy: Literal["continue", "hold", "stop"]) -> Answer:
         """Say what happens from now on when a ticket fails for good."""

@@ -64,6 +64,12 @@ def _pairs(read: Callable[[str], tuple[str, Any]]) -> Callable[..., dict[str, An
     help="An environment variable from now on. The value is kept in the registry, and shown by show and events: no "
     "place for a secret. Can be repeated.",
 )
+@click.option(
+    "--budget",
+    metavar="'$4'",
+    default="",
+    help="What coding agents may spend on each from now on, in all its attempts.",
+)
 @click.option("-m", "--note", default="", help="What to mind this time; kept with the ticket.")
 @click.option("-w", "--wait", is_flag=True, help="Wait until they are over; exit codes as of `parexec wait`.")
 @verb_even_if_finished
@@ -75,13 +81,23 @@ def retry(
     agent: str | None,
     uses: dict[str, Any] | None,
     env: dict[str, str] | None,
+    budget: str,
     note: str,
     wait: bool,
 ) -> None:
     from parexec_tui.core.wire.requests import Retry
 
     chosen = context.tickets(tickets)
-    request = Retry(tickets=chosen, downstream=downstream, run=command, agent=agent, uses=uses, env=env, note=note)
+    request = Retry(
+        tickets=chosen,
+        downstream=downstream,
+        run=command,
+        agent=agent,
+        uses=uses,
+        env=env,
+        note=note,
+        budget=budget,
+    )
     retried = context.ask(request, confirm=downstream or is_wide(tickets, len(chosen)))
     if wait and not context.dry_run:
         _wait_for(context, retried)

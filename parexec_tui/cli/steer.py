@@ -250,14 +250,24 @@ def _count(text: str) -> dict[str, Any]:
     metavar="N|+N|-N|auto",
     help="Change how many tickets may run at once; auto: the engine finds out how many finish most.",
 )
+@click.option(
+    "--budget", metavar="'$20'", help="Change what coding agents may spend in this session; with TYPE: those."
+)
 @verb
-def scale(context: VerbContext, type_: str | None, number: str | None, parallel: str | None) -> None:
+def scale(
+    context: VerbContext, type_: str | None, number: str | None, parallel: str | None, budget: str | None
+) -> None:
     """Change how many agents of TYPE there may be, by a number or to one; `plan`: as many as the plan says.
 
     With fewer, agents stop: idle ones first, busy ones when they are done.
     """
     from parexec_tui.core.wire.requests import Scale
 
+    if budget is not None:
+        if parallel is not None or number is not None:
+            raise click.UsageError("--budget is about money: do one at a time")
+        context.ask(Scale(most=None, type=type_, budget=budget))
+        return
     if parallel is not None:
         if type_ is not None:
             raise click.UsageError("--parallel is about the session: leave the agent type out, or do one at a time")

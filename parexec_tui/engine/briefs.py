@@ -2,13 +2,14 @@
 
 from uuid import NAMESPACE_OID, uuid5
 
-from parexec_tui.agents.brief import Brief
+from parexec_tui.agents.brief import Brief, Caps
 from parexec_tui.agents.prompts import Earlier, Told
 from parexec_tui.agents.start import CHOOSES_CONVERSATION
 from parexec_tui.agents.streams import reader
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.state.accounts import coding_of, conversation_from
+from parexec_tui.core.state.budgets import left_of
 from parexec_tui.core.state.coding import Coding, Conversation, Past
 from parexec_tui.core.state.isolation import works_apart
 from parexec_tui.core.state.process_key import RUN, ProcessKey
@@ -72,9 +73,17 @@ def _brief(
         goes_on=known is not None,
         attempt=ticket.attempts,
         before=before,
+        caps=Caps(*left_of(spec, coding_of(state, ticket).used_on(state.agents[ticket.agent or ""].type))),
+        prices=_prices(agent_type),
         patterns={end: words for end in ("limited", "unavailable") if (words := getattr(agent_type, end))},
         silence=_silence(spec, agent_type),
     )
+
+
+def _prices(agent_type: AgentType) -> reader.Prices | None:
+    if (prices := agent_type.prices) is None:
+        return None
+    return reader.Prices(prices.input, prices.output, prices.input if prices.cached is None else prices.cached)
 
 
 def _to_go_on_with(

@@ -10,7 +10,7 @@ from parexec_tui.core.plan.family import limits_text
 from parexec_tui.core.plan.gates import PLAN_GATES
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_count, format_duration, format_size, write_factor
-from parexec_tui.core.rules.wording import POLICIES
+from parexec_tui.core.rules.wording import POLICIES, budget_words
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.people import by_whom, on_agent, who
 from parexec_tui.core.state.process_key import COMMIT, MERGE
@@ -435,6 +435,7 @@ _Change = (
     | ev.PriorityChanged
     | ev.TypeScaled
     | ev.ParallelChanged
+    | ev.BudgetChanged
     | ev.FailurePolicyChanged
     | ev.PlanAmended
 )
@@ -489,6 +490,13 @@ def _changes(event: _Change, me: str) -> Iterator[Line]:
                 else f"{at_once} at once"
             )
             yield Line(at, "scaled", "session", f"{how} {_by(event.by, me)}".strip())
+        case ev.BudgetChanged():
+            yield Line(
+                at,
+                "budget",
+                event.type or "session",
+                f"{budget_words('', event.budget).partition(' spends ')[2]} {_by(event.by, me)}".strip(),
+            )
         case ev.FailurePolicyChanged():
             yield Line(at, "on failure", "session", f"{POLICIES[event.policy]} {_by(event.by, me)}".strip())
         case ev.PlanAmended():

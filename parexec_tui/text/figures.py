@@ -38,7 +38,8 @@ def spent(state: SessionState) -> Spent | None:
     total = state.tally.figures() if state.has_coding else None
     if total is None:
         return None
-    return Spent(total, {name: told.figures for name, told in state.tally.types.items() if told.figures is not None})
+    types = {name: told.figures for name, told in state.tally.types.items() if told.figures is not None}
+    return Spent(total, types, state.budgets.get(""), {name: each for name, each in state.budgets.items() if name})
 
 
 def _of_type(type_: str, agents: Counter[str], tally: TypeTally) -> TypeFigures:

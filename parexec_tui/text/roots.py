@@ -77,9 +77,13 @@ def _with_cause(words: str, root: Root, now: float | None, me: str) -> str:
         words += "; one ticket tries it now" if root.until is None else f" {until_text(root.until, now)}"
     elif now is not None and root.until is not None:
         words += f", in {short_duration(max(0.0, root.until - now))}"
-    if root.reason and root.kind not in ("host", "resource", "conflict", "room") and root.how != "silent":
+    if root.reason and root.kind not in _WITH_REASON and root.how != "silent":
         words += f": {root.reason}"
     return words
+
+
+_WITH_REASON = ("host", "resource", "conflict", "room", "budget")
+"""Roots whose words are their reason."""
 
 
 def waited_for_text(found: WaitedFor, now: float | None, me: str = "") -> str:
@@ -205,6 +209,8 @@ def _standing(root: Root) -> str:
             return f"{root.name} {'is limited' if root.kind == 'limit' else 'gets no answer'}"
         case "answer":
             return f"{root.ticket} {root.how or 'needs you'}"
+        case "budget":
+            return root.reason
         case "service":
             return _service(root)
         case "no-agent":

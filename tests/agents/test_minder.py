@@ -139,6 +139,17 @@ def test_a_cap_stops_it(tmp_path: Path) -> None:
     assert played.end["why"] == "742 of 700 tokens are used"
 
 
+def test_one_that_does_the_same_over_and_over_needs_a_person(tmp_path: Path) -> None:
+    call = (
+        '{"type":"item.started","item":{"id":"i%d","type":"command_execution","command":"ls","status":"in_progress"}}'
+    )
+    script = f"i=0; while :; do i=$((i+1)); printf '{call}\\n' $i; sleep 0.01; done"
+    played = Played(tmp_path, "codex", script)
+    assert played.run() == 79
+    assert played.end["why"] == "it did the same 20 times in a row: shell ls"
+    assert sum(each["fact"] == "tool" for each in played.facts) >= minder.SAME_TOOL
+
+
 def test_what_stands_in_the_pipe_of_a_tool_is_not_waited_for(tmp_path: Path) -> None:
     played = Played(tmp_path, "claude", f"(setsid sleep 60 &) ; cat {recording('claude/text')}")
     assert played.run() == 0

@@ -16,7 +16,7 @@ def coder(kind: Kind = "claude", **more: Any) -> AgentType:
 
 def coding_session(text: str, *, agents: dict[str, AgentType] | None = None, **settings: Any) -> Session:
     """A plan of tickets with prompts: a line each, as in `sessions.plan`."""
-    lines = [f"{line} prompt=x run=" for line in text.splitlines() if line.strip()]
+    lines = [line.replace(":", ": prompt=x run=", 1) for line in text.splitlines()]
     return Session(plan("\n".join(lines), agents=agents or {"claude": coder()}, **settings))
 
 

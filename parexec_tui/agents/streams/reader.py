@@ -28,6 +28,20 @@ class Figures(NamedTuple):
 NOTHING_BEFORE = Figures()
 
 
+class Prices(NamedTuple):
+    """US dollars for a million tokens."""
+
+    inp: float
+    out: float
+    cached: float
+
+    def cost(self, inp: int | None, out: int | None, cached: int | None) -> float | None:
+        """Dollars for so many tokens; None if no tokens are known."""
+        if inp is None and out is None:
+            return None
+        return ((inp or 0) * self.inp + (out or 0) * self.out + (cached or 0) * self.cached) / 1e6
+
+
 class Exit(NamedTuple):
     """How a CLI ended, seen from outside."""
 
@@ -65,6 +79,8 @@ class Reader:
         self.cached: int | None = None
         self.turns: int | None = None
         self.cost: float | None = None
+        self.prices: Prices | None = None
+        """What tokens cost, for a CLI that does not tell what it costs itself."""
         self.errors: list[str] = []
         self.to_send: list[str] = []
         """Lines for the CLI's standard input; whoever drives the reader takes them away."""
@@ -172,7 +188,11 @@ class Reader:
 
     def figures(self) -> dict[str, object]:
         """What this attempt has used so far."""
-        return {"inp": self.inp, "out": self.out, "cached": self.cached, "turns": self.turns, "cost": self.cost}
+        told = {"inp": self.inp, "out": self.out, "cached": self.cached, "turns": self.turns}
+        if self.cost is not None or self.prices is None:
+            return {**told, "cost": self.cost}
+        cost = self.prices.cost(self.inp, self.out, self.cached)
+        return {**told, "cost": cost, "computed": None if cost is None else True}
 
     def usage(self) -> Fact:
         return fact("usage", **self.figures())

@@ -23,6 +23,7 @@ class FactsReader(Reader):
                 self.denied.append(text_of(event, "tool") or "a tool")
             case "usage":
                 self._count(event)
+                return (self.usage(),)
             case "end":
                 self.is_over = True
                 self._count(event)

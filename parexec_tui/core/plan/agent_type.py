@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from parexec_tui.core.plan.coding import PROGRAMS, Kind, Permissions
+from parexec_tui.core.plan.coding import PROGRAMS, Kind, Permissions, Prices
 from parexec_tui.core.plan.gates import Gates
 from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.ticket import OnSilence, OnUnclaimed, Ticket
-from parexec_tui.core.plan.units import Count, CountFromOne, Duration
+from parexec_tui.core.plan.units import Count, CountFromOne, Duration, Money
 
 SHELL = ("/bin/sh", "-e", "-c")
 """What `run` is given to, as the last argument, unless a plan says otherwise: a failing line ends the command."""
@@ -155,6 +155,20 @@ class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
         tuple[str, ...],
         Meta(description="Agent types that take its tickets while its account is limited, or where it refuses them."),
     ] = ()
+    budget: Annotated[
+        Money | None,
+        Meta(
+            description="With `kind`: nothing new starts on it when what it spent in this session, and what is to be "
+            "expected, come to so many dollars."
+        ),
+    ] = None
+    prices: Annotated[
+        Prices | None,
+        Meta(
+            description="With `kind`: dollars for a million tokens, where the CLI does not tell what it costs: "
+            "{ input = 1.25, output = 10, cached = 0.125 }."
+        ),
+    ] = None
     limited: Annotated[
         tuple[str, ...],
         Meta(description="Regular expressions: an error of the provider that one of them finds means a usage limit."),

@@ -1,7 +1,9 @@
 """Agents that are coding CLIs: which one an agent type runs, what it may do, and with whom it shares an account."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Final, Literal, get_args
+
+from msgspec import Meta, Struct
 
 if TYPE_CHECKING:
     from parexec_tui.core.plan.agent_type import AgentType
@@ -11,6 +13,17 @@ Kind = Literal["claude", "codex", "gemini", "opencode", "acp"]
 
 Permissions = Literal["read", "sandbox", "edit", "all"]
 """What such an agent may do: look; edit, and run commands in a sandbox; edit, and run none; everything."""
+
+Price = Annotated[float, Meta(ge=0, le=1_000_000)]
+
+
+class Prices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a million tokens cost, in US dollars."""
+
+    input: Annotated[Price, Meta(description="Tokens that are read anew.")]
+    output: Annotated[Price, Meta(description="Tokens that are written.")]
+    cached: Annotated[Price | None, Meta(description="Tokens that come from a cache; absent: as `input`.")] = None
+
 
 KINDS: Final[tuple[str, ...]] = get_args(Kind)
 

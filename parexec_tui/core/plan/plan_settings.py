@@ -6,7 +6,7 @@ from msgspec import Meta, Struct
 
 from parexec_tui.core.plan.agent_type import SHELL, Words
 from parexec_tui.core.plan.gates import Gates
-from parexec_tui.core.plan.units import MAX_COUNT, CountFromOne, Duration, Size
+from parexec_tui.core.plan.units import MAX_COUNT, CountFromOne, Duration, Money, Size
 
 MIN_LOG = 64 * 1024
 """The smallest `max_log` in bytes: what is kept must have room for some lines."""
@@ -36,6 +36,13 @@ class PlanSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         bool,
         Meta(description="True: a dependency group starts only when the one before it is accounted for."),
     ] = False
+    budget: Annotated[
+        Money | None,
+        Meta(
+            description="No attempt of a coding agent starts when what they spent in this session, and what is to be "
+            "expected, come to so many dollars; what runs may finish."
+        ),
+    ] = None
     gates: Annotated[
         Gates,
         Meta(

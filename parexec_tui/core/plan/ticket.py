@@ -11,7 +11,7 @@ from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.outputs import all_writes
 from parexec_tui.core.plan.resources import Amounts
 from parexec_tui.core.plan.retries import MAX_CODE, Retries, RetryUses
-from parexec_tui.core.plan.units import Duration, Size
+from parexec_tui.core.plan.units import CountFromOne, Duration, Money, Size, TokenCount
 from parexec_tui.core.plan.waits import Wait, waits_of
 
 
@@ -69,6 +69,20 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
             description="When its coding agent was not allowed something. person: it needs you; fail: it fails; "
             "accept: its gates decide. Absent: accept if it has gates or outputs, else person."
         ),
+    ] = None
+    budget: Annotated[
+        Money | None,
+        Meta(
+            description="The most dollars that coding agents may spend on it, in all its attempts; absent: as many "
+            "as they want."
+        ),
+    ] = None
+    tokens: Annotated[
+        TokenCount | None,
+        Meta(description="The most tokens that it may read anew and write, in all its attempts."),
+    ] = None
+    turns: Annotated[
+        CountFromOne | None, Meta(description="The most turns that it may take, in all its attempts.")
     ] = None
     needs: Annotated[
         tuple[str, ...],

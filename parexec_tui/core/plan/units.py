@@ -22,6 +22,17 @@ SIZE_PATTERN = r"\s*[0-9]{1,30}(\.[0-9]{1,30})?\s*([KkMmGgTt]?[Bb]?|[KkMmGgTt][I
 FACTOR_PATTERN = r"x(?:[1-9][0-9]{0,2}(?:\.[0-9]{1,3})?)"
 """What `Factor.parse` reads, for a JSON Schema."""
 
+MONEY_PATTERN = r"\$[0-9]{1,9}(\.[0-9]{1,4})?"
+"""What `Money.parse` reads, for a JSON Schema."""
+
+_TOKEN_UNITS = {"": 1, "k": 10**3, "M": 10**6}
+_TOKENS = re.compile(r"([0-9]{1,12})(\.[0-9]{1,6})?([kM]?)")
+TOKENS_PATTERN = r"[0-9]{1,12}(\.[0-9]{1,6})?[kM]?"
+"""What `TokenCount.parse` reads, for a JSON Schema."""
+
+MAX_TOKENS = 10**15
+"""More tokens than anybody has."""
+
 MAX_DURATION = 100 * 366 * 86400.0
 """A hundred years, in seconds: a longer duration is a slip, and could not be added to a date."""
 
@@ -114,6 +125,50 @@ class Factor(float):
         if isinstance(value, str) and re.fullmatch(FACTOR_PATTERN, value) and (factor := float(value[1:])) > 1:
             return cls(factor)
         raise ValueError(f'{shown(value)} does not say how much more: write for instance "x2" or "x1.5"')
+
+
+class Money(float):
+    """US dollars; more than none."""
+
+    @classmethod
+    def parse(cls, value: object) -> "Money":
+        """Read `"$2"` or `"$0.50"`. Raises ValueError for anything else."""
+        if isinstance(value, str) and re.fullmatch(MONEY_PATTERN, value) and (dollars := float(value[1:])) > 0:
+            return cls(dollars)
+        raise ValueError(f'{shown(value)} is no amount of money: write US dollars, for instance "$2" or "$0.50"')
+
+
+class TokenCount(int):
+    """A number of tokens; at least one."""
+
+    @classmethod
+    def parse(cls, value: object) -> "TokenCount":
+        """Read `"2M"`, `"1.5M"`, `"500k"`, or a plain number. Raises ValueError for anything else."""
+        count = 0
+        if isinstance(value, int) and not isinstance(value, bool):
+            count = value
+        elif isinstance(value, str) and (match := _TOKENS.fullmatch(value)) is not None:
+            unit = _TOKEN_UNITS[match[3]]
+            count = int(match[1]) * unit + round(float(match[2] or 0) * unit)
+        if 0 < count <= MAX_TOKENS:
+            return cls(count)
+        raise ValueError(f'{shown(value)} is no number of tokens: write for instance "2M", "500k" or 200000')
+
+
+def write_money(dollars: float) -> str:
+    """Write US dollars so that `Money.parse` reads the same: `$2`, `$0.50`."""
+    cents = f"{dollars:.2f}"
+    return (
+        f"${dollars:.0f}" if dollars == int(dollars) else f"${cents if float(cents) == dollars else f'{dollars:.4f}'}"
+    )
+
+
+def write_tokens(count: int) -> str:
+    """Write a number of tokens so that `TokenCount.parse` reads the same: `2M`, `500k`, or `1234`."""
+    for unit, size in (("M", 10**6), ("k", 10**3)):
+        if count % size == 0:
+            return f"{count // size}{unit}"
+    return str(count)
 
 
 def write_factor(factor: float) -> str:

@@ -52,7 +52,7 @@ def refusal(state: SessionState, asked: rq.AnyRequest, now: float) -> Refusal | 
             return cannot_answer(state, asked)
         case rq.Waive():
             return cannot_waive(state, asked)
-        case rq.Retry(tickets=(id_,), downstream=False, run=None, agent=None, uses=None, env=None):
+        case rq.Retry(tickets=(id_,), downstream=False, run=None, agent=None, uses=None, env=None, budget=""):
             return cannot_retry_one(state, id_)
         case rq.PutBack():
             return cannot_put_back(state, asked)

@@ -242,6 +242,8 @@ def _of_limits(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps:
             case ev.ParallelChanged():
                 is_auto = state.tuning is not None
                 found.append(undo.SetLimit(most=None if is_auto else state.parallel, auto=is_auto))
+            case ev.BudgetChanged():
+                found.append(undo.SetBudget(type=event.type, budget=state.budgets.get(event.type)))
             case ev.FailurePolicyChanged():
                 found.append(undo.SetFailurePolicy(policy=state.on_failure))
             case _:

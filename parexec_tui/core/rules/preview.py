@@ -8,7 +8,7 @@ from msgspec import Struct
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_count, format_duration, shown
 from parexec_tui.core.rules.downstream import built_on, skips
-from parexec_tui.core.rules.wording import POLICIES
+from parexec_tui.core.rules.wording import POLICIES, budget_words
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.people import on_agent
 from parexec_tui.core.state.session import SessionState
@@ -310,6 +310,8 @@ def _session(events: Sequence[ev.AnyEvent]) -> Iterator[str]:
                     if event.auto
                     else f"tickets at once: {event.parallel}"
                 )
+            case ev.BudgetChanged():
+                yield budget_words(event.type, event.budget)
             case ev.FailurePolicyChanged():
                 yield f"when a ticket fails: {POLICIES[event.policy]}"
             case _:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from parexec_tui.core.plan.plan_settings import FailurePolicy
 from parexec_tui.core.plan.reading.faults import listed
-from parexec_tui.core.plan.units import shown
+from parexec_tui.core.plan.units import format_money, shown
 from parexec_tui.core.wire import requests as rq
 
 
@@ -90,12 +90,21 @@ def _retry(asked: rq.Retry) -> str:
     changes = ["another command"] if asked.run is not None else []
     changes += [f"no {name}" if amount is None else f"{name}={amount}" for name, amount in (asked.uses or {}).items()]
     changes += [f"{name}={shown(value)}" for name, value in (asked.env or {}).items()]
+    changes += [f"a budget of {asked.budget}"] if asked.budget else []
     other = f" with {listed(changes)}" if changes else ""
     on = f" on {asked.agent or 'any agent'}" if asked.agent is not None else ""
     return f"retry {_names(asked.tickets)}{depend}{other}{on}{_because(asked.note)}"
 
 
+def budget_words(type_: str, budget: float | None) -> str:
+    """`claude spends at most $20`."""
+    most = "as much as it wants" if budget is None else f"at most {format_money(budget)}"
+    return f"{f'agent type {type_}' if type_ else 'the session'} spends {most}"
+
+
 def _scale(asked: rq.Scale) -> str:
+    if asked.budget:
+        return f"{f'agent type {asked.type}' if asked.type else 'the session'} spends at most {asked.budget}"
     if asked.auto:
         return "as many tickets at once as the engine finds best"
     s = "" if asked.most is not None and abs(asked.most) == 1 else "s"

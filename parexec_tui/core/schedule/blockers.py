@@ -16,7 +16,7 @@ from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.secrets import secrets_for
 from parexec_tui.core.plan.units import format_count, format_size
 from parexec_tui.core.plan.waits import Wait
-from parexec_tui.core.state.accounts import open_types, rest_of
+from parexec_tui.core.state.accounts import left_types, open_types, over_budget, over_type_budget, rest_of
 from parexec_tui.core.state.admission import memory_need, uses_more
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.findings import remembered
@@ -55,6 +55,7 @@ BlockerKind = Literal[
     "when",
     "service",
     "limit",
+    "budget",
     "agent",
     "parallel",
 ]
@@ -74,6 +75,8 @@ class AgentKey(Struct, frozen=True, gc=False):
     excluded: tuple[str, ...] = ()
     pinned: str = ""
     """The one agent that they are pinned to."""
+    meant: str = ""
+    """The type that they are meant for, where the others are fallbacks only."""
 
 
 class AskKey(Struct, frozen=True, gc=False):
@@ -186,7 +189,7 @@ def first_blocker(state: SessionState, ticket: TicketState) -> Blocker | None:
     for blocker in _own_blockers(state, ticket, ""):
         return blocker
     if not ticket.is_gates and pick_agent(state, ticket) is None:
-        return Blocker("agent", "", _agent_key(state, ticket))
+        return Blocker("agent", "", agent_key(state, ticket))
     return next(_services(state, ticket, ""), None) if ticket.spec.uses_service else None
 
 
@@ -212,6 +215,8 @@ def _own_blockers(state: SessionState, ticket: TicketState, me: str) -> Iterator
         yield Blocker("held", f"held{by_whom(ticket.held, me)}")
     if state.has_secrets and (blocker := secret_blocker(state, ticket)) is not None:
         yield blocker
+    if state.coding and (over := over_budget(state, ticket)):
+        yield Blocker("budget", f"budget of {ticket.id}: {over}; edit it to let it use more")
     if ticket.is_undecided:
         yield Blocker("when", f"its `when` is not answered yet: {ticket.spec.when}")
     if ticket.awaits_approval:
@@ -569,12 +574,12 @@ def _agents(state: SessionState, ticket: TicketState, me: str) -> Blocker:
     pinned = pinned_agent(state, ticket)
     held = [type_ for type_ in ticket.types if type_ in state.held_types]
     able = able_agents(state, ticket)
-    key = _agent_key(state, ticket)
+    key = agent_key(state, ticket)
     types_held = [type_held(state, type_, me) for type_ in held]
-    if (resting := _resting(state, ticket, key)) is not None and not any(
+    if (closed := _closed(state, ticket, key)) is not None and not any(
         each not in held for each in open_types(state, ticket)
     ):
-        return resting
+        return closed
     if agents_left(state, ticket):
         if held and not able:
             return Blocker("agent", ", ".join(types_held), key)
@@ -594,8 +599,11 @@ def type_held(state: SessionState, type_: str, me: str = "") -> str:
     return f"agent type {type_} held{by_whom(state.held_types[type_], me)}"
 
 
-def _resting(state: SessionState, ticket: TicketState, key: AgentKey) -> Blocker | None:
-    """That the account of an agent type rests, on which the ticket would start."""
+def _closed(state: SessionState, ticket: TicketState, key: AgentKey) -> Blocker | None:
+    """That an agent type on which the ticket would start has spent its budget, or that its account rests."""
+    for type_ in ticket.types:
+        if over := over_type_budget(state, type_):
+            return Blocker("budget", over, key)
     for type_ in ticket.types:
         if (rest := rest_of(state, type_)) is not None:
             text = f"{rest.account} {rest.word}{'; one ticket tries it now' if rest.is_tried else ''}"
@@ -604,9 +612,12 @@ def _resting(state: SessionState, ticket: TicketState, key: AgentKey) -> Blocker
     return None
 
 
-def _agent_key(state: SessionState, ticket: TicketState) -> AgentKey:
+def agent_key(state: SessionState, ticket: TicketState) -> AgentKey:
+    """What all tickets have in common that the same agents can run now or later."""
     pinned = pinned_agent(state, ticket)
-    return AgentKey(ticket.types, ticket.excluded_agents, pinned.id if pinned is not None else "")
+    pin = pinned.id if pinned is not None else ""
+    meant = ticket.spec.agent or "" if state.has_fallbacks else ""
+    return AgentKey(left_types(state, ticket), ticket.excluded_agents, pin, meant)
 
 
 def occupied(agent: AgentState) -> str:

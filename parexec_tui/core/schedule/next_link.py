@@ -9,17 +9,17 @@ from itertools import islice
 from parexec_tui.core.schedule.blockers import (
     AgentKey,
     able_agents,
+    agent_key,
     agents_left,
     comes_free,
     memory_blocker,
     parallel_blocker,
     pick_agent,
-    pinned_agent,
     pressure_blocker,
     secret_blocker,
 )
 from parexec_tui.core.schedule.root import Root
-from parexec_tui.core.state.accounts import coding_of, open_types, rest_of
+from parexec_tui.core.state.accounts import coding_of, open_types, over_budget, over_type_budget, rest_of
 from parexec_tui.core.state.reruns import stale_by
 from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.services import ServiceState
@@ -39,6 +39,8 @@ def next_link(state: SessionState, ticket: TicketState, known: KnownOfAgents) ->
         return Root("held", ticket=ticket.id, by=ticket.held, since=ticket.held_at)
     if state.has_secrets and (blocker := secret_blocker(state, ticket)) is not None:
         return Root("secret", ticket=ticket.id, reason=blocker.text)
+    if state.coding and (over := over_budget(state, ticket)):
+        return Root("budget", ticket=ticket.id, reason=f"budget of {ticket.id}: {over}")
     if ticket.awaits_approval:
         return of_approval(ticket)
     if ticket.status is Status.backoff:
@@ -188,8 +190,7 @@ def _still_since(ticket: TicketState) -> float:
 
 def _of_agents(state: SessionState, ticket: TicketState, known: KnownOfAgents) -> TicketState | Root:
     """What no agent being free comes from."""
-    pinned = pinned_agent(state, ticket)
-    key = AgentKey(ticket.types, ticket.excluded_agents, pinned.id if pinned is not None else "")
+    key = agent_key(state, ticket)
     if key not in known:
         known[key] = _find_of_agents(state, ticket)
     return known[key]
@@ -198,6 +199,10 @@ def _of_agents(state: SessionState, ticket: TicketState, known: KnownOfAgents) -
 def _find_of_agents(state: SessionState, ticket: TicketState) -> TicketState | Root:
     if not agents_left(state, ticket):
         return Root("no-agent", ticket=ticket.id, name=", ".join(ticket.types))
+    if state.budgets and not open_types(state, ticket):
+        over = filter(None, (over_type_budget(state, type_) for type_ in ticket.types))
+        if (text := next(over, None)) is not None:
+            return Root("budget", reason=text)
     if state.accounts and not open_types(state, ticket):
         for type_ in ticket.types:
             if (rest := rest_of(state, type_)) is not None:

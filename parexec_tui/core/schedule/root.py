@@ -25,6 +25,7 @@ RootKind = Literal[
     "backoff",
     "limit",
     "outage",
+    "budget",
     "busy",
     "far",
     "next",
@@ -43,6 +44,7 @@ _STAYS: Final[frozenset[RootKind]] = frozenset(
         "agent",
         "type",
         "no-agent",
+        "budget",
         "resource",
         "room",
     )

@@ -1,9 +1,56 @@
 """Accounts that rest because a provider does not answer them, and which agent types a ticket can run on meanwhile."""
 
+from collections.abc import Iterator
+
 from parexec_tui.core.plan.coding import account_of, is_minded
+from parexec_tui.core.plan.ticket import Ticket
+from parexec_tui.core.plan.units import format_money
+from parexec_tui.core.state.budgets import has_caps, over_text
 from parexec_tui.core.state.coding import NOTHING, Coding, Conversation, Rest
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
+
+
+def over_type_budget(state: SessionState, type_: str) -> str:
+    """Why no attempt starts on agents of a type, if that is for money, in words: what was spent, and what is to be
+    expected of those that run and of one more, come to its budget or that of the session. O(what runs)."""
+    if not state.budgets or not is_minded(state.plan.agents[type_]):
+        return ""
+    for name, spent, budget in _budgets_of(state, type_):
+        running = [live for live in _not_counted(state) if name in ("", live)]
+        expected = sum(_usual_cost(state, each) for each in (*running, type_))
+        if spent + expected >= budget:
+            told = (
+                f"{f'budget of {name}' if name else 'budget'}: {format_money(spent)} of {format_money(budget)} spent"
+            )
+            if spent >= budget:
+                return told
+            of_what = f"{len(running)} running and the next" if running else "an attempt"
+            return f"{told}, and about {format_money(expected)} expected of {of_what}"
+    return ""
+
+
+def _budgets_of(state: SessionState, type_: str) -> Iterator[tuple[str, float, float]]:
+    """(whose, dollars spent, budget) of all that limit a type; the empty name: the session."""
+    for name in ("", type_):
+        if (budget := state.budgets.get(name)) is not None:
+            used = state.tally.of(name).figures if name else state.tally.figures()
+            yield name, (used.cost or 0.0) if used is not None else 0.0, budget
+
+
+def _not_counted(state: SessionState) -> list[str]:
+    """The agent types of the attempts that run, and have not told what they used."""
+    return [
+        state.agents[ticket.agent].type
+        for ticket in state.live.values()
+        if ticket.agent and coding_of(state, ticket).figures_of(ticket.attempts) is None
+    ]
+
+
+def _usual_cost(state: SessionState, type_: str) -> float:
+    """Dollars that an attempt on a type is expected to cost; 0 while that is not known."""
+    tally = state.tally.types.get(type_)
+    return (tally.usual_cost or 0.0) if tally is not None else 0.0
 
 
 def rest_of(state: SessionState, type_: str) -> Rest | None:
@@ -26,13 +73,42 @@ def open_types(state: SessionState, ticket: TicketState) -> tuple[str, ...]:
     A type that is only a fallback counts while all that the ticket is meant for are limited or refuse it.
     """
     types = ticket.types
-    refused = coding_of(state, ticket).refused_by
-    if not (state.held_types or state.accounts or refused):
+    refused = _refused(ticket, coding_of(state, ticket))
+    if not (state.held_types or state.accounts or state.budgets or refused):
         return types if not state.has_fallbacks else _meant(ticket)
     meant = _meant(ticket)
-    left = [name for name in meant if name not in refused and rest_of(state, name) is None]
+    left = [name for name in meant if name not in refused and _may_work(state, name)]
     chosen = left or [name for name in types if name not in meant and name not in refused]
-    return tuple(name for name in chosen if name not in state.held_types and rest_of(state, name) is None)
+    return tuple(name for name in chosen if name not in state.held_types and _may_work(state, name))
+
+
+def left_types(state: SessionState, ticket: TicketState) -> tuple[str, ...]:
+    """The types of a ticket without those that do not want it, or on which it has spent what it may."""
+    refused = _refused(ticket, coding_of(state, ticket)) if state.coding else ()
+    return tuple(name for name in ticket.types if name not in refused) if refused else ticket.types
+
+
+def _may_work(state: SessionState, type_: str) -> bool:
+    return rest_of(state, type_) is None and not over_type_budget(state, type_)
+
+
+def _refused(ticket: TicketState, told: Coding) -> tuple[str, ...]:
+    """The types that do not want a ticket, or have spent what it may cost."""
+    if not told.used or not has_caps(ticket.spec):
+        return told.refused_by
+    return (*told.refused_by, *(name for name, used in told.used if over_text(ticket.spec, used)))
+
+
+def over_budget(state: SessionState, ticket: TicketState, spec: Ticket | None = None) -> str:
+    """That a ticket has used all that it may on each type that could run it, in words; empty if it has not.
+
+    `spec`: with that in its place.
+    """
+    told, spec = coding_of(state, ticket), spec or ticket.spec
+    if not told.used or not has_caps(spec):
+        return ""
+    over = [over_text(spec, told.used_on(name)) for name in ticket.types]
+    return over[0] if over and all(over) else ""
 
 
 def _meant(ticket: TicketState) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.process_key import CONDITIONS
@@ -370,6 +372,8 @@ def run_again(
     ticket.approved = False
     for name in ticket.spec.uses_service:
         state.services[name].forgive()
+    if ticket.id in state.coding:
+        state.coding[ticket.id] = structs.replace(state.coding[ticket.id], refused_by=(), outages=0)
     move(state, ticket, Status.waiting, at)
 
 

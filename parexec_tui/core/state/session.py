@@ -121,6 +121,12 @@ class Rollback:
     """The tickets whose turn is to come, or is now."""
 
 
+def planned_budgets(plan: Plan) -> dict[str, float]:
+    """{agent type: dollars that it may spend}, as a plan says; the empty name is for all together."""
+    found = {name: float(each.budget) for name, each in plan.agents.items() if each.budget is not None}
+    return found if plan.settings.budget is None else {"": float(plan.settings.budget), **found}
+
+
 class SessionState:
     """Everything that is true of a session now."""
 
@@ -236,6 +242,8 @@ class SessionState:
         self.coding: dict[str, Coding] = {}
         """{ticket: what is remembered of it}, of those that coding agents work on"""
         self.has_coding = any(map(is_minded, plan.agents.values()))
+        self.budgets = planned_budgets(plan)
+        """{agent type: dollars that it may spend}; the empty name is for all together"""
         self.has_fallbacks = any(agent_type.fallback for agent_type in plan.agents.values())
         self.past_attempts: dict[str, int] = {}
         """dropped ticket: number of its last attempt. If it is added again, its attempts count on from there."""

@@ -113,6 +113,13 @@ class SetLimit(UndoStep, frozen=True, tag="scale"):
     """True: let the engine find it out by itself again."""
 
 
+class SetBudget(UndoStep, frozen=True, tag="budget"):
+    """Let coding agents spend as much as before, all or of a type."""
+
+    type: str
+    budget: float | None
+
+
 class SetFailurePolicy(UndoStep, frozen=True, tag="on_failure"):
     """When a ticket fails, do what would have been done before."""
 
@@ -132,5 +139,6 @@ AnyUndoStep = (
     | HoldAgain
     | DrainAgain
     | SetLimit
+    | SetBudget
     | SetFailurePolicy
 )

@@ -8,7 +8,7 @@ import msgspec
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.resources import Amounts, Resources, write_units
 from parexec_tui.core.plan.ticket import Ticket
-from parexec_tui.core.plan.units import Duration, Factor, Size, shown, write_factor
+from parexec_tui.core.plan.units import Duration, Factor, Money, Size, TokenCount, shown, write_factor, write_money
 from parexec_tui.core.state.events import AnyEvent, Event
 from parexec_tui.core.wire.folding import Part, fold, unfold
 
@@ -19,7 +19,9 @@ def to_builtin(value: object) -> object:
         return float(value)
     if isinstance(value, Factor):
         return write_factor(value)
-    if isinstance(value, Size):
+    if isinstance(value, Money):
+        return write_money(value)
+    if isinstance(value, Size | TokenCount):
         return int(value)
     if isinstance(value, Amounts):
         return dict(value)
@@ -30,7 +32,7 @@ def to_builtin(value: object) -> object:
 
 def from_builtin(wanted: type, value: object) -> Any:
     """For msgspec: our own number types, from what stands in a file. Raises ValueError in plan words."""
-    if issubclass(wanted, Duration | Factor | Size | Amounts | Resources):
+    if issubclass(wanted, Duration | Factor | Money | Size | TokenCount | Amounts | Resources):
         return wanted.parse(value)
     raise NotImplementedError(wanted.__name__)
 

@@ -110,6 +110,8 @@ class Retry(Request, frozen=True, tag="retry"):
     env: dict[str, str] | None = None
     """Values of these environment variables from now on, over those that the tickets have."""
     note: str = ""
+    budget: str = ""
+    """What coding agents may spend on each from now on, as it would stand in the plan file; empty: as before."""
 
 
 class Rollback(Request, frozen=True, tag="rollback"):
@@ -187,6 +189,9 @@ class Scale(Request, frozen=True, tag="scale"):
     """True: `most` is added to what holds now."""
     auto: bool = False
     """True: the engine finds out by itself how many tickets run at once; `most` and `type` are None."""
+    budget: str = ""
+    """Not that, but what coding agents may spend, all or of that type, as it would stand in the plan file; `plan`: as
+    that says. `most` is None."""
 
 
 class SetFailurePolicy(Request, frozen=True, tag="on_failure"):

@@ -45,9 +45,8 @@ class EditForm(Form):
 _SECTIONS: dict[str, tuple[str, ...]] = {
     "What it does": ("title", "run", "prompt", "prompt_file", "cwd", "env", "env_file", "secrets"),
     "When it starts": ("needs", "after", "when", "group", "priority", "approve", "finally"),
-    "Who runs it": (
-        "agent", "requires", "requires_commands", "requires_files", "requires_env", "conversation", "from",
-    ),
+    "What coding agents may do": ("on_denied", "budget", "tokens", "turns", "conversation", "from"),
+    "Who runs it": ("agent", "requires", "requires_commands", "requires_files", "requires_env"),
     "Files, claims and services": ("reads", "writes", "claims", "locks", "uses", "limits", "uses_service"),
     "When it is done already": ("if_done", "skip_if", "up_to_date", "depfile"),
     "When it has succeeded": ("expect_codes", "outputs", "gates", "checks"),

@@ -252,7 +252,7 @@ class _Why:
                 return self._holder(blocker)
             case "agent":
                 return self._agents()
-            case "limit":
+            case "limit" | "budget":
                 return iter(())
             case (
                 "status"
@@ -378,6 +378,10 @@ class _Why:
                 return self._agent_remedy()
             case "limit":
                 return self._rest_remedy()
+            case "budget" if blocker.key is None:
+                return f"{self._key('edit')} lets it use more"
+            case "budget":
+                return "parexec scale --budget lets them spend more; what runs may finish"
             case "status":
                 return ""
 

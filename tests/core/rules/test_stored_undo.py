@@ -10,6 +10,7 @@ from typing import get_args
 import msgspec
 import pytest
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.plan.ticket import Priority, Ticket
 from parexec_tui.core.state import events as ev
@@ -49,6 +50,7 @@ CASES: tuple[tuple[tuple[rq.AnyRequest, ...], rq.AnyRequest], ...] = (
     ((FREEZE_F,), rq.SetFailurePolicy(policy="stop")),
     ((FREEZE_F,), rq.Freeze(services=("db",))),
     ((FREEZE_F, rq.Freeze(services=("db",))), rq.Thaw(services=("db",))),
+    ((FREEZE_F,), rq.Scale(most=None, type="claude", budget="$20")),
 )
 """What was asked before, and the action."""
 
@@ -58,7 +60,8 @@ def begun(before: tuple[rq.AnyRequest, ...], asked: rq.AnyRequest) -> Session:
     is one, waits for the service db."""
     has_service = any(getattr(each, "services", ()) for each in (*before, asked))
     text = f"{PLAN}\nU: uses_service=db priority=low" if has_service else PLAN
-    session = Session(plan(text, parallel=5, services={"db": Service(run="db")}))
+    agents = {"agent": AgentType(), "claude": AgentType(kind="claude")} if getattr(asked, "budget", "") else None
+    session = Session(plan(text, parallel=5, services={"db": Service(run="db")}, agents=agents))
     session.dispatch()
     session.fail("A")
     session.dispatch()

@@ -489,6 +489,17 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.SessionOpened(
         at=1.5, session="s1", plan="docs", tickets=3, parallel=2, cpus=2.0, memory=2**35, unrestricted=("claude",)
     ),
+    ev.AttemptEnded(
+        at=9.0, ticket="T1", attempt=2, agent="b-1", started=1.0, seconds=2.0, end=End.over_budget,
+        then=Status.waiting, charged=True,
+        figures=Figures(cost=0.5, inp=1, out=2, is_cost_least=True, is_computed=True),
+    ),
+    ev.BudgetChanged(at=5.0, type="b", budget=20.5, by="ann"),
+    ev.BudgetChanged(at=5.0, type="", budget=None),
+    ev.OperatorActed(
+        at=5.0, by="ann", verb="scale", text="the session spends at most $20",
+        inverse=(undo.SetBudget(type="", budget=None),),
+    ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

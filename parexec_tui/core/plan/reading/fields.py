@@ -17,7 +17,7 @@ from parexec_tui.core.plan.reading.faults import UNKNOWN_KEY, Fault, Hints, Path
 from parexec_tui.core.plan.reading.foreign import hint_for_plan_key, hint_for_ticket_key
 from parexec_tui.core.plan.resources import Amounts, Resources
 from parexec_tui.core.plan.ticket import Ticket
-from parexec_tui.core.plan.units import Duration, Factor, Size, shown
+from parexec_tui.core.plan.units import Duration, Factor, Money, Size, TokenCount, shown
 
 _TABLES: dict[type[Struct], str] = {PlanSettings: "[plan]", AgentType: "[agents.NAME]", Ticket: "[tickets.ID]"}
 """Where the keys of each of these stand in a plan file."""
@@ -35,6 +35,10 @@ def decode(type_: type, value: object) -> object:
         return Factor.parse(value)
     if type_ is Size:
         return Size.parse(value)
+    if type_ is Money:
+        return Money.parse(value)
+    if type_ is TokenCount:
+        return TokenCount.parse(value)
     raise NotImplementedError(f"the plan file has no values of type {type_!r}")
 
 

@@ -14,10 +14,15 @@ from parexec_tui.core.plan.units import (
     FACTOR_PATTERN,
     MAX_DURATION,
     MAX_SIZE,
+    MAX_TOKENS,
+    MONEY_PATTERN,
     SIZE_PATTERN,
+    TOKENS_PATTERN,
     Duration,
     Factor,
+    Money,
     Size,
+    TokenCount,
 )
 
 _DURATION = {
@@ -35,6 +40,14 @@ _SIZE = {
     "examples": ["512MiB", "2G"],
 }
 _FACTOR = {"type": "string", "pattern": f"^{FACTOR_PATTERN}$", "examples": ["x2", "x1.5"]}
+_MONEY = {"type": "string", "pattern": f"^{MONEY_PATTERN}$", "examples": ["$2", "$0.50"]}
+_TOKENS = {
+    "anyOf": [
+        {"type": "string", "pattern": f"^{TOKENS_PATTERN}$"},
+        {"type": "integer", "minimum": 1, "maximum": MAX_TOKENS},
+    ],
+    "examples": ["2M", "500k"],
+}
 _AMOUNTS = {
     "type": "object",
     "properties": {"cpu": {"type": "number", "minimum": 0, "maximum": MAX_AMOUNT}, "memory": _SIZE},
@@ -79,7 +92,9 @@ def _custom(type_: type) -> dict[str, Any]:
     schemas: dict[type, dict[str, Any]] = {
         Duration: _DURATION,
         Factor: _FACTOR,
+        Money: _MONEY,
         Size: _SIZE,
+        TokenCount: _TOKENS,
         Amounts: _AMOUNTS,
         Resources: _RESOURCES,
     }

@@ -12,7 +12,18 @@ from msgspec import Struct
 from msgspec.structs import FieldInfo, fields
 
 from parexec_tui.core.plan.ticket import TICKET_KEYS, Ticket, value_of
-from parexec_tui.core.plan.units import Duration, Factor, Size, write_duration, write_factor, write_size
+from parexec_tui.core.plan.units import (
+    Duration,
+    Factor,
+    Money,
+    Size,
+    TokenCount,
+    write_duration,
+    write_factor,
+    write_money,
+    write_size,
+    write_tokens,
+)
 
 _TEXTS = ("title", "run", "prompt", "priority", "agent", "cwd", "progress")
 """Keys of a ticket whose values are text, whatever else they look like: `run=true` is a command."""
@@ -61,6 +72,10 @@ def write_value(key: str, value: object) -> str:
             return write_duration(value)
         case Size():
             return write_size(value)
+        case Money():
+            return write_money(value)
+        case TokenCount():
+            return write_tokens(value)
         case str():
             return value if value.isprintable() and read_value(key, value) == value else _quoted(value)
         case _:
@@ -80,6 +95,10 @@ def _inline(value: object, name: str = "") -> str:
             return _quoted(write_duration(value))
         case Size():
             return _quoted(write_size(value))
+        case Money():
+            return _quoted(write_money(value))
+        case TokenCount():
+            return _quoted(write_tokens(value))
         case str():
             return _quoted(value)
         case int() | float() if name == "memory":

@@ -6,7 +6,7 @@ from zlib import crc32
 
 from parexec_tui.core.plan.coding import account_of
 from parexec_tui.core.rules.reports.ends import attempt_ended, passed, reported
-from parexec_tui.core.rules.reports.failures import failed, failed_for_good
+from parexec_tui.core.rules.reports.failures import failed, failed_for_good, spent_by
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.accounts import coding_of
 from parexec_tui.core.state.session import SessionState
@@ -135,9 +135,10 @@ def _another(end: End) -> Answer:
     ) -> list[ev.AnyEvent]:
         assert ticket.agent is not None
         refused = {*coding_of(state, ticket).refused_by, state.agents[ticket.agent].type}
+        why = (spent_by(state, ticket, report) if end is End.over_budget else "") or said.why
         if refused.issuperset(ticket.types):
-            return failed_for_good(state, ticket, report, end, said.why, now)
-        return [attempt_ended(ticket, report, end, Status.waiting, now, reason=said.why, charged=True)]
+            return failed_for_good(state, ticket, report, end, why, now)
+        return [attempt_ended(ticket, report, end, Status.waiting, now, reason=why, charged=True)]
 
     return answer
 

@@ -8,10 +8,12 @@ from parexec_tui.core.plan import retries
 from parexec_tui.core.plan.family import by_fail_fast
 from parexec_tui.core.plan.retries import is_named
 from parexec_tui.core.rules.downstream import skips
-from parexec_tui.core.rules.reports.ends import StepReport, attempt_ended
+from parexec_tui.core.rules.reports.ends import StepReport, attempt_ended, facts_of
 from parexec_tui.core.rules.verbs.cancel import cancelled
 from parexec_tui.core.rules.verbs.on_failure import on_failure
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.accounts import coding_of
+from parexec_tui.core.state.budgets import has_caps, over_text
 from parexec_tui.core.state.process_key import (
     CLAIMS,
     COMMIT,
@@ -46,7 +48,10 @@ def failed(
 ) -> list[ev.AnyEvent]:
     """The events of a failed attempt: another try if the ticket has retries left, else what its failure means."""
     used, most = ticket.budget(end)
-    if used < most and _is_retried(ticket, report, end):
+    over = spent_by(state, ticket, report) if used < most else ""
+    if over:
+        reason = f"{reason}; not tried again: {over}"
+    elif used < most and _is_retried(ticket, report, end):
         retry_at = now + retry_delay(state, ticket)
         raised = more_memory(state, ticket) if end is End.out_of_memory else 0.0
         again = attempt_ended(
@@ -54,6 +59,18 @@ def failed(
         )
         return [again]
     return failed_for_good(state, ticket, report, end, reason, now)
+
+
+def spent_by(state: SessionState, ticket: TicketState, report: StepReport) -> str:
+    """That a ticket has used all that it may on the agent type of its current attempt, this one counted; empty if it
+    has not."""
+    if not has_caps(ticket.spec) or ticket.agent is None:
+        return ""
+    told, now = coding_of(state, ticket), facts_of(report).figures
+    used = told.used_on(state.agents[ticket.agent].type)
+    if now is not None and told.figures_of(ticket.attempts) is None:
+        used = now if used is None else used.then(now)
+    return over_text(ticket.spec, used)
 
 
 def _is_retried(ticket: TicketState, report: StepReport, end: End) -> bool:

@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from msgspec import structs
+
 from parexec_tui.core.plan.family import Family, by_fail_fast
 from parexec_tui.core.plan.gates import described
 from parexec_tui.core.plan.ticket import Ticket
+from parexec_tui.core.plan.units import Money, write_money, write_tokens
 from parexec_tui.core.rules.answers import Decision, Refused, named, refuse_unknown
 from parexec_tui.core.rules.downstream import gates_again, reruns, unskips
 from parexec_tui.core.rules.placement import cannot_go_to
@@ -13,6 +16,7 @@ from parexec_tui.core.rules.ticket_fields import revised
 from parexec_tui.core.rules.verbs.amend import amend
 from parexec_tui.core.rules.verbs.approve import taken_back
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.accounts import over_budget
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, UNSUCCESSFUL, Status
@@ -29,7 +33,7 @@ def retry(state: SessionState, asked: rq.Retry, now: float) -> Decision:
     if isinstance(events, Refusal):
         return events
     along = _cancelled_with(state, tickets)
-    for again in _runs_again(state, _by_depth([*tickets, *along.values()]), downstream=asked.downstream):
+    for again in _runs_again(state, _by_depth([*tickets, *along.values()]), asked):
         if isinstance(again, Refused):
             if again.name in along:
                 continue
@@ -62,7 +66,7 @@ def refused_retries(state: SessionState, asked: rq.Retry) -> Iterator[Refused]:
         for ticket in tickets:
             if refusal := cannot_go_to(state, ticket, asked.agent, changed.get(ticket.id)):
                 yield Refused("tickets", ticket.id, refusal)
-    for again in _runs_again(state, tickets, downstream=asked.downstream):
+    for again in _runs_again(state, tickets, asked):
         if isinstance(again, Refused):
             yield again
 
@@ -102,17 +106,16 @@ def _cancelled_with(state: SessionState, tickets: Iterable[TicketState]) -> dict
     }
 
 
-def _runs_again(
-    state: SessionState, tickets: Iterable[TicketState], *, downstream: bool
-) -> Iterator[_Again | Refused]:
+def _runs_again(state: SessionState, tickets: Iterable[TicketState], asked: rq.Retry) -> Iterator[_Again | Refused]:
     """What a retry of each ticket leads to, one after the other: a ticket may run again if its needs do before it."""
     back: set[str] = set()
+    downstream = asked.downstream
     for ticket in tickets:
         if ticket.id in back:
             continue
         rerun: tuple[str, ...] = ()
         restored: tuple[str, ...] = ()
-        refusal = _cannot_run_again(state, ticket, back)
+        refusal = _cannot_run_again(state, ticket, back, asked.budget)
         if refusal is None and downstream:
             rerun, restored, live = reruns(state, ticket, back)
             if live is not None:
@@ -138,7 +141,7 @@ def cannot_retry_one(state: SessionState, id_: str) -> Refusal | None:
     ticket = state.tickets[id_]
     if not state.has_gates:
         return _cannot_run_again(state, ticket, set())
-    answers = _runs_again(state, [ticket], downstream=False)
+    answers = _runs_again(state, [ticket], rq.Retry(tickets=(id_,)))
     return next((answer.refusal for answer in answers if isinstance(answer, Refused)), None)
 
 
@@ -162,7 +165,7 @@ def _changes_first(state: SessionState, asked: rq.Retry, tickets: list[TicketSta
 
 def _changed(asked: rq.Retry, tickets: list[TicketState]) -> dict[str, Ticket] | Refusal:
     """The changed tickets, if the request changes any."""
-    if asked.run is None and not asked.uses and not asked.env:
+    if asked.run is None and not asked.uses and not asked.env and not asked.budget:
         return {}
     changed: dict[str, Ticket] = {}
     for ticket in tickets:
@@ -172,6 +175,8 @@ def _changed(asked: rq.Retry, tickets: list[TicketState]) -> dict[str, Ticket] |
             changes["uses"] = {name: amount for name, amount in uses.items() if amount is not None}
         if asked.env:
             changes["env"] = {**ticket.spec.env, **asked.env}
+        if asked.budget:
+            changes["budget"] = asked.budget
         spec = revised(ticket.id, ticket.spec, changes)
         if isinstance(spec, Refusal):
             return spec
@@ -179,7 +184,7 @@ def _changed(asked: rq.Retry, tickets: list[TicketState]) -> dict[str, Ticket] |
     return changed
 
 
-def _cannot_run_again(state: SessionState, ticket: TicketState, back: set[str]) -> Refusal | None:
+def _cannot_run_again(state: SessionState, ticket: TicketState, back: set[str], budget: str = "") -> Refusal | None:
     if ticket.status is Status.skipped and not ticket.says_no:
         cause = state.cause(ticket)
         return Refusal(f"{ticket.id} was skipped: {cause.id} {cause.stands}", f"retry {cause.id}")
@@ -198,11 +203,29 @@ def _cannot_run_again(state: SessionState, ticket: TicketState, back: set[str]) 
         if need.id not in back:
             remedy = f"retry {state.cause(need).id} first"
             return Refusal(f"{ticket.id} needs {need.id}, which {need.stands}", remedy)
+    if state.coding and (refusal := _is_spent(state, ticket, budget)):
+        return refusal
     for id_, wait in state.graph.dependents[ticket.id].items():
         if (dependent := state.tickets[id_]).is_live:
             does = "needs" if wait.is_need else "comes after"
             return Refusal(f"{id_} {does} {ticket.id} and {dependent.stands}", _stop_it(dependent))
     return None
+
+
+def _is_spent(state: SessionState, ticket: TicketState, budget: str) -> Refusal | None:
+    """Refuse what could use nothing. `budget`: what it may spend from now on; empty: as before."""
+    raised = Money.parse(budget) if budget else ticket.spec.budget
+    if not (over := over_budget(state, ticket, structs.replace(ticket.spec, budget=raised))):
+        return None
+    return Refusal(f"{ticket.id} has nothing left to use: {over}", _twice(ticket.id, ticket.spec, over))
+
+
+def _twice(id_: str, spec: Ticket, over: str) -> str:
+    """How to let a ticket use twice as much."""
+    if over.endswith("spent"):
+        return f"retry {id_} --budget '{write_money(2 * (spec.budget or 1.0))}'"
+    tokens, turns = spec.tokens or 0, spec.turns or 0
+    return f"edit {id_} {f'tokens={write_tokens(2 * tokens)}' if 'tokens' in over else f'turns={2 * turns}'} first"
 
 
 def _let_start(state: SessionState, ticket: TicketState, gates: Iterable[str]) -> Refusal | None:

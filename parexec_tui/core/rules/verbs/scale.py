@@ -1,11 +1,12 @@
 """scale: how many agents of a type there may be, or how many tickets may run at once."""
 
-from parexec_tui.core.plan.units import MAX_COUNT
+from parexec_tui.core.plan.coding import is_minded
+from parexec_tui.core.plan.units import MAX_COUNT, Money
 from parexec_tui.core.rules.answers import Decision, refuse_unknown
 from parexec_tui.core.rules.verbs.drain import drain_agents
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
-from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.session import SessionState, planned_budgets
 from parexec_tui.core.state.tuning import max_parallel
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
@@ -13,6 +14,8 @@ from parexec_tui.core.wire.requests import Refusal
 
 def scale(state: SessionState, asked: rq.Scale, now: float) -> Decision:
     """With fewer agents of a type, idle ones stop first. With fewer tickets at once nothing stops."""
+    if asked.budget:
+        return _change_budget(state, asked, now)
     if asked.type is None:
         return _scale_session(state, asked, now)
     if asked.auto:
@@ -43,6 +46,25 @@ def _surplus(state: SessionState, type_: str, limit: int) -> list[AgentState]:
     staying.reverse()
     staying.sort(key=lambda agent: (agent.ticket is not None, not agent.quarantined))
     return staying[: max(0, len(staying) - limit)]
+
+
+def _change_budget(state: SessionState, asked: rq.Scale, now: float) -> Decision:
+    if asked.type is not None and (refusal := refuse_unknown(state, types=(asked.type,))):
+        return refusal
+    name = asked.type or ""
+    if not (state.has_coding if asked.type is None else is_minded(state.plan.agents[asked.type])):
+        return Refusal(f"{asked.type or 'the plan'} has no coding agents", "a budget is about what they spend")
+    try:
+        dollars = planned_budgets(state.plan).get(name) if asked.budget == "plan" else Money.parse(asked.budget)
+    except ValueError as error:
+        return Refusal(str(error))
+    return set_budget(state, name, dollars, now, by=asked.by)
+
+
+def set_budget(state: SessionState, type_: str, dollars: float | None, now: float, *, by: str) -> list[ev.AnyEvent]:
+    if dollars == state.budgets.get(type_):
+        return []
+    return [ev.BudgetChanged(at=now, type=type_, budget=None if dollars is None else float(dollars), by=by)]
 
 
 def _scale_session(state: SessionState, asked: rq.Scale, now: float) -> Decision:

@@ -12,7 +12,7 @@ from parexec_tui.core.rules.verbs.prioritise import prioritise
 from parexec_tui.core.rules.verbs.put_back import cannot_put_back, put_back
 from parexec_tui.core.rules.verbs.reassign import reassign
 from parexec_tui.core.rules.verbs.release import release
-from parexec_tui.core.rules.verbs.scale import scale
+from parexec_tui.core.rules.verbs.scale import scale, set_budget
 from parexec_tui.core.rules.verbs.thaw import thaw
 from parexec_tui.core.rules.verbs.undecide import can_undecide
 from parexec_tui.core.state import events as ev
@@ -170,5 +170,7 @@ def _take(
             return drain(state, rq.Drain(agents=agents, reason=reason, by=by), now)
         case stored.SetLimit(most=most, type=type_, auto=auto):
             return scale(state, rq.Scale(most=most, type=type_, auto=auto, by=by), now)
+        case stored.SetBudget(type=type_, budget=budget):
+            return set_budget(state, type_, budget, now, by=by)
         case stored.SetFailurePolicy(policy=policy):
             return change_policy(state, policy, now, by=by)

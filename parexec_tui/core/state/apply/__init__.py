@@ -25,6 +25,7 @@ from parexec_tui.core.state.apply.agents import (
     on_agent_stopped,
     on_agent_type_held,
     on_agent_type_released,
+    on_budget_changed,
     on_type_scaled,
 )
 from parexec_tui.core.state.apply.amendment import amend_plan
@@ -252,6 +253,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.AgentTypeHeld: on_agent_type_held,
     ev.AgentTypeReleased: on_agent_type_released,
     ev.TypeScaled: on_type_scaled,
+    ev.BudgetChanged: on_budget_changed,
     ev.ParallelChanged: on_parallel_changed,
     ev.ParallelTuned: on_parallel_tuned,
     ev.FailurePolicyChanged: on_failure_policy_changed,

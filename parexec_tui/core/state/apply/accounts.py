@@ -131,6 +131,8 @@ def note_figures(state: SessionState, ticket: TicketState, figures: Figures) -> 
         conversation = conversation._replace(used=total(filter(None, (conversation.used, figures))))
     remember(state, ticket, used=tuple(used.items()), newest=(attempt.number, figures), conversation=conversation)
     state.tally.of(type_).note_figures(figures)
+    if state.budgets:
+        check_types_again(state, *state.plan.agents)  # there may be room for more attempts than one
 
 
 def _may_have_used(attempt: Attempt, event: ev.AttemptEnded) -> bool:

@@ -68,6 +68,16 @@ def on_agent_type_released(state: SessionState, event: ev.AgentTypeReleased) -> 
     check_types_again(state, event.type)
 
 
+def on_budget_changed(state: SessionState, event: ev.BudgetChanged) -> None:
+    if event.type:
+        check_type(state, event)
+    if event.budget is None:
+        state.budgets.pop(event.type, None)
+    else:
+        state.budgets[event.type] = event.budget
+    check_types_again(state, *state.plan.agents)
+
+
 def on_type_scaled(state: SessionState, event: ev.TypeScaled) -> None:
     check_type(state, event)
     state.agent_limits[event.type] = event.most

@@ -24,6 +24,7 @@ from parexec_tui.core.state.events.agents import (
     AgentStopped,
     AgentTypeHeld,
     AgentTypeReleased,
+    BudgetChanged,
     TypeScaled,
 )
 from parexec_tui.core.state.events.attempts import (
@@ -252,6 +253,7 @@ AnyEvent = (
     | AgentTypeHeld
     | AgentTypeReleased
     | TypeScaled
+    | BudgetChanged
     | ParallelChanged
     | ParallelTuned
     | FailurePolicyChanged

@@ -62,3 +62,13 @@ class TypeScaled(Event, frozen=True, tag="type_scaled"):
     most: int | None
     """None: as many as tickets run at once."""
     by: str = ""
+
+
+class BudgetChanged(Event, frozen=True, tag="budget_changed"):
+    """What coding agents may spend in the session is another amount from now on."""
+
+    type: str
+    """Of this agent type; empty: all together."""
+    budget: float | None
+    """US dollars; None: as much as they want."""
+    by: str = ""

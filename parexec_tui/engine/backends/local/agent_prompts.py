@@ -5,6 +5,7 @@ import os
 from parexec_tui.agents.brief import Brief
 from parexec_tui.agents.prompts import LAST_LINES, LONGEST_OUTPUT
 from parexec_tui.core.wire.requests import WorktreeMade
+from parexec_tui.engine.backends.local.model_prices import prices_of
 from parexec_tui.engine.backends.telling import Telling, composed
 from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.outputs.log_lines import split
@@ -32,7 +33,8 @@ def told(telling: Telling, folder: SessionFolder, made: WorktreeMade | None) -> 
             data = b""
         lines = [line.data for line in split(data, 0) if not line.is_rewritten]
         output = b"\n".join(lines[-LAST_LINES:]).decode("utf-8", "replace")
-    return composed(telling, prompt, output, kept="" if made is None else made.left_out)
+    brief = composed(telling, prompt, output, kept="" if made is None else made.left_out)
+    return brief._replace(prices=prices_of(brief.model)) if brief.model and brief.prices is None else brief
 
 
 def read_prompt(path: str) -> str:

@@ -10,7 +10,7 @@ from parexec_tui.core.plan.reading.rules.draft import Draft
 from parexec_tui.core.plan.units import shown
 
 _OF_KINDS = ("program", "args", "model", "permissions", "ask")
-_OF_MINDED = ("account", "limited", "unavailable")
+_OF_MINDED = ("account", "budget", "prices", "limited", "unavailable")
 
 
 def coding_clis_can_be_started(draft: Draft) -> Iterator[Fault]:
