@@ -54,12 +54,22 @@ def top_of(folder: str) -> str:
     return ""
 
 
+_FIRST_FILE = "unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE; git ls-files -- . | head -c 1"
+"""Prints something if git has files of the folder."""
+
+
 def is_repository(folder: str) -> bool:
-    """Whether a folder is in a git checkout."""
-    return bool(top_of(folder))
+    """Whether a folder is the top of a git checkout, or a folder in it of which git has files: one that git does not
+    know, as in a home under git, is in no worktree of it."""
+    top = top_of(folder)
+    if not top or top == os.path.realpath(folder):
+        return bool(top)
+    from parexec_tui.client.short_commands import CommandFailedError, output_of
 
-
-# Files
+    try:
+        return bool(output_of(_FIRST_FILE, folder, 1))
+    except CommandFailedError:
+        return False
 
 
 def _files(pattern: str, workdir: str) -> list[str]:

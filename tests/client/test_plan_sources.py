@@ -8,10 +8,11 @@ import pytest
 
 from parexec_tui.client import short_commands
 from parexec_tui.client.plan_files import PlanFileError, open_plan_file
-from parexec_tui.client.plan_sources import look
+from parexec_tui.client.plan_sources import is_repository, look
 from parexec_tui.core.plan.expanding.axes import Source, SourceError
 from parexec_tui.core.plan.reading.file import PlanErrors
 from tests.engine.engines import exists, until
+from tests.repositories import commit, new_repository
 
 
 def files(folder: Path, pattern: str) -> list[str]:
@@ -105,3 +106,13 @@ def test_a_command_prints_within_bounds(tmp_path: Path) -> None:
         "the command failed with exit 3: no"
     )
     assert len(look(Source("lines", "seq 200000"), str(tmp_path))) == 200_000
+
+
+def test_a_folder_that_git_does_not_know_is_no_repository(tmp_path: Path) -> None:
+    home = new_repository(tmp_path / "home")
+    (home / "known").mkdir()
+    (home / "known" / "file").write_text("1")
+    commit(home, "a folder")
+    (home / "project" / "sub").mkdir(parents=True)
+    found = [name for name in (".", "known", "project", "project/sub", "..") if is_repository(str(home / name))]
+    assert found == [".", "known"]
