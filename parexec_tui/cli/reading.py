@@ -151,7 +151,8 @@ def _from_one(_context: click.Context, _option: click.Parameter, number: int | N
 @click.option(
     "--raw/--clean",
     default=None,
-    help="Every byte as it is, or only text and colours. Default: clean on a terminal, raw in a pipe or a file.",
+    help="Every byte as it is, of a coding agent what its CLI printed; or only text and colours. Default: clean on a"
+    " terminal, every byte of the log in a pipe or a file.",
 )
 @report_errors()
 def log(
@@ -170,7 +171,8 @@ def log(
     """Print the output of TICKET, or of a service, or lines of the outputs of several tickets.
 
     On a terminal, it cannot act on the terminal: titles, links, the clipboard and the like are left out, as on the
-    screen. --raw prints them as well.
+    screen. --raw prints them as well; of a coding agent, whose output is a story of what it did, it prints what its
+    CLI wrote itself.
 
     Several tickets are named, or meant by patterns, selectors, --status or --all. Then each line has the name of its
     ticket before it, and is plain text as the screen shows it, without colours; so it is with --grep. As with grep,
@@ -190,7 +192,7 @@ def log(
         past = _replay(registry, row.session)
         if is_one and is_whole and tickets[0] in past.state.services:
             key = _service_key(row.session, past.state.services[tickets[0]], attempt, step, follow=follow)
-            _print_log(registry, row.session, key, follow, _Clean() if _is_clean(raw) else _Raw())
+            _print_log(registry, row.session, key, follow, raw)
             return
         if is_one and tickets[0] not in past.state.tickets:
             if is_name(past.state, tickets[0]):
@@ -205,7 +207,7 @@ def log(
         number = attempt or known.attempts
         if step is not None and step.startswith(SKIP_IF):  # that is asked before the first attempt
             key = _step_key(past.state, known, 0, step)
-            _print_log(registry, row.session, key, follow, _Clean() if _is_clean(raw) else _Raw())
+            _print_log(registry, row.session, key, follow, raw)
             return
         if not number and not follow:
             why = (
@@ -213,7 +215,7 @@ def log(
             )
             fail(f"{known.id} {why}", UNSUCCESSFUL)
         key = _step_key(past.state, known, number or 1, step)
-        _print_log(registry, row.session, key, follow, _Clean() if _is_clean(raw) else _Raw())
+        _print_log(registry, row.session, key, follow, raw)
 
 
 def _is_clean(raw: bool | None) -> bool:
@@ -302,10 +304,12 @@ class _Clean:
         sys.stdout.write(self._cleaner.finish())
 
 
-def _print_log(registry: "Registry", session: str, key: "ProcessKey", follow: bool, output: _Raw | _Clean) -> None:
-    from parexec_tui.outputs.output import output_of
+def _print_log(registry: "Registry", session: str, key: "ProcessKey", follow: bool, raw: bool | None) -> None:
+    """`raw`: as the option says; where it does not, on a terminal text and colours, else bytes."""
+    from parexec_tui.outputs.output import output_of, raw_output_of
 
-    source = output_of(session, key)
+    output = _Clean() if _is_clean(raw) else _Raw()
+    source = (raw_output_of(session, key) if raw else None) or output_of(session, key)
     at = 0
     while True:
         over = not follow or _is_over(registry, session, key.ticket, key.attempt)  # before reading, to miss nothing

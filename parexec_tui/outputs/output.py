@@ -5,6 +5,7 @@ A viewer is another process than the engine, and reads outputs itself: a large o
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from parexec_tui.core.state.process_key import RUN, ProcessKey
@@ -40,6 +41,12 @@ class Output(Protocol):
 def output_of(session: str, key: ProcessKey) -> Output:
     """The output of a process of a session. A backend that keeps outputs elsewhere is chosen here."""
     return LocalOutput(session_folder(session).log(key))
+
+
+def raw_output_of(session: str, key: ProcessKey) -> Output | None:
+    """What a coding agent printed, of which the output of its attempt is the story; None: no such agent ran."""
+    stream = Path(session_folder(session).of_agent(key).stream)
+    return LocalOutput(stream) if stream.exists() else None
 
 
 def steps_of(session: str, key: ProcessKey) -> Sequence[str]:

@@ -1,5 +1,6 @@
 """Coding agents through the real engine: stand-ins of the CLIs, which behave as those were recorded."""
 
+import json
 import os
 import signal
 import time
@@ -52,6 +53,8 @@ def test_what_each_kind_prints_ends_as_it_should(tmp_path: Path) -> None:
             assert one.end == end, (one.id, one.reason)
         assert (tmp_path / "made" / kind).read_text() == "it is\ndone\n"
         assert "hello" in log_of(f"{kind}-works.1")
+        raw = parexec("log", "--raw", f"{kind}-works", cwd=tmp_path)
+        assert all(isinstance(json.loads(line), dict) for line in raw.splitlines()), "what the CLI itself wrote"
     assert len({call["conversation"] for call in calls()}) == len(calls()) == len(KINDS) * len(PLAYED)
 
 

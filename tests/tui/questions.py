@@ -12,6 +12,7 @@ from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
+from tests.core.coded import coded, said
 from tests.core.sessions import Session, plan
 
 _SHARDS = [f"test-linux-shard-{number:02}" for number in range(1, 13)]
@@ -121,6 +122,30 @@ def many() -> Session:
     return session
 
 
+def agents() -> Session:
+    """A night of coding agents: one needs an answer, one account rests, one type is not logged in, two work."""
+    session = coded(
+        """
+        move-api: agent=free title=Move
+        one-db: agent=claude
+        deploy: agent=claude
+        announce: deploy agent=claude
+        schema: agent=team
+        mails: agent=other
+        lint: agent=shell
+        """,
+        team=AgentType(kind="claude", account="team"),
+        other=AgentType(kind="claude", account="other"),
+    )
+    session.wait(60)
+    _fail(session, "lint", "src/api.py:3: E501 Line too long")
+    said(session, "deploy", "needs you", "denied: Bash", cost=0.41, inp=20_000, out=900)
+    said(session, "schema", "limited", "You've hit your limit", until=session.now + 4320)
+    said(session, "mails", "auth", "Invalid API key")
+    session.wait(70)
+    return session
+
+
 QUESTIONS: dict[str, Callable[[], Session]] = {
     "well": _nightly,
     "failed": failed,
@@ -130,6 +155,7 @@ QUESTIONS: dict[str, Callable[[], Session]] = {
     "engine": _nightly,
     "disk": disk,
     "conflict": conflict,
+    "agents": agents,
     "many": many,
 }
 
@@ -157,6 +183,15 @@ ANSWERS: dict[str, tuple[str, ...]] = {
         "lexer conflicts with parser in src/parse.py; you de",
         "C shows",
         "lexer          conflicts with parser in src/parse.py",
+    ),
+    "agents": (
+        "other needs you: not logged in: Invalid API key",
+        "needs you: denied: Bash",
+        "$ npm test --",
+        "1m35",
+        "writes src/db.py",
+        "team is limited until 01:29 (1h10)",
+        "≥$0.66",
     ),
     "many": ("3 failed", "AssertionError: 3 != 4", "unit-0096", "unit-0038", "unit-0020", "4 running", "unit-0165"),
 }

@@ -15,7 +15,7 @@ from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.core.wire.protocol import DiskSample, HostSample, Progress, Sampled, Usage
+from parexec_tui.core.wire.protocol import DiskSample, Doing, HostSample, Progress, Sampled, Usage
 from parexec_tui.paths import session_folder
 from tests.core.sessions import Session, plan
 
@@ -209,6 +209,28 @@ def _host(at: float, number: int) -> HostSample:
 
 
 _USAGE = (
+    # Of the coding agents in `questions.agents`.
+    Usage(
+        "move-api",
+        1,
+        cpu=0.4,
+        memory=410 * 2**20,
+        processes=6,
+        silence=95.0,
+        log_size=812,
+        progress=Progress(40, 2, 5),
+        doing=Doing("$ npm test -- --watch=false", since=1035.0, done=2, of=5, inp=84_000, out=2_100, cached=250_000),
+    ),
+    Usage(
+        "one-db",
+        1,
+        cpu=0.1,
+        memory=390 * 2**20,
+        processes=4,
+        silence=2.0,
+        log_size=700,
+        doing=Doing("writes src/db.py", since=1128.0, inp=31_000, out=900, cost=0.25),
+    ),
     Usage("draft", 1, cpu=0.02, memory=310 * 2**20, processes=4, silence=95.0, log_size=812),
     Usage("migrate", 1, cpu=0.0, memory=1300 * 2**20, processes=2, silence=330.0, log_size=90_000),
     Usage(
