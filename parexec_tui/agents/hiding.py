@@ -19,7 +19,7 @@ class Hiding:
 
     def __init__(self, values: Iterable[bytes]) -> None:
         forms = forms_of(values)
-        self._forms = tuple(sorted({*forms, *map(_in_json, forms)}, key=lambda form: (-len(form), form)))
+        self._forms = forms.besides(map(_in_json, forms))
 
     def text(self, text: str) -> str:
         return masked(text, self._forms)

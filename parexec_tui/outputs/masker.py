@@ -5,12 +5,14 @@ disk. It is a program of its own, so that it lives on when its engine dies, as t
 nobody has the other end of the pipe any more. It needs the standard library only: it is started as a file.
 
 What is masked: each secret as it is, each line of one that has several, and both in base64 (at any place in what is
-encoded), in hexadecimal, as part of a URL, of a text in JSON, and of a word in single quotes of a shell.
+encoded), in hexadecimal, as part of a URL, of a text in JSON, and of a word in quotes of a shell, Python or HTML. Of
+what line ends cut, pieces of base64 are masked too.
 """
 
 import base64
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -27,19 +29,63 @@ SECRET_TOLD = b"\0secret"
 SECRET_GENERATED = b"\0a secret stood in these tickets\n"
 """The same of a file of tickets."""
 
+_PIECE = 12
+"""Letters of base64 that are masked wherever they stand: 9 bytes. base64 and openssl cut it into lines."""
+
+_STRIDE = _PIECE // 2
+"""Each piece has this many letters at a place that is a multiple of it: so few places are looked at."""
+
+_LETTERS = re.compile(rb"[A-Za-z0-9+/]{%d,}" % _PIECE)
+_LAST_LETTERS = re.compile(rb"[A-Za-z0-9+/]{1,%d}\Z" % (_PIECE - 1))
+
 _CHUNK = 1 << 16
 _RETRY, _TRIES = 0.1, 6000
 """Seconds between two tries to write on a disk that takes nothing, and how many there are once all was read."""
 
 
-def forms_of(secrets: Iterable[bytes]) -> tuple[bytes, ...]:
-    """All that is to be masked for these secrets, the longest first."""
+class Forms(tuple[bytes, ...]):
+    """What is masked, the longest first."""
+
+    encoded: bytes = b""
+    """And all of `_PIECE` letters that stand in this: base64 of the secrets, with blanks between."""
+    seeds: frozenset[bytes] = frozenset()
+    """All that stands in `_STRIDE` letters of it."""
+
+    def with_pieces(self, encoded: Iterable[bytes]) -> "Forms":
+        """The same with the pieces of these."""
+        long = [text for text in encoded if len(text) >= _PIECE]
+        self.encoded = b" ".join(long)
+        self.seeds = frozenset(text[at : at + _STRIDE] for text in long for at in range(len(text) - _STRIDE + 1))
+        return self
+
+    def besides(self, more: Iterable[bytes]) -> "Forms":
+        """The same, and these."""
+        both = Forms(sorted({*self, *more}, key=_longest_first))
+        both.encoded, both.seeds = self.encoded, self.seeds
+        return both
+
+
+def forms_of(secrets: Iterable[bytes]) -> Forms:
+    """All that is to be masked for these secrets."""
     found: set[bytes] = set()
+    encoded: list[bytes] = []
     for secret in secrets:
+        encoded.extend(_encoded(secret.strip()))
         for text in dict.fromkeys((secret.strip(), *map(bytes.strip, secret.splitlines()))):
             if len(text) >= LEAST:
                 found.update(form for form in _forms(text) if len(form) >= LEAST)
-    return tuple(sorted(found, key=lambda form: (-len(form), form)))
+    return Forms(sorted(found, key=_longest_first)).with_pieces(encoded)
+
+
+def _longest_first(form: bytes) -> tuple[int, bytes]:
+    return -len(form), form
+
+
+def _encoded(text: bytes) -> Iterator[bytes]:
+    """What base64 makes of a secret alone, whatever stands before and after it: three times, by where it begins."""
+    for before in range(3):
+        whole = base64.b64encode(b"\0" * before + text).rstrip(b"=")[(0, 2, 3)[before] :]
+        yield whole[: len(whole) - ((before + len(text)) % 3 > 0)]
 
 
 def _forms(text: bytes) -> Iterator[bytes]:
@@ -58,7 +104,20 @@ def _forms(text: bytes) -> Iterator[bytes]:
     yield quote_plus(text).encode()
     yield text.replace(b"'", b"'\\''")
     yield text.replace(b"'", b"'\"'\"'")
+    for quoted in (rb'(["\\$`])', rb"([^\w@%+=:,./-])"):  # within double quotes, and without any (printf %q)
+        yield re.sub(quoted, rb"\\\1", text)
     unicode = text.decode(errors="surrogateescape")
+    in_html = unicode.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    yield from (
+        form.encode(errors="surrogateescape")
+        for form in (
+            in_html,
+            in_html.replace('"', "&quot;").replace("'", "&#x27;"),
+            repr(unicode)[1:-1],
+            repr(unicode + "'\"")[1:-4],
+            repr(text)[2:-1],
+        )
+    )
     for ascii_only in (True, False):
         yield json.dumps(unicode, ensure_ascii=ascii_only)[1:-1].encode(errors="surrogateescape")
 
@@ -68,7 +127,7 @@ class Stream:
 
     def __init__(self, forms: Iterable[bytes]) -> None:
         """`forms`: what is masked, see `forms_of`."""
-        self._forms = tuple(forms)
+        self._forms = forms if isinstance(forms, Forms) else Forms(forms)
         self._kept = b""
         """What came last, and may be the beginning of a secret."""
         self._covered = 0
@@ -95,6 +154,11 @@ class Stream:
                 at = data.find(form[:1], at + 1, keep)
             if at >= 0:
                 keep = at
+        if self._forms.encoded and (last := _LAST_LETTERS.search(data, max(0, len(data) - _PIECE + 1))):
+            keep = min(
+                keep,
+                next((at for at in range(last.start(), len(data)) if data[at:] in self._forms.encoded), keep),
+            )
         return keep
 
     def _told(self, data: bytes, keep: int) -> bytes:
@@ -122,6 +186,8 @@ class Stream:
             while 0 <= at < keep:
                 found.append((at, at + len(form)))
                 at = data.find(form, at + 1)
+        if self._forms.encoded:
+            found.extend(span for span in self._pieces(data) if span[0] < keep)
         if not found:
             return found
         found.sort()
@@ -132,6 +198,17 @@ class Stream:
             else:
                 joined.append((begin, end))
         return joined
+
+    def _pieces(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """Where pieces of base64 are."""
+        encoded, seeds = self._forms.encoded, self._forms.seeds
+        for run in _LETTERS.finditer(data):
+            for seed in range(run.start(), run.end() - _STRIDE + 1, _STRIDE):
+                if data[seed : seed + _STRIDE] in seeds:
+                    for at in range(max(run.start(), seed - _STRIDE), seed + 1):
+                        piece = data[at : at + _PIECE]
+                        if len(piece) == _PIECE and piece in encoded:
+                            yield at, at + _PIECE
 
 
 def masked(text: str, forms: Iterable[bytes]) -> str:
