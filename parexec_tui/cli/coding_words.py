@@ -74,7 +74,7 @@ def coding_warnings(plan: Plan) -> Iterator[str]:
         if found_together.by_choice:
             instead = 'leave isolation = "none" out'
         elif top_of(plan.workdir):
-            instead = 'write isolation = "worktree"'
+            instead = "commit the files of that folder (then each has a worktree)"
         else:
             instead = "make the workdir a git repository with a commit (then each has a worktree)"
         pairs = format_count(found_together.pairs, "pair")

@@ -1,5 +1,6 @@
 """What is said of coding CLIs: each is a script that answers as the real one does."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from parexec_tui.cli.coding_clis import clis_in_path, clis_of, look_at, sandbox_
 from parexec_tui.cli.coding_words import coding_warnings, told_of
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.reading.file import read_plan
+from tests.repositories import new_repository
+
+GIT = shutil.which("git")
 
 CLAUDE = """
 case "$*" in
@@ -188,10 +192,14 @@ def test_tickets_that_may_edit_one_folder_at_once(
 
 
 def test_what_would_keep_them_apart(tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(path, opencode=OPENCODE)
+    install(path, opencode=OPENCODE, git=f'exec {GIT} "$@"')
     more = '[defaults]\nprompt = "p"\n'
     [line] = coding_warnings(plan(tmp_path, f"{ONE_FOLDER}{more}", "[tickets.A]\n[tickets.B]\n"))
     assert "make the workdir a git repository" in line
+    new_repository(tmp_path)
+    (tmp_path / "new").mkdir()
+    [line] = coding_warnings(plan(tmp_path / "new", f"{ONE_FOLDER}{more}", "[tickets.A]\n[tickets.B]\n"))
+    assert "commit the files of that folder" in line
     by_choice = f'{ONE_FOLDER}isolation = "none"\n{more}'
     [line] = coding_warnings(plan(tmp_path, by_choice, "[tickets.A]\n[tickets.B]\n"))
     assert 'leave isolation = "none" out' in line
