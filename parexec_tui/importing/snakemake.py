@@ -220,7 +220,7 @@ class _Importer:
         target = job.output[0].path if job.output else job.rule
         cores = "all" if whole else job.threads
         ticket["requires_commands"] = ["snakemake"]
-        ticket["run"] = literal(f"{self._snakemake} --cores {cores} --force{only} -- {shlex.quote(target)}")
+        ticket["run"] = literal(f"{self._snakemake} --cores {cores} --force --notemp{only} -- {shlex.quote(target)}")
         self._draft.comment((*place, "run"), f"Snakemake itself runs this job: {why}")
         if whole:
             self._once(f"rule {job.rule}: {why}; Snakemake itself runs all that is missing, as one ticket", place)

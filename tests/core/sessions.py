@@ -11,7 +11,7 @@ the journal and the plan, never from an index.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import copy, deepcopy
 from itertools import combinations
 from operator import attrgetter
@@ -574,6 +574,12 @@ def check_start(state: SessionState, event: ev.AttemptStarted) -> None:
         assert ticket.pin in (agent.id, agent.type)
 
 
+def _strict(state: SessionState, ticket: TicketState) -> Iterable[str]:
+    """What must have succeeded before it starts: gates do without what is not wanted."""
+    needs = strict(state, ticket)
+    return [need for need in needs if not state.tickets[need].is_unwanted] if ticket.is_gates else needs
+
+
 def check_proved(state: SessionState, id_: str, journal: list[ev.AnyEvent]) -> None:
     """Before an attempt starts: all that it needs, near or far, has succeeded, and neither failed nor was taken back
     since. What has run stays proved although something that it was built on failed when a person ran that again, or
@@ -583,11 +589,10 @@ def check_proved(state: SessionState, id_: str, journal: list[ev.AnyEvent]) -> N
     is_amended = any(isinstance(event, ev.PlanAmended) for event in journal)
     near, seen, wave = True, {id_}, [id_]
     while wave:
-        needs = [need for each in wave for need in strict(state, state.tickets[each]) if need not in seen]
+        needs = [need for each in wave for need in _strict(state, state.tickets[each]) if need not in seen]
         for need in map(state.tickets.__getitem__, needs):
             is_over = need.status in TERMINAL
             is_excused = not near and is_over and (need.id in redone or (is_amended and need.is_gates))
-            is_excused = is_excused or (need.is_unwanted and state.tickets[id_].is_gates)
             assert need.status in SATISFIED or is_excused, f"{id_} starts, and {need.id} is {need.status}"
         seen.update(needs)
         wave = [need for need in dict.fromkeys(needs) if state.tickets[need].status is not Status.waived]

@@ -125,18 +125,18 @@ def test_what_is_no_command_is_run_by_snakemake_job_by_job(tmp_path: Path) -> No
     )
     assert sorted(draft.tickets) == ["asks", "merge", "plot", "read", "split"]
     assert draft.tickets["plot"]["run"] == (
-        "snakemake --snakefile Snakefile --nolock --cores 2 --force --allowed-rules plot -- 'a plot'"
+        "snakemake --snakefile Snakefile --nolock --cores 2 --force --notemp --allowed-rules plot -- 'a plot'"
     )
     assert draft.tickets["merge"] == {
         "needs": ["split"],
         "writes": ["merged"],
         "up_to_date": False,
         "requires_commands": ["snakemake"],
-        "run": "snakemake --snakefile Snakefile --nolock --cores all --force -- merged",
+        "run": "snakemake --snakefile Snakefile --nolock --cores all --force --notemp -- merged",
     }
     assert draft.tickets["read"]["needs"] == ["split"]
     assert draft.tickets["read"]["reads"] == ["a"]
-    assert draft.tickets["asks"]["run"].endswith("--cores 1 --force --allowed-rules asks -- asked")
+    assert draft.tickets["asks"]["run"].endswith("--cores 1 --force --notemp --allowed-rules asks -- asked")
     assert len(draft.warnings) == 3
     assert draft.comments["tickets", "plot", "run"] == ["Snakemake itself runs this job: it is no command (script)"]
 

@@ -3,6 +3,7 @@
 import pytest
 
 from parexec_tui.core.plan.check import survey
+from parexec_tui.core.plan.model import Selection
 from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
 from parexec_tui.core.plan.reading.fragment import Generation, read_fragment
 from parexec_tui.core.rules.difference import compare
@@ -11,6 +12,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import TICKETS
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.selection import choose
 from parexec_tui.core.wire.selectors import SelectorError, select
 from parexec_tui.report.dot import dot_lines
 from parexec_tui.report.graph_facts import graph_facts
@@ -229,3 +231,11 @@ def test_needs_that_a_person_edits_may_name_the_family() -> None:
     assert (specs["more"].needs, specs["merge"].needs) == (("split?", "a?"), ())
     found.ask(rq.Edit(ticket="last", changes={"after": [], "needs": ["parts"]}))
     assert found.state.plan.tickets["last"].needs == ("split", "a")
+
+
+def test_what_joins_is_no_part_of_what_was_not_selected() -> None:
+    chosen = choose(read_plan(PLAN, source="p", folder="/", format="toml"), Selection(excluded=("last",)))
+    found = Session(chosen.plan)
+    found.dispatch()
+    tell(found, "split", written(a="1", b="2"))
+    assert (found.state.plan.selection.of, len(found.state.tickets)) == (5, 4)

@@ -2,8 +2,10 @@
 
 import pytest
 
+from parexec_tui.core.plan.expanding.given import Given
 from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.predict.course import Durations, course_of
+from parexec_tui.core.rules.difference import compare
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.copying import copy_of
 from parexec_tui.core.wire import requests as rq
@@ -225,3 +227,74 @@ def test_what_is_not_known_yet_counts_as_wanted_in_a_course() -> None:
     found = session()
     spans = {span.ticket for span in course_of(copy_of(found.state), Durations({}), found.now).spans}
     assert spans == {"split", "test", "ship", "tell"}
+
+
+GATED = """
+[vars]
+go = false
+[plan]
+gates = ["whole"]
+[group.g]
+gates = ["look"]
+[tickets.a]
+group = "g"
+when = "go"
+run = "true"
+[tickets.b]
+group = "g"
+run = "true"
+[tickets.c]
+needs = ["a"]
+run = "true"
+[tickets.d]
+needs = ["b"]
+run = "true"
+"""
+
+
+def gated() -> Session:
+    """Without `a` and `c`, and the gates of the group have run."""
+    found = session(text=GATED)
+    for id_ in ("b", "@g"):
+        found.dispatch()
+        found.succeed(id_)
+    found.dispatch()
+    return found
+
+
+def wanted_now(found: Session) -> rq.Amend:
+    given = Given(sets={"go": "true"})
+    return compare(found.state, read_plan(GATED, source="p", folder="/", format="toml", given=given)).request
+
+
+def test_gates_run_again_with_what_becomes_wanted() -> None:
+    found = gated()
+    assert isinstance(refused := found.ask(wanted_now(found)), Refusal)
+    assert (
+        refused.reason == "the gates of group g have let d start, which is running, and would be about other tickets"
+    )
+    found.succeed("d")
+    found.dispatch()
+    assert "@plan" in str(found.ask(wanted_now(found)))
+    found.succeed("@plan")
+    found.dispatch()
+    assert shown(found) == {
+        "a": "not wanted", "b": "succeeded", "c": "not wanted", "d": "succeeded", "@g": "succeeded",
+        "@plan": "succeeded",
+    }  # fmt: skip
+    found.act(wanted_now(found))
+    assert {id_ for id_, status in shown(found).items() if status == "waiting"} == {"a", "c", "@g", "@plan"}
+    for id_ in ("a", "@g", "c", "@plan"):
+        found.dispatch()
+        found.succeed(id_)
+    assert set(shown(found).values()) == {"succeeded"}
+    assert found["@g"].attempts == found["@plan"].attempts == 2
+    found.restart()
+
+
+@pytest.mark.parametrize(("go", "when"), [(False, "go"), (2.75, "go > 2.5"), (3, "go < 2")])
+def test_a_ticket_can_be_changed_whose_expression_names_what_is_no_text(go: float, when: str) -> None:
+    text = GATED.replace("go = false", f"go = {go}".lower()).replace('when = "go"', f'when = "{when}"')
+    found = session(text=text)
+    found.act(rq.Edit(ticket="a", changes={"title": "x"}))
+    assert (found["a"].spec.title, found["a"].spec.when_values) == ("x", {"go": go})

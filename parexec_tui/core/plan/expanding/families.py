@@ -179,7 +179,7 @@ class _Reading:
         self, combinations: list[Values], own: list[dict[str, Any]], places: list[int | None]
     ) -> Iterator[Member]:
         template = None
-        if "id" in self._table:
+        if "id" in self._table and combinations:  # else nothing is called by it
             written = self._table["id"]
             if not isinstance(written, str) or not written:
                 self._wrong(
@@ -187,7 +187,7 @@ class _Reading:
                 )
                 return
             template = parse(written)
-            known = {**self._variables, **(combinations[0] if combinations else {})}
+            known = {**self._variables, **combinations[0]}
             if wrong := next(wrong_references(template, known), None):
                 self._wrong(("id",), *wrong)
                 return

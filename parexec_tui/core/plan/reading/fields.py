@@ -224,7 +224,9 @@ _OF_KIND: dict[type, Any] = {
     dict: inspect.StructType,
     list: inspect.VarTupleType,
     str: inspect.StrType | inspect.LiteralType,
+    bool: inspect.BoolType,
     int: inspect.IntType,
+    float: inspect.FloatType,
 }
 
 
@@ -247,7 +249,7 @@ def _fits(type_: inspect.Type, value: object) -> bool:
             return is_whole and (minimum is None or minimum <= value) and (maximum is None or value <= maximum)  # type: ignore[operator]
         case inspect.FloatType(ge=minimum, le=maximum):
             is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            return is_number and minimum <= value <= maximum  # type: ignore[operator]
+            return is_number and (minimum is None or minimum <= value) and (maximum is None or value <= maximum)  # type: ignore[operator]
         case inspect.EnumType() | inspect.LiteralType():
             return isinstance(value, str) and value in _choices(type_)
         case _:

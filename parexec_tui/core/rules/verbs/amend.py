@@ -19,6 +19,7 @@ from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.plan.wanted import is_asked_anew
 from parexec_tui.core.rules.answers import Decision, refuse_unknown
+from parexec_tui.core.rules.downstream import gates_again, unskips
 from parexec_tui.core.rules.placement import can_run
 from parexec_tui.core.rules.ticket_fields import as_written, refusal_of_faults
 from parexec_tui.core.state import events as ev
@@ -79,7 +80,11 @@ def amend(
         id_, ticket = next(iter(late.items()))
         return Refusal(f"{ticket.id} would wait for new gates of {described(id_)}, and {ticket.stands}")
     is_same_set = not (asked.added or dropped or asked.gates or numbers)
-    skipped, restored = _status_changes(state, whole, changed, _statuses_after(after), is_same_set=is_same_set)
+    known = _statuses_after(after)
+    skipped, restored = _status_changes(state, whole, changed, known, is_same_set=is_same_set)
+    again = _gates_again(state, whole, restored, known, asked.by, now)
+    if isinstance(again, Refusal):
+        return again
     return [
         ev.PlanAmended(
             at=now,
@@ -93,7 +98,8 @@ def amend(
             numbers=numbers,
             families=families,
             **said,
-        )
+        ),
+        *again,
     ]
 
 
@@ -147,6 +153,35 @@ def _refuse_other_gates(state: SessionState, gates: TicketState, whole: Mapping[
         f"the gates of {described(gates.id)} {what}, and would be {'about other tickets' if is_about else 'others'}"
     )
     return Refusal(reason, f"wait for {live.id} to end, or cancel it")
+
+
+def _gates_again(
+    state: SessionState,
+    whole: Mapping[str, Ticket],
+    restored: tuple[str, ...],
+    known: Mapping[str, Status],
+    by: str,
+    now: float,
+) -> list[ev.AnyEvent] | Refusal:
+    """Let gates run again that have run without tickets that were not wanted, and are restored now. Those that wait
+    for other tickets than before run again anyway."""
+    again: dict[str, tuple[str, ...]] = {}
+    back = set(restored)
+    for id_ in restored if state.has_gates else ():
+        for gates in state.dependents(id_):
+            if gates.is_gates and gates.is_live:
+                return _refuse_other_gates(state, gates, whole)
+        for name in gates_again(state, state.tickets[id_], back):
+            gates = state.tickets[name]
+            if name not in whole or known.get(name) is Status.waiting or name in again:
+                continue
+            if status_with(gates, whole[name]) is Status.waiting:
+                continue
+            if any(dependent.is_live for dependent in state.dependents(name)):
+                return _refuse_other_gates(state, gates, whole)
+            again[name] = tuple(each for each in unskips(state, gates, back) if each not in back)
+            back.update((name, *again[name]))
+    return [ev.TicketRetried(at=now, ticket=name, by=by, restored=along) for name, along in again.items()]
 
 
 def _still_needed(dropped: tuple[str, ...], specs: dict[str, Ticket]) -> Refusal | None:

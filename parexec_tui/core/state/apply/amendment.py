@@ -45,6 +45,7 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
     )
     if event.families:
         limit_families(state, event.families)
+    before = len(state.tickets)
     shape = None if _keeps_shape(state, event) else _shape(state, event, specs, gates)
     for ticket in list(state.asking.values()):
         if shape is not None or ticket.id in event.changed:
@@ -70,6 +71,9 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
         state.find_unwanted()
     if shape is not None and (state.has_gates or event.gates):
         _replace_gates(state, shape.tickets, event.at)
+    if of := state.plan.selection.of:
+        selection = structs.replace(state.plan.selection, of=of + len(state.tickets) - before)
+        state.plan = structs.replace(state.plan, selection=selection)
     for ticket in map(state.tickets.__getitem__, event.skipped):
         ticket.because = lost_need(state, ticket)
     if shape is None:

@@ -469,3 +469,8 @@ def test_a_family_in_needs_and_after_is_one_error() -> None:
     assert plan.tickets["y-3"].after == tuple(f"x-{n}" for n in range(1, 10) if n != 3), (
         "the rest of what is called so"
     )
+
+
+def test_a_family_without_members_may_have_ids() -> None:
+    text = "[tickets.load]\nforeach = { f = { glob = '*' } }\nid = 'load-{f}'\nrun = 'x'\n[tickets.a]\nrun = 'x'\n"
+    assert read(text, outside=Outside(lambda *_: [], read_no_file)).tickets.keys() == {"a"}
