@@ -3,6 +3,7 @@
 from msgspec import structs
 
 from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.units import Money
 from parexec_tui.core.wire import requests as rq
 from tests.core.sessions import Session, plan
 
@@ -13,9 +14,9 @@ AGENTS = {
 }
 
 
-def coded(text: str, **agents: AgentType) -> Session:
+def coded(text: str, *, budget: float | None = None, **agents: AgentType) -> Session:
     """A session whose first tickets have started; they run on `claude` unless they say something else."""
-    of = plan(text, agents={**AGENTS, **agents}, parallel=8)
+    of = plan(text, agents={**AGENTS, **agents}, parallel=8, budget=None if budget is None else Money(budget))
     prompts = {id_: structs.replace(each, run="", prompt="do it") for id_, each in of.tickets.items()}
     tickets = {id_: each if each.agent == "shell" else prompts[id_] for id_, each in of.tickets.items()}
     session = Session(structs.replace(of, tickets=tickets))

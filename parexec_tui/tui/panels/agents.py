@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from rich.style import Style
 
-from parexec_tui.core.state.accounts import is_coded, rest_of
+from parexec_tui.core.state.accounts import is_coded, over_type_budget, rest_of
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.session import SessionState
@@ -222,6 +222,10 @@ class AgentsPanel(RowsPanel):
         if (rest := rest_of(state, type_)) is not None:
             text = rest_text(rest_fact(rest), self.view.now).removeprefix(f"{printable(rest.account)} ")
             text = f"  {self.glyph(End.limited)} {text}"
+            line.column(text, min(width_of(text), width - line.width), self.style("hold"), gap=0)
+            return
+        if over := over_type_budget(state, type_):
+            text = printable(f"  {over}")
             line.column(text, min(width_of(text), width - line.width), self.style("hold"), gap=0)
             return
         if (by := state.held_types.get(type_)) is not None:

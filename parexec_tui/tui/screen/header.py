@@ -7,7 +7,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from parexec_tui.core.plan.reading.faults import listed
-from parexec_tui.core.plan.units import format_count, format_duration
+from parexec_tui.core.plan.units import format_count, format_duration, format_money
 from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.forecast import comes_to_an_end, eta, no_eta_reason
 from parexec_tui.core.schedule.readiness import waiting_counts
@@ -223,7 +223,11 @@ class Header(Widget):
         if figures is None or figures.cost is None:
             return None
         text = cost_text(figures, ascii_only=self.view.ascii_only)
-        return Words(f" {text} ", f" {text} ", "text")
+        budget = state.budgets.get("")
+        if budget is None:
+            return Words(f" {text} ", f" {text} ", "text")
+        whole = f" {text} of {format_money(budget)} "
+        return Words(whole, whole, "warn" if figures.cost >= budget else "text")
 
     def _others(self) -> Iterator[Words]:
         """Who else follows the session."""

@@ -2,8 +2,10 @@
 
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.coding import resume_words
+from parexec_tui.core.plan.units import Money
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire.protocol import Doing
+from parexec_tui.tui.panels.agents import AgentsPanel
 from parexec_tui.tui.panels.ticket import TicketPanel
 from parexec_tui.tui.view.event_history import EventHistory
 from tests.core.coded import coded, said, tells
@@ -72,3 +74,14 @@ def test_what_it_asks_and_what_its_attempts_cost() -> None:
     assert "$0.41 and 1.2k tokens" in next(line for line in drawn.split("\n") if "attempts " in line)
     assert " $0.41 " in words(view(session))
     assert " $0.66 " in words(view(session, B=Doing(cost=0.25)), 200), "what works counts"
+
+
+def test_what_is_spent_stands_beside_the_budget_and_a_type_says_that_its_own_is_spent() -> None:
+    session = coded(
+        "A: agent=claude\nB: agent=claude",
+        budget=50.0,
+        claude=AgentType(kind="claude", max=1, budget=Money(0.4)),
+    )
+    said(session, "A", "succeeded", cost=0.41)
+    assert " $0.41 of $50 " in words(view(session))
+    assert "budget of claude: $0.41 of $0.40 spent" in text(panel_of(AgentsPanel, view(session), 70, 14))
