@@ -74,6 +74,11 @@ def unapproved(context: click.Context, parameter: click.Parameter, word: str) ->
     return _of_status(context, parameter, word, "approval")
 
 
+def needing_you(context: click.Context, parameter: click.Parameter, word: str) -> "list[CompletionItem]":
+    """The same of those whose coding agents need a word of a person."""
+    return _of_status(context, parameter, word, "needs you")
+
+
 def in_conflict(context: click.Context, parameter: click.Parameter, word: str) -> "list[CompletionItem]":
     """The same of those whose conflict a person has to decide on."""
     return _of_status(context, parameter, word, "conflict")

@@ -137,8 +137,8 @@ LAZY_COMMANDS = {
     "parexec_tui.cli.standing": ("status", "why"),
     "parexec_tui.cli.reruns": ("retry", "rollback", "restart"),
     "parexec_tui.cli.steer": (
-        "hold", "release", "freeze", "thaw", "drain", "reassign", "cancel", "waive", "approve", "merge", "reject",
-        "priority", "stop", "scale", "on-failure", "undo",
+        "hold", "release", "freeze", "thaw", "drain", "reassign", "cancel", "waive", "answer", "approve", "merge",
+        "reject", "priority", "stop", "scale", "on-failure", "undo",
     ),
     "parexec_tui.cli.amend": ("edit", "add", "reload"),
     "parexec_tui.cli.waiting": ("wait",),

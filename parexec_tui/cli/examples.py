@@ -162,6 +162,10 @@ EXAMPLES: dict[str, Examples] = {
     ),
     "cancel": (("parexec cancel T3 T4", "end both; what needs them is skipped"),),
     "waive": (("parexec waive T3", "do without T3: what needs it may run"),),
+    "answer": (
+        ("parexec answer T3 'keep the old table, and write a new one'", "what its agent asked; it goes on with that"),
+        ("parexec answer T3 --allow 'Bash(git push *)'", "it may do what it was denied"),
+    ),
     "approve": (
         ("parexec approve deploy", "what waits for approval may start, or has succeeded"),
         ("parexec approve status:approval", "all that waits for approval, after a look at it"),

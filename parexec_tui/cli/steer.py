@@ -169,6 +169,29 @@ def approve(context: VerbContext, tickets: tuple[str, ...], note: str) -> None:
 
 
 @click.command(
+    help="Answer a ticket whose coding agent asks something, or ended because it was not allowed it: yes, no, "
+    "always, one of its choices, or any words. It goes on in the same conversation, and no retry is charged. Without "
+    f"an engine it is remembered, and heard after the next `resume`.\n{SELECTORS}\n{ASKS}"
+)
+@click.argument("ticket", shell_complete=complete.needing_you)
+@click.argument("words", nargs=-1, metavar="[ANSWER]")
+@click.option(
+    "--allow",
+    metavar="RULE",
+    multiple=True,
+    help="What it may do from now on, in the words of Claude Code: 'Bash(git push *)'. Can be repeated.",
+)
+@verb_without_engine
+def answer(context: VerbContext, ticket: str, words: tuple[str, ...], allow: tuple[str, ...]) -> None:
+    from parexec_tui.core.wire.requests import AnswerAgent
+
+    chosen = context.tickets((ticket,))
+    context.ask(
+        AnswerAgent(tickets=chosen, answer=" ".join(words), allow=allow), confirm=is_wide((ticket,), len(chosen))
+    )
+
+
+@click.command(
     help="Decide on the conflict of a ticket that waits for that, and merge what it did: give one of --ours, "
     f"--theirs and --by. Without an engine it is remembered, and the next `resume` does it.\n{SELECTORS}\n{ASKS}"
 )

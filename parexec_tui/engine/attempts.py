@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from parexec_tui.core.plan.values import NoValueError
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.accounts import coding_of
 from parexec_tui.core.state.process_key import (
     CLAIMS,
     COMMIT,
@@ -43,7 +44,9 @@ def present_key(ticket: TicketState) -> ProcessKey:
 
 def _runs(ticket: TicketState) -> bool:
     """Whether the clock of its timeout runs."""
-    return ticket.is_live and ticket.status is not Status.stopping and not ticket.is_frozen
+    if not ticket.is_live or ticket.status is Status.stopping or ticket.is_frozen:
+        return False
+    return ticket.live_attempt.asks_since is None
 
 
 _LOOK_FOR_ROOM = 1.0
@@ -99,6 +102,8 @@ class AttemptKeeper:
             self.start(ticket, present_key(ticket))
         elif ticket.live_attempt.stop_reason is not None:
             self._backend.stop(present_key(ticket), ticket.spec.grace)
+        if (answered := coding_of(self._state, ticket).answered) is not None and answered.question:
+            self.answer(ticket, answered)  # the engine before may have had no time for that
 
     def put_off(self, report: rq.ProcessEnded | rq.WorkTried) -> None:
         """After the host was short of something for a step: if the attempt goes on, start it later."""
@@ -200,6 +205,12 @@ class AttemptKeeper:
             self._backend.freeze(present_key(ticket))
         else:
             self._backend.thaw(present_key(ticket))
+            self._set_timeout(ticket)
+
+    def answer(self, ticket: TicketState, event: ev.TicketAnswered) -> None:
+        """Tell an agent what a person answered. What is told twice it hears once."""
+        if ticket.is_live:
+            self._backend.answer(present_key(ticket), event.question, event.answer)
             self._set_timeout(ticket)
 
     def note_left(self, event: ev.AttemptEnded) -> None:

@@ -39,7 +39,7 @@ def telling_of(
         prompt_file,
         earlier,
         _output_of(ticket, past[-1], is_same=known is not None and own) if past else None,
-        Told(note, coding.answer),
+        Told(note, _answer(coding)),
         is_own=own,
     )
 
@@ -68,7 +68,7 @@ def _brief(
         model=agent_type.model,
         permissions=agent_type.permissions,
         asks=agent_type.ask == "person",
-        allow=coding_of(state, ticket).allow,
+        allow=coding_of(state, ticket).allowed,
         conversation=chosen if known is None else known.id,
         goes_on=known is not None,
         attempt=ticket.attempts,
@@ -147,6 +147,14 @@ def _conflict(state: SessionState, ticket: TicketState) -> str:
     if found is None or found.conflict is None or found.conflict.attempt != ticket.attempts - 1:
         return ""
     return found.conflict.note or ", ".join(found.conflict.files)
+
+
+def _answer(coding: Coding) -> str:
+    """What a person answered, in words."""
+    answered = coding.answered
+    if answered is None:
+        return ""
+    return answered.answer or f"you may do this now: {', '.join(answered.allow)}"
 
 
 def _output_of(ticket: TicketState, past: Past, *, is_same: bool) -> ProcessKey | None:

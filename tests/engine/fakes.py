@@ -90,6 +90,7 @@ class FakeBackend:
         """{attempt: the last reason that was to be noted beside it}"""
         self.freezes: list[Name] = []
         self.thaws: list[Name] = []
+        self.answered: list[tuple[str, int, str, str]] = []
         self.tended: list[tuple[str, type[AnyTask]]] = []
         """(ticket, what was done with its worktree)"""
         self.is_finished = False
@@ -161,6 +162,9 @@ class FakeBackend:
 
     def thaw(self, key: ProcessKey) -> None:
         self.thaws.append(_name(key))
+
+    def answer(self, key: ProcessKey, question: str, answer: str) -> None:
+        self.answered.append((*_name(key), question, answer))
 
     def check_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> None:  # noqa: ARG002
         problems = tuple(self.missing.get(key.ticket, ()))

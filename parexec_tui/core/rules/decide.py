@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from parexec_tui.core.rules.answers import Decision
+from parexec_tui.core.rules.verbs.answer import answer, cannot_answer_agent
 from parexec_tui.core.rules.verbs.approve import approve, cannot_answer, reject
 from parexec_tui.core.rules.verbs.cancel import cancel, cannot_cancel
 from parexec_tui.core.rules.verbs.drain import drain
@@ -50,6 +51,8 @@ def refusal(state: SessionState, asked: rq.AnyRequest, now: float) -> Refusal | 
             return cannot_cancel(state, asked)
         case rq.Approve() | rq.Reject():
             return cannot_answer(state, asked)
+        case rq.AnswerAgent():
+            return cannot_answer_agent(state, asked)
         case rq.Waive():
             return cannot_waive(state, asked)
         case rq.Retry(tickets=(id_,), downstream=False, run=None, agent=None, uses=None, env=None, budget=""):
@@ -73,6 +76,7 @@ _HANDLERS: dict[type, Callable[[SessionState, Any, float], Decision]] = {
     rq.Cancel: cancel,
     rq.Waive: waive,
     rq.Retry: retry,
+    rq.AnswerAgent: answer,
     rq.Approve: approve,
     rq.Reject: reject,
     rq.Merge: merge,

@@ -38,6 +38,8 @@ def _ends_work(state: SessionState, events: Sequence[ev.AnyEvent]) -> str:
     merges = (event for event in events if isinstance(event, ev.MergeStarted))
     if begun := listed(event.ticket for event in merges if not _is_yet_to_begin(state, event)):
         return f"the merge of {begun} has begun"
+    if heard := listed(event.ticket for event in events if isinstance(event, ev.TicketAnswered) and event.question):
+        return f"the agent of {heard} has heard it"
     if restarted := listed(event.service for event in events if isinstance(event, ev.ServiceStopRequested)):
         return f"it stopped {restarted}"
     stopped = listed(event.ticket for event in events if isinstance(event, ev.AttemptStopRequested))
@@ -70,6 +72,7 @@ def _of_statuses(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps:
     waived = tuple(event.ticket for event in events if isinstance(event, ev.TicketWaived))
     retried = [event for event in events if isinstance(event, ev.TicketRetried)]
     waiting = (
+        *(event.ticket for event in events if isinstance(event, ev.TicketAnswered)),
         *(id_ for event in retried for id_ in (event.ticket, *event.rerun)),
         *(id_ for id_, event in answered.items() if _makes(state, event) is Status.waiting),
     )

@@ -37,6 +37,8 @@ class Preview(Struct, frozen=True, kw_only=True):
     waived: _Ids = ()
     approved: _Ids = ()
     """Tickets that may start, or have succeeded."""
+    answered: _Ids = ()
+    """Tickets whose agents go on."""
     merged: _Ids = ()
     """Tickets whose work is merged, and that have succeeded then."""
     again: _Ids = ()
@@ -116,6 +118,7 @@ class Preview(Struct, frozen=True, kw_only=True):
             ("cancelled", self.cancelled),
             ("waived, what needs it may run", self.waived),
             ("approved", self.approved),
+            ("goes on with the answer", self.answered),
             ("merged", self.merged),
             ("rolled back, in this order", self.rolled_back),
             ("built on that, and stays as it is", self.built_on),
@@ -167,6 +170,7 @@ def preview(state: SessionState, events: Sequence[ev.AnyEvent]) -> Preview:
         ),
         waived=_each(event.ticket for event in _of(events, ev.TicketWaived)),
         approved=_each(event.ticket for event in _of(events, ev.TicketApproved)),
+        answered=_each(event.ticket for event in _of(events, ev.TicketAnswered)),
         merged=_each(event.ticket for event in _of(events, ev.MergeStarted)),
         again=_each(
             (

@@ -39,6 +39,9 @@ def wording(asked: rq.AnyRequest) -> str:
             return f"restart {_names(asked.services)}"
         case rq.Cancel() | rq.Waive() | rq.PutBack():
             return f"{verb_of(asked)} {_names(asked.tickets)}"
+        case rq.AnswerAgent():
+            said = asked.answer.strip() or f"allow {listed(asked.allow)}"
+            return f"answer {_names(asked.tickets)}: {said}"
         case rq.Approve() | rq.Reject():
             return f"{verb_of(asked)} {_names(asked.tickets)}{_because(asked.note)}"
         case rq.Merge():

@@ -53,6 +53,8 @@ class Attempt:
 
     __slots__ = (
         "agent",
+        "asked_for",
+        "asks_since",
         "awaits_engine",
         "birth",
         "check_strays",
@@ -141,6 +143,10 @@ class Attempt:
         """There while it is frozen. It keeps its status, and goes on with that when it is thawed."""
         self.frozen_for = 0.0
         """Seconds that it was frozen, without the present freeze."""
+        self.asks_since: float | None = None
+        """Since when its agent waits for an answer of a person; None: it does not."""
+        self.asked_for = 0.0
+        """Seconds that it did before, and was not frozen."""
         self.clock_error = 0.0
         """Seconds from its start on that did not pass: the clock was set forward while no engine was there, or the
         host was suspended. Negative: more passed."""
@@ -211,13 +217,22 @@ class Attempt:
     def thaw(self, at: float) -> None:
         """Let its clock run again, if it is frozen."""
         if self.freeze is not None:
-            self.frozen_for += at - self.freeze.since
+            if self.asks_since is None:  # else its clock stands anyhow
+                self.frozen_for += at - self.freeze.since
             self.freeze = None
+
+    def note_answer(self, at: float) -> None:
+        """Let its clock run again, if nothing else stops it: its agent waits for a person no more."""
+        if self.asks_since is not None:
+            self.asked_for += (
+                at if self.freeze is None else max(self.freeze.since, self.asks_since)
+            ) - self.asks_since
+            self.asks_since = None
 
     def ended_unseen(self, ended: float, now: float) -> float:
         """When a process of it ended that is found over now, if its exit record is of that time. The clock may have
         been set since: it has run for no less than the steps before it, and no longer than until now."""
-        ran = max(self.step_began, self.worked_before + ended - self.started - self.frozen_for)
+        ran = max(self.step_began, self.worked_before + ended - self.started - self.frozen_for - self.asked_for)
         return now - max(0.0, self.worked(now) - ran)
 
     def total_frozen(self, now: float) -> float:
@@ -230,7 +245,10 @@ class Attempt:
         if self.ended is not None:
             now = self.ended
         until = now if self.freeze is None else self.freeze.since
-        return self.worked_before + max(0.0, until - self.started - self.frozen_for - self.clock_error)
+        if self.asks_since is not None:
+            until = min(until, self.asks_since)
+        stood = self.frozen_for + self.asked_for + self.clock_error
+        return self.worked_before + max(0.0, until - self.started - stood)
 
     def going_on(self, at: float) -> "Attempt":
         """The same attempt as it goes on after its end."""

@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from parexec_tui.core.state.events import TicketAsks
+from parexec_tui.core.state.events import TicketAnswered, TicketAsks
 from parexec_tui.core.state.figures import Figures, total
 from parexec_tui.core.state.status import End
 
@@ -50,10 +50,10 @@ class Coding(Struct, frozen=True):
     """Agent types that do not want to do it, or may not for its budget."""
     outages: int = 0
     """Attempts in a row that ended because the provider did not answer."""
-    answer: str = ""
-    """What a person answered, until an attempt has heard it."""
+    answered: TicketAnswered | None = None
+    """What a person answered, until an attempt has heard it; while it runs, the last of that."""
     allow: tuple[str, ...] = ()
-    """What a person allowed it, in the words of its CLI."""
+    """What a person allowed it before, in the words of its CLI."""
     asks: TicketAsks | None = None
     """What its agent asks and waits for."""
     used: tuple[tuple[str, Figures], ...] = ()
@@ -65,6 +65,11 @@ class Coding(Struct, frozen=True):
     def figures(self) -> Figures | None:
         """What all its attempts used that are over; None: there was none."""
         return total(each for _, each in self.used)
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """All that a person allowed it."""
+        return self.allow if self.answered is None else tuple(dict.fromkeys((*self.allow, *self.answered.allow)))
 
     def used_on(self, agent_type: str) -> Figures | None:
         """What those on one agent type used."""

@@ -134,6 +134,17 @@ class Approve(Request, frozen=True, tag="approve"):
     """What to mind; an attempt that starts after it gets it."""
 
 
+class AnswerAgent(Request, frozen=True, tag="answer"):
+    """Answer tickets whose coding agents ask something: one that waits for that goes on, one that ended for it runs
+    again, in the same conversation, and no retry is charged."""
+
+    tickets: tuple[str, ...]
+    answer: str = ""
+    """`yes`, `no`, `always`, or any text: of what it may choose, its agent knows the words."""
+    allow: tuple[str, ...] = ()
+    """What it may do from now on, in the words of its CLI: `Bash(git push *)`."""
+
+
 class Merge(Request, frozen=True, tag="merge"):
     """Decide on the conflict of tickets that wait for that, and let what they did be merged."""
 
@@ -260,6 +271,7 @@ AnyRequest = (
     | Cancel
     | Waive
     | Retry
+    | AnswerAgent
     | Approve
     | Merge
     | Reject

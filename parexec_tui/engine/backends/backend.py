@@ -353,6 +353,9 @@ class Backend(Protocol):
     def thaw(self, key: ProcessKey) -> None:
         """Let a frozen process go on."""
 
+    def answer(self, key: ProcessKey, question: str, answer: str) -> None:
+        """Tell a coding agent what a person answered to its question. It may be told again."""
+
     def check_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> None:
         """Find out whether the attempt of the key wrote what its ticket must write, and report `OutputsChecked`.
 

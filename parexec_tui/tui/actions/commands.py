@@ -123,6 +123,11 @@ def _answered(make: type[rq.Approve | rq.Reject]) -> Callable[[ActionContext, st
     return read
 
 
+def _answer(context: ActionContext, argument: str) -> AnyRequest:
+    ticket, _, said = argument.strip().partition(" ")
+    return rq.AnswerAgent(tickets=_selected(context, ticket.split()), answer=said.strip())
+
+
 def _merge(context: ActionContext, argument: str) -> AnyRequest:
     argument, _, command = f" {argument} ".partition(" --by ")
     found, words = _options(argument.split(), _OF_MERGE)
@@ -242,6 +247,10 @@ def _made() -> Iterator[Command]:
         ("reject", "what waits for approval runs again, or is cancelled", rq.Reject),
     ):
         yield Command(answer, f"{some} [note TEXT]", effect, _answered(make), _tickets)
+    yield Command(
+        "answer", "TICKET ANSWER", "what its coding agent asks; it goes on with that", _answer,
+        lambda context, words: _first(_tickets(context), words),
+    )  # fmt: skip
     yield Command(
         "merge", f"{some} --ours|--theirs|--by COMMAND", "decide on the conflict of tickets", _merge, _tickets
     )

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from parexec_tui.core.rules.answers import first_refusal
+from parexec_tui.core.rules.verbs.answer import refused_words
 from parexec_tui.core.rules.verbs.merge import refused_merges
 from parexec_tui.core.rules.verbs.reassign import cannot_reassign
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import SATISFIED
-from parexec_tui.core.wire.requests import AnyRequest, Merge, Refusal
+from parexec_tui.core.wire.requests import AnswerAgent, AnyRequest, Merge, Refusal
 from parexec_tui.tui.actions import steering
 from parexec_tui.tui.actions.context import ActionContext
 from parexec_tui.tui.actions.perform import Ask, OpenForm
@@ -37,6 +39,20 @@ def _reject_form(context: ActionContext, tickets: Sequence[str]) -> Dialog[AnyRe
     from parexec_tui.tui.dialogs.reject import RejectForm
 
     return RejectForm(context.view, tickets)
+
+
+def _answer_form(context: ActionContext, tickets: Sequence[str]) -> Dialog[AnyRequest]:
+    from parexec_tui.tui.dialogs.answer import AnswerForm
+
+    return AnswerForm(context.view, tickets)
+
+
+def cannot_answer(state: SessionState, targets: Targets, _: float) -> Refusal | None:
+    """Why the tickets cannot be answered, whatever a person says; None if they can."""
+    tickets = steering.tickets_of(state, targets)
+    if isinstance(tickets, Refusal):
+        return tickets
+    return first_refusal(refused_words(state, AnswerAgent(tickets=tickets, answer="no")))
 
 
 def _conflict_form(context: ActionContext, tickets: Sequence[str]) -> Dialog[AnyRequest]:
@@ -82,6 +98,7 @@ def cannot_decide(state: SessionState, targets: Targets, _: float) -> Refusal | 
 
 RETRY = OpenForm(_retry_form, Ask(steering.retry).refusal)
 REASSIGN = OpenForm(_reassign_form, cannot_reassign_any)
+ANSWER = OpenForm(_answer_form, cannot_answer)
 REJECT = OpenForm(_reject_form, Ask(steering.reject).refusal)
 CONFLICT = OpenForm(_conflict_form, cannot_decide)
 EDIT = OpenForm(_edit_form, cannot_edit)

@@ -145,7 +145,7 @@ ACTIONS: tuple[TableAction, ...] = (
         LOOKING, output.next_output, panels=_OUTPUT,
     ),
     Action(
-        "follow-running", ("A",), "what runs", "the output of what started last, or of the selected ticket",
+        "follow-running", ("H",), "what runs", "the output of what started last, or of the selected ticket",
         LOOKING, Toggle(output.follow, output.is_following), panels=("tickets", "output"), back="the selected",
     ),
     Action(
@@ -202,6 +202,10 @@ ACTIONS: tuple[TableAction, ...] = (
     ),
     Action("kill", ("X",), "kill", "cancel it, and end it with KILL at once", STEERING, Ask(steering.kill)),
     Action("waive", ("o",), "waive", "waive it, do without it: what needs it may run", STEERING, Ask(steering.waive)),
+    Action(
+        "answer", ("A",), "answer…", "answer its coding agent, which asks or was not allowed something: it goes on",
+        STEERING, forms.ANSWER, footer=85,
+    ),
     Action(
         "approve", ("Y",), "approve", "approve what waits for approval: it may start, or has succeeded",
         STEERING, Ask(steering.approve), footer=84,

@@ -163,8 +163,9 @@ def on_agent_said(state: SessionState, report: rq.AgentSaid, now: float) -> list
     events = _known(state, ticket, report.conversation, report.model, now, version=report.version, mode=report.mode)
     if report.speaks:
         events += _is_well(state, ticket, now)
-    asks = coding_of(state, ticket).asks
-    if report.question and (asks is None or asks.question != report.question):
+    told = coding_of(state, ticket)
+    known = {each.question for each in (told.asks, told.answered) if each is not None}
+    if report.question and report.question not in known:
         events.append(
             ev.TicketAsks(
                 at=now,

@@ -17,6 +17,8 @@ def on_log_silent(state: SessionState, report: rq.LogSilent, now: float) -> list
     if ticket is None or ticket.status is not Status.running:
         return []
     attempt = ticket.live_attempt
+    if attempt.asks_since is not None:
+        return []  # it waits for a person
     told = next((name for name in attempt.failed_checks if name.startswith(_CHECK)), "")
     if not report.seconds:
         return [ev.CheckHeld(at=now, ticket=ticket.id, attempt=attempt.number, check=told)] if told else []

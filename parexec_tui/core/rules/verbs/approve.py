@@ -101,7 +101,7 @@ def approve_all(state: SessionState, by: str, now: float) -> list[ev.AnyEvent]:
     return [
         _approved(state, ticket, by, "", now)
         for ticket in state.unapproved.values()
-        if conflict_of(state, ticket) is None
+        if conflict_of(state, ticket) is None and not ticket.needs_you
     ]
 
 
@@ -115,6 +115,8 @@ def refused_answers(state: SessionState, asked: rq.Approve | rq.Reject) -> Itera
         is_approved = ticket.approved and ticket.status is Status.waiting and isinstance(asked, rq.Approve)
         if isinstance(asked, rq.Approve) and conflict_of(state, ticket) is not None:
             yield Refused("tickets", ticket.id, in_conflict(ticket))
+        elif isinstance(asked, rq.Approve) and ticket.needs_you:
+            yield Refused("tickets", ticket.id, _unproved(ticket))
         elif isinstance(asked, rq.Reject) and can_undecide(state, ticket) and not ticket.spec.takes_back:
             continue
         elif not (ticket.awaits_approval or is_approved):
@@ -125,6 +127,12 @@ def in_conflict(ticket: TicketState) -> Refusal:
     """Why there is more to decide about a ticket than whether it is approved."""
     remedy = f"parexec merge {ticket.id} --ours, --theirs or --by COMMAND; or reject it, and it runs again"
     return Refusal(f"{ticket.id} {ticket.reason}", remedy)
+
+
+def _unproved(ticket: TicketState) -> Refusal:
+    """Why what an agent left that needs a person cannot be taken as it is: nothing has looked at it."""
+    remedy = f"parexec answer {ticket.id} TEXT, and it goes on; or reject it, and it runs again"
+    return Refusal(f"{ticket.id} has not succeeded, {ticket.reason}", remedy)
 
 
 def _not_asked(ticket: TicketState) -> Refusal:

@@ -74,7 +74,9 @@ def on_ticket_asks(state: SessionState, event: ev.TicketAsks) -> None:
     ticket = state.live.get(event.ticket)
     if ticket is None or ticket.attempts != event.attempt:
         raise IllegalEventError(f"{event!r}: there is no such attempt")
-    remember(state, ticket, asks=event)
+    if ticket.live_attempt.asks_since is None:
+        ticket.live_attempt.asks_since = event.at
+    remember(state, ticket, asks=event, answered=None)
 
 
 def on_ticket_answered(state: SessionState, event: ev.TicketAnswered) -> None:
@@ -83,13 +85,22 @@ def on_ticket_answered(state: SessionState, event: ev.TicketAnswered) -> None:
     if event.question:
         if told.asks is None or told.asks.question != event.question:
             raise IllegalEventError(f"{event!r}: {ticket.id} does not ask that")
-        remember(state, ticket, asks=None)
+        ticket.live_attempt.note_answer(event.at)
+        remember(state, ticket, asks=None, answered=event, allow=(*told.allow, *event.allow))
         return
+    if not ticket.needs_you:
+        raise IllegalEventError(f"{event!r}: {ticket.id} does not need that")
     moving_ticket(state, event, Status.waiting)
-    remember(state, ticket, answer=event.answer, allow=tuple(dict.fromkeys((*told.allow, *event.allow))))
+    remember(state, ticket, answered=event)
     ticket.save()
     ticket.reason = "answered" + (f" by {event.by}" if event.by else "")
     move(state, ticket, Status.waiting, event.at)
+
+
+def take_back_answer(state: SessionState, ticket: TicketState) -> None:
+    """What a person answered was not meant."""
+    if coding_of(state, ticket).answered is not None:
+        remember(state, ticket, answered=None)
 
 
 def remember(state: SessionState, ticket: TicketState, **what: Any) -> None:
@@ -113,8 +124,19 @@ def note_end(state: SessionState, ticket: TicketState, event: ev.AttemptEnded) -
     is_refusal, was_heard = event.end in REFUSALS, event.end not in _UNHEARD
     refused_by = (*told.refused_by, state.agents[event.agent].type) if is_refusal else told.refused_by
     outages = told.outages + 1 if event.end is End.unavailable else 0
-    answer = "" if was_heard else told.answer
-    remember(state, ticket, asks=None, outages=outages, refused_by=refused_by, answer=answer, past=past)
+    answered, allow = (None, told.allowed) if was_heard else (told.answered, told.allow)
+    if answered is not None and answered.question:  # it was an answer to that attempt alone
+        answered = None
+    remember(
+        state,
+        ticket,
+        asks=None,
+        outages=outages,
+        refused_by=refused_by,
+        answered=answered,
+        allow=allow,
+        past=past,
+    )
 
 
 def note_figures(state: SessionState, ticket: TicketState, figures: Figures) -> None:

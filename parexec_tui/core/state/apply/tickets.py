@@ -3,6 +3,7 @@
 from msgspec import structs
 
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply.accounts import take_back_answer
 from parexec_tui.core.state.apply.claims import take_claims
 from parexec_tui.core.state.indexes import (
     check_again,
@@ -164,6 +165,8 @@ def on_ticket_put_back(state: SessionState, event: ev.TicketPutBack) -> None:
     if event.then is Status.approval:  # as it held them before
         units = take_claims(state, ticket, event, before=ticket.attempt.units if ticket.attempt is not None else None)
     ticket.put_back()
+    if event.then is Status.approval:
+        take_back_answer(state, ticket)
     if units is not None and ticket.attempt is not None:
         ticket.attempt.units = units
     if event.then is Status.skipped and not (ticket.because or ticket.says_no):  # it is only now that a need is lost

@@ -34,7 +34,13 @@ from parexec_tui.engine.backends.backend import (
 )
 from parexec_tui.engine.backends.local import cgroup, process
 from parexec_tui.engine.backends.local.adoption import Adoption
-from parexec_tui.engine.backends.local.agent_files import briefed, has_minder, minder_command, write_brief
+from parexec_tui.engine.backends.local.agent_files import (
+    briefed,
+    has_minder,
+    minder_command,
+    write_answer,
+    write_brief,
+)
 from parexec_tui.engine.backends.local.agent_prompts import told
 from parexec_tui.engine.backends.local.agent_watch import AgentWatch
 from parexec_tui.engine.backends.local.answers import answers, refuse_answered
@@ -289,6 +295,21 @@ class LocalBackend:
         if (live := self._live.get(key)) is not None:
             live.frozen = False
             self._living.thaw(live)
+
+    def answer(self, key: ProcessKey, question: str, answer: str) -> None:
+        if key in self._live or key in self._starting:
+            self._nursery.start_soon(self._answer, key, question, answer)
+
+    async def _answer(self, key: ProcessKey, question: str, answer: str) -> None:
+        """Write an answer where a minder looks for it, later if the disk is full now."""
+        file = self._folder.of_agent(key).answers
+        while key in self._live or key in self._starting:
+            try:
+                await in_thread(write_answer, file, question, answer)
+            except OSError:
+                await trio.sleep(1)
+            else:
+                return
 
     # -- files -----------------------------------------------------------------------------------------------
 

@@ -161,6 +161,10 @@ class PipeBackend:
             charge.frozen = False
             self._send(wire.Thaw(key))
 
+    def answer(self, key: ProcessKey, question: str, answer: str) -> None:
+        if key in self._charges:
+            self._send(wire.Reply(key, question, answer))
+
     def check_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> None:
         self._nursery.start_soon(self._check_outputs, wire.MissingOutputs(key=key, root=root, outputs=tuple(outputs)))
 

@@ -82,6 +82,8 @@ class _Runner:
                 self._backend.freeze(key)
             case wire.Thaw(key):
                 self._backend.thaw(key)
+            case wire.Reply(key, question, answer):
+                self._backend.answer(key, question, answer)
             case _:
                 assert_never(order)
 

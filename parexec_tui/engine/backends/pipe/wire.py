@@ -65,7 +65,15 @@ class Thaw(Message, frozen=True, tag="thaw"):
     key: ProcessKey
 
 
-Order = Start | Identify | Stop | Freeze | Thaw
+class Reply(Message, frozen=True, tag="reply"):
+    """What a person answered to the question of a coding agent."""
+
+    key: ProcessKey
+    question: str
+    answer: str
+
+
+Order = Start | Identify | Stop | Freeze | Thaw | Reply
 
 
 # -- asks ------------------------------------------------------------------------------------------------------

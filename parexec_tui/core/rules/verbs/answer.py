@@ -1,0 +1,98 @@
+"""answer: what a person says to a coding agent that asks, or ended because it was not allowed something."""
+
+from collections.abc import Iterator
+
+from parexec_tui.core.rules.answers import Decision, Refused, first_refusal, named, refuse_unknown
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.accounts import coding_of
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import TERMINAL, Status
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.requests import Refusal
+
+YES = ("yes", "always")
+"""Answers that allow what is asked."""
+
+LONGEST_ANSWER = 64 << 10
+"""Characters of an answer."""
+
+TAKES_RULES = frozenset(("claude",))
+"""Kinds of agents that can be allowed one thing more."""
+
+
+def answer(state: SessionState, asked: rq.AnswerAgent, now: float) -> Decision:
+    if refusal := cannot_answer_agent(state, asked):
+        return refusal
+    return [_answered(state, ticket, asked, now) for ticket in named(state, asked.tickets)]
+
+
+def _answered(state: SessionState, ticket: TicketState, asked: rq.AnswerAgent, now: float) -> ev.TicketAnswered:
+    asks = coding_of(state, ticket).asks if ticket.is_live else None
+    return ev.TicketAnswered(
+        at=now,
+        ticket=ticket.id,
+        answer=asked.answer.strip() or ("yes" if asks is not None else ""),
+        question="" if asks is None else asks.question,
+        by=asked.by,
+        allow=asked.allow,
+    )
+
+
+def cannot_answer_agent(state: SessionState, asked: rq.AnswerAgent) -> Refusal | None:
+    """Why it would be refused."""
+    if refusal := refuse_unknown(state, asked.tickets):
+        return refusal
+    if not asked.answer.strip() and not asked.allow:
+        return Refusal("there is no answer", 'say something: yes, no, "in words", or --allow RULE')
+    texts = (asked.answer, *asked.allow)
+    if any("\0" in each for each in texts):
+        return Refusal("an answer has no NUL character")
+    if sum(map(len, texts)) > LONGEST_ANSWER:
+        return Refusal(
+            f"an answer has at most {LONGEST_ANSWER >> 10} KiB", "write it to a file, and answer where that is"
+        )
+    if any(each.strip() != each or not each for each in asked.allow):
+        return Refusal("a rule is empty, or begins or ends with a space", "as in --allow 'Bash(git push *)'")
+    return first_refusal(refused_words(state, asked))
+
+
+def refused_words(state: SessionState, asked: rq.AnswerAgent) -> Iterator[Refused]:
+    """The tickets that cannot be answered so, and why."""
+    for ticket in named(state, asked.tickets):
+        if refusal := _cannot_hear(state, ticket, asked):
+            yield Refused("tickets", ticket.id, refusal)
+
+
+def _cannot_hear(state: SessionState, ticket: TicketState, asked: rq.AnswerAgent) -> Refusal | None:
+    told = coding_of(state, ticket)
+    is_asked = ticket.is_live and told.asks is not None
+    if not (is_asked or ticket.needs_you):
+        return _asks_nothing(ticket, is_answered=told.answered is not None)
+    type_ = state.agents[ticket.agent].type if ticket.agent else ""
+    kind = state.plan.agents[type_].kind or ""
+    if asked.allow and kind not in TAKES_RULES:
+        return Refusal(
+            f"{kind or type_} cannot be allowed one thing more",
+            f"permissions in [agents.{type_}] says what it may do",
+        )
+    if not is_asked and not asked.allow and asked.answer.strip() in YES and ticket.reason.startswith("denied: "):
+        how = f"parexec answer {ticket.id} --allow 'Bash(git push *)'; or "
+        return Refusal(
+            f"{ticket.id} is over, and what it was {ticket.reason} would be denied again",
+            f"{how if kind in TAKES_RULES else ''}answer in words, and it goes on with them",
+        )
+    return None
+
+
+def _asks_nothing(ticket: TicketState, *, is_answered: bool) -> Refusal:
+    reason = f"the agent of {ticket.id} asks nothing: it {ticket.stands.removeprefix('it ')}"
+    if is_answered and ticket.is_live:
+        return Refusal(f"{ticket.id} is answered already, and its agent goes on")
+    if is_answered:
+        return Refusal(f"{ticket.id} is answered already", "undo that first, as long as it has not started")
+    if ticket.status is Status.approval:
+        return Refusal(reason, f"approve or reject {ticket.id}")
+    if ticket.status in TERMINAL:
+        return Refusal(reason, f"retry {ticket.id} --note TEXT")
+    return Refusal(reason)
