@@ -171,7 +171,7 @@ def approve(context: VerbContext, tickets: tuple[str, ...], note: str) -> None:
 @click.command(
     help="Answer a ticket whose coding agent asks something, or ended because it was not allowed it: yes, no, "
     "always, one of its choices, or any words. It goes on in the same conversation, and no retry is charged. Without "
-    f"an engine it is remembered, and heard after the next `resume`.\n{SELECTORS}\n{ASKS}"
+    f"an engine, one that is over goes on with the next `resume`.\n{SELECTORS}\n{ASKS}"
 )
 @click.argument("ticket", shell_complete=complete.needing_you)
 @click.argument("words", nargs=-1, metavar="[ANSWER]")
@@ -364,6 +364,6 @@ def _take_back(context: VerbContext) -> None:
 
 
 COMMANDS: tuple[click.Command, ...] = (
-    hold, release, freeze, thaw, drain, reassign, cancel, waive, approve, merge, reject, priority, stop, scale,
-    on_failure, undo,
+    hold, release, freeze, thaw, drain, reassign, cancel, waive, answer, approve, merge, reject, priority, stop,
+    scale, on_failure, undo,
 )  # fmt: skip

@@ -1,12 +1,15 @@
 """Coding agents that go on in a conversation, through a real engine: a stand-in notes what it is told, and acts."""
 
+import json
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
-from tests.engine.engines import append, log_of, resume, run, ticket
+from tests.engine.engines import PAREXEC, append, happened, log_of, resume, run, start, ticket, until
 from tests.repositories import new_repository
 
 STAND_IN = """#!/bin/sh
@@ -17,11 +20,12 @@ while [ $# -gt 0 ]; do
     --session-id) id=$2 ;;
     --resume) how=resumed; id=$2 ;;
     --allowedTools) allow=$2 ;;
+    --permission-prompt-tool) asks=yes ;;
     esac
     shift
 done
 n=1; while [ -e "$TOLD/$PAREXEC_TICKET.$n" ]; do n=$((n + 1)); done
-{ echo "$how $id $allow"; cat; } >"$TOLD/$PAREXEC_TICKET.$n"
+{ echo "$how $id $allow"; if [ "$asks" ]; then head -n 1; else cat; fi; } >"$TOLD/$PAREXEC_TICKET.$n"
 if [ $how = resumed ] && ! grep -q "$id" "$ids"; then echo "No conversation found with session ID" >&2; exit 1; fi
 echo "$id" >>"$ids"
 printf '{"type":"system","subtype":"init","session_id":"%s","model":"m"}\\n' "$id"
@@ -60,6 +64,16 @@ class Agents:
         first, _, prompt = (self.folder / "told" / name).read_text().partition("\n")
         how, id_, *_ = first.split()
         return how, id_, prompt
+
+
+def parexec(*words: str, code: int = 0) -> str:
+    """What a command says."""
+    done = subprocess.run((*PAREXEC, *words), capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+SLEEPER = '[agents.sleeper]\nisolation = "none"'
 
 
 @pytest.fixture
@@ -171,3 +185,62 @@ def test_what_it_had_changed_is_there_when_it_goes_on(tmp_path: Path, agents: Ag
     )
     assert code == 0
     assert ticket("t").attempts == 2
+
+
+ANSWER = """
+[tickets.t]
+on_denied = "person"
+env = { ACT = 'test $n != 1 || denied="\\"permission_denials\\":[{\\"tool_name\\":\\"Bash\\"}],"' }
+"""
+
+
+def test_an_answer_goes_on_where_the_agent_ended(tmp_path: Path, agents: Agents) -> None:
+    run(tmp_path, agents.plan(ANSWER))
+    assert ticket("t").needs_you
+    parexec("answer", "t", "use", "git", "--allow", "Bash(git push *)", "--allow", "Edit")
+    assert parexec("answer", "t", "once more", code=1).startswith("parexec: refused: t is answered already")
+    resume()
+    first, _, prompt = (tmp_path / "told" / "t.2").read_text().partition("\n")
+    assert first == f"resumed {agents.told('t.1')[1]} Bash(git push *)"
+    assert "The person in charge answers: use git\n\nGo on" in prompt
+    assert (ticket("t").status, ticket("t").charged) == (Status.succeeded, 0)
+
+
+def test_an_answer_outlives_the_engine_that_took_it(tmp_path: Path, agents: Agents) -> None:
+    engine = start(tmp_path, agents.plan(f'{ANSWER}\n[tickets.other]\nagent = "sleeper"\nrun = "sleep 1"', SLEEPER))
+    engine.until(lambda: happened(ev.AttemptEnded), "it needs a person")
+    parexec("answer", "t", "go")
+    engine.kill()
+    resume()
+    assert [agents.told(f"t.{n}")[0] for n in (1, 2)] == ["new", "resumed"]
+    assert not (tmp_path / "told" / "t.3").exists()
+    assert ticket("t").status is Status.succeeded
+
+
+ASK = """
+[tickets.t]
+timeout = "1s"
+env = { ACT = 'printf "%s\\n" "$QUESTION"; read -r answer; echo "$answer" >$TOLD/answer' }
+"""
+QUESTION = {
+    "type": "control_request",
+    "request_id": "q1",
+    "request": {"subtype": "can_use_tool", "tool_name": "Bash", "input": {"command": "rm x"}},
+}
+
+
+def test_who_asks_hears_the_answer_without_an_engine_and_its_time_stands(
+    tmp_path: Path, agents: Agents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUESTION", json.dumps(QUESTION))
+    engine = start(tmp_path, agents.plan(ASK, 'ask = "person"'))
+    engine.until(lambda: happened(ev.TicketAsks), "it asks")
+    asked, answered = time.time(), tmp_path / "told" / "answer"
+    engine.kill()
+    until(lambda: time.time() > asked + 1.2, "its time would be over")
+    parexec("answer", "t", "always")
+    until(lambda: answered.is_file() and answered.read_text(), "it hears the answer")
+    heard = json.loads(answered.read_text())
+    resume()
+    assert heard["response"]["response"]["behavior"] == "allow"
+    assert (ticket("t").status, ticket("t").attempts) == (Status.succeeded, 1)

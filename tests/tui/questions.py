@@ -13,6 +13,7 @@ from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from tests.core.coded import coded, said
+from tests.core.coding import coding_session, says
 from tests.core.sessions import Session, plan
 
 _SHARDS = [f"test-linux-shard-{number:02}" for number in range(1, 13)]
@@ -196,3 +197,11 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "many": ("3 failed", "AssertionError: 3 != 4", "unit-0096", "unit-0038", "unit-0020", "4 running", "unit-0165"),
 }
 """What a stranger has to find on the screen, at every size."""
+
+
+def denied() -> Session:
+    """A coding agent was not allowed something, and needs a person."""
+    session = coding_session("migrate:\nother:")
+    session.dispatch()
+    says(session, "migrate", "needs you", "denied: Bash")
+    return session

@@ -1,4 +1,4 @@
-"""A session that no engine runs: its plan can be changed, what it waits for approved or decided, and what
+"""A session that no engine runs: its plan can be changed, what it waits for answered, approved or decided, and what
 has yet to start cancelled or waived; the next engine goes on.
 
 No trio here: the command line changes a plan without becoming an engine.
@@ -21,10 +21,12 @@ from parexec_tui.core.rules.verbs.undo import meant
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state import undo
 from parexec_tui.core.state.apply import apply
+from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import About, Answer, Question, Roots
+from parexec_tui.engine.agent_answers import write_answer
 from parexec_tui.engine.journal import Journal
 from parexec_tui.engine.owed_hooks import owe
 from parexec_tui.paths import registry_file, session_folder
@@ -35,7 +37,9 @@ from parexec_tui.registry.registry import Registry
 from parexec_tui.registry.replay import replay
 from parexec_tui.text.questions import answer
 
-_WITHOUT_ENGINE = rq.Amend | rq.Edit | rq.Approve | rq.Merge | rq.Reject | rq.Cancel | rq.Waive | rq.Undo
+_WITHOUT_ENGINE = (
+    rq.Amend | rq.Edit | rq.AnswerAgent | rq.Approve | rq.Merge | rq.Reject | rq.Cancel | rq.Waive | rq.Undo
+)
 
 
 class LeftSession:
@@ -47,8 +51,8 @@ class LeftSession:
         self.session = session
 
     def ask(self, request: rq.AnyRequest, *, dry_run: bool = False) -> Answer:
-        """Change the plan, approve, merge, reject, cancel or waive, or take that back; returns once it is remembered,
-        with the events that it led to (or would lead to).
+        """Change the plan, answer, approve, merge, reject, cancel or waive, or take that back; returns once it is
+        remembered, with the events that it led to (or would lead to).
 
         Raises Refused, also for what has to be ended or taken back; SessionOwned if an engine runs the session by
         now, RegistryError.
@@ -124,6 +128,15 @@ class LeftSession:
         with suppress(OSError):  # then no hook is told; what the person wants comes first
             owe(session_folder(self.session), state, journal.last + 1, decided)
         journal.append(state, events)
+        for event in decided:
+            if isinstance(event, ev.TicketAnswered) and event.question:
+                self._tell_agent(event, state.tickets[event.ticket].attempts)
+
+    def _tell_agent(self, event: ev.TicketAnswered, attempt: int) -> None:
+        """Its agent goes on without an engine. If this fails, the next engine tells it."""
+        with suppress(OSError):
+            file = session_folder(self.session).of_agent(ProcessKey(event.ticket, attempt)).answers
+            write_answer(file, event.question, event.answer)
 
 
 def _needs_engine(state: SessionState, asked: rq.Undo, now: float) -> bool:

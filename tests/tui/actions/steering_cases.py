@@ -4,7 +4,7 @@ from parexec_tui.core.plan.ticket import Priority
 from parexec_tui.core.wire import requests as rq
 from tests.tui.actions.key_cases import KEY_CASES, key_case
 from tests.tui.harness import Harness
-from tests.tui.questions import conflict
+from tests.tui.questions import conflict, denied
 
 __all__ = ["KEY_CASES"]
 """Those of the other keys with them: that is all there are."""
@@ -99,6 +99,19 @@ async def _approve(ui: Harness, name: str) -> None:
     await ui.press(name)
     assert ui.asked == []
     assert "approval" in ui.said
+
+
+@key_case("answer", played=denied(), ticket="migrate")
+async def _answer(ui: Harness, name: str) -> None:
+    await ui.press(name)
+    assert "denied: Bash" in ui.text()
+    await ui.press(*"yes", "enter")
+    await ui.until(lambda: "would be denied again" in ui.text(), "it is refused")
+    await ui.press("tab", *"Bash(make)", "enter")
+    assert await ui.done() == rq.AnswerAgent(tickets=("migrate",), answer="yes", allow=("Bash(make)",))
+    await ui.select("other")
+    await ui.press(name)
+    assert (ui.dialog, "the agent of other asks nothing" in ui.said) == ("", True)
 
 
 @key_case("reject", ticket="links")

@@ -1,6 +1,5 @@
 """What passes between the engine and the minder of a coding agent, in files beside the log of its attempt."""
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -41,19 +40,6 @@ def write_brief(brief: Brief, files: AgentFiles) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="replace") as file:
             file.write(text)
-
-
-def write_answer(file: str, question: str, answer: str) -> None:
-    """Add an answer to those that a minder reads. A line that a full disk cut is ended first. Raises OSError."""
-    line = json.dumps({"id": question, "answer": answer}) + "\n"
-    with open(file, "a+b", opener=_private) as out:
-        if out.seek(0, os.SEEK_END) and os.pread(out.fileno(), 1, out.tell() - 1) != b"\n":
-            line = f"\n{line}"
-        out.write(line.encode())
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
 def has_minder(files: AgentFiles) -> bool:

@@ -17,6 +17,7 @@ from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Usage
+from parexec_tui.engine.agent_answers import write_answer
 from parexec_tui.engine.backends.backend import (
     Adopted,
     AnyTask,
@@ -38,7 +39,6 @@ from parexec_tui.engine.backends.local.agent_files import (
     briefed,
     has_minder,
     minder_command,
-    write_answer,
     write_brief,
 )
 from parexec_tui.engine.backends.local.agent_prompts import told
