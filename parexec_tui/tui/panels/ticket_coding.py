@@ -36,10 +36,10 @@ def coding_fields(
         yield "asks", printable(f"{told.asks.what}{choices}"), "alert"
     if doing is not None and doing.denied:
         yield "denied", printable(", ".join(doing.denied)), "warn"
-    if told.allow:
-        yield "allowed", printable(", ".join(told.allow)), "text"
-    if told.answer:
-        yield "answered", printable(told.answer), "text"
+    if told.allowed:
+        yield "allowed", printable(", ".join(told.allowed)), "text"
+    if told.answered is not None and told.answered.answer:
+        yield "answered", printable(told.answered.answer), "text"
     yield from _conversation(state, ticket)
     total = told.figures
     if total is not None and total.is_known and len(told.used) + (ticket.attempts > 1) > 1:
