@@ -115,6 +115,7 @@ def _side(facts: SessionFacts) -> Side:
         lost=dict(lost),
         path=path_of(facts.path),
         path_seconds=sum(step.seconds for step in ran),
+        spent=facts.spent,
     )
 
 

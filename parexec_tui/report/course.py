@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.apply.session import clock_error
+from parexec_tui.core.state.figures import Figures
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, End, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -34,6 +35,8 @@ class AttemptRecord(Struct):
     seconds: float = 0.0
     """How long it ran, without the time it was frozen."""
     used: Used = Used()
+    figures: Figures | None = None
+    """What a coding agent used; None: it was none, or has not ended."""
 
 
 class Moment(Struct, frozen=True, gc=False):
@@ -107,6 +110,8 @@ class Course:
                 self.unrunnable.discard(event.ticket)
             case ev.AttemptEnded() if (record := self._newest.get(event.ticket)) is not None:
                 _note_end(record, event)
+                if event.ticket in self.state.coding:
+                    record.figures = self.state.coding[event.ticket].figures_of(event.attempt)
             case ev.TicketUnrunnable():
                 self.unrunnable.add(event.ticket)
             case ev.MonitoringStarted():

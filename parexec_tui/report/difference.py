@@ -7,6 +7,7 @@ from parexec_tui.report import phrases
 from parexec_tui.report.causes import CAUSES, Cause
 from parexec_tui.report.facts import Change, Comparison, SessionFacts, Side
 from parexec_tui.report.plain import cut, part, table
+from parexec_tui.text.spending import figures_text
 from parexec_tui.text.words import day_and_clock, glyph, printable
 
 _MOST = 15
@@ -67,6 +68,11 @@ def _figures(other: Comparison) -> Iterator[phrases.Row]:
     yield "succeeded", f"{before.succeeded} of {before.tickets} → {after.succeeded} of {after.tickets}"
     yield "attempts", f"{before.attempts} → {after.attempts}"
     yield "work", phrases.span(before.ran_seconds, after.ran_seconds)
+    if before.spent is not None or after.spent is not None:
+        yield (
+            "spent",
+            " → ".join("-" if each.spent is None else figures_text(each.spent.total) for each in (before, after)),
+        )
     possible = f"of {before.possible:.1f} → {after.possible:.1f} possible"
     yield "at once", f"{before.at_once:.1f} → {after.at_once:.1f}, {possible}"
     if other.pace is not None:

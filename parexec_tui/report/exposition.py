@@ -194,6 +194,26 @@ class _Sessions(Collector):
             ((each, (type_.type,), type_.peak_memory) for each, type_ in types),
         )
 
+        told = [(each, type_.type, type_.spent) for each, type_ in types if type_.spent is not None]
+        if told:
+            yield _counter(
+                "agent_cost_dollars",
+                "What coding agents are known to have spent, in attempts that ended.",
+                ("agent_type",),
+                ((each, (name,), spent.cost) for each, name, spent in told if spent.cost is not None),
+            )
+            yield _counter(
+                "agent_tokens",
+                "Tokens that coding agents read anew, wrote, and had from a cache, in attempts that ended.",
+                ("agent_type", "kind"),
+                (
+                    (each, (name, kind), count)
+                    for each, name, spent in told
+                    for kind, count in (("input", spent.inp), ("output", spent.out), ("cached", spent.cached))
+                    if count is not None
+                ),
+            )
+
     def _durations(self) -> Iterator[Metric]:
         family = HistogramMetricFamily(
             "parexec_attempt_duration_seconds",

@@ -5,6 +5,7 @@ Times are seconds since the epoch, durations seconds, sizes bytes, rates and sha
 
 from msgspec import Struct
 
+from parexec_tui.core.wire.figures import Spent
 from parexec_tui.report.path import PathStep
 
 
@@ -48,6 +49,17 @@ class AttemptFact(Struct, frozen=True):
     peak_processes: int | None
     disk_read: int | None
     disk_written: int | None
+    cost: float | None = None
+    """US dollars that a coding agent spent."""
+    tokens_in: int | None = None
+    """Tokens that it read anew, wrote, and had from a cache."""
+    tokens_out: int | None = None
+    tokens_cached: int | None = None
+    turns: int | None = None
+    at_least: bool | None = None
+    """true: it ended before it could tell all that it used; null: it is no coding agent."""
+    cost_computed: bool | None = None
+    """Whether its dollars follow from tokens and prices."""
 
 
 class TicketFact(Struct, frozen=True):
@@ -262,6 +274,8 @@ class Side(Struct, frozen=True):
     """The tickets that ran on the critical path, as it really was, in order."""
     path_seconds: float
     """What of the path they ran."""
+    spent: Spent | None = None
+    """What coding agents used."""
 
 
 class Comparison(Struct, frozen=True):
@@ -326,6 +340,8 @@ class SessionFacts(Struct, frozen=True):
     tickets: list[TicketFact]
     attempts: list[AttemptFact]
     comparison: Comparison | None = None
+    spent: Spent | None = None
+    """What coding agents used; null: there was none."""
 
 
 class Report(Struct, frozen=True):

@@ -7,6 +7,7 @@ from statistics import median
 from msgspec import structs
 
 from parexec_tui.core.schedule.eta import eta_accuracy
+from parexec_tui.core.state.figures import Figures
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ENDED_BADLY, OWN_FAILURES, TERMINAL, End, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -32,6 +33,7 @@ from parexec_tui.report.facts import (
     VelocityPoint,
 )
 from parexec_tui.report.path import real_path
+from parexec_tui.text.figures import spent
 
 MOST_POINTS = 240
 """Points of a curve."""
@@ -70,6 +72,7 @@ def session_facts(course: Course, until: float, samples: Sequence[HostSample] = 
         agents=_agents(course, until),
         tickets=_tickets(course),
         attempts=[_attempt(each) for each in course.attempts],
+        spent=spent(state),
     )
 
 
@@ -294,7 +297,7 @@ def _ticket(course: Course, ticket: TicketState, ran: float, started: float | No
 
 
 def _attempt(record: AttemptRecord) -> AttemptFact:
-    used = record.used
+    used, told = record.used, record.figures or Figures()
     is_measured = (
         used != Used()
     )  # whoever waits for a process is told its CPU time and what it read and wrote at once
@@ -315,6 +318,13 @@ def _attempt(record: AttemptRecord) -> AttemptFact:
         peak_processes=used.peak_processes or None,
         disk_read=used.disk_read if is_measured else None,
         disk_written=used.disk_written if is_measured else None,
+        cost=told.cost,
+        tokens_in=told.inp,
+        tokens_out=told.out,
+        tokens_cached=told.cached,
+        turns=told.turns,
+        at_least=None if record.figures is None else told.is_least or told.is_cost_least,
+        cost_computed=None if record.figures is None else told.is_computed,
     )
 
 

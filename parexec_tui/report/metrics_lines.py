@@ -7,6 +7,7 @@ from parexec_tui.core.wire.figures import TypeFigures
 from parexec_tui.report.causes import CAUSES, Cause
 from parexec_tui.report.metrics import SessionMetrics
 from parexec_tui.text.cells import width_of
+from parexec_tui.text.spending import figures_text
 from parexec_tui.text.words import printable
 
 _Row = tuple[str, str]
@@ -64,6 +65,8 @@ def _of_type(type_: TypeFigures) -> Iterator[_Row]:
         peak = f", {format_size(type_.peak_memory)} memory at most" if type_.peak_memory else ""
         took = f"{format_duration(type_.seconds)} in all, {format_duration(type_.seconds / ended)} each"
         yield "  took", f"{took}{used}{peak}"
+    if type_.spent is not None:
+        yield "  spent", figures_text(type_.spent)
 
 
 def _listed(counts: dict[str, int]) -> str:

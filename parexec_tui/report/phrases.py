@@ -10,6 +10,7 @@ from parexec_tui.core.state.status import ENDED_BADLY, TABLE, Status
 from parexec_tui.report.causes import CAUSES, Cause
 from parexec_tui.report.facts import AgentFact, Comparison, Lost, SessionFacts, TicketFact
 from parexec_tui.report.path import OVER, RAN, PathStep, merged
+from parexec_tui.text.spending import spent_text
 from parexec_tui.text.words import day_and_clock, printable, selection_text, why_ended
 
 Row = tuple[str, str]
@@ -61,6 +62,8 @@ def figures(facts: SessionFacts) -> Iterator[Row]:
     if summary.seconds >= _SHORT:
         yield "velocity", f"{velocity.per_minute:.1f} tickets a minute, at best {velocity.most_per_minute:.1f}"
     yield "work", ", ".join(_work(facts))
+    if facts.spent is not None:
+        yield "spent", spent_text(facts.spent)
     if summary.engines > 1 or summary.requests:
         yield "care", f"{format_count(summary.engines, 'engine')}, {format_count(summary.requests, 'request')}"
     if facts.estimates.ratio is not None and facts.estimates.error is not None:

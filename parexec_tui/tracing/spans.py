@@ -447,4 +447,12 @@ def _measured(event: _Ended) -> Mapping[str, Any]:
         "parexec.disk_read_bytes": used.disk_read or None,
         "parexec.disk_written_bytes": used.disk_written or None,
     }
+    if (told := event.figures) is not None:
+        read = None if told.inp is None and told.cached is None else (told.inp or 0) + (told.cached or 0)
+        figures |= {
+            "gen_ai.usage.input_tokens": read,
+            "gen_ai.usage.output_tokens": told.out,
+            "gen_ai.usage.cache_read.input_tokens": told.cached,
+            "parexec.cost_dollars": told.cost,
+        }
     return {name: value for name, value in figures.items() if value is not None}

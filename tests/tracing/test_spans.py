@@ -17,6 +17,7 @@ from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.tracing.ids import read_traceparent, span_id, trace_id, traceparent
 from parexec_tui.tracing.spans import Span, Spans
+from tests.core.coding import coding_session, says
 from tests.core.sessions import OPENED_AT, Session, plan
 from tests.core.state.test_properties import plans, run, steps
 
@@ -48,6 +49,16 @@ def tree(spans: Iterable[Span]) -> dict[str, Any]:
 def named(spans: Iterable[Span], name: str) -> Span:
     (found,) = (span for span in spans if span.name == name)
     return found
+
+
+def test_the_span_of_a_coding_agent_has_its_tokens_and_dollars() -> None:
+    session = coding_session("A:")
+    session.dispatch()
+    says(session, "A", cost=0.5, inp=1000, out=100, cached=50)
+    attempt = next(span for span in spans_of(session) if "parexec.cost_dollars" in span.attributes)
+    names = ("input_tokens", "output_tokens", "cache_read.input_tokens")
+    assert [attempt.attributes[f"gen_ai.usage.{name}"] for name in names] == [1050, 100, 50]
+    assert attempt.attributes["parexec.cost_dollars"] == 0.5
 
 
 def test_a_session_has_a_span_for_each_ticket_attempt_and_step() -> None:
