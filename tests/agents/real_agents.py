@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.accounts import coding_of
 from parexec_tui.core.state.status import End
 from parexec_tui.paths import RUNTIME_DIR, STATE_HOME
 from tests.agents.fake_api import FakeApi
@@ -52,10 +53,19 @@ CASES = {
     "limit": Case("SCENARIO=limit", End.limited),
     "auth": Case("SCENARIO=auth", End.not_logged_in),
     "refuse": Case("SCENARIO=refuse", End.refused),
+    "edit": Case("SCENARIO=text", End.succeeded, "edit"),
+    "sandbox": Case("SCENARIO=text", End.succeeded, "sandbox"),
+    "resumes": Case("SCENARIO=text", End.failed),
 }
+"""`resumes` has a gate that fails once: its second attempt goes on in the conversation of the first."""
+
+TOKENS = {"claude": 1200, "codex": 700}
+"""Tokens read anew by one answer, as each counts them."""
 
 DIFFERENT = {("codex", "refuse"): End.failed}
 """Codex ends a turn that is empty as if it were one: the reader says that it did nothing."""
+if shutil.which("bwrap") is None:
+    DIFFERENT["claude", "sandbox"] = End.bad_setup  # Claude Code is told not to go on without
 
 
 def main() -> int:
@@ -112,6 +122,14 @@ def run(kind: str, program: Path, folder: Path) -> int:
             seconds = end.at - started[name]
             verdict = "" if end.end is expected else f"   WRONG: {expected} was expected"
             print(f"  {name:<8} {end.end!s:<14} {seconds:5.1f} s  {told_of(end)}{verdict}")
+        _, second = happened(ev.AttemptEnded, ticket="resumes")
+        state = state_of()
+        used = coding_of(state, state.tickets["resumes"]).figures
+        known = {each.conversation for each in happened(ev.ConversationKnown, ticket="resumes")}
+        once, twice = TOKENS[kind], None if used is None else used.inp
+        is_same = second.end is End.succeeded and len(known) == 1 and twice == 2 * once
+        wrong += not is_same
+        print(f"  {'went' if is_same else 'WRONG: did not go'} on in its conversation: {used}")
         for rest in happened(ev.AccountRests):
             print(f"  {rest.account} rests for {rest.until - rest.at:.0f} s{' (a guess)' if rest.is_guess else ''}")
         print(f"  {time.monotonic() - began:.1f} s in all, {cpu:.1f} s of CPU")
@@ -128,6 +146,7 @@ def work(kind: str, folder: Path) -> None:
         engine.until((folder / f"ticks.{kind}").exists, "a tool works")
         parexec("cancel", "stopped", "--yes", cwd=folder)
         engine.until(lambda: len({each.ticket for each in happened(ev.AttemptEnded)}) == len(CASES), "all have ended")
+        engine.until(lambda: len(happened(ev.AttemptEnded, ticket="resumes")) == 2, "one has gone on")
     finally:
         engine.signal(signal.SIGTERM)
         engine.wait(_WITHIN)
@@ -145,13 +164,15 @@ def told_of(end: ev.AttemptEnded) -> str:
 def plan_of(kind: str, program: Path) -> str:
     """Each case has an agent type with an account of its own: so none stops another."""
     env = {"ANTHROPIC_API_KEY": "", "CLAUDE_CODE_OAUTH_TOKEN": "fake"} if kind == "claude" else {}
-    lines = ["[plan]", "parallel = 2", "[defaults]", "retries = 0"]
+    lines = ["[plan]", "parallel = 2", "[defaults]", "retries = 1", 'retry_delay = "1s"']
     for name, case in CASES.items():
         told: dict[str, object] = {"kind": kind, "program": str(program), "permissions": case.permissions, "max": 1}
         told |= {"account": name, "isolation": "none"}
         lines += [f"[agents.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in told.items())]
         if name == "limit" and env:
             lines.append(f"env = {{ {', '.join(f'{key} = {json.dumps(value)}' for key, value in env.items())} }}")
+        if name == "resumes":
+            lines.append('gates = ["test -e gate || { touch gate; exit 1; }"]')
         lines += [
             f"[tickets.{name}]",
             f'agent = "{name}"',
