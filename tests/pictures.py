@@ -68,7 +68,7 @@ PICTURES = (  # in the order of their moments: each app is closed before the nex
     Picture("graph", 120, 40, _is("train-ranking", Status.running), "train-large", ("7", "2")),
     Picture("output", 80, 24, _is("train-ranking", Status.running), "train-ranking", ("5",), "solarized-dark"),
     Picture("pressure", 100, 28, _is_pressed, "liar-3", ("9",), plan="pressure"),
-    Picture("agents", 120, 30, _is_limited, "manual", ("9",), plan="agents"),
+    Picture("agents", 120, 30, _is_limited, "manual", ("5",), plan="agents"),
     Picture("worktrees", 100, 28, _is_merging, "version-next", ("9",), plan="worktrees"),
 )
 
