@@ -11,6 +11,7 @@ from msgspec import Struct
 from parexec_tui.core.plan.values import NoValueError
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.accounts import coding_of
+from parexec_tui.core.state.grown_gates import kept_by_gates
 from parexec_tui.core.state.process_key import (
     CLAIMS,
     COMMIT,
@@ -61,6 +62,8 @@ class _PutOff(Struct, frozen=True):
     since: float
     until: float = 0.0
     """When it is started at the earliest."""
+    live: frozenset[str] = frozenset()
+    """Tickets of which one has to be over first."""
 
 
 class AttemptKeeper:
@@ -105,11 +108,14 @@ class AttemptKeeper:
         if (answered := coding_of(self._state, ticket).answered) is not None and answered.question:
             self.answer(ticket, answered)  # the engine before may have had no time for that
 
-    def put_off(self, report: rq.ProcessEnded | rq.WorkTried) -> None:
-        """After the host was short of something for a step: if the attempt goes on, start it later."""
+    def put_off(self, report: rq.ProcessEnded | rq.WorkTried | rq.TicketsRead) -> None:
+        """After the host was short of something for a step, or gates were in its way: start it later, if the attempt
+        goes on."""
         ticket, now = self._state.live.get(report.ticket), self._now()
         if ticket is not None and present_key(ticket) == report.key:  # a step after the command: that is not lost
-            if isinstance(report, rq.WorkTried):
+            if isinstance(report, rq.TicketsRead):
+                self._put_off[report.key] = _PutOff("", now, live=kept_by_gates(self._state))
+            elif isinstance(report, rq.WorkTried):
                 self._put_off[report.key] = _PutOff("", now, until=now + _LOOK_FOR_ROOM)
             else:
                 self._put_off[report.key] = _PutOff(report.host_short_of, now)
@@ -130,6 +136,8 @@ class AttemptKeeper:
             ticket = self._state.live.get(key.ticket)
             if ticket is None or present_key(ticket) != key:
                 del self._put_off[key]
+            elif waits.live and waits.live <= self._state.live.keys():
+                continue
             elif waits.until <= self._now() and waits.resource not in self._state.pressed and not ticket.is_frozen:
                 del self._put_off[key]
                 if waits.resource:

@@ -214,7 +214,7 @@ class Coordinator:
             for event in on_report(self.state, report, now):
                 self._record(event)
             if (isinstance(report, rq.ProcessEnded) and report.host_short_of) or (
-                isinstance(report, rq.WorkTried) and report.lacks
+                isinstance(report, rq.TicketsRead) or (isinstance(report, rq.WorkTried) and report.lacks)
             ):
                 self.attempts.put_off(report)
             elif isinstance(report, rq.ConflictSeen):

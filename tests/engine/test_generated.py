@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import Status
 from parexec_tui.paths import session_folder
@@ -87,3 +89,28 @@ run = "cp out merged"
         (each / "split.1.tickets").unlink(missing_ok=True)
     assert run(tmp_path, plan)[0] == 0
     assert (tmp_path / "ran").read_text() == "run\nrun\n"
+
+
+@pytest.mark.parametrize("gate", ["until [ -e written ]; do sleep 0.02; done; sleep 0.3; ls >> seen", "ls >> seen"])
+def test_what_joins_a_group_waits_for_its_gates_and_for_what_they_let_start(tmp_path: Path, gate: str) -> None:
+    plan = f"""
+[group.g]
+gates = ['{gate}']
+[tickets.base]
+group = "g"
+run = "true"
+[tickets.out]
+needs = ["base"]
+run = "touch started; until [ -e written ]; do sleep 0.02; done; sleep 0.3"
+[tickets.split]
+generates = "parts"
+run = '''
+until {"[ -e started ]" if gate.startswith("ls") else "true"}; do sleep 0.02; done
+printf '[tickets.a]\\nrun = "touch made"\\ngroup = "g"\\n' > "$PAREXEC_TICKETS"
+touch written
+'''
+"""
+    code, state = run(tmp_path, plan)
+    assert (code, state.tickets["split"].reason) == (0, "")
+    assert "made" in (tmp_path / "seen").read_text().split()
+    assert {str(ticket.status) for ticket in state.tickets.values()} == {"succeeded"}

@@ -20,6 +20,15 @@ def gates_in_the_way(state: SessionState, whole: Mapping[str, Ticket]) -> list[T
     return [gate for id_, gate in live.items() if id_ not in whole or _is_more(gate.spec, whole[id_])]
 
 
+def kept_by_gates(state: SessionState) -> frozenset[str]:
+    """The gates that run now, and the tickets that run because gates let them start: the gates stay as they are."""
+    return frozenset(
+        id_
+        for id_, ticket in state.live.items()
+        if ticket.is_gates or any(need.is_gates and need.status in HAVE_RUN for need in state.needs(id_))
+    )
+
+
 def start_without(state: SessionState, whole: Mapping[str, Ticket], gates: Iterable[str]) -> dict[str, TicketState]:
     """{gates among these that there are not yet: a ticket that would wait for them, and has started without them}."""
     new = [id_ for id_ in gates if id_ in whole and id_ not in state.tickets]

@@ -31,6 +31,10 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 
 
+class GatesRun(Refusal, frozen=True):
+    """Gates run now that would be others, or have let something start that runs: when that is over it is granted."""
+
+
 def amend(
     state: SessionState,
     asked: rq.Amend,
@@ -152,7 +156,7 @@ def _refuse_other_gates(state: SessionState, gates: TicketState, whole: Mapping[
     reason = (
         f"the gates of {described(gates.id)} {what}, and would be {'about other tickets' if is_about else 'others'}"
     )
-    return Refusal(reason, f"wait for {live.id} to end, or cancel it")
+    return GatesRun(reason, f"wait for {live.id} to end, or cancel it")
 
 
 def _gates_again(
