@@ -93,6 +93,7 @@ def pieces(state: SessionState, context: BannerContext = NO_CONTEXT) -> Iterator
     if state.finished_at is None:
         yield from _agents(state)
     yield from _rests(state, context)
+    yield from _budgets(state, context)
     if not stands_still:
         yield from pauses
     yield from _ahead(state)
@@ -227,6 +228,13 @@ def _rests(state: SessionState, context: BannerContext) -> Iterator[Piece]:
     """The accounts that rest, one by one: they come back by themselves."""
     if state.finished_at is None and state.gone is None:
         yield from (Piece(rest_text(rest, context.now), "hold") for rest in rest_facts(state))
+
+
+def _budgets(state: SessionState, context: BannerContext) -> Iterator[Piece]:
+    """The budgets that keep tickets from starting: they wait until a person raises one."""
+    if state.budgets and state.finished_at is None and state.gone is None:
+        found = (each for each in roots(state) if each.root.kind == "budget" and each.count)
+        yield from (Piece(waited_for_text(each, context.now, context.me), "alert") for each in found)
 
 
 def _to_answer(state: SessionState, context: BannerContext, kind: RootKind, what: str) -> Iterator[Piece]:

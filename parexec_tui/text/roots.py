@@ -140,6 +140,8 @@ def ending_of(root: Root) -> Ending | None:
             return Ending("retry", "retry", "retries", root.ticket)
         case "approval":
             return Ending("approve", "approve", "approves", root.ticket)
+        case "answer":
+            return Ending("answer", "answer", "answers", root.ticket, "TEXT")
         case "conflict":
             return Ending("conflict", "merge", "shows both sides of", root.ticket, _SIDES)
         case "engine" if root.how != "silent":

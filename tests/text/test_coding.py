@@ -16,6 +16,7 @@ from parexec_tui.text.coding import (
     what_first,
 )
 from parexec_tui.text.dashboard import dashboard
+from parexec_tui.text.roots import Ending
 from parexec_tui.text.status_facts import status_report
 from tests.core.coded import coded, said, tells
 
@@ -71,7 +72,9 @@ def test_the_banner_says_what_needs_an_answer_before_what_failed() -> None:
     said(session, "A", "needs you", "denied: Bash")
     said(session, "C", "limited", "enough", until=session.now + 600)
     said(session, "D", "auth", "no key")
-    found = [piece.text for piece in pieces(session.state, BannerContext(now=session.now))]
+    told = list(pieces(session.state, BannerContext(now=session.now)))
+    assert told[1].remedy == Ending("answer", "answer", "answers", "A", "TEXT")
+    found = [piece.text for piece in told]
     assert found[:3] == [
         "claude needs you: not logged in: no key",
         "A needs you, for 0s: denied: Bash; 1 waits for it",
@@ -88,3 +91,10 @@ def test_why_a_ticket_waits_for_a_reset_says_the_time_before_the_words_of_the_pr
     words = blocker_words(blocker, session.now)
     assert words.startswith("claude is limited until 01:2")
     assert words.endswith("): You've hit your limit")
+
+
+def test_a_budget_that_keeps_tickets_from_starting_is_said() -> None:
+    session = coded("A: agent=claude\nB: A agent=claude\nC: B agent=claude", budget=0.5)
+    said(session, "A", "succeeded", cost=0.6)
+    session.dispatch()
+    assert [piece.text for piece in pieces(session.state)] == ["budget: $0.60 of $0.50 spent; 2 wait for it"]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_count, format_duration
 from parexec_tui.core.schedule.blockers import Blocker, ServiceKey, able_agents, unmet_needs
-from parexec_tui.core.schedule.next_link import of_service
+from parexec_tui.core.schedule.next_link import live_root, of_service
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.root_counts import waiting_for
@@ -300,6 +300,8 @@ class _Why:
         other = self.state.tickets[id_]
         if other.is_frozen and (root := root_of(self.state, other)) is not None:
             return f"{id_} is {cause_text(root, self.now, self.me)}, {on_agent(other.agent)}"
+        if other.is_live and self.state.coding and (root := live_root(self.state, other)).kind == "answer":
+            return f"{id_} {cause_text(root, self.now, self.me)}"
         if other.is_live:
             worked = short_duration(other.worked(self.now))
             return f"{id_} {self._is} {other.shown_status} {on_agent(other.agent)}, for {worked}"
@@ -424,7 +426,7 @@ class _Why:
         yield f"its agent needs you{self._ago(ticket.ended)}: {printable(ticket.reason)}"
         if (known := coding_of(self.state, ticket).conversation) is not None:
             yield f"   its conversation goes on with what you answer: {known.id}"
-        yield f"from a shell: parexec answer {ticket.id} TEXT"
+        yield f"{self._key('answer')} answers it, or from a shell: parexec answer {ticket.id} TEXT"
         yield f"{self._key('approve')} takes what it did as it is, {self._key('reject')} sends it back, with a note"
         yield self._output_key()
 
