@@ -211,7 +211,7 @@ def _answers(state: SessionState, context: BannerContext) -> Iterator[Piece]:
     found = [each for each in roots(state) if each.root.kind == "answer"]
     if found:
         root = found[0].root
-        text = _counted(waited_for_text(found[0], context.now, context.me), len(found), "to answer")
+        text = _counted(waited_for_text(found[0], None, context.me), len(found), "to answer")
         yield Piece(text, "alert", Subject("ticket", root.ticket), ending_of(root))
 
 

@@ -77,7 +77,7 @@ def test_the_banner_says_what_needs_an_answer_before_what_failed() -> None:
     found = [piece.text for piece in told]
     assert found[:3] == [
         "claude needs you: not logged in: no key",
-        "A needs you, for 0s: denied: Bash; 1 waits for it",
+        "A needs you: denied: Bash; 1 waits for it",
         "F failed: exit 1",
     ]
     assert found[3].startswith("codex limited until 00:2")

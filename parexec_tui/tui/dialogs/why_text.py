@@ -300,13 +300,16 @@ class _Why:
         other = self.state.tickets[id_]
         if other.is_frozen and (root := root_of(self.state, other)) is not None:
             return f"{id_} is {cause_text(root, self.now, self.me)}, {on_agent(other.agent)}"
-        if other.is_live and self.state.coding and (root := live_root(self.state, other)).kind == "answer":
-            return f"{id_} {cause_text(root, self.now, self.me)}"
+        if other.is_live and self.state.coding and (asks := live_root(self.state, other)).kind == "answer":
+            return f"{id_} {cause_text(asks, self.now, self.me)}"
         if other.is_live:
             worked = short_duration(other.worked(self.now))
             return f"{id_} {self._is} {other.shown_status} {on_agent(other.agent)}, for {worked}"
         reason = reason_of(self.state, other, self.now, self.me)
-        return f"{id_} {predicate(display_status(self.state, other))}{f': {reason}' if reason else ''}"
+        said = predicate(display_status(self.state, other))
+        return (
+            f"{id_} {reason}" if reason.startswith(f"{said}: ") else f"{id_} {said}{f': {reason}' if reason else ''}"
+        )
 
     def _holder(self, blocker: Blocker) -> Iterator[str]:
         if blocker.holder and (self._head is None or self._head.ticket != blocker.holder):
@@ -427,7 +430,7 @@ class _Why:
         if (known := coding_of(self.state, ticket).conversation) is not None:
             yield f"   its conversation goes on with what you answer: {known.id}"
         yield f"{self._key('answer')} answers it, or from a shell: parexec answer {ticket.id} TEXT"
-        yield f"{self._key('approve')} takes what it did as it is, {self._key('reject')} sends it back, with a note"
+        yield f"{self._key('reject')} sends it back: it runs again, with a note"
         yield self._output_key()
 
     # -- what runs -------------------------------------------------------------------------------------------
