@@ -32,11 +32,9 @@ def flags(kind: str) -> set[str]:
 def test_it_knows_every_argument_that_parexec_gives(kind: str) -> None:
     known = flags(kind)
     for permissions, goes_on, asks, model in product(PERMISSIONS, (False, True), (False, True), ("", "m")):
-        files = {"facts": "f", "stream": "s", "errors": "e"}
-        brief = Brief(
-            kind=kind, prompt="x", permissions=permissions, goes_on=goes_on, asks=asks, model=model, **files
-        )
-        brief = brief._replace(conversation="c1", caps=Caps(cost=1.0), allow=("Bash(ls *)",))
+        brief = Brief(kind=kind, prompt="x", facts="f", stream="s", errors="e", conversation="c1", model=model)
+        brief = brief._replace(permissions=permissions, goes_on=goes_on, asks=asks)
+        brief = brief._replace(caps=Caps(cost=1.0), allow=("Bash(ls *)",))
         words = start_of(brief, folder="/", in_git=False).argv[1:]
         assert {word for word in words if word.startswith("-")} <= known, words
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import sys
 import tomllib
 from contextlib import closing
 from pathlib import Path
@@ -349,7 +350,8 @@ def test_the_pipeline_beside_that_of_snakemake_does_the_same(tmp_path: Path) -> 
     assert (tmp_path / "sum").read_text() == "4 files, 900 lines\n"  # as the Snakefile has it, with Snakemake 9.27
 
 
-def test_a_night_of_coding_agents(tmp_path: Path, scratch: Path) -> None:
+def test_a_night_of_coding_agents(tmp_path: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIRTUAL_ENV", str(Path(sys.executable).parents[1]))  # the plan answers by `parexec`
     plan = tmp_path / "agents.toml"
     shutil.copy(SAMPLES / plan.name, plan)
     shutil.copytree(SAMPLES / "agents", tmp_path / "agents")
@@ -364,6 +366,9 @@ def test_a_night_of_coding_agents(tmp_path: Path, scratch: Path) -> None:
     (loser,) = {event["ticket"] for event in of_kind(events, "work_conflicted")}
     assert attempts(events, loser) == [("stopped", "waiting"), ("succeeded", "succeeded")]
     calls = [json.loads(line) for file in scratch.rglob("calls.jsonl") for line in file.read_text().splitlines()]
+    (asked,) = of_kind(events, "ticket_asks")
+    (answered,) = of_kind(events, "ticket_answered")
+    assert (asked["ticket"], answered["answer"]) == ("tidy", "yes")
     going_on = [call["conversation"] for call in calls if call["goes_on"]]
     assert len(going_on) == 3, "each second attempt goes on in the conversation of the first"
     assert set(going_on) <= {call["conversation"] for call in calls if not call["goes_on"]}

@@ -109,6 +109,41 @@ def test_a_conversation_that_the_cli_has_forgotten_begins_anew_in_the_same_attem
         assert "is not known: a new one begins" in log_of(f"{kind}.2")
 
 
+def test_an_answer_while_no_engine_runs_goes_on_with_the_next(tmp_path: Path) -> None:
+    prompt = "[say I begin.]\n[ask touch asked]\n[then]\n[ask touch asked]\n[say Done.]"
+    engine = start(tmp_path, FAST + agent("claude", permissions="sandbox") + ticket("t", prompt, retries=0))
+    engine.until(lambda: happened(ev.AttemptEnded, end=End.needs_you), "it needs a person")
+    engine.kill()
+    parexec("answer", "t", "go ahead", "--allow", "Bash(touch *)", cwd=tmp_path)
+    assert not (tmp_path / "asked").exists()
+    again = Engine("resume", cwd=tmp_path)
+    assert again.wait() == 0, again.text()
+    assert (tmp_path / "asked").exists()
+    first, second = calls()
+    assert (second["goes_on"], second["conversation"]) == (True, first["conversation"])
+    assert "go ahead" in second["prompt"]
+    assert state_of().tickets["t"].charged == 0
+
+
+@pytest.mark.parametrize("is_back_first", [True, False])
+def test_a_question_outlives_the_engine(tmp_path: Path, is_back_first: bool) -> None:
+    prompt = "[ask touch asked]\n[say Done.]"
+    engine = start(tmp_path, FAST + agent("claude", permissions="sandbox", ask="person") + ticket("t", prompt))
+    engine.until(lambda: happened(ev.TicketAsks), "it asks")
+    engine.kill()
+    if is_back_first:
+        engine = Engine("resume", cwd=tmp_path)
+        engine.until(is_running, "the next engine is there")
+        parexec("answer", "t", "yes", cwd=tmp_path)
+    else:
+        parexec("answer", "t", "yes", cwd=tmp_path)
+        engine = Engine("resume", cwd=tmp_path)
+    assert engine.wait() == 0, engine.text()
+    assert (tmp_path / "asked").exists()
+    assert len(calls()) == 1
+    assert len(happened(ev.TicketAnswered)) == 1
+
+
 def test_a_few_random_kills(tmp_path: Path, stand_in_home: Path) -> None:
     torment(tmp_path, stand_in_home, seed=1, kills=4)
 
