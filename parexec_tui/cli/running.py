@@ -80,6 +80,17 @@ _approves = click.option(
 )
 
 
+def _money(_context: click.Context, _option: click.Parameter, text: str) -> str:
+    from parexec_tui.core.plan.units import Money
+
+    try:
+        if text:
+            Money.parse(text)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    return text
+
+
 class ParallelType(click.ParamType):  # type: ignore[type-arg]  # generic for the checker only
     """How many tickets may run at once, or `auto`."""
 
@@ -221,6 +232,9 @@ def run(
 @click.command()
 @session_argument("the newest of this directory")
 @click.option("--retry-failed", is_flag=True, help="Run the tickets that failed once more.")
+@click.option(
+    "--budget", metavar="'$50'", default="", callback=_money, help="What coding agents may spend in it from now on."
+)
 @_fail_fast
 @_approves
 @neighbour_options
@@ -231,6 +245,7 @@ def run(
 def resume(
     session: str | None,
     retry_failed: bool,
+    budget: str,
     fail_fast: bool | None,
     approves: bool,
     wait: bool,
@@ -258,7 +273,7 @@ def resume(
     check_is_own(row)
     offer_changes(row, runs=row.status != "finished" or retry_failed)
     again = f"parexec resume {row.session}{' --retry-failed' if retry_failed else ''}"
-    options: Any = {"retry_failed": retry_failed, "fail_fast": fail_fast}
+    options: Any = {"retry_failed": retry_failed, "fail_fast": fail_fast, "budget": budget}
     if foreground:
         from parexec_tui.engine.session import resume_session
 

@@ -122,6 +122,7 @@ def resume_session(
     *,
     retry_failed: bool = False,
     fail_fast: bool | None = None,
+    budget: str = "",
     approves: bool = False,
     beside: bool = False,
 ) -> Result:
@@ -138,6 +139,7 @@ def resume_session(
             resume=True,
             retry_failed=retry_failed,
             fail_fast=fail_fast,
+            budget=budget,
             approves=approves,
             by=own_signature(),
             beside=neighbours,

@@ -61,6 +61,7 @@ def _wanted(options: argparse.Namespace) -> EngineOptions:
         resume=options.resume and not options.restarted,
         retry_failed=options.retry_failed and not options.restarted,
         fail_fast=None if options.restarted else options.fail_fast,
+        budget="" if options.restarted else options.budget,
         by=options.by,
         beside=() if options.restarted else json.decode(options.beside, type=tuple[ev.Neighbour, ...]),
         awaits=options.awaits and not options.restarted,
@@ -96,6 +97,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--resume", action="store_true", help="end the holds and drains of the session")
     parser.add_argument("--retry-failed", action="store_true")
     parser.add_argument("--fail-fast", action=argparse.BooleanOptionalAction, help="end with the first failure")
+    parser.add_argument("--budget", default="", help="what coding agents may spend from now on")
     parser.add_argument("--by", default="", help="how what the person wants is signed")
     parser.add_argument("--beside", metavar="JSON", default="[]", help="living sessions that claim the same")
     parser.add_argument("--awaits", action="store_true", help="wait for a request, though the session is finished")

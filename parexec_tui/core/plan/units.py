@@ -226,10 +226,10 @@ def format_count(count: int, noun: str, nouns: str = "") -> str:
 
 
 def format_money(dollars: float) -> str:
-    """Write US dollars with their cents, or with what is left of a cent: `$3.12`, `$50`, `$0.0042`."""
+    """Write US dollars with their cents, few of them with parts of a cent: `$3.12`, `$50`, `$0.0042`."""
     if dollars == int(dollars):
         return f"${dollars:,.0f}"
-    return f"${dollars:,.2f}" if dollars >= 0.01 else f"${dollars:.4f}"
+    return f"${dollars:,.2f}" if dollars >= 0.1 or round(dollars, 4) == round(dollars, 2) else f"${dollars:.4f}"
 
 
 def format_tokens(count: int) -> str:

@@ -39,6 +39,8 @@ class EngineOptions(Struct, frozen=True, kw_only=True):
     retry_failed: bool = False
     fail_fast: bool | None = None
     """Whether the first failure ends the session, whatever was said before; None: as it was."""
+    budget: str = ""
+    """What coding agents may spend from now on, as in the plan file; empty: as before."""
     by: str = ""
     """How what the person wants by these options is signed; empty: by the user alone."""
     beside: tuple[ev.Neighbour, ...] = ()
@@ -137,7 +139,9 @@ def take_over(registry: Registry, session: str, options: EngineOptions, notice: 
         first += repeated(state, by, now, rerun=options.retry_failed)
     if options.fail_fast is not None:
         first += change_fail_fast(state, now, by=by, wanted=options.fail_fast)
-    requests = [_retry_failed(state, by)] if options.retry_failed else []
+    requests: list[rq.AnyRequest] = [_retry_failed(state, by)] if options.retry_failed else []
+    if options.budget:
+        requests.insert(0, rq.Scale(most=None, budget=options.budget, by=by))
     return Beginning(state, first, requests, recovers=True)
 
 

@@ -124,6 +124,7 @@ def take_over(
     resume: bool = False,
     retry_failed: bool = False,
     fail_fast: bool | None = None,
+    budget: str = "",
     awaits: bool = False,
     beside: bool = False,
     scope: bool = False,
@@ -136,7 +137,7 @@ def take_over(
     a request that takes it up again. Raises SessionOwned, and as `start_detached` does.
     """
     options = ["--resume"] * resume + ["--retry-failed"] * retry_failed + ["--awaits"] * awaits
-    options += [*_fail_fast(fail_fast), "--by", own_signature()]
+    options += [*_fail_fast(fail_fast), "--by", own_signature(), *(["--budget", budget] if budget else ())]
     prefix = _scope() if scope else ()
     with StartLock() as starting:
         _check_free(session)  # before its neighbours, who are of no interest if it runs already

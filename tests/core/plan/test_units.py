@@ -173,7 +173,16 @@ def test_a_count_has_its_noun(count: int, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("dollars", "text"),
-    [(0.0, "$0"), (2.0, "$2"), (3.125, "$3.12"), (0.5, "$0.50"), (0.0042, "$0.0042"), (1234.5, "$1,234.50")],
+    [
+        (0.0, "$0"),
+        (2.0, "$2"),
+        (3.125, "$3.12"),
+        (0.5, "$0.50"),
+        (0.0042, "$0.0042"),
+        (0.0187, "$0.0187"),
+        (0.05, "$0.05"),
+        (1234.5, "$1,234.50"),
+    ],
 )
 def test_money_is_written_with_its_cents(dollars: float, text: str) -> None:
     assert format_money(dollars) == text
