@@ -204,7 +204,7 @@ def _standing(root: Root) -> str:
         case "agent":
             return f"{root.agent} {'drains' if root.how == 'draining' else f'is {root.how}'}"
         case "type" if root.reason:
-            return f"agent type {root.name} needs you: {root.reason}"
+            return f"agent type {root.name} needs you"
         case "type":
             return f"agent type {root.name} is held"
         case "limit" | "outage":

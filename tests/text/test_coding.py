@@ -98,3 +98,11 @@ def test_a_budget_that_keeps_tickets_from_starting_is_said() -> None:
     said(session, "A", "succeeded", cost=0.6)
     session.dispatch()
     assert [piece.text for piece in pieces(session.state)] == ["budget: $0.60 of $0.50 spent; 2 wait for it"]
+
+
+def test_what_an_agent_type_needs_is_said_once() -> None:
+    session = coded("A: agent=claude")
+    said(session, "A", "auth", "no key")
+    lines = dashboard(status_report(session.state, session.now), now=session.now)
+    at = lines.index("waits    agent type claude needs you: not logged in: no key; 1 waits for it")
+    assert lines[at + 1].strip() == "parexec release claude"
