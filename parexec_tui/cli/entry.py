@@ -141,6 +141,7 @@ LAZY_COMMANDS = {
         "reject", "priority", "stop", "scale", "on-failure", "undo",
     ),
     "parexec_tui.cli.amend": ("edit", "add", "reload"),
+    "parexec_tui.cli.talking": ("talk",),
     "parexec_tui.cli.waiting": ("wait",),
     "parexec_tui.cli.manual": ("help", "man", "completion"),
 }  # fmt: skip

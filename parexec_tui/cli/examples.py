@@ -166,6 +166,7 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec answer T3 'keep the old table, and write a new one'", "what its agent asked; it goes on with that"),
         ("parexec answer T3 --allow 'Bash(git push *)'", "it may do what it was denied"),
     ),
+    "talk": (("parexec talk T3", "its conversation, in this terminal: T3 is held until you leave it"),),
     "approve": (
         ("parexec approve deploy", "what waits for approval may start, or has succeeded"),
         ("parexec approve status:approval", "all that waits for approval, after a look at it"),

@@ -9,7 +9,7 @@ import pytest
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
-from tests.engine.engines import PAREXEC, append, happened, log_of, resume, run, start, ticket, until
+from tests.engine.engines import PAREXEC, append, happened, journal, log_of, resume, run, start, ticket, until
 from tests.repositories import new_repository
 
 STAND_IN = """#!/bin/sh
@@ -244,3 +244,21 @@ def test_who_asks_hears_the_answer_without_an_engine_and_its_time_stands(
     resume()
     assert heard["response"]["response"]["behavior"] == "allow"
     assert (ticket("t").status, ticket("t").attempts) == (Status.succeeded, 1)
+
+
+def test_talk_opens_the_conversation_where_the_ticket_worked_and_holds_it(tmp_path: Path, agents: Agents) -> None:
+    (tmp_path / "there").mkdir()
+    engine = start(
+        tmp_path,
+        agents.plan(f'{ANSWER}cwd = "there"\n[tickets.other]\nagent = "sleeper"\nrun = "sleep 4"', SLEEPER),
+    )
+    engine.until(lambda: happened(ev.AttemptEnded), "it needs a person")
+    refused = parexec("talk", "other", code=2)
+    assert "other is running: its agent has the conversation now" in refused
+    agents.program.write_text('#!/bin/sh\necho "$@" >talked; pwd >>talked\nexit 3\n')
+    parexec("talk", "t", code=3)
+    talked = (tmp_path / "there" / "talked").read_text()
+    assert talked == f"--resume {agents.told('t.1')[1]}\n{tmp_path}/there\n"
+    kinds = [type(each) for each in journal() if isinstance(each, ev.TicketHeld | ev.TicketReleased)]
+    assert kinds == [ev.TicketHeld, ev.TicketReleased]
+    engine.kill()
