@@ -125,10 +125,12 @@ def _asked_first(plan: "Plan", levels: list[list[str]], *, force: bool) -> tuple
 
     No command is run. A ticket is not called up to date if something runs first that may change what it reads.
     """
+    from parexec_tui.core.plan.check import unwanted_early
     from parexec_tui.core.plan.wanted import early_answer
     from parexec_tui.core.rules.reports.already_done import ALREADY_DONE, FRESH
     from parexec_tui.core.state.status import Flag
 
+    unwanted = unwanted_early(plan) if any(ticket.when for ticket in plan.tickets.values()) else {}
     stale = _stale(plan, force=force)
     said: dict[str, str] = {}
     done: dict[str, str] = {}
@@ -137,12 +139,13 @@ def _asked_first(plan: "Plan", levels: list[list[str]], *, force: bool) -> tuple
             ticket = plan.tickets.get(id_)
             if ticket is None:
                 continue  # it stands for gates
-            if ticket.when:
-                early = early_answer(ticket, plan.variables)
-                if early is not None and not early.wanted:
-                    done[id_] = f"{Flag.unwanted}: when {ticket.when}: {early.because}"
-                else:
-                    said[id_] = f"when {ticket.when}"
+            if id_ in unwanted:
+                early = early_answer(ticket, plan.variables) if ticket.when else None
+                is_own = early is not None and not early.wanted
+                why = f"when {ticket.when}: {early.because}" if early is not None and is_own else "nor what it needs"
+                done[id_] = f"{Flag.unwanted}: {why}"
+            elif ticket.when:
+                said[id_] = f"when {ticket.when}"
             elif ticket.skip_if:
                 said[id_] = f"unless this succeeds: {ticket.skip_if}"
             elif ticket.if_done:

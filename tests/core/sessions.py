@@ -445,7 +445,10 @@ def dump(state: SessionState) -> object:
     return {name: value.copy() if isinstance(value, dict | list) else value for name, value in held.items()}
 
 
-_NOT_STATE = ("estimate_errors", "tally", "plan", "graph", "dirty", "findings", "stall_findings", "_types")
+_NOT_STATE = (
+    "estimate_errors", "tally", "plan", "graph", "dirty", "findings", "stall_findings", "_types", "_family_sizes",
+    "_needed_whole",
+)  # fmt: skip
 _of_ticket = attrgetter(*(name for name in TicketState.__slots__ if name not in ("attempt", "question_clock")))
 _of_clock = attrgetter(*QuestionClock.__slots__)
 _of_attempt = attrgetter(*Attempt.__slots__)
@@ -557,7 +560,7 @@ def check_start(state: SessionState, event: ev.AttemptStarted) -> None:
     check_end(state, state.tickets[event.ticket])
     assert state.tickets[event.ticket].is_asked
     ticket = state.tickets[event.ticket]
-    done_without = state.not_wanted if ticket.is_gates else ()
+    done_without = may_be_missed(state, ticket) & state.not_wanted.keys()
     needs = [state.tickets[need] for need in strict(state, ticket) if need not in done_without]
     assert {need.status for need in needs} <= {Status.succeeded, Status.waived}
     assert {state.tickets[need].status for need in lenient(state, ticket)} <= TERMINAL
@@ -575,9 +578,9 @@ def check_start(state: SessionState, event: ev.AttemptStarted) -> None:
 
 
 def _strict(state: SessionState, ticket: TicketState) -> Iterable[str]:
-    """What must have succeeded before it starts: gates do without what is not wanted."""
-    needs = strict(state, ticket)
-    return [need for need in needs if not state.tickets[need].is_unwanted] if ticket.is_gates else needs
+    """What must have succeeded before it starts: some do without what is not wanted."""
+    missed = may_be_missed(state, ticket) & state.not_wanted.keys()
+    return [need for need in strict(state, ticket) if need not in missed]
 
 
 def check_proved(state: SessionState, id_: str, journal: list[ev.AnyEvent]) -> None:
@@ -706,12 +709,25 @@ def check(state: SessionState) -> None:
     _check_claims(state)
 
 
+def may_be_missed(state: SessionState, ticket: TicketState) -> set[str]:
+    """The needs without which the ticket does if they are not wanted: gates, and who needs all of a family."""
+    needs = set(strict(state, ticket))
+    if ticket.is_gates:
+        return needs
+    families: dict[str, set[str]] = {}
+    for id_, spec in state.plan.tickets.items():
+        if spec.family:
+            families.setdefault(spec.family, set()).add(id_)
+    whole = [members for members in families.values() if len(members) > 1 and members <= needs]
+    return set().union(*whole)
+
+
 def find_unwanted(state: SessionState) -> set[str]:
     """The tickets that are not wanted, by their own `when` or through their needs."""
     unwanted: set[str] = set()
     for group in state.groups:
         for ticket in map(state.tickets.__getitem__, group):
-            follows = not ticket.is_gates and not unwanted.isdisjoint(strict(state, ticket))
+            follows = not unwanted.isdisjoint({*strict(state, ticket)} - may_be_missed(state, ticket))
             if ticket.status is Status.skipped and (ticket.says_no or follows):
                 unwanted.add(ticket.id)
     return unwanted
@@ -724,7 +740,7 @@ def _check_needs(state: SessionState) -> None:
         each.id for each in state.tickets.values() if each.status is Status.waiting and not each.is_decided
     }
     for ticket in state.tickets.values():
-        done_without = unwanted if ticket.is_gates else ()
+        done_without = unwanted & may_be_missed(state, ticket)
         needs = [state.tickets[need].status for need in strict(state, ticket) if need not in done_without]
         lost = sum(status in UNSUCCESSFUL for status in needs)
         unmet = sum(status not in SATISFIED for status in needs)

@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.claims import Claims
+from parexec_tui.core.plan.family import needed_whole
 from parexec_tui.core.plan.group_gates import with_gates
 from parexec_tui.core.plan.model import Host, Plan
 from parexec_tui.core.plan.patterns import Pattern, overlap
@@ -80,7 +81,7 @@ def survey(plan: Plan, *, host: Host | None = None, max_clashes: int = 100, effo
     `effort` limits the steps that are spent on clashes: about a second for two million. With a `host`, cpu and memory
     are counted too.
     """
-    unwanted = _unwanted(plan)
+    unwanted = unwanted_early(plan)
     if len(unwanted) < len(plan.tickets):
         plan = structs.replace(plan, tickets={id_: each for id_, each in plan.tickets.items() if id_ not in unwanted})
     dependencies = graph.build(with_gates(plan.tickets, plan.groups, plan.settings.gates))
@@ -104,17 +105,35 @@ def survey(plan: Plan, *, host: Host | None = None, max_clashes: int = 100, effo
     )
 
 
-def _unwanted(plan: Plan) -> dict[str, None]:
-    """The tickets whose `when` says no whatever others tell, and those that need them."""
+def unwanted_early(plan: Plan) -> dict[str, None]:
+    """The tickets whose `when` says no whatever others tell, and those that need them, in the order of the plan."""
     asked = (id_ for id_, ticket in plan.tickets.items() if ticket.when)
     answers = ((id_, early_answer(plan.tickets[id_], plan.variables)) for id_ in asked)
     found = {id_: None for id_, early in answers if early is not None and not early.wanted}
     if not found:
         return {}
-    dependents = graph.build(plan.tickets).dependents
+    built = graph.build(plan.tickets)
+    members: dict[str, list[str]] = {}
+    for id_, ticket in plan.tickets.items():
+        members.setdefault(ticket.family, []).append(id_)
+    sizes = {name: len(ids) for name, ids in members.items()}
+
+    def is_lost(id_: str, need: str) -> bool:
+        family = plan.tickets[need].family
+        if not family or any(each not in found for each in members[family]):
+            return not family or family not in needed_whole(
+                built.needs[id_], lambda each: plan.tickets[each].family, sizes
+            )
+        return True
+
     wave = list(found)
     while wave:
-        after = [id_ for before in wave for id_, wait in dependents[before].items() if wait is Wait.success]
+        after = [
+            id_
+            for before in wave
+            for id_, wait in built.dependents[before].items()
+            if wait is Wait.success and id_ not in found and is_lost(id_, before)
+        ]
         wave = [id_ for id_ in dict.fromkeys(after) if id_ not in found]
         found.update(dict.fromkeys(wave))
     return {id_: None for id_ in plan.tickets if id_ in found}

@@ -1,12 +1,14 @@
 """What is said of the tickets of a family, beside what each of them says."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from parexec_tui.core.plan.resources import Amounts
+from parexec_tui.core.plan.waits import Wait
 
 MAX_MEMBERS = 200_000
 """Tickets that the families of a plan may have in all."""
@@ -51,6 +53,18 @@ def differing_limits(now: Mapping[str, Family], then: Mapping[str, Family]) -> d
     """The limits of the families of which they are others then."""
     both = {name: then.get(name, NO_LIMITS) for name in {**now, **then}}
     return {name: family for name, family in both.items() if family != now.get(name, NO_LIMITS)}
+
+
+def needed_whole(
+    waits: Mapping[str, Wait], family_of: Callable[[str], str], sizes: Mapping[str, int]
+) -> tuple[str, ...]:
+    """The families of several tickets of which one waits for the success of all. It does without those of them that
+    are not wanted, unless none is.
+
+    `family_of`: of a ticket; `sizes`: how many tickets each family has.
+    """
+    counts = Counter(family_of(id_) for id_, wait in waits.items() if wait is Wait.success)
+    return tuple(name for name, count in counts.items() if name and count == sizes[name] and count > 1)
 
 
 def slots_of(family: str) -> str:

@@ -30,7 +30,7 @@ def skips(
     for its end, or for the end of one of these, are not among them.
 
     `gone` are tickets that events decided at the same time have taken away already. `are_unwanted`: it is over
-    because it is not wanted, which is no loss for gates.
+    because it is not wanted, which is no loss for gates, nor for who needs a whole family.
     """
     seen = {ticket.id, *gone}
     found: list[str] = []
@@ -40,7 +40,7 @@ def skips(
         for id_ in wave:
             for dependent_id, wait in state.graph.dependents[id_].items():
                 dependent = state.tickets[dependent_id]
-                if are_unwanted and dependent.is_gates:
+                if are_unwanted and state.does_without(dependent, state.tickets[id_]):
                     continue
                 if wait is Wait.success and dependent.id not in seen and dependent.status in PENDING:
                     seen.add(dependent.id)

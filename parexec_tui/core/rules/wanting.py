@@ -10,6 +10,7 @@ from parexec_tui.core.rules.verbs.on_failure import on_failure
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
 
 NONE_WANTED = "none of its tickets is wanted"
@@ -42,6 +43,8 @@ def answers(state: SessionState, ids: Iterable[str], now: float, *, foresees: bo
             continue
         if ticket.is_gates:
             found = _answer_of_gates(state, ticket)
+        elif ticket.status is Status.waiting and (found := _answer_of_families(state, ticket)) is not None:
+            pass
         elif not ticket.is_undecided:
             continue
         elif (early := early_answer(ticket.spec, state.plan.variables)) is not None and not early.wanted:
@@ -80,6 +83,16 @@ def _answer_of_gates(state: SessionState, gates: TicketState) -> Answer | None:
     if gates.id not in state.ready or not state.not_wanted:
         return None
     return Answer(False, NONE_WANTED) if all(need.is_unwanted for need in state.needs(gates.id)) else None
+
+
+def _answer_of_families(state: SessionState, ticket: TicketState) -> Answer | None:
+    """Who needs a whole family is not wanted if none of that is; None: that is not so, or not known yet."""
+    if ticket.id not in state.ready or not state.not_wanted:
+        return None
+    for name in state.needed_whole(ticket):
+        if all(need.is_unwanted for need in state.needs(ticket.id) if need.spec.family == name):
+            return Answer(False, f"none of {name} is wanted")
+    return None
 
 
 def _fails(

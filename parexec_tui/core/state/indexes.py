@@ -99,8 +99,8 @@ def note_undecided(state: SessionState, ticket: TicketState) -> None:
 
 
 def _note_unwanted(state: SessionState, ticket: TicketState, at: float) -> None:
-    """Update the mark of a ticket that may have become unwanted, or wanted; and the marks of what needs it. Gates do
-    without what is not wanted."""
+    """Update the mark of a ticket that may have become unwanted, or wanted; and the marks of what needs it. Some do
+    without it, see `SessionState.does_without`."""
     wave = [ticket]
     while wave:
         each = wave.pop()
@@ -114,7 +114,7 @@ def _note_unwanted(state: SessionState, ticket: TicketState, at: float) -> None:
         step = 1 if unwanted else -1
         for id_, wait in state.graph.dependents[each.id].items():
             dependent = state.tickets[id_]
-            if wait is Wait.success and dependent.is_gates:
+            if wait is Wait.success and state.does_without(dependent, each):
                 dependent.lost -= step
                 _note_met(state, dependent, step, at)
             elif wait is Wait.success and dependent.status is Status.skipped:
@@ -249,7 +249,7 @@ def mark_ready(state: SessionState, ticket: TicketState, at: float) -> None:
     state.ready[ticket.id] = ticket
     if state.dirty is not None:
         state.dirty.ready.append(ticket.id)
-        if not ticket.is_decided or (ticket.is_gates and state.not_wanted):
+        if not ticket.is_decided or (state.not_wanted and (ticket.is_gates or state.needed_whole(ticket))):
             state.dirty.undecided.append(ticket.id)
 
 

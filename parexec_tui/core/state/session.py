@@ -5,6 +5,7 @@ Only `apply` changes it, event by event. What can be derived (ready, busy, slots
 notes it in its own copy (`note_engine_lost`), so that all rules that ask about the session know.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf
@@ -16,6 +17,7 @@ from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.agent_type import with_fallbacks
 from parexec_tui.core.plan.claims import ClaimKey, Claims, Holdings
 from parexec_tui.core.plan.coding import is_minded
+from parexec_tui.core.plan.family import needed_whole
 from parexec_tui.core.plan.gates import is_gate_ticket
 from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.plan.group_gates import GatesOf, with_gates
@@ -195,6 +197,10 @@ class SessionState:
         """{ticket: how many of those whose success it needs are among them}"""
         self.stale_needs: dict[str, int] = {}
         """{ticket: how many of those whose success it needs are stale}. See `reruns`."""
+        self._family_sizes: dict[str, int] = {}
+        """{family: its tickets}, once that was asked"""
+        self._needed_whole: dict[str, tuple[str, ...]] = {}
+        """{ticket: the families that it needs as a whole}, of those of which that was asked"""
         whole = self.with_gates(plan.tickets)
         self.tickets = {id_: self.new_ticket(id_, spec, order) for order, (id_, spec) in enumerate(whole.items())}
         self.services = {name: ServiceState(name, spec) for name, spec in plan.services.items()}
@@ -356,6 +362,7 @@ class SessionState:
     def derive(self, dependencies: Graph, groups: list[list[str]]) -> None:
         """Find anew what follows from the tickets that there are, their needs, estimates and statuses: O(plan)."""
         tickets = self.tickets
+        self._family_sizes, self._needed_whole = {}, {}
         self.claims_memory = False
         self.graph = dependencies
         self.groups = groups
@@ -422,7 +429,7 @@ class SessionState:
         """The tickets of which it may be known by now whether they are wanted, as `DirtySet.undecided`."""
         yield from self.undecided
         if self.not_wanted:
-            yield from (id_ for id_, ticket in self.ready.items() if ticket.is_gates)
+            yield from (id_ for id_, each in self.ready.items() if each.is_gates or self.needed_whole(each))
 
     def find_paths(self) -> None:
         """Find anew how much is left after each ticket, from what tickets should take: O(plan)."""
@@ -615,15 +622,30 @@ class SessionState:
         waits = self.graph.needs[ticket.id].items()
         needs = [(self.tickets[id_], wait) for id_, wait in waits]
         unmet = [need for need, wait in needs if need.status not in (SATISFIED if wait is _SUCCESS else TERMINAL)]
-        return [need for need in unmet if not need.is_unwanted] if ticket.is_gates else unmet
+        return [need for need in unmet if not (need.is_unwanted and self.does_without(ticket, need))]
 
     def lost_needs(self, ticket: TicketState) -> list[TicketState]:
-        """The needs whose success the ticket waits for, and that are over without it. Gates do without tickets that
-        are not wanted."""
+        """The needs whose success the ticket waits for, and that are over without it. See `does_without`."""
         waits = self.graph.needs[ticket.id].items()
         needs = [self.tickets[id_] for id_, wait in waits if wait is _SUCCESS]
         lost = [need for need in needs if need.status in UNSUCCESSFUL]
-        return [need for need in lost if not need.is_unwanted] if ticket.is_gates else lost
+        return [need for need in lost if not (need.is_unwanted and self.does_without(ticket, need))]
+
+    def does_without(self, ticket: TicketState, need: TicketState) -> bool:
+        """Whether a ticket does without one that it needs, if that is not wanted: gates do, and who needs all of a
+        family."""
+        return ticket.is_gates or (bool(need.spec.family) and need.spec.family in self.needed_whole(ticket))
+
+    def needed_whole(self, ticket: TicketState) -> tuple[str, ...]:
+        """The families that the ticket needs as a whole, see `family.needed_whole`."""
+        found = self._needed_whole.get(ticket.id)
+        if found is None:
+            if not self._family_sizes:
+                self._family_sizes = Counter(spec.family for spec in self.plan.tickets.values())
+            waits = self.graph.needs[ticket.id]
+            found = needed_whole(waits, lambda id_: self.tickets[id_].spec.family, self._family_sizes)
+            self._needed_whole[ticket.id] = found
+        return found
 
     def needs_done_without(self, ticket: TicketState) -> tuple[str, ...]:
         """The needs that may fail, and that had ended without success when the ticket started, or would now."""

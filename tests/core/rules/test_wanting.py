@@ -2,6 +2,7 @@
 
 import pytest
 
+from parexec_tui.core.plan.check import survey
 from parexec_tui.core.plan.expanding.given import Given
 from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.predict.course import Durations, course_of
@@ -251,6 +252,25 @@ needs = ["b"]
 run = "true"
 """
 
+FILTERED = """
+[vars]
+least = 1
+[tickets.g]
+matrix = { n = [1, 2, 3] }
+when = "n > least"
+run = "true"
+[tickets.x]
+matrix = { n = [1, 2, 3] }
+needs = ["g-{n}"]
+run = "true"
+[tickets.h]
+needs = ["g", "x"]
+run = "true"
+[tickets.one]
+needs = ["g-1"]
+run = "true"
+"""
+
 
 def gated() -> Session:
     """Without `a` and `c`, and the gates of the group have run."""
@@ -298,3 +318,37 @@ def test_a_ticket_can_be_changed_whose_expression_names_what_is_no_text(go: floa
     found = session(text=text)
     found.act(rq.Edit(ticket="a", changes={"title": "x"}))
     assert (found["a"].spec.title, found["a"].spec.when_values) == ("x", {"go": go})
+
+
+def test_who_needs_a_whole_family_does_without_those_of_it_that_are_not_wanted() -> None:
+    found = session(text=FILTERED)
+    assert found.dispatch() == ["g-2", "g-3"]
+    assert {id_ for id_, status in shown(found).items() if status == "not wanted"} == {"g-1", "x-1", "one"}
+    found.succeed("g-2", "g-3")
+    assert found.dispatch() == ["x-2", "x-3"]
+    found.restart()
+    found.succeed("x-2")
+    found.fail("x-3")
+    assert found.status("h") == "skipped"
+    assert shown(found)["h"] == "skipped"
+    found.ask(rq.Retry(tickets=("x-3",)))
+    found.dispatch()
+    found.succeed("x-3")
+    assert found.dispatch() == ["h"]
+    assert list(survey(found.state.plan).unwanted) == ["g-1", "x-1", "one"]
+
+
+def test_who_needs_a_whole_family_is_not_wanted_if_none_of_it_is() -> None:
+    text = FILTERED.replace("least = 1", "least = 3")
+    found = session(text=text)
+    assert found.dispatch() == []
+    assert {*shown(found).values()} == {"not wanted"}
+    assert found.state.tickets["h"].reason == "none of g is wanted"
+    assert set(survey(found.state.plan).unwanted) == found.state.tickets.keys()
+    found.restart()
+    found.ask(rq.Retry(tickets=("g-2",)))
+    assert found.dispatch() == ["g-2"]
+    found.succeed("g-2")
+    assert found.dispatch() == ["x-2"]
+    found.succeed("x-2")
+    assert found.dispatch() == ["h"]

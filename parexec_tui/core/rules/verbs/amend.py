@@ -1,5 +1,6 @@
 """amend: add, change and drop tickets, checked as a plan file is."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain, filterfalse
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from msgspec import structs
 
 from parexec_tui.core.plan import graph
-from parexec_tui.core.plan.family import differing_limits, with_limits
+from parexec_tui.core.plan.family import differing_limits, needed_whole, with_limits
 from parexec_tui.core.plan.gates import described, is_gate_ticket
 from parexec_tui.core.plan.generated import awaits_others
 from parexec_tui.core.plan.group_gates import GatesOf, with_gates
@@ -272,6 +273,7 @@ def _status_changes(
         return (), ()
     statuses: dict[str, Status] = {}
     unwanted: set[str] = set()
+    sizes: Counter[str] = Counter()
     skipped, restored = [], []
     dependencies = graph.build(specs)
     for id_ in chain.from_iterable(graph.groups(dependencies)):
@@ -282,6 +284,10 @@ def _status_changes(
         lost = [need for need, wait in waits if wait is Wait.success and statuses[need] in UNSUCCESSFUL]
         if is_gate_ticket(id_):
             lost = [need for need in lost if need not in unwanted]
+        elif not unwanted.isdisjoint(lost):
+            sizes = sizes or Counter(spec.family for spec in specs.values())
+            whole = needed_whole(dependencies.needs[id_], lambda need: specs[need].family, sizes)
+            lost = [need for need in lost if not (need in unwanted and specs[need].family in whole)]
         before = state.tickets.get(id_) if status is Status.skipped else None
         says_no = before is not None and before.says_no and not _is_asked_anew(before, changed)
         if says_no or not unwanted.isdisjoint(lost):

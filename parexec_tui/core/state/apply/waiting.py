@@ -39,7 +39,9 @@ def on_reservation_ended(state: SessionState, event: ev.ReservationEnded) -> Non
 
 def on_when_answered(state: SessionState, event: ev.WhenAnswered) -> None:
     ticket = named_ticket(state, event)
-    if ticket.status is not Status.waiting or not (ticket.is_undecided or ticket.is_gates):
+    if ticket.status is not Status.waiting or not (
+        ticket.is_undecided or ticket.is_gates or state.needed_whole(ticket)
+    ):
         raise IllegalEventError(f"{event!r}: it is not asked whether it is wanted")
     if event.wanted:
         ticket.is_decided, ticket.decided_by = True, event.because
