@@ -112,7 +112,7 @@ def test_fixed_words_are_those_of_the_rules() -> None:
     assert offered("priority", "x", "hi") == ["high"]
     assert offered("completion", "") == ["bash", "zsh", "fish"]
     assert {"status", "stop", "schema"} <= set(offered("s"))
-    assert offered("help", "")[:3] == ["add", "approve", "attach"]
+    assert offered("help", "")[:3] == ["add", "answer", "approve"]
 
 
 def test_without_a_session_nothing_is_offered_and_nothing_said(here: Path, capfd: pytest.CaptureFixture[str]) -> None:

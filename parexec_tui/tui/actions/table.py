@@ -207,6 +207,10 @@ ACTIONS: tuple[TableAction, ...] = (
         STEERING, forms.ANSWER, footer=85,
     ),
     Action(
+        "talk", ("@",), "talk", "open the conversation of its coding agent here; the ticket is held meanwhile",
+        STEERING, tickets.talk,
+    ),
+    Action(
         "approve", ("Y",), "approve", "approve what waits for approval: it may start, or has succeeded",
         STEERING, Ask(steering.approve), footer=84,
     ),

@@ -1,5 +1,6 @@
 """Looking at tickets: filter, sort, group and mark them, find those that need a person, ask why one waits."""
 
+import sys
 from typing import cast
 
 from parexec_tui.core.rules.attention import needs, service_need
@@ -16,6 +17,20 @@ from parexec_tui.tui.view.facts import idle_reason
 from parexec_tui.tui.view.needy import first_subject, in_order, next_need
 from parexec_tui.tui.view.ticket_list import Grouping
 from parexec_tui.tui.view.view_state import Change
+
+
+def talk(context: ActionContext) -> None:
+    """Open the conversation of a coding agent in this terminal, until its CLI is left."""
+    ticket = context.selected_ticket()
+    if ticket is None:
+        return
+    command = "from parexec_tui.cli import main; main()"
+    words = (sys.executable, "-P", "-c", command, "talk", ticket.id, "-s", context.state.session)
+    code = context.app.lend_terminal(words)
+    if code is None:
+        context.say("there is no terminal to give to it", "bad")
+    elif code:
+        context.say(f"it ended with exit code {code}: parexec talk {ticket.id} says why", "bad")
 
 
 def ask_for_filter(context: ActionContext) -> None:

@@ -7,15 +7,16 @@ Textual has no public place for any of that. What we use of its private parts is
 import asyncio
 import os
 import signal
+import subprocess
 import traceback
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from rich.color import ColorSystem
 from textual import events
 from textual._compositor import ChopsUpdate, LayoutUpdate
-from textual.app import App
+from textual.app import App, SuspendNotSupported
 from textual.driver import Driver
 from textual.message_pump import MessagePump
 from textual.screen import Screen
@@ -165,6 +166,16 @@ class TerminalApp(App[Result], Generic[Result]):
     def suspend_to_shell(self) -> None:
         """Give the terminal to the shell, as ctrl-z does."""
         self.action_suspend_process()
+
+    def lend_terminal(self, words: Sequence[str]) -> int | None:
+        """Give the terminal to a command until it ends; its exit code, or None where there is no terminal to give."""
+        try:
+            with self.suspend():
+                code = subprocess.call(words)
+        except SuspendNotSupported:
+            return None
+        self.redraw()
+        return code
 
     def redraw(self) -> None:
         """Draw everything anew: the terminal may show anything."""

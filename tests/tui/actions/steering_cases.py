@@ -114,6 +114,15 @@ async def _answer(ui: Harness, name: str) -> None:
     assert (ui.dialog, "the agent of other asks nothing" in ui.said) == ("", True)
 
 
+@key_case("talk", played=denied(), ticket="migrate")
+async def _talk(ui: Harness, name: str) -> None:
+    lent: list[tuple[str, ...]] = []
+    ui.app.lend_terminal = lambda words: lent.append(tuple(words)) or 2  # type: ignore[func-returns-value,method-assign]
+    await ui.press(name)
+    assert lent[0][-4:] == ("talk", "migrate", "-s", ui.played.state.session)
+    assert ui.said == "it ended with exit code 2: parexec talk migrate says why"
+
+
 @key_case("reject", ticket="links")
 async def _reject(ui: Harness, name: str) -> None:
     await ui.press(name)
