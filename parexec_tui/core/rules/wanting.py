@@ -73,7 +73,7 @@ def _answer(state: SessionState, ticket: TicketState) -> Answer:
     def status_of(id_: str) -> str:
         if id_ not in state.tickets:
             raise UnknownError(f"{id_} is not in this session")
-        return display_status(state, state.tickets[id_])
+        return str(display_status(state, state.tickets[id_]))
 
     return answer(ticket.spec.when, run_look(ticket.spec, state.plan.variables, state.values, status_of))
 

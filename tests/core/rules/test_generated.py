@@ -104,6 +104,21 @@ def test_a_mistake_fails_the_ticket_and_nothing_joins() -> None:
     assert (found.status("merge"), found.status("last")) == ("skipped", "running")
 
 
+@pytest.mark.parametrize(("id_", "key"), [("split", "tickets.split"), ("parts", "tickets.split.generates")])
+def test_a_mistake_is_told_of_the_line_that_made_it_and_of_nothing_else(id_: str, key: str) -> None:
+    found = session()
+    found.succeed("split")
+    with pytest.raises(PlanErrors) as told:
+        read_fragment(
+            written(**{id_: "1"}),
+            source="f",
+            format="toml",
+            plan=found.state.plan,
+            generation=Generation("split"),
+        )
+    assert [each.key for each in told.value.problems] == [key]
+
+
 def test_what_was_generated_again_replaces_what_has_not_begun() -> None:
     found = session()
     tell(found, "split", written(ran="1", same="1", failed="1", stopped="1", gone="1"))

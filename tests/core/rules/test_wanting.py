@@ -352,3 +352,19 @@ def test_who_needs_a_whole_family_is_not_wanted_if_none_of_it_is() -> None:
     assert found.dispatch() == ["x-2"]
     found.succeed("x-2")
     assert found.dispatch() == ["h"]
+
+
+def test_the_status_of_a_ticket_is_told_in_its_word() -> None:
+    text = """
+    [tickets.a]
+    run = "false"
+    [tickets.b]
+    needs = ["a?"]
+    when = "a.status == 'succeeded'"
+    run = "true"
+    """
+    found = session(text=text)
+    found.dispatch()
+    found.fail("a")
+    found.dispatch()
+    assert found.state.tickets["b"].reason == "when a.status == 'succeeded': a.status is 'failed'"

@@ -69,7 +69,7 @@ def read_fragment(
     if INCLUDE in found.document and folder:
         found = with_included(found.document, main, folder, outside.read, parsed)
     faults = [
-        Fault((table,), "a fragment has tickets and defaults only", "edit the plan file, then reload it")
+        Fault((table,), "a fragment has tickets, defaults and vars only", "edit the plan file, then reload it")
         for table in (*_OF_PLANS, *(() if folder else (INCLUDE,)))
         if table in found.document
     ]
@@ -91,10 +91,10 @@ def read_fragment(
         draft, before = _generated(draft, plan, generation), generation.before
         wrong += _beyond_limits(draft, plan, generation)
     gone = set(before)
+    taken = [id_ for id_ in draft.tickets if id_ in plan.tickets and id_ not in gone]
     wrong += [
         Fault(("tickets", id_), "the plan has a ticket of this id already", "edit it, or choose another id")
-        for id_ in draft.tickets
-        if id_ in plan.tickets and id_ not in gone
+        for id_ in taken
     ]
     whole = structs.replace(
         draft,
@@ -110,8 +110,14 @@ def read_fragment(
         families=plan.families,
         variables=plan.variables,
         workdir=plan.workdir,
+        joins=True,
     )
-    wrong += as_written(draft, broken_rules(whole, host))
+    broken = broken_rules(whole, host)
+    theirs = (
+        {("tickets", id_) for id_ in plan.tickets if id_ not in draft.tickets or id_ in taken} if broken else set()
+    )
+    # What is wrong with tickets of the plan follows from these: it is told only if nothing is wrong with these.
+    wrong += as_written(draft, [each for each in broken if each.path[:2] not in theirs] or ([] if wrong else broken))
     if found.problems or faults or wrong:
         raise PlanErrors((*found.problems, *found.texts.located([*faults, *expanded.origins.in_file(wrong)])))
     return draft.tickets

@@ -50,6 +50,9 @@ class Draft(Struct, frozen=True, kw_only=True):
     left_out: frozenset[Path] = frozenset()
     """Those of them that are items of lists; in the draft, the items after them have moved up."""
 
+    joins: bool = False
+    """Whether what is written joins a plan: the other tickets stand elsewhere."""
+
     def specs(self) -> Iterator[tuple[str | None, Ticket]]:
         """All tickets by id, after the defaults, whose id is None."""
         return chain([(None, self.defaults)], self.tickets.items())
@@ -62,6 +65,8 @@ class Draft(Struct, frozen=True, kw_only=True):
             value = own.get(key) if isinstance(own, dict) else None
             inherited = isinstance(value, dict) and rest and rest[0] not in value
             if value is not None and not inherited:
+                return ("tickets", id_, key, *rest)
+            if self.joins and (own is None or "defaults" not in self.written):
                 return ("tickets", id_, key, *rest)
         return ("defaults", key, *rest)
 
