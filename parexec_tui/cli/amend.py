@@ -136,7 +136,7 @@ def add(
         )
     if fragment is None:
         raise click.UsageError("write a file, or behind -- a command: parexec add -- make docs")
-    context.ask(Amend(added=_read_fragment(fragment, _state_of(context), said)))
+    context.ask(Amend(added=_read_fragment(fragment, _state_of(context), said), beside=True))
 
 
 def _add_command(context: VerbContext, words: list[str], keys: dict[str, Any]) -> None:
@@ -160,7 +160,7 @@ def _add_command(context: VerbContext, words: list[str], keys: dict[str, Any]) -
         except PlanErrors as errors:
             fail("\n".join(f"{each.key}: {each.message}" for each in errors.problems), BAD_USAGE)
         try:
-            context.ask(Amend(added=added), says=id_)
+            context.ask(Amend(added=added, beside=True), says=id_)
         except Refused:
             if keys["id_"] or id_ not in _state_of(context).tickets:
                 raise
@@ -198,10 +198,11 @@ def _read_fragment(file: Path, state: "SessionState", sets: dict[str, str]) -> "
 def reload(context: VerbContext, plan: Path | None, rerun: bool, given: "Given") -> None:
     """Take over what changed in the plan file (default: the one that the session was started from).
 
-    Shows what is added, changed and dropped, and what cannot be: what runs, and what has succeeded, stays as it is.
-    What failed runs again if it is changed. Then it is asked; without a terminal that needs --yes. With errors in the
-    file nothing happens (exit code 2). Tickets are taken over, and gates of groups and of the plan; agent types,
-    resources, services and settings are for the next session, and so are new tickets that use a new one of these.
+    Shows what is added, changed and dropped, and what cannot be: what runs stays as it is, and so does what has
+    succeeded, if it is changed, and what `parexec add` added. What failed runs again if it is changed. Then it is
+    asked; without a terminal that needs --yes. With errors in the file nothing happens (exit code 2). Tickets are
+    taken over, and gates of groups and of the plan; agent types, resources, services and settings are for the next
+    session, and so are new tickets that use a new one of these.
 
     The file is read with the --set and --profile that the session began with; those of this command line are added,
     and kept with it.

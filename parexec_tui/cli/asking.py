@@ -86,14 +86,14 @@ def connect_or_restart(
 
     `beside`: also if living sessions claim the same. `as_json`: a refusal for that reason is printed as JSON, too.
     """
-    from parexec_tui.client.sessions import NoSuchSession, is_living, resolve_here
+    from parexec_tui.client.sessions import NoSuchSession, is_living, resolve_to_change
 
-    row = resolve_here(session)
+    row = resolve_to_change(session)
     if row.status != "finished" or is_living(row.session):
         try:
             return _connect_to_living(row, is_named=session is not None)
         except NoSuchSession:
-            row = resolve_here(session)
+            row = resolve_to_change(session)
             if row.status != "finished" or is_living(row.session):
                 raise  # else its engine has left in that moment
     from parexec_tui.cli.finished import FinishedSession
@@ -117,9 +117,9 @@ def connect_or_restart(
 
 def connect_or_do_without(session: str | None) -> "Client | LeftSession":
     """As `connect`; without an engine, what stands in for one where the plan is changed."""
-    from parexec_tui.client.sessions import NoSuchSession, is_living, resolve_here
+    from parexec_tui.client.sessions import NoSuchSession, is_living, resolve_to_change
 
-    row = resolve_here(session)
+    row = resolve_to_change(session)
     if is_living(row.session):
         try:
             return _connect_to_living(row, is_named=session is not None)
@@ -133,9 +133,9 @@ def connect_or_do_without(session: str | None) -> "Client | LeftSession":
 
 def connect_or_give_up(session: str | None) -> "Client | LeftSession":
     """As `connect`; for a session that was interrupted, what stops it without an engine."""
-    from parexec_tui.client.sessions import resolve_here, status_of
+    from parexec_tui.client.sessions import resolve_to_change, status_of
 
-    row = resolve_here(session)
+    row = resolve_to_change(session)
     if status_of(row) != "interrupted":
         return _connect_to_living(row, is_named=session is not None)
     from parexec_tui.engine.given_up import GivenUp

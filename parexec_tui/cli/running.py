@@ -263,7 +263,7 @@ def resume(
     If the plan file has changed since, it says so, and offers to take that over, as `parexec reload` does. A finished
     session would have nothing to run without it: if nobody can be asked, nothing is started (exit code 2).
     """
-    from parexec_tui.client.sessions import open_registry, resolve_past
+    from parexec_tui.client.sessions import check_is_meant, open_registry, resolve_past
     from parexec_tui.registry.imports import check_is_own
 
     wish = wish_of(wait=wait, beside=beside)
@@ -271,6 +271,8 @@ def resume(
     with open_registry() as registry:
         row = resolve_past(registry, session)
     check_is_own(row)
+    if session is None:
+        check_is_meant(row)
     offer_changes(row, runs=row.status != "finished" or retry_failed)
     again = f"parexec resume {row.session}{' --retry-failed' if retry_failed else ''}"
     options: Any = {"retry_failed": retry_failed, "fail_fast": fail_fast, "budget": budget}

@@ -63,6 +63,23 @@ def resolve_here(text: str | None) -> "SessionRow":
     return _resolve(text)[0]
 
 
+def resolve_to_change(text: str | None) -> "SessionRow":
+    """The session to change: as `resolve_here`, but one of another folder that does not live has to be named. Raises
+    NoSuchSession, RegistryError."""
+    row = resolve_here(text)
+    if text is None:
+        check_is_meant(row)
+    return row
+
+
+def check_is_meant(row: "SessionRow") -> None:
+    """Raises NoSuchSession if a session that nobody named is of another folder, and does not live."""
+    if is_elsewhere(row) and not is_living(row.session):
+        raise NoSuchSession(
+            f"there is no session of this folder; {row.session} is of {row.workdir}: name it if it is meant"
+        )
+
+
 def resolve_living_first(text: str | None) -> "SessionRow":
     """The session to look at as it runs: the same, but a living one elsewhere rather than one of this folder that is
     over."""

@@ -285,6 +285,24 @@ def test_what_is_over_here_is_meant_though_a_session_runs_elsewhere(
     assert answer.err == f"parexec: {theirs} of {other} runs: parexec status {theirs}\n"
 
 
+def test_what_is_over_elsewhere_is_changed_only_if_it_is_named(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engines.run(here, '[tickets.b]\nrun = "true"\n')
+    id_ = engines.session()
+    (other := tmp_path / "other").mkdir()
+    monkeypatch.chdir(other)
+    (other / "f.toml").write_text('[tickets.y]\nrun = "true"\n')
+    verbs = (["edit", "b", "title=x"], ["add", "f.toml"], ["reload", "--yes"], ["retry", "b"], ["resume"])
+    for words in (*verbs, ["cancel", "b"], ["approve", "b"]):
+        answer = parexec(*words)
+        assert answer.code != 0, words
+        assert f"there is no session of this folder; {id_} is of {here}: name it if it is meant" in answer.err, words
+    assert parexec("add", "-s", id_, "--id", "x", "--", "true").code == 0
+    monkeypatch.chdir(here)
+    assert "nothing to do" in parexec("reload", "--yes").err
+
+
 def test_a_session_is_meant_by_its_argument_or_by_s(here: Path) -> None:
     engines.run(here, '[tickets.a]\nrun = "true"\n')
     id_ = engines.session()

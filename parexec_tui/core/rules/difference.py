@@ -139,6 +139,8 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False, has_generat
     gates.
     """
     now = state.plan
+    if state.beside and not has_generated:
+        plan = _with_added(state, plan)
     if state.generated and not has_generated:
         plan = _with_generated(state, plan)
     changed = {id_: spec for id_, spec in plan.tickets.items() if id_ in now.tickets and spec != now.tickets[id_]}
@@ -160,7 +162,7 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False, has_generat
     for id_ in changed:
         if id_ in unable:
             too_late.setdefault(id_, f"changed in the file, but {unable[id_]}")
-    keep = {need for id_ in too_late for need in now.tickets[id_].waits}
+    keep = {need for id_ in (*too_late, *state.beside) for need in now.tickets[id_].waits}
     for id_ in dropped:
         if id_ in keep and id_ not in too_late:
             too_late[id_] = "dropped in the file, but needed by what stays"
@@ -211,6 +213,12 @@ def _of_many(why: str) -> str:
     for one, many in (("is", "are"), ("has", "have"), ("waits", "wait"), ("uses", "use")):
         why = why.replace(f"but it {one}", f"but they {many}")
     return why.replace("waived it", "waived them")
+
+
+def _with_added(state: SessionState, plan: Plan) -> Plan:
+    """A plan with the tickets that were added beside its file, if there are no others of their ids now."""
+    kept = {id_: spec for id_, spec in state.plan.tickets.items() if id_ in state.beside and id_ not in plan.tickets}
+    return structs.replace(plan, tickets={**plan.tickets, **kept})
 
 
 def _with_generated(state: SessionState, plan: Plan) -> Plan:

@@ -225,6 +225,8 @@ class SessionState:
         """{ticket: what the command of its last success told}, of those that told anything. See `plan.values`."""
         self.generated: dict[str, ev.TicketsGenerated] = {}
         """{ticket: what its last success generated}. See `plan.generated`."""
+        self.beside: set[str] = set()
+        """Tickets that were added beside the plan file, by `parexec add`."""
         self.amended = 0
         """How often the plan was amended."""
         self.held_tickets: dict[str, TicketState] = {}

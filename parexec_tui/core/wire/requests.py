@@ -240,6 +240,8 @@ class Amend(Request, frozen=True, tag="amend"):
     """With `variables`, what a person said of them: see `Given`."""
     families: dict[str, Family] = {}
     """{family: its limits from now on}; one without any has none any more."""
+    beside: bool = False
+    """What is added stands beside the plan file: a reload leaves it."""
 
 
 class Undo(Request, frozen=True, tag="undo"):

@@ -150,7 +150,7 @@ async def _add_tickets(context: ActionContext, file: Path) -> None:
     session = context.app.session
     added = await _read(context, file, lambda: plan_files.read_fragment_file(file, replay_of(session).state))
     if added is not None:
-        propose(context, rq.Amend(added=added))
+        propose(context, rq.Amend(added=added, beside=True))
 
 
 async def _read(context: ActionContext, file: Path, read: Callable[[], Read]) -> Read | None:

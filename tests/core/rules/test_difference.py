@@ -6,6 +6,7 @@ from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.rules.difference import compare
+from parexec_tui.core.wire import requests as rq
 from tests.core.sessions import Session, plan
 
 
@@ -61,3 +62,15 @@ def test_what_differs_of_a_family_is_folded() -> None:
         "  - p-0 and p-1",
         "  ! p-2 and p-3  stay as they are: changed in the file, but they are done",
     ]
+
+
+def test_what_was_added_beside_the_file_stays_with_what_it_needs() -> None:
+    session = Session("A:\nB:\nC:")
+    session.act(rq.Amend(added={"X": Ticket(run="x", needs=("B",)), "Y": Ticket(run="y")}, beside=True))
+    assert compare(session.state, plan("A:\nB:\nC:")).has_tickets is False
+    found = compare(session.state, plan("A:\nY:"))
+    assert (found.dropped, tuple(found.changed)) == (("C",), ("Y",))
+    assert found.too_late == {"B": "dropped in the file, but needed by what stays"}
+    session.act(rq.Amend(dropped=("X",)))
+    assert session.state.beside == {"Y"}
+    session.restart()

@@ -500,6 +500,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         at=5.0, by="ann", verb="scale", text="the session spends at most $20",
         inverse=(undo.SetBudget(type="", budget=None),),
     ),
+    ev.PlanAmended(at=5.0, added={"x": Ticket(run="x")}, beside=True),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -102,6 +102,7 @@ def amend(
             gates=asked.gates,
             numbers=numbers,
             families=families,
+            beside=asked.beside,
             **said,
         ),
         *again,

@@ -149,6 +149,9 @@ def _replace_gates(state: SessionState, whole: Mapping[str, Ticket], at: float) 
 
 
 def _replace_tickets(state: SessionState, event: ev.PlanAmended) -> None:
+    state.beside.difference_update(event.dropped)
+    if event.beside:
+        state.beside.update(event.added)
     for id_ in event.dropped:
         state.generated.pop(id_, None)
         if attempts := state.tickets.pop(id_).attempts:

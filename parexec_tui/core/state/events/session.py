@@ -254,6 +254,8 @@ class PlanAmended(Event, frozen=True, tag="plan_amended"):
     """With `variables`, what a person said of them: see `Given`."""
     families: dict[str, Family] = field(default_factory=dict)
     """{family: its limits from now on}; one without any has none any more."""
+    beside: bool = False
+    """What is added stands beside the plan file: a reload leaves it."""
 
 
 class ParallelChanged(Event, frozen=True, tag="parallel_changed"):
