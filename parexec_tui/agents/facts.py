@@ -93,6 +93,18 @@ def whole_of(event: Event, *path: str) -> int | None:
     return None if value is None else int(value)
 
 
+def figure_of(event: Event, name: str) -> float | None:
+    """How much of something was used. What is less than nothing is not known."""
+    value = number_of(event, name)
+    return None if value is None or value < 0 else value
+
+
+def count_of(event: Event, name: str) -> int | None:
+    """The same of what is counted."""
+    value = figure_of(event, name)
+    return None if value is None else int(value)
+
+
 def value_of(event: Event, *path: str) -> object:
     value: object = event
     for key in path:

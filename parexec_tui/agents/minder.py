@@ -22,7 +22,7 @@ import contextlib
 
 from parexec_tui.agents import ends
 from parexec_tui.agents.brief import Brief, decode
-from parexec_tui.agents.facts import Fact, encode, fact, number_of, parse_object, text_of, whole_of
+from parexec_tui.agents.facts import Fact, count_of, encode, fact, figure_of, parse_object, text_of
 from parexec_tui.agents.start import OF_ANOTHER_AGENT, start_of, told_file
 from parexec_tui.agents.story import Story, money_of
 from parexec_tui.agents.streams.reader import LONGEST_LINE, NOTHING_BEFORE, Exit
@@ -136,7 +136,7 @@ class Files:
         self._story = Story(
             kind=brief.kind,
             attempt=brief.attempt,
-            permissions=brief.permissions,
+            permissions="" if brief.kind == "facts" else brief.permissions,
             goes_on=brief.conversation if brief.goes_on else "",
         )
         self._facts = _append(brief.facts)
@@ -464,8 +464,8 @@ class Run:
 
     def _on_usage(self, one: Fact) -> None:
         caps = self.brief.caps
-        cost, turns = number_of(one, "cost"), whole_of(one, "turns")
-        tokens = (whole_of(one, "inp") or 0) + (whole_of(one, "out") or 0)
+        cost, turns = figure_of(one, "cost"), count_of(one, "turns")
+        tokens = (count_of(one, "inp") or 0) + (count_of(one, "out") or 0)
         if caps.cost is not None and cost is not None and cost >= caps.cost:
             self._stop(Trouble(ends.BUDGET, f"{money_of(cost)} of {money_of(caps.cost)} are spent"))
         elif caps.tokens is not None and tokens >= caps.tokens:

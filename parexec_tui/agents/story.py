@@ -71,7 +71,9 @@ class Story:
         id_ = text_of(fact, "id")
         how = f", goes on with {id_}" if self._goes_on and self._goes_on == id_ else f", conversation {id_}"
         model = text_of(fact, "model")
-        about = ", ".join(filter(None, (model and f"model {model}", f"permissions: {self._permissions}")))
+        about = ", ".join(
+            filter(None, (model and f"model {model}", self._permissions and f"permissions: {self._permissions}"))
+        )
         return [f"{self._title}{how if id_ else ''}", f"  {about}"]
 
     def _end(self, fact: Fact) -> list[str]:

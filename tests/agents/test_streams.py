@@ -262,3 +262,10 @@ def test_a_wrapper_tells_facts_or_ends_with_a_code() -> None:
     assert FactsReader().end(Exit(75, NOW))["end"] == ends.LIMITED
     assert FactsReader().end(Exit(0, NOW))["end"] == ends.SUCCEEDED
     assert FactsReader().end(Exit(3, NOW))["end"] == ends.FAILED
+
+
+def test_figures_below_nothing_are_not_known() -> None:
+    told = FactsReader()
+    told.read('{"fact":"usage","inp":-8400,"out":5,"cost":-3}')
+    told.read('{"fact":"end","end":"succeeded","cost":-3}')
+    assert (told.inp, told.out, told.cost) == (None, 5, None)

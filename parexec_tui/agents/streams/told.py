@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from parexec_tui.agents import ends
-from parexec_tui.agents.facts import Event, Fact, fact, number_of, text_of, whole_of
+from parexec_tui.agents.facts import Event, Fact, count_of, fact, figure_of, number_of, text_of
 from parexec_tui.agents.streams.reader import Exit, Reader
 from parexec_tui.agents.streams.troubles import Trouble
 
@@ -38,9 +38,9 @@ class FactsReader(Reader):
 
     def _count(self, event: Event) -> None:
         for name in ("inp", "out", "cached", "turns"):
-            if (value := whole_of(event, name)) is not None:
+            if (value := count_of(event, name)) is not None:
                 setattr(self, name, value)
-        if (cost := number_of(event, "cost")) is not None:
+        if (cost := figure_of(event, "cost")) is not None:
             self.cost = cost
 
     def verdict(self, exit_: Exit) -> Trouble | None:

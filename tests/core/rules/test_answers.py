@@ -1,5 +1,7 @@
 """answer: what a person says to a coding agent, and what becomes of its ticket."""
 
+from typing import Literal
+
 import pytest
 
 from parexec_tui.core.state.accounts import coding_of
@@ -133,3 +135,12 @@ def test_a_frozen_question(asking: Session) -> None:
     asking.act(rq.Thaw(tickets=("T",)))
     asking.now += 3
     assert ticket.worked(asking.now) == 13
+
+
+@pytest.mark.parametrize("isolation", ["none", "worktree"])
+def test_what_was_denied_is_no_success_without_a_proof(isolation: Literal["none", "worktree"]) -> None:
+    """That work is committed and merged proves nothing of it."""
+    session = coding_session("T:", agents={"claude": coder(isolation=isolation)})
+    session.dispatch()
+    says(session, "T", "needs you", "denied: Bash")
+    assert session.state.tickets["T"].needs_you

@@ -11,7 +11,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.accounts import coding_of
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
-from parexec_tui.core.state.steps import first_proof
+from parexec_tui.core.state.steps import first_proof, gates_of
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
@@ -118,7 +118,7 @@ def _held(end: End) -> Answer:
 def _needs_you(
     state: SessionState, ticket: TicketState, report: rq.ProcessEnded, said: rq.Said, now: float
 ) -> list[ev.AnyEvent]:
-    on_denied = ticket.spec.on_denied or ("accept" if first_proof(state, ticket) is not None else "person")
+    on_denied = ticket.spec.on_denied or ("accept" if ticket.spec.outputs or gates_of(state, ticket) else "person")
     is_denied = said.why.startswith("denied: ")
     if is_denied and on_denied == "accept":
         return _succeeded(state, ticket, report, said, now)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from parexec_tui.agents import brief as briefs
 from parexec_tui.agents import ends, minder
 from parexec_tui.agents.brief import Brief
-from parexec_tui.agents.facts import Fact, decode, number_of, text_of, whole_of
+from parexec_tui.agents.facts import Fact, count_of, decode, figure_of, number_of, text_of
 from parexec_tui.core.wire.requests import Said
 from parexec_tui.paths import AgentFiles
 
@@ -73,11 +73,11 @@ def read_said(files: AgentFiles, code: int | None) -> Said | None:
         number_of(last, "until"),
         text_of(last, "session"),
         text_of(last, "model"),
-        number_of(last, "cost"),
-        whole_of(last, "inp"),
-        whole_of(last, "out"),
-        whole_of(last, "cached"),
-        whole_of(last, "turns"),
+        figure_of(last, "cost"),
+        count_of(last, "inp"),
+        count_of(last, "out"),
+        count_of(last, "cached"),
+        count_of(last, "turns"),
         is_least=last.get("least") is True or text_of(last, "fact") != "end",
         is_computed=last.get("computed") is True,
     )

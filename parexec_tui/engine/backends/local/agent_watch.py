@@ -7,7 +7,7 @@ from collections.abc import Callable
 import trio
 from msgspec import structs
 
-from parexec_tui.agents.facts import Fact, decode, number_of, text_of, value_of, whole_of
+from parexec_tui.agents.facts import Fact, count_of, decode, figure_of, number_of, text_of, value_of, whole_of
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Doing, Progress, Usage
@@ -108,9 +108,9 @@ def doing_with(doing: Doing, one: Fact) -> Doing:
         case "plan":
             return structs.replace(doing, done=whole_of(one, "done"), of=whole_of(one, "of"))
         case "usage" | "end":
-            figures = {name: whole_of(one, name) for name in ("inp", "out", "cached", "turns")}
+            figures = {name: count_of(one, name) for name in ("inp", "out", "cached", "turns")}
             known = {name: value for name, value in figures.items() if value is not None}
-            cost = number_of(one, "cost")
+            cost = figure_of(one, "cost")
             return structs.replace(doing, **known, cost=doing.cost if cost is None else cost)
         case _:
             return doing

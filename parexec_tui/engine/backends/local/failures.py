@@ -37,8 +37,8 @@ def with_error_line(report: _Report, folder: SessionFolder, *, is_stopped: bool 
 
     `is_stopped`: it was asked to end, and may have failed though its status is 0.
     """
-    if isinstance(report, rq.ProcessEnded) and report.code == 0 and not is_stopped:
-        return report
+    if isinstance(report, rq.ProcessEnded) and (report.said is not None or (report.code == 0 and not is_stopped)):
+        return report  # what a coding agent says of its end is all that there is to say
     try:
         from parexec_tui.text.error_line import error_line_of
 
