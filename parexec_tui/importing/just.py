@@ -3,6 +3,7 @@
 just itself says what is in the file. What a plan cannot say of a recipe lets its ticket run this one recipe by just.
 """
 
+import re
 import shlex
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,8 @@ from parexec_tui.importing.shell_words import in_own_shell, in_single_quotes
 _NAMES: Final = ("justfile", ".justfile", "Justfile", "JUSTFILE")
 _NAMED: Final = 8
 """Recipes that are named in a warning."""
+
+_NAMES_IN: Final = re.compile(r"\{(\w+)(?=\}|!)")
 
 _SHELLS: Final = frozenset({"ash", "bash", "dash", "ksh", "sh", "zsh"})
 _SAID: Final = frozenset(
@@ -50,6 +53,8 @@ class _Importer:
         """{variable of the shell: its value, as a word}"""
         self._made: dict[tuple[str, Given], list[str]] = {}
         self._of_parameters: set[str] = set()
+        self._wanted: dict[str, str] = {}
+        """{variable of the plan that has to be given: the recipe that wants it}"""
         shell = data.settings.get("shell") or {"command": "sh", "arguments": ["-cu"]}
         self._shell_words = [shell["command"], *shell["arguments"]]
         self._has_shell = Path(shell["command"]).name in _SHELLS
@@ -199,6 +204,7 @@ class _Importer:
         if parameter.default is None and parameter.kind != "star" and name not in known:
             what = f"recipe {recipe.name} wants {parameter.name}: put it here, or `--set {name}=...`"
             self._draft.leave_out(("vars", name), what)
+            self._wanted[name] = recipe.name
         known[name] = value
         self._of_parameters.add(name)
         return f"{{{name}}}"
@@ -246,6 +252,23 @@ class _Importer:
             sets = self._sets([recipe.body, [parameter.default for parameter in recipe.parameters]])
             self._by_just(ticket, place, recipe.name, given, str(unsaid), sets)
             ticket.pop("env", None)
+        self._refuse_without(ticket)
+
+    def _refuse_without(self, ticket: dict[str, Any]) -> None:
+        """Let a command fail before it does anything, if a variable is empty that has to be given, as just does."""
+        texts = [ticket["run"], *ticket.get("env", {}).values()]
+        used: dict[str, None] = {}
+        for said in texts:  # it grows meanwhile
+            new = [name for name in _NAMES_IN.findall(said) if name not in used]
+            used.update(dict.fromkeys(new))
+            texts += [self._draft.tables["vars"][name] for name in new if name in self._draft.tables["vars"]]
+        checks = [
+            f"if [ -z {{{name}!q}} ]; then "
+            f"echo 'recipe {self._wanted[name]} wants {name}: --set {name}=...' >&2; exit 2; fi"
+            for name in used
+            if name in self._wanted
+        ]
+        ticket["run"] = "\n".join((*checks, ticket["run"]))
 
     def _env(self, recipe: Recipe, scope: Scope) -> dict[str, str]:
         all_ = bool(self._data.settings.get("export"))

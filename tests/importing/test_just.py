@@ -95,6 +95,19 @@ def test_a_plan_does_what_just_does(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "log").read_text() == told
 
 
+def test_nothing_runs_without_what_a_recipe_has_to_be_given(tmp_path: Path) -> None:
+    text = "wipe dir sub=(dir / 'x'): (make sub)\n    touch wiped\n    rm -rf {{dir}}/\n"
+    text += "make what:\n    touch {{what}}-made\n"
+    (tmp_path / "justfile").write_text(text)
+    parexec("import", "just", ".", "wipe", "-o", "plan.toml", cwd=tmp_path)
+    parexec("run", "plan.toml", "--headless", cwd=tmp_path, code=1)
+    assert not [*tmp_path.glob("wiped"), *tmp_path.glob("*-made")]
+    (tmp_path / "d").mkdir()
+    parexec("run", "plan.toml", "--headless", "--set", "dir=d", cwd=tmp_path)
+    assert (tmp_path / "wiped").exists()
+    assert not (tmp_path / "d").exists()
+
+
 def test_what_cannot_be_carried_over_is_said_at_its_place(tmp_path: Path) -> None:
     text = """\
 set dotenv-load
@@ -123,7 +136,10 @@ w:
     ]
     assert draft.tickets["u"]["run"] == 'just --justfile justfile --no-deps u "$(echo x)"'
     assert draft.tickets["docs-build"]["run"] == "just --justfile justfile docs::build"
-    assert draft.tickets["t"]["run"] == "just --justfile justfile --no-deps t {kind!q}"
+    assert draft.tickets["t"]["run"].splitlines() == [
+        "if [ -z {kind!q} ]; then echo 'recipe t wants kind: --set kind=...' >&2; exit 2; fi",
+        "just --justfile justfile --no-deps t {kind!q}",
+    ]
     assert draft.tickets["w"]["run"].endswith('print()\nEND\nchmod +x "$recipe"\npython3 -I "$recipe"')
     written = plan_text(draft)
     assert draft.tables["defaults"] == {"env_file": [".env?"]}
