@@ -269,3 +269,16 @@ def test_figures_below_nothing_are_not_known() -> None:
     told.read('{"fact":"usage","inp":-8400,"out":5,"cost":-3}')
     told.read('{"fact":"end","end":"succeeded","cost":-3}')
     assert (told.inp, told.out, told.cost) == (None, 5, None)
+
+
+def test_what_a_person_refused_needs_nobody_again() -> None:
+    reader = ClaudeReader(asks=True)
+    ask = {"subtype": "can_use_tool", "tool_name": "Bash", "input": {"command": "rm x"}}
+    reader.read(json.dumps({"type": "control_request", "request_id": "q", "request": ask}))
+    assert reader.answer("q", "no")
+    told = {"type": "system", "subtype": "permission_denied", "tool_name": "Bash"}
+    assert reader.read(json.dumps(told)) == []
+    done = {"type": "result", "subtype": "success", "is_error": False, "permission_denials": [{"tool_name": "Bash"}]}
+    reader.read(json.dumps({"type": "assistant", "message": {"content": [{"type": "text", "text": "x"}]}}))
+    reader.read(json.dumps(done))
+    assert reader.end(Exit(0, NOW))["end"] == ends.SUCCEEDED

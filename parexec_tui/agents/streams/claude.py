@@ -50,6 +50,10 @@ class ClaudeReader(Reader):
         """By message the tokens that it read anew, and those out of a cache."""
         self._tasks: dict[str, tuple[str, str]] = {}
         """By number the status of a task of its own, and what it is."""
+        self._noes: dict[str, int] = {}
+        """By tool how often a person refused it: that is an answer, and nobody has to be asked again."""
+        self._noes_at_end: dict[str, int] = {}
+        """The same, for the list of all that was refused at the end."""
         self._asked: dict[str, Event] = {}
         """By question that waits the input of the tool."""
         self._rejected: Trouble | None = None
@@ -78,7 +82,9 @@ class ClaudeReader(Reader):
                     status=whole_of(event, "error_status"),
                 )
             case "system", "permission_denied":
-                yield self._deny(text_of(event, "tool_name"), text_of(event, "message"))
+                tool = text_of(event, "tool_name")
+                if not self._is_answered(tool, self._noes):
+                    yield self._deny(tool, text_of(event, "message"))
             case "assistant", _:
                 yield from self._message(event)
             case "user", _:
@@ -182,13 +188,21 @@ class ClaudeReader(Reader):
         self.denied.append(tool or "a tool")
         return fact("denied", tool=tool, text=text)
 
+    @staticmethod
+    def _is_answered(tool: str, noes: dict[str, int]) -> bool:
+        """Whether it was a person who refused this call; each of their answers counts for one."""
+        left = noes.get(tool, 0)
+        if left:
+            noes[tool] = left - 1
+        return left > 0
+
     def _question(self, event: Event) -> Iterator[Fact]:
         request = table_of(event, "request")
         if text_of(request, "subtype") == "can_use_tool":
             tool = text_of(request, "tool_name")
             asked = argument_of(table_of(request, "input"))
             yield fact("ask", id=text_of(event, "request_id"), what=f"{tool}: {asked}", choices=["yes", "no"])
-            self._asked[text_of(event, "request_id")] = table_of(request, "input")
+            self._asked[text_of(event, "request_id")] = request
 
     def begin(self, prompt: str) -> tuple[str, bool]:
         if not self._asks:
@@ -198,10 +212,14 @@ class ClaudeReader(Reader):
 
     def answer(self, question: str, answer: str, /) -> bool:
         """Allow or refuse a tool: `yes`, `always`; anything else is told to the agent as the reason why not."""
-        inputs = self._asked.pop(question, None)
-        if inputs is None:
+        request = self._asked.pop(question, None)
+        if request is None:
             return False
-        allowed = answer in ("yes", "always")
+        inputs, allowed = table_of(request, "input"), answer in ("yes", "always")
+        if not allowed:
+            tool = text_of(request, "tool_name")
+            for noes in (self._noes, self._noes_at_end):
+                noes[tool] = noes.get(tool, 0) + 1
         said = {"behavior": "allow", "updatedInput": inputs} if allowed else {"behavior": "deny", "message": answer}
         response = {"subtype": "success", "request_id": question, "response": said}
         self.to_send.append(json.dumps({"type": "control_response", "response": response}))
@@ -219,7 +237,9 @@ class ClaudeReader(Reader):
         self.is_over = True
         self.trouble = self._trouble_of(event, subtype)
         for denial in tables_of(event, "permission_denials"):
-            self.denied.append(text_of(denial, "tool_name") or "a tool")
+            tool = text_of(denial, "tool_name")
+            if not self._is_answered(tool, self._noes_at_end):
+                self.denied.append(tool or "a tool")
         usage = table_of(event, "usage")
         if (inp := _read_anew({"usage": usage})) or whole_of(usage, "output_tokens"):
             self.inp, self.out = inp, whole_of(usage, "output_tokens")
