@@ -234,7 +234,7 @@ class StandIn:
             said = answer["message"]
         else:
             said = "The user rejected permission to use this specific tool call."
-            self.denied.append({"tool_name": "Bash"})
+            self.denied.append({"tool_name": "Bash", "tool_input": {"command": command}})
         with self.tool("Bash", "command", command) as tool:
             tool.output, tool.code = said, -1
         return None
@@ -368,7 +368,8 @@ class Tool:
         match KIND:
             case "claude":
                 if is_denied:
-                    cli.say(type="system", subtype="permission_denied", tool_name=self.name, message=self.output)
+                    told = {"tool_name": self.name, "tool_use_id": self.id, "message": self.output}
+                    cli.say(type="system", subtype="permission_denied", **told)
                 result = {
                     "type": "tool_result",
                     "tool_use_id": self.id,

@@ -282,3 +282,9 @@ def test_what_a_person_refused_needs_nobody_again() -> None:
     reader.read(json.dumps({"type": "assistant", "message": {"content": [{"type": "text", "text": "x"}]}}))
     reader.read(json.dumps(done))
     assert reader.end(Exit(0, NOW))["end"] == ends.SUCCEEDED
+
+
+def test_a_denial_says_of_what() -> None:
+    """A person answers it, and writes a rule for it."""
+    assert read("claude/denied", 0)[1]["why"] == "denied: Bash: echo denied > d.txt"
+    assert read("opencode/perm_env_ask", 0)[1]["why"] == "denied: bash: echo hi > perm.txt; cat perm.txt"

@@ -50,6 +50,8 @@ class ClaudeReader(Reader):
         """By message the tokens that it read anew, and those out of a cache."""
         self._tasks: dict[str, tuple[str, str]] = {}
         """By number the status of a task of its own, and what it is."""
+        self._calls: dict[str, str] = {}
+        """By call of a tool what it is to do."""
         self._noes: dict[str, int] = {}
         """By tool how often a person refused it: that is an answer, and nobody has to be asked again."""
         self._noes_at_end: dict[str, int] = {}
@@ -84,7 +86,8 @@ class ClaudeReader(Reader):
             case "system", "permission_denied":
                 tool = text_of(event, "tool_name")
                 if not self._is_answered(tool, self._noes):
-                    yield self._deny(tool, text_of(event, "message"))
+                    self.deny(tool, self._calls.get(text_of(event, "tool_use_id"), ""))
+                    yield fact("denied", tool=tool, text=text_of(event, "message"))
             case "assistant", _:
                 yield from self._message(event)
             case "user", _:
@@ -116,6 +119,7 @@ class ClaudeReader(Reader):
                 case "tool_use":
                     self.acts += 1
                     name, inputs = text_of(block, "name"), table_of(block, "input")
+                    self._calls[text_of(block, "id")] = argument_of(inputs)
                     if (plan := self._plan(name, inputs)) is not None:
                         yield plan
                     else:
@@ -184,10 +188,6 @@ class ClaudeReader(Reader):
             used = number_of(info, "unifiedWindows", window, "utilization")
         return fact("limit", status=status, until=until, window=window, used=used)
 
-    def _deny(self, tool: str, text: str) -> Fact:
-        self.denied.append(tool or "a tool")
-        return fact("denied", tool=tool, text=text)
-
     @staticmethod
     def _is_answered(tool: str, noes: dict[str, int]) -> bool:
         """Whether it was a person who refused this call; each of their answers counts for one."""
@@ -239,7 +239,7 @@ class ClaudeReader(Reader):
         for denial in tables_of(event, "permission_denials"):
             tool = text_of(denial, "tool_name")
             if not self._is_answered(tool, self._noes_at_end):
-                self.denied.append(tool or "a tool")
+                self.deny(tool, argument_of(table_of(denial, "tool_input")))
         usage = table_of(event, "usage")
         if (inp := _read_anew({"usage": usage})) or whole_of(usage, "output_tokens"):
             self.inp, self.out = inp, whole_of(usage, "output_tokens")

@@ -101,7 +101,7 @@ class CodexReader(Reader):
         return fact("note", text=said)
 
     def _deny(self, tool: str, text: str) -> Fact:
-        self.denied.append(tool)
+        self.deny(tool, text)
         return fact("denied", tool=tool, text=text)
 
     def _count(self, event: Event) -> None:

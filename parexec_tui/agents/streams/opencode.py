@@ -73,7 +73,7 @@ class OpencodeReader(Reader):
         code = whole_of(state, "metadata", "exit")
         yield fact("tool_end", id=id_, ok=is_right and not code, text=error or text_of(state, "output"), code=code)
         if "rejected permission" in error:
-            self.denied.append(name)
+            self.deny(name, argument_of(inputs))
             yield fact("denied", tool=name, text=error)
 
     def _finish(self, part: Event) -> None:
@@ -106,7 +106,7 @@ class OpencodeReader(Reader):
     def without_end(self, exit_: Exit) -> Trouble:
         if self._reason in _NOT_OVER and exit_.code == 0:
             if self.denied:
-                return Trouble(ends.NEEDS_YOU, f"denied: {', '.join(dict.fromkeys(self.denied))}")
+                return Trouble(ends.NEEDS_YOU, f"denied: {', '.join(self.denials)}")
             return Trouble(ends.FAILED, "it ended in the midst of its tools")
         if self.events == 0 and exit_.code == 1:
             said = " ".join(self.errors)

@@ -12,6 +12,9 @@ LONGEST_LINE = 1_000_000
 
 LONGEST_NOTE = 2_000
 
+LONGEST_DENIAL = 120
+"""Characters of what a tool was to do."""
+
 ERROR_LINES = 40
 """Lines of standard error that are kept for the verdict."""
 
@@ -112,6 +115,17 @@ class Reader:
     def on_error_line(self, _line: str) -> Iterable[Fact]:
         return ()
 
+    def deny(self, tool: str, asked: str) -> None:
+        """Note that a tool was not allowed to do something."""
+        first = asked.partition("\n")[0][:LONGEST_DENIAL]
+        self.denied.append(f"{tool or 'a tool'}: {first}" if first else tool or "a tool")
+
+    @property
+    def denials(self) -> list[str]:
+        """What was denied, each once; of a tool alone only if nothing is known of what it was to do."""
+        told = list(dict.fromkeys(self.denied))
+        return [each for each in told if not any(other.startswith(f"{each}: ") for other in told)]
+
     # --- what it is told
 
     def begin(self, prompt: str) -> tuple[str, bool]:
@@ -147,7 +161,7 @@ class Reader:
         if (trouble := self.trouble) is not None:
             return trouble._replace(until=self.until_of(trouble, exit_.now))
         if self.denied:
-            return Trouble(ends.NEEDS_YOU, f"denied: {', '.join(dict.fromkeys(self.denied))}")
+            return Trouble(ends.NEEDS_YOU, f"denied: {', '.join(self.denials)}")
         if not self.acts:
             return Trouble(ends.FAILED, "ended without a word or an act")
         if exit_.code:

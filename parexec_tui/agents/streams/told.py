@@ -20,7 +20,7 @@ class FactsReader(Reader):
             case "text" | "tool":
                 self.acts += 1
             case "denied":
-                self.denied.append(text_of(event, "tool") or "a tool")
+                self.deny(text_of(event, "tool"), "")
             case "usage":
                 self._count(event)
                 return (self.usage(),)
