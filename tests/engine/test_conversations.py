@@ -77,7 +77,8 @@ SLEEPER = '[agents.sleeper]\nisolation = "none"'
 
 
 @pytest.fixture
-def agents(tmp_path: Path) -> Agents:
+def agents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Agents:
+    monkeypatch.chdir(tmp_path)  # commands change the sessions of their folder
     return Agents(tmp_path)
 
 

@@ -1,6 +1,7 @@
 """The form to answer a coding agent that asks something, or that was not allowed it."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.rules.verbs.answer import TAKES_RULES
@@ -25,8 +26,9 @@ class AnswerForm(Form):
         assert state is not None
         asking = [state.tickets[id_] for id_ in self.tickets]
         rows: list[AnyField | Heading] = [
-            Heading(f" {f'{each.id}: ' if len(asking) > 1 else ''}{self._asked(each)}", self.view.palette["title"])
+            Heading(f" {line}", self.view.palette["title"])
             for each in asking[:_MOST]
+            for line in asked_lines(f"{f'{each.id}: ' if len(asking) > 1 else ''}{self._asked(each)}")
         ]
         asks = [coding_of(state, each).asks for each in asking]
         choices = [choice for each in asks if each is not None for choice in (*each.choices, "yes", "no", "always")]
@@ -50,6 +52,16 @@ class AnswerForm(Form):
         rule = next((row.text for row in self._fields if isinstance(row, Field) and row.label == "allow"), "")
         return rq.AnswerAgent(tickets=self.tickets, answer=self.field("answer").text, allow=(rule,) if rule else ())
 
+
+def asked_lines(text: str) -> list[str]:
+    """All of a question, in lines that the narrowest dialog shows whole."""
+    lines = wrap(text, _WIDTH, break_on_hyphens=False)
+    return (
+        lines if len(lines) <= _LINES else [*lines[:_LINES], f"(and {len(lines) - _LINES} lines more: see its log)"]
+    )
+
+
+_WIDTH, _LINES = 70, 30
 
 _MOST = 6
 """Tickets of which it is said what they ask."""

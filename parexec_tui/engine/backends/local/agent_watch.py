@@ -26,6 +26,9 @@ _LONGEST = 200
 
 _MOST_DENIED = 5
 
+_LONGEST_QUESTION = 2_000
+"""Characters of a question: who says yes has to see what to."""
+
 _VERBS = {"read": "reads", "write": "writes", "search": "searches", "fetch": "fetches", "delegate": "delegates"}
 
 
@@ -74,12 +77,17 @@ def said_with(said: rq.AgentSaid, one: Fact) -> rq.AgentSaid:
             choices = value_of(one, "choices")
             offered = tuple(map(str, choices)) if isinstance(choices, list) else ()
             return structs.replace(
-                said, question=text_of(one, "id"), asks=text_of(one, "what")[:_LONGEST], choices=offered
+                said, question=text_of(one, "id"), asks=_question(text_of(one, "what")), choices=offered
             )
         case "ask_done":
             return structs.replace(said, question="", asks="", choices=())
         case _:
             return said
+
+
+def _question(text: str) -> str:
+    """A question as a person reads it, who is told if that is not all of it."""
+    return text if len(text) <= _LONGEST_QUESTION else f"{text[:_LONGEST_QUESTION]} (cut: the log has all of it)"
 
 
 def doing_with(doing: Doing, one: Fact) -> Doing:
