@@ -1,6 +1,6 @@
 """What can be asked of a session while an engine runs it: a method for each verb."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
@@ -131,6 +131,11 @@ class Verbs:
     def reject(self, tickets: Names, *, note: str = "") -> Answer:
         """Do not approve: what has run runs again, what has yet to start is cancelled."""
         return self._ask_tickets(rq.Reject, tickets, note=note)
+
+    def answer(self, tickets: Names, answer: str = "", *, allow: Sequence[str] = ()) -> Answer:
+        """Answer what coding agents ask, or what they were not allowed: `yes`, `no`, `always`, or in words. `allow`:
+        what they may do from now on, as `Bash(git push *)`."""
+        return self._ask_tickets(rq.AnswerAgent, tickets, answer=answer, allow=tuple(allow))
 
     def merge(self, tickets: Names, *, side: Literal["", "ours", "theirs"] = "", run: str = "") -> Answer:
         """Decide on the conflict of these tickets: which side wins, or a command that resolves it."""

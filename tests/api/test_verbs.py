@@ -52,6 +52,7 @@ CASES: list[tuple[Callable[[Session], object], rq.Request]] = [
         rq.Retry(tickets=("b",), run="x"),
     ),
     (lambda it: it.rollback("a", rerun=True), rq.Rollback(tickets=("a",), rerun=True)),
+    (lambda it: it.answer("a", "yes", allow=["b"]), rq.AnswerAgent(tickets=("a",), answer="yes", allow=("b",))),
     (lambda it: it.approve("a", note="n"), rq.Approve(tickets=("a",), note="n")),
     (lambda it: it.reject("a", note="n"), rq.Reject(tickets=("a",), note="n")),
     (lambda it: it.merge("a", side="ours"), rq.Merge(tickets=("a",), side="ours")),
