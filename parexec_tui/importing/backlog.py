@@ -32,7 +32,12 @@ class Item(NamedTuple):
 def fill(draft: Draft, items: Iterable[Item]) -> None:
     """Make tickets of what is not done. Done things are needs that are met; what is not to be done now is a ticket
     that is not wanted, and so is what needs it."""
-    known = {item.key: item for item in items}
+    known: dict[str, Item] = {}
+    for item in items:
+        if item.key in known:
+            draft.leave_out((), f"a second item {item.key}: {item.title}", item.where)
+        else:
+            known[item.key] = item
     parts: dict[str, list[str]] = {}
     for item in known.values():
         if item.parent in known:

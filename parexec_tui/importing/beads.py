@@ -64,7 +64,13 @@ def _item(issue: dict[str, Any], where: str, draft: Draft) -> Item:
                 (), f"{issue['id']} depends on {on} by {kind!r}, which says nothing of an order here", where
             )
     texts = [("", "description"), ("Design:\n", "design"), ("Acceptance criteria:\n", "acceptance_criteria")]
-    text = "\n\n".join(f"{title}{issue[name]}" for title, name in texts if issue.get(name))
+    parts = [f"{title}{issue[name]}" for title, name in (*texts, ("Notes:\n", "notes")) if issue.get(name)]
+    parts += [
+        f"Comment: {each['text']}"
+        for each in issue.get("comments") or ()
+        if isinstance(each, dict) and each.get("text")
+    ]
+    text = "\n\n".join(parts)
     priority = issue.get("priority")
     return Item(
         str(issue["id"]),

@@ -12,6 +12,7 @@ One thing is done after the other, but what is marked `[P]` beside what stands n
 says on what it depends waits for that and for the phases before, and not for its place in the list.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -20,7 +21,7 @@ from parexec_tui.importing.backlog import Item, fill
 from parexec_tui.importing.draft import Draft, ImportFault
 from parexec_tui.importing.formats import Wanted
 
-_BOX = re.compile(r"^(?P<indent>\s*)(?:[-*+]|\d+[.)])\s+\[(?P<mark>[ xX~-])\](?P<star>\*?)\s+(?P<text>\S.*)$")
+_BOX = re.compile(r"^(?P<indent>\s*)(?:[-*+]|\d+[.)])\s+\[(?P<mark>[ xX~/-])\](?P<star>\*?)\s+(?P<text>\S.*)$")
 _HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
 _KEY = re.compile(
     r"^(?:\*\*|`)?(?P<key>[A-Za-z]{1,4}-?\d+[a-z]?|\d+(?:\.\d+)*)(?:\*\*|`)?(?:[.:)]|\s)\s*(?P<rest>.*)$"
@@ -31,6 +32,7 @@ _DEPENDS = re.compile(
 )
 _NAME = re.compile(r"\b(?:[A-Za-z]{1,4}-?\d+[a-z]?|\d+(?:\.\d+)*)\b")
 _FENCE = re.compile(r"^\s*(```|~~~)")
+_DOCUMENTS: Final = ("spec.md", "plan.md", "requirements.md", "design.md", "data-model.md")
 _PLACES: Final = {
     "spec-kit": ("specs/*/tasks.md", ".specify/specs/*/tasks.md", "tasks.md"),
     "kiro": (".kiro/specs/*/tasks.md", "tasks.md"),
@@ -68,7 +70,7 @@ def _read(wanted: Wanted, name: str) -> Draft:
         raise ImportFault(str(file), str(error)) from error
     draft = Draft(f"Imported from {file.name} by `parexec import {name}`.")
     draft.set_workdir(_root(file), wanted.folder)
-    items = items_of(text, file.name)
+    items = items_of(text, file.name, has_progress=name == "kiro", beside=_beside(file, _root(file)))
     if not items:
         raise ImportFault(str(file), "it has no items like `- [ ] what to do`")
     fill(draft, items)
@@ -91,26 +93,37 @@ def _file(source: Path, name: str) -> Path:
 def _root(file: Path) -> Path:
     """The folder of the project."""
     for parent in file.resolve().parents:
-        if (parent / ".git").exists():
+        if any((parent / name).exists() for name in (".git", ".kiro", ".specify")):
             return parent
     return file.parent
 
 
-def items_of(text: str, name: str) -> list[Item]:
-    """The items of a checklist."""
+def _beside(file: Path, root: Path) -> str:
+    """What an agent is told of the specification that stands beside a list."""
+    found = [name for name in _DOCUMENTS if (file.parent / name).is_file()]
+    folder = os.path.relpath(file.resolve().parent, root)
+    return f"The specification: {', '.join(os.path.normpath(f'{folder}/{name}') for name in found)}" if found else ""
+
+
+def items_of(text: str, name: str, *, has_progress: bool = False, beside: str = "") -> list[Item]:
+    """The items of a checklist. `has_progress`: `[-]` means in progress, and not that it is dropped."""
     lines, phases, details = _lines(text)
-    parents = _parents(lines)
     keys = _keys(lines)
+    parents = _parents(lines, keys)
     names = {key.lower(): key for key in keys}
     has_parts = set(parents.values())
     order = _Order()
     items = []
     for index, line in enumerate(lines):
         title, marks, depends = _told(line.text, details[index])
+        is_begun = line.mark == "/" or (line.mark == "-" and has_progress)
+        left = "cancelled" if line.mark in "-~" and not is_begun else ""
         explicit = tuple(dict.fromkeys(names.get(each.lower(), each) for each in depends))
         parent = keys[parents[index]] if index in parents else ""
         if index in has_parts:
             needs = explicit  # its parts have their places in the order
+        elif left:
+            needs = explicit  # what stands behind it does not wait for it
         else:
             needs = order.needs(keys[index], line.phase, explicit, is_parallel="P" in marks)
         about = [phases[line.phase]] if phases[line.phase] else []
@@ -120,14 +133,16 @@ def items_of(text: str, name: str) -> list[Item]:
             Item(
                 keys[index],
                 title,
-                "\n\n".join(filter(None, (title, body, f"From: {', '.join([*about, *stories])}" if about else ""))),
+                "\n\n".join(
+                    filter(None, (title, body, f"From: {', '.join([*about, *stories])}" if about else "", beside))
+                ),
                 tuple(each for each in needs if each != keys[index]),
                 line.mark in "xX",
-                "cancelled" if line.mark in "-~" else "",
+                left,
                 "",
                 parent,
                 f"{name}:{line.number}",
-                "optional there" if line.is_optional else "",
+                "in progress there" if is_begun else "optional there" if line.is_optional else "",
             )
         )
     return items
@@ -186,25 +201,42 @@ def _lines(text: str) -> tuple[list[_Line], list[str], list[list[str]]]:
     return found, phases, details
 
 
-def _parents(lines: list[_Line]) -> dict[int, int]:
-    parents, stack = {}, list[int]()
+def _parents(lines: list[_Line], keys: list[str]) -> dict[int, int]:
+    """Of what each is a part: by what it is indented below, or by its number: 2.1 is a part of 2."""
+    parents, stack = dict[int, int](), list[int]()
     for index, line in enumerate(lines):
         while stack and (lines[stack[-1]].indent >= line.indent or lines[stack[-1]].phase != line.phase):
             stack.pop()
         if stack:
             parents[index] = stack[-1]
         stack.append(index)
+        above = keys[index].rpartition(".")[0]
+        if index not in parents and above in keys[:index] and keys[index][0].isdigit():
+            parents[index] = keys.index(above)
     return parents
 
 
 def _keys(lines: list[_Line]) -> list[str]:
-    """The key of each: what stands before its text, if no other has that; else its number in the list."""
+    """The key of each: what stands before its text; else the words of that, which stay when others are added."""
     keys: list[str] = []
-    for number, line in enumerate(lines, 1):
+    seen: dict[str, int] = {}
+    for line in lines:
         found = _KEY.match(line.text)
-        key = found["key"] if found is not None and found["rest"] else f"item-{number}"
-        keys.append(key if key not in keys else f"{key}-line-{line.number}")
+        key = found["key"] if found is not None and found["rest"] else _words(line.text)
+        seen[key] = seen.get(key, 0) + 1
+        keys.append(key if seen[key] == 1 else f"{key}-{seen[key]}")
     return keys
+
+
+def _words(text: str) -> str:
+    """The first words of a text, as an id."""
+    while (mark := _MARK.match(text)) is not None:
+        text = text[mark.end() :]
+    plain = "-".join(re.findall(r"\w+", text.lower()))
+    return plain if len(plain) <= _LONGEST else plain[: _LONGEST + 1].rpartition("-")[0] or plain[:_LONGEST]
+
+
+_LONGEST: Final = 40
 
 
 def _told(text: str, details: list[str]) -> tuple[str, list[str], list[str]]:

@@ -58,6 +58,8 @@ def read(name: str, wanted: Wanted) -> Draft:
     """The plan that a source becomes. Raises ImportFault."""
     if not wanted.source.exists():
         raise ImportFault(str(wanted.source), "there is no such file or folder")
+    if not (wanted.source.is_file() or wanted.source.is_dir()):
+        raise ImportFault(str(wanted.source), "it is no regular file")
     format_ = FORMATS[name]
     read_it: Read = getattr(import_module(f"parexec_tui.importing.{format_.module}"), format_.function)
     return read_it(wanted)

@@ -8,7 +8,11 @@ from parexec_tui.importing.backlog import Item, fill
 from parexec_tui.importing.draft import Draft, ImportFault
 from parexec_tui.importing.formats import Wanted
 
-_NEEDS = re.compile(r"^\W*(?:depends|dependent|blocked|waits?)\s+(?:on|by|for)\b(.*)$", re.IGNORECASE | re.MULTILINE)
+_NEEDS = re.compile(
+    r"^[^\w\n]*(?:depends|dependent|blocked|waits?)\s+(?:on|by|for)\b(.*)$", re.IGNORECASE | re.MULTILINE
+)
+_FENCED = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
+_ELSEWHERE = re.compile(r"[\w.-]+/[\w.-]+#\d+")
 _NUMBER = re.compile(r"(?<![\w/])#(\d+)\b")
 _PRIORITY = re.compile(r"^(?:p|prio|priority)[\s:/_-]*(\d|critical|urgent|high|medium|low)$", re.IGNORECASE)
 _PRIORITIES: Final = {
@@ -55,7 +59,10 @@ def _item(issue: dict[str, Any], name: str, draft: Draft) -> Item:
     if isinstance(blocked_by, dict):
         blocked_by = blocked_by.get("nodes") or ()
     needs = [str(each["number"]) if isinstance(each, dict) and "number" in each else str(each) for each in blocked_by]
-    needs += [number for line in _NEEDS.findall(body) for number in _NUMBER.findall(line)]
+    for line in _NEEDS.findall(_FENCED.sub("", body)):
+        needs += _NUMBER.findall(line)
+        for other in _ELSEWHERE.findall(line):
+            draft.leave_out((), f"issue {key} waits for {other}, which is of another repository", where)
     words = [str(each.get("name", "")) if isinstance(each, dict) else str(each) for each in issue.get("labels") or ()]
     found = next((match[1].lower() for word in words if (match := _PRIORITY.match(word.strip()))), "")
     url = f"\n\n{issue['url']}" if issue.get("url") else ""

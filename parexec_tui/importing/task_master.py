@@ -75,6 +75,8 @@ def _items(
     if status not in _OPEN | _LEFT | {"done", "completed"}:
         draft.leave_out((), f"the status {status!r} is not known: it counts as pending", where)
     priority = str(task.get("priority", "")).lower()
+    if priority not in {"", *_PRIORITIES}:
+        draft.leave_out((), f"the priority {priority!r} is not known", where)
     texts = (task.get("description"), task.get("details"))
     text = "\n\n".join(str(each) for each in texts if each)
     if task.get("testStrategy"):

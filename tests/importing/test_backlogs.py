@@ -55,7 +55,7 @@ def test_phases_and_marks_of_spec_kit(tmp_path: Path) -> None:
         "T004": ["T002", "T003"],
         "T005": first,
         "T006": sorted([*first, "T005"]),
-        "T007": ["T005", "T006"],
+        "T007": [],
         "T008": first,
     }
     assert plan.tickets["T002"].prompt.startswith("Write the {name} file\n")
@@ -79,7 +79,7 @@ def test_parts_of_kiro_are_done_one_after_the_other(tmp_path: Path) -> None:
 
 def test_any_checklist(tmp_path: Path) -> None:
     plan, _ = imported(tmp_path, "checklist", "TODO.md", "* [ ] Wash up\n* [ ] Dry up\n")
-    assert needs(plan) == {"item-1": [], "item-2": ["item-1"]}
+    assert needs(plan) == {"wash-up": [], "dry-up": ["wash-up"]}
 
 
 TASKS: dict[str, Any] = {
@@ -193,3 +193,31 @@ def test_an_id_that_no_ticket_can_have_is_mapped_and_said(tmp_path: Path) -> Non
     line = json.dumps({"id": "a b/c", "title": "t", "status": "open"})
     _, draft = imported(tmp_path, "beads", "issues.jsonl", line)
     assert draft.comments["tickets", "a-b-c"] == ["a b/c in issues.jsonl"]
+
+
+def test_an_item_that_is_put_in_changes_no_other_id(tmp_path: Path) -> None:
+    before, _ = imported(
+        tmp_path, "checklist", "TODO.md", "- [ ] one\n- [-] dropped\n- [ ] one\n- [ ] Three things!\n"
+    )
+    after, _ = imported(tmp_path, "checklist", "TODO.md", "- [ ] zero\n- [ ] one\n- [ ] one\n- [ ] Three things!\n")
+    assert needs(before) == {"one": [], "dropped": [], "one-2": ["one"], "three-things": ["one-2"]}
+    assert list(after.tickets) == ["zero", "one", "one-2", "three-things"]
+
+
+def test_kiro_says_what_is_begun_and_counts_its_parts(tmp_path: Path) -> None:
+    (tmp_path / ".kiro/specs/x").mkdir(parents=True)
+    (tmp_path / ".kiro/specs/x/design.md").touch()
+    text = "- [ ] 1. Models\n- [-] 1.1 User\n- [ ] 1.2 Role\n- [ ] 2. End\n"
+    plan, _ = imported(tmp_path, "kiro", ".kiro/specs/x/tasks.md", text)
+    assert needs(plan) == {"1.1": [], "1.2": ["1.1"], "2": ["1.2"]}
+    assert plan.workdir == str(tmp_path)
+    assert plan.tickets["1.1"].prompt.endswith("The specification: .kiro/specs/x/design.md\n")
+
+
+def test_what_cannot_be_told_apart_or_is_elsewhere_is_said(tmp_path: Path) -> None:
+    _, draft = imported(tmp_path, "beads", "issues.jsonl", f"{bead('bd-1')}\n{bead('bd-1')}")
+    assert draft.warnings == ["issues.jsonl:2: a second item bd-1: bd-1"]
+    issue = {"number": 1, "title": "A", "body": "Not blocked by #2\n```\nBlocked by #3\n```\nBlocked by a/b#4"}
+    plan, draft = imported(tmp_path, "gh", "issues.json", json.dumps([{**issue, "state": "OPEN"}]))
+    assert needs(plan) == {"1": []}
+    assert draft.warnings == ["issues.json: issue 1: issue 1 waits for a/b#4, which is of another repository"]

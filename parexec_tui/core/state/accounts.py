@@ -57,12 +57,12 @@ def rest_of(state: SessionState, type_: str) -> Rest | None:
     """Why no agent of a type starts a ticket now, if that is its account: it rests, or another ticket tries it."""
     if not state.accounts or (rest := state.accounts.get(account_of(type_, state.plan.agents))) is None:
         return None
-    if not rest.is_tried:
+    if rest.tried_at is None:
         return rest
     is_busy = any(
         account_of(state.agents[ticket.agent].type, state.plan.agents) == rest.account
         for ticket in state.live.values()
-        if ticket.agent
+        if ticket.agent and ticket.live_attempt.started >= rest.tried_at  # what began before tells nothing
     )
     return rest if is_busy else None
 

@@ -95,8 +95,12 @@ class Rest(Struct, frozen=True):
     is_guess: bool
     times: int
     """How often in a row it was put to rest."""
-    is_tried: bool = False
-    """Whether its time is over, and one ticket tries it."""
+    tried_at: float | None = None
+    """Since when its time is over, and one ticket tries it; None: it rests."""
+
+    @property
+    def is_tried(self) -> bool:
+        return self.tried_at is not None
 
     @property
     def word(self) -> str:

@@ -35,7 +35,7 @@ def on_account_rests(state: SessionState, event: ev.AccountRests) -> None:
 
 
 def on_account_tried(state: SessionState, event: ev.AccountTried) -> None:
-    state.accounts[event.account] = structs.replace(_rest(state, event), is_tried=True)
+    state.accounts[event.account] = structs.replace(_rest(state, event), tried_at=event.at)
     _check_again(state, event.account)
 
 
