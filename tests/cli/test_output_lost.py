@@ -72,6 +72,7 @@ USES = {
     "waive": "waive third --dry-run -s RUNS",
     "approve": "approve asked --dry-run -s RUNS",
     "merge": "merge --help",
+    "answer": "answer --help",
     "reject": "reject asked --dry-run -s RUNS",
     "priority": "priority third low -s RUNS",
     "scale": "scale --parallel 2 --dry-run -s RUNS",
@@ -90,8 +91,8 @@ USES = {
 }
 """A use of each command that prints something. RUNS is a session that runs, DONE one that is over."""
 
-SILENT = {"wait", "tour"}
-"""Commands that print nothing on standard output: the tour has the screen."""
+SILENT = {"wait", "tour", "talk"}
+"""Commands that print nothing on standard output: the tour has the screen, and talk a program of its own."""
 
 
 @pytest.fixture(autouse=True)

@@ -74,9 +74,10 @@ def files(repository: Path) -> list[str]:
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    """With a person in the middle of something."""
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """With a person in the middle of something, who is in it."""
     found = new_repository(tmp_path / "repository")
+    monkeypatch.chdir(found)
     (found / "file").write_text("1\n2\nmine\n")
     return found
 
@@ -478,6 +479,7 @@ def test_below_the_top_files_in_conflict_are_told_as_a_command_finds_them(
     top = tmp_path / "repository"
     (top / "in dir").mkdir(parents=True)
     new_repository(top, {"in dir/file": "1\n"})
+    monkeypatch.chdir(top / "in dir")
     assert start(tmp_path, BELOW).wait() == 1
     assert ticket("B").reason == 'conflicts with A in "in dir/file" and "new\\nline"'
     command = """grep -q "<<<" file; echo both | tee file '../new\nline'; printf %s "$PAREXEC_CONFLICTS" > $GO"""
