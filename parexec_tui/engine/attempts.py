@@ -164,7 +164,7 @@ class AttemptKeeper:
             )
             return
         if launch.lacks:
-            self._put_off[key] = _PutOff("", self._now(), until=self._now() + _LOOK_FOR_ROOM)
+            self._report([rq.WorkTried(key.ticket, key.attempt, lacks=launch.lacks, step=key.step)])
             return
         self._backend.start(key, launch)
         self._identifying.began(key)

@@ -17,7 +17,7 @@ import trio
 
 from parexec_tui.core.rules.answers import Decision
 from parexec_tui.core.rules.grant import grant
-from parexec_tui.core.rules.leaving import goes_on_by_itself, why_to_leave
+from parexec_tui.core.rules.leaving import goes_on_by_itself, something_runs, why_to_leave
 from parexec_tui.core.rules.narrow import narrow
 from parexec_tui.core.rules.reports import on_report
 from parexec_tui.core.rules.services import unwanted
@@ -256,7 +256,7 @@ class Coordinator:
                 while self._find_wanted() or (self._approves and self._approve_all()):
                     pass
                 more = self._dispatcher.dispatch(self.clock.now(), self._record)
-                if not (more or self.state.live or self.state.asking):
+                if not (more or something_runs(self.state) or self.state.asking):
                     more = self._end_what_cannot_run()
             else:
                 more = True  # nothing was dispatched, so more may follow
@@ -276,7 +276,7 @@ class Coordinator:
             if self._pending:
                 continue
             if not more and (outcome := self._outcome()) is not None:
-                if not self.state.living_services:
+                if all(any(service.users) for service in self.state.living_services):
                     return outcome
                 self._stop_services(leaves=True)
                 more = bool(self._pending)
@@ -471,7 +471,7 @@ class Coordinator:
         state = self.state
         if state.finished_at is not None:
             return "finished" if self.clock.now() >= self._awaits_until else None
-        if state.live or state.asking or self._asked or not (state.unfinished or self.may_finish()):
+        if something_runs(state) or state.asking or self._asked or not (state.unfinished or self.may_finish()):
             return None
         outcome = why_to_leave(state, stays=self._stays)
         return None if outcome in (UNAPPROVED, UNDECIDED) and self._worktrees.is_looking else outcome

@@ -38,8 +38,8 @@ def why_lines(reasons: Mapping[str, Sequence[str]], roots: Roots, now: float, me
 
 def _is_said(root: Root, reason: str) -> bool:
     """Whether the line above says the reason already: what keeps everything is a reason of each ticket."""
-    if root.kind == "room":
-        return reason.endswith(root.reason)
+    if root.kind in ("room", "secret"):
+        return root.reason in reason
     return root.is_of_all and reason.startswith(("session ", "host short of "))
 
 

@@ -13,6 +13,7 @@ _SHORT = 10
 AnyOfWork = (
     ev.WorktreeMade
     | ev.RoomAwaited
+    | ev.SecretAwaited
     | ev.WorkConflicted
     | ev.ConflictForeseen
     | ev.ConflictAverted
@@ -37,6 +38,8 @@ def worktree_lines(event: AnyOfWork, by: str) -> Iterator[Line]:
             yield Line(at, "kept", id_, text, "warn")
         case ev.RoomAwaited():
             yield Line(at, "no room", id_, event.text, "warn")
+        case ev.SecretAwaited():
+            yield Line(at, "no secret", id_, event.text, "warn")
         case ev.WorkConflicted(reason=str(reason)) if reason:
             yield Line(at, "conflict", id_, f"it {reason} by now; you decide", "warn")
         case ev.WorkConflicted():

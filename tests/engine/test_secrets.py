@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from parexec_tui.core.rules.attention import needs
 from parexec_tui.core.schedule.blockers import why
+from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import Status
 from parexec_tui.paths import session_folder, state_home
-from tests.engine.engines import happened, log_of, resume, run, session, state_of, ticket
+from tests.engine.engines import happened, log_of, resume, run, session, start, state_of, ticket
 
 SECRET = "hunter2-Zx9"
 
@@ -99,6 +101,41 @@ def test_a_secret_that_is_not_known_keeps_its_tickets_and_fails_none(
     monkeypatch.setenv("API_KEY", SECRET)
     resume(retry_failed=True)
     assert log_of("t.1").endswith("***\n")
+    nowhere()
+
+
+def test_a_gate_without_its_secret_says_so_and_hangs_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = start(
+        tmp_path,
+        """
+        [services.s]
+        run = "echo $PAREXEC_TICKET >>ups; exec sleep 60"
+        [tickets.t]
+        secrets = ["API_KEY"]
+        uses_service = ["s"]
+        run = "touch began; until test -e go; do sleep 0.05; done"
+        gates = ["echo gate $API_KEY", "test $(wc -l <ups) = 1"]
+        [tickets.next]
+        needs = ["t"]
+        run = "true"
+        """,
+    )
+    engine.until((tmp_path / "began").exists, "it runs")
+    engine.kill()
+    (tmp_path / "go").touch()
+    monkeypatch.delenv("API_KEY")
+    result, _ = resume()
+    state = state_of()
+    assert result.outcome == "blocked"
+    assert ticket("t").status is Status.validating
+    (awaited,) = happened(ev.SecretAwaited, ticket="t")
+    (root,) = [each.root for each in roots(state) if each.root.kind == "secret"]
+    assert (root.ticket, root.reason) == ("t", awaited.text)
+    assert awaited.text in [need.reason for need in needs(state)]
+    monkeypatch.setenv("API_KEY", SECRET)
+    result, _ = resume()
+    assert (result.outcome, ticket("next").status) == ("finished", Status.succeeded)
+    assert log_of("t.1.gate-1-2").endswith("gate ***\n")
     nowhere()
 
 

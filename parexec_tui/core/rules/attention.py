@@ -184,6 +184,7 @@ def began(state: SessionState, event: ev.AnyEvent) -> Iterator[Need]:
             found = _ticket_needs(state, id_)
         case (
             ev.RoomAwaited(ticket=id_)
+            | ev.SecretAwaited(ticket=id_)
             | ev.CheckFailed(ticket=id_)
             | ev.WorkLost(ticket=id_)
             | ev.AttemptFrozen(ticket=id_, by="")

@@ -33,6 +33,13 @@ def why_to_leave(state: SessionState, *, stays: bool) -> Outcome | None:
     return UNDECIDED if all(ticket.is_in_conflict for ticket in state.unapproved.values()) else UNAPPROVED
 
 
+def something_runs(state: SessionState) -> bool:
+    """Whether a ticket is live that does not merely wait for a secret, which no time brings."""
+    if len(state.warned) < len(state.live):
+        return True
+    return not all(ticket.awaits_secret and not ticket.is_frozen for ticket in state.live.values())
+
+
 def goes_on_by_itself(state: SessionState) -> bool:
     """Whether something may start later though nothing runs now and nobody does anything."""
     if state.counts[Status.backoff] or state.pressed or state.awaits_units or state.accounts:

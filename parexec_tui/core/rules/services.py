@@ -255,7 +255,7 @@ def stop_of(
 
 def unwanted(state: SessionState, now: float, *, leaves: bool = False) -> list[ev.AnyEvent]:
     """The ends of services, and of their pauses, that no ticket wants any more. `leaves`: the engine is about to, so
-    of all that live.
+    of all that no live ticket uses: one may wait for a secret that an engine after this one knows.
     """
     events: list[ev.AnyEvent] = []
     at_once = state.stopping is not None and state.stopping.now
@@ -267,7 +267,7 @@ def unwanted(state: SessionState, now: float, *, leaves: bool = False) -> list[e
         if service.status is ServiceStatus.stopping:
             if at_once and not (service.is_stop_over and state.stopping is not None) and service.stop_reason:
                 events.append(stop_of(service, service.stop_reason, now, at_once=True))
-        elif leaves or not state.wants(service):
+        elif (leaves and not any(service.users)) or not state.wants(service):
             why: ServiceStop = "unused" if not service.left else "stopped"
             events.append(stop_of(service, why, now, at_once=at_once))
     return events

@@ -110,7 +110,7 @@ def of_live(ticket: TicketState) -> Root:
     if ticket.status is Status.stopping:
         return Root("stopping", ticket.id, attempt.agent, by=attempt.stop_by, since=attempt.stop_since)
     if attempt.lacks:
-        return Root("room", ticket.id, attempt.agent, reason=attempt.lacks)
+        return Root("secret" if ticket.awaits_secret else "room", ticket.id, attempt.agent, reason=attempt.lacks)
     since = attempt.started + attempt.frozen_for + attempt.clock_error
     return Root("running", ticket.id, attempt.agent, since=since)
 

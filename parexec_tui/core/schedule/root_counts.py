@@ -159,7 +159,7 @@ def _dependents(state: SessionState, root: Root, seeds: list[str], most: int) ->
 def _candidates(state: SessionState) -> Iterator[Root]:
     yield from roots_of_all(state)
     yield from map(of_live, islice(state.frozen.values(), _MAX_COUNTED))
-    short = (ticket for ticket in state.warned.values() if of_live(ticket).kind == "room")
+    short = (ticket for ticket in state.warned.values() if of_live(ticket).kind in ("room", "secret"))
     yield from map(of_live, islice(short, _MAX_COUNTED))
     for ticket in islice(state.held_back.values(), _MAX_COUNTED):
         yield Root("held", ticket=ticket.id, by=ticket.held or "", since=ticket.held_at)

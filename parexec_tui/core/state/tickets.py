@@ -6,6 +6,7 @@ from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.plan.gates import PLAN_GATES, is_gate_ticket
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.state.attempts import Attempt, QuestionClock
+from parexec_tui.core.state.process_key import COMMIT, MERGE
 from parexec_tui.core.state.status import INFRASTRUCTURE, LIVE, PENDING, End, Flag, Status, failure_kind, predicate
 
 
@@ -252,6 +253,11 @@ class TicketState:
     def is_in_conflict(self) -> bool:
         """Whether its attempt is over, and a person has to decide on a conflict of what it did."""
         return self.status is Status.approval and self.attempt is not None and self.attempt.is_in_conflict
+
+    @property
+    def awaits_secret(self) -> bool:
+        """Whether it is live, and its present step waits for a secret that the engine does not know."""
+        return self.is_live and self.live_attempt.lacks != "" and self.live_attempt.step not in (COMMIT, MERGE)
 
     @property
     def needs_you(self) -> bool:

@@ -557,7 +557,8 @@ class WorkTried(Report, frozen=True, gc=False, tag="work"):
     unclaimed: Unclaimed | None = None
     """Of a commit: what is in it that the ticket does not claim, if that was looked for and there is any."""
     lacks: str = ""
-    """As in RoomAwaited: neither is done, and it is to be asked for again soon."""
+    """As in RoomAwaited or, if the step has a process, in SecretAwaited: nothing is done, and it is asked for
+    again soon."""
 
 
 class ConflictSeen(Report, frozen=True, gc=False, tag="seen"):

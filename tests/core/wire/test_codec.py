@@ -438,6 +438,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.ResolutionLeft(at=8.0, ticket="T1", attempt=2, aside="/state/T1.left-2.resolve", why="lib has changes"),
     ev.MergeStarted(at=6.0, ticket="T1", attempt=2, step="commit", side="ours", by="ann", without_engine=True),
     ev.TicketPutBack(at=5.0, ticket="T1", then=Status.approval, by="ann", is_in_conflict=True),
+    ev.SecretAwaited(at=8.5, ticket="T1", attempt=2, text="secret KEY is not known: variable KEY is not set"),
     ev.RoomAwaited(at=8.5, ticket="T1", attempt=2, text="waits for room in /r/.git/objects"),
     ev.SessionOpened(
         at=1.5, session="s1", plan="docs", tickets=3, parallel=2, cpus=2.0, memory=2**35,

@@ -11,7 +11,7 @@ from parexec_tui.core.rules.reports.host import host_short, on_host_short
 from parexec_tui.core.rules.reports.stops import ended_on_purpose
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.isolation import branch_of, conflict_of, lost_text, target_of
-from parexec_tui.core.state.process_key import COMMIT
+from parexec_tui.core.state.process_key import COMMIT, MERGE
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.state.steps import after_merge, first_gate, is_resolve, next_resolve, step_started
@@ -59,6 +59,10 @@ def on_work_tried(state: SessionState, report: rq.WorkTried, now: float) -> list
     if report.lacks:
         if report.lacks == ticket.live_attempt.lacks:
             return []
+        if report.step not in (COMMIT, MERGE):
+            looked = bool(state.secrets)  # else the engine is about to
+            awaits = ev.SecretAwaited(at=now, ticket=ticket.id, attempt=report.attempt, text=report.lacks)
+            return [awaits] if looked else []
         return [ev.RoomAwaited(at=now, ticket=ticket.id, attempt=report.attempt, text=report.lacks)]
     if report.problem and (ticket.live_attempt.is_in_conflict or ticket.live_attempt.is_lost):
         return [_asked_again(state, ticket, report, report.problem, now)]

@@ -8,7 +8,7 @@ from parexec_tui.core.plan.claims import ClaimKey, Holdings
 from parexec_tui.core.plan.model import Host
 from parexec_tui.core.plan.secrets import secrets_for
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.indexes import check_again, mark_ready, note_approval, note_early
+from parexec_tui.core.state.indexes import check_again, mark_ready, note_approval, note_early, note_warning
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.transitions import IllegalEventError
@@ -144,6 +144,12 @@ def on_units_set_aside(state: SessionState, event: ev.UnitsSetAside) -> None:
 
 def on_secrets_looked(state: SessionState, event: ev.SecretsLooked) -> None:
     state.secrets = {**dict.fromkeys(event.known, ""), **event.unknown}
+    for ticket in list(state.warned.values()):
+        if ticket.awaits_secret and not any(
+            state.secrets.get(name, "unknown") for name in secrets_for(state.plan, ticket.spec, ticket.types)
+        ):
+            ticket.live_attempt.lacks = ""
+            note_warning(state, ticket)
     for ticket in state.ready.values():
         if next(secrets_for(state.plan, ticket.spec, ticket.types), None) is not None:
             check_again(state, ticket)

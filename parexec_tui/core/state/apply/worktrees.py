@@ -126,6 +126,14 @@ def on_room_awaited(state: SessionState, event: ev.RoomAwaited) -> None:
     note_warning(state, ticket)
 
 
+def on_secret_awaited(state: SessionState, event: ev.SecretAwaited) -> None:
+    ticket = state.live.get(event.ticket)
+    if ticket is None or ticket.attempts != event.attempt:
+        raise IllegalEventError(f"{event!r}: there is no such attempt, or it is over")
+    ticket.live_attempt.lacks = event.text
+    note_warning(state, ticket)
+
+
 def on_worktree_kept(state: SessionState, event: ev.WorktreeKept) -> None:
     found = state.worktrees.get(event.ticket)
     if found is None or found.made.attempt != event.attempt or found.size is not None:

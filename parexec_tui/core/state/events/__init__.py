@@ -135,6 +135,7 @@ from parexec_tui.core.state.events.worktrees import (
     RepositoryLeft,
     ResolutionLeft,
     RoomAwaited,
+    SecretAwaited,
     WorkCommitted,
     WorkConflicted,
     WorkLost,
@@ -216,6 +217,7 @@ AnyEvent = (
     | RepositoryLeft
     | ResolutionLeft
     | RoomAwaited
+    | SecretAwaited
     | WorktreeKept
     | WorktreeDropped
     | SnapshotTaken

@@ -50,6 +50,16 @@ class RoomAwaited(Event, frozen=True, tag="room_awaited"):
     """Where there is none, how much there is, and what helps."""
 
 
+class SecretAwaited(Event, frozen=True, tag="secret_awaited"):
+    """The present step of the attempt cannot start, as the engine does not know a secret that it is given: it starts
+    by itself once one does."""
+
+    ticket: str
+    attempt: int
+    text: str
+    """Which, why it is not known, and what to do."""
+
+
 class WorkConflicted(Event, frozen=True, tag="work_conflicted"):
     """What the attempt did conflicts with what was merged meanwhile."""
 
