@@ -68,8 +68,12 @@ def answers_wanted(state: "SessionState") -> int:
 
 
 def rest_facts(state: "SessionState") -> list[RestFact]:
-    """The accounts that rest."""
-    return [rest_fact(rest) for rest in state.accounts.values()]
+    """The accounts that rest while a ticket waits for them."""
+    if not state.accounts:
+        return []
+    from parexec_tui.core.state.accounts import rests_waited_for
+
+    return [rest_fact(rest) for rest in rests_waited_for(state)]
 
 
 def first_words(wanted: int, rests: Sequence[RestFact], failed: int, now: float | None) -> str:

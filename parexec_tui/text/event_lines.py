@@ -361,7 +361,7 @@ def _of_coding(event: _OfCoding, me: str) -> Iterator[Line]:
             until = f"until {clock(event.until)}" + (", if nothing else is said" if event.is_guess else "")
             yield Line(at, word, event.account, f"{until}: {event.why}".removesuffix(": "), "warn")
         case ev.AccountTried():
-            yield Line(at, "tried", event.account, f"one ticket tries it {_by(event.by, me)}".strip())
+            yield Line(at, "tried", event.account, f"the next ticket tries it {_by(event.by, me)}".strip())
         case ev.AccountWell():
             yield Line(at, "answers", event.account, "its provider answers again", "good")
         case ev.ConversationKnown():

@@ -1,6 +1,7 @@
 """When an engine leaves a session of which nothing runs any more, and why."""
 
 from parexec_tui.core.plan.secrets import wanted_secrets
+from parexec_tui.core.state.accounts import rests_waited_for
 from parexec_tui.core.state.outcome import UNAPPROVED, UNDECIDED, Outcome
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
@@ -42,7 +43,7 @@ def something_runs(state: SessionState) -> bool:
 
 def goes_on_by_itself(state: SessionState) -> bool:
     """Whether something may start later though nothing runs now and nobody does anything."""
-    if state.counts[Status.backoff] or state.pressed or state.awaits_units or state.accounts:
+    if state.counts[Status.backoff] or state.pressed or state.awaits_units or rests_waited_for(state):
         return True
     if state.has_secrets and wanted_secrets(state.plan).keys() - state.secrets.keys():
         return True  # they are being looked for

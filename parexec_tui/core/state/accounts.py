@@ -57,14 +57,39 @@ def rest_of(state: SessionState, type_: str) -> Rest | None:
     """Why no agent of a type starts a ticket now, if that is its account: it rests, or another ticket tries it."""
     if not state.accounts or (rest := state.accounts.get(account_of(type_, state.plan.agents))) is None:
         return None
-    if rest.tried_at is None:
-        return rest
-    is_busy = any(
-        account_of(state.agents[ticket.agent].type, state.plan.agents) == rest.account
+    return rest if rest.tried_at is None or _has_trier(state, rest.account, rest.tried_at) else None
+
+
+def _has_trier(state: SessionState, account: str, since: float) -> bool:
+    """Whether an attempt tries an account. What began before tells nothing."""
+    return any(
+        account_of(state.agents[ticket.agent].type, state.plan.agents) == account
         for ticket in state.live.values()
-        if ticket.agent and ticket.live_attempt.started >= rest.tried_at  # what began before tells nothing
+        if ticket.agent and ticket.live_attempt.started >= since
     )
-    return rest if is_busy else None
+
+
+def rests_waited_for(state: SessionState) -> list[Rest]:
+    """The accounts that rest while a ticket waits for them, and those that a ticket tries; no others matter."""
+    if not state.accounts:
+        return []
+    found = {
+        account
+        for account, rest in state.accounts.items()
+        if rest.tried_at is not None and _has_trier(state, account, rest.tried_at)
+    }
+    seen: set[tuple[str, ...]] = set()
+    for ticket in state.ready.values():
+        if found.issuperset(state.accounts):
+            break
+        if ticket.held is None and (types := left_types(state, ticket)) not in seen:
+            seen.add(types)
+            found.update(
+                account_of(type_, state.plan.agents)
+                for type_ in types
+                if type_ not in state.held_types and not over_type_budget(state, type_)
+            )
+    return [rest for account, rest in state.accounts.items() if account in found]
 
 
 def open_types(state: SessionState, ticket: TicketState) -> tuple[str, ...]:

@@ -1,11 +1,14 @@
 """Accounts that rest, on a clock by hand: who waits, who tries, and what that costs."""
 
+from parexec_tui.core.rules.leaving import why_to_leave
 from parexec_tui.core.rules.reports.coding import GUESSES, MOST_OUTAGES, OUTAGES
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.outcome import UNAPPROVED
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.text.coding import rest_facts
 from tests.core.coding import coder, coding_session, says
-from tests.core.sessions import Session
+from tests.core.sessions import Session, dump, replay
 
 HOUR = 3600.0
 
@@ -105,3 +108,40 @@ def test_an_engine_that_was_away_over_the_reset_tries_it_at_once() -> None:
     session.now += 2 * HOUR
     session.restart()
     assert len(wakes(session)) == 1
+
+
+def test_an_account_that_no_ticket_waits_for_holds_up_nothing() -> None:
+    session = coding_session(
+        "lim: agent=claude\ndeny: agent=codex\nlater: deny agent=claude",
+        agents={"claude": coder(), "codex": coder("codex")},
+    )
+    assert sorted(session.dispatch()) == ["deny", "lim"]
+    says(session, "lim", "limited", "no more", until=session.now + HOUR)
+    says(session, "deny", "needs you", "denied: Bash")
+    assert session.dispatch() == []
+    assert why_to_leave(session.state, stays=False) is None, "it goes on when the account may work again"
+    assert [rest.account for rest in rest_facts(session.state)] == ["claude"]
+
+    session.act(rq.Cancel(tickets=("lim",)))
+    assert why_to_leave(session.state, stays=False) == UNAPPROVED, "what needs deny cannot try it either"
+    session.tell(rq.RestElapsed("claude"))
+    assert wakes(session) == []
+    assert why_to_leave(session.state, stays=False) == UNAPPROVED
+    assert rest_facts(session.state) == [], "nobody tries it"
+
+
+def test_nobody_waits_for_an_attempt_that_began_before_the_limit() -> None:
+    session = coding_session("slow:\nlim:\nnext:", agents={"claude": coder(max=2)})
+    first = session.dispatch()
+    assert len(first) == 2
+    slow, limited = first
+    says(session, limited, "limited", until=session.now + HOUR)
+    assert session.dispatch() == []
+    (canary,) = wakes(session)
+    assert session.dispatch() == [], "one tries it"
+    session.now += 60
+    says(session, canary)
+    assert session.state.accounts == {}
+    assert len(session.dispatch()) == 1
+    assert session.state.tickets[slow].is_live
+    assert dump(replay(session.plan, session.journal)) == dump(session.state)
