@@ -7,6 +7,7 @@ import click
 
 from parexec_tui.cli import complete
 from parexec_tui.cli.asking import VerbContext, known_events, verb_even_if_finished
+from parexec_tui.cli.money import money
 from parexec_tui.cli.naming import ASKS, SELECTORS, is_wide, one_or_more_tickets
 
 if TYPE_CHECKING:
@@ -66,8 +67,9 @@ def _pairs(read: Callable[[str], tuple[str, Any]]) -> Callable[..., dict[str, An
 )
 @click.option(
     "--budget",
-    metavar="'$4'",
+    metavar="DOLLARS",
     default="",
+    callback=money,
     help="What coding agents may spend on each from now on, in all its attempts.",
 )
 @click.option("-m", "--note", default="", help="What to mind this time; kept with the ticket.")

@@ -21,6 +21,7 @@ from parexec_tui.cli.exits import (
     leave_without_output,
     report_errors,
 )
+from parexec_tui.cli.money import money
 from parexec_tui.cli.plan_changes import offer_changes
 from parexec_tui.cli.plans import ChosenPlan, plan_argument
 from parexec_tui.cli.screen import Screen, screen_options
@@ -78,17 +79,6 @@ _fail_fast = click.option(
 _approves = click.option(
     "-y", "--yes", "approves", is_flag=True, help="Approve whatever waits for approval; with --headless."
 )
-
-
-def _money(_context: click.Context, _option: click.Parameter, text: str) -> str:
-    from parexec_tui.core.plan.units import Money
-
-    try:
-        if text:
-            Money.parse(text)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    return text
 
 
 class ParallelType(click.ParamType):  # type: ignore[type-arg]  # generic for the checker only
@@ -233,7 +223,7 @@ def run(
 @session_argument("the newest of this directory")
 @click.option("--retry-failed", is_flag=True, help="Run the tickets that failed once more.")
 @click.option(
-    "--budget", metavar="'$50'", default="", callback=_money, help="What coding agents may spend in it from now on."
+    "--budget", metavar="DOLLARS", default="", callback=money, help="What coding agents may spend in it from now on."
 )
 @_fail_fast
 @_approves

@@ -19,6 +19,7 @@ from parexec_tui.cli.asking import (
     verb_options,
     verb_without_engine,
 )
+from parexec_tui.cli.money import money
 from parexec_tui.cli.naming import (
     ASKS,
     SCOPE,
@@ -274,7 +275,10 @@ def _count(text: str) -> dict[str, Any]:
     help="Change how many tickets may run at once; auto: the engine finds out how many finish most.",
 )
 @click.option(
-    "--budget", metavar="'$20'", help="Change what coding agents may spend in this session; with TYPE: those."
+    "--budget",
+    metavar="DOLLARS|plan",
+    callback=money,
+    help="Change what coding agents may spend in this session; with TYPE: those.",
 )
 @verb
 def scale(
