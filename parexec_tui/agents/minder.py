@@ -31,7 +31,7 @@ from parexec_tui.agents.streams.troubles import Trouble
 GENTLE = 5.0
 """Seconds that a CLI gets to end by itself when it is stopped; then it is killed."""
 
-LINGERS = 30.0
+LINGERS = 8.0
 """Seconds that a CLI gets to leave after its last word; then it is ended, and its word counts."""
 
 ANSWER_EVERY = 0.3

@@ -389,7 +389,7 @@ def test_a_word_in_braces_that_is_no_placeholder_is_told(work: Path) -> None:
 
 
 def test_nothing_is_filled_in_in_arguments_of_a_coding_cli(work: Path) -> None:
-    plan = '[agents.w]\nkind = "acp"\ncommand = ["true"]\nargs = ["--name", "{ticket}"]\n[tickets.a]\nprompt = "p"\n'
+    plan = '[agents.w]\nkind = "acp"\npermissions = "edit"\ncommand = ["true"]\nargs = ["--name", "{ticket}"]\n[tickets.a]\nprompt = "p"\n'
     assert found(plan, work) == ["agents.w: {ticket} stays as it is: nothing is filled in in `args`"]
 
 
@@ -399,7 +399,7 @@ def test_nothing_is_filled_in_in_arguments_of_a_coding_cli(work: Path) -> None:
         (99 << 10, 'command = ["echo", "{prompt}"]', ""),
         (101 << 10, 'command = ["echo", "{prompt}"]', "its prompt is long for the command of w"),
         (129 << 10, 'command = ["echo", "{prompt}"]', "its command cannot be started by w"),
-        (300 << 10, 'kind = "acp"\ncommand = ["true"]', ""),
+        (300 << 10, 'kind = "acp"\npermissions = "edit"\ncommand = ["true"]', ""),
     ],
 )
 def test_a_prompt_in_an_argument_is_told_before_it_is_too_long(

@@ -43,7 +43,7 @@ TESTED: Final[Mapping[str, str]] = {
 }
 """By kind the version that this was tested with; one of the same first two numbers counts as tested."""
 
-WITH_SANDBOX: Final = frozenset(("claude", "codex", "gemini", "acp"))
+WITH_SANDBOX: Final = frozenset(("claude", "codex", "gemini"))
 """Kinds that have a sandbox of their own, or a mode that comes near one. The others have to be told what they may."""
 
 OWN_FLAGS: Final[Mapping[str, tuple[str, ...]]] = {

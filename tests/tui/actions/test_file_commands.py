@@ -164,7 +164,7 @@ async def test_add_reads_the_tickets_of_a_file(played: Session, file: Path) -> N
         await ui.press("tab")
         assert typed(ui) == "add more.toml"
         await ui.press("enter")
-        assert await ui.done() == rq.Amend(added={"N": Ticket(needs=("B",), run="true")})
+        assert await ui.done() == rq.Amend(added={"N": Ticket(needs=("B",), run="true")}, beside=True)
 
 
 @pytest.mark.asyncio
