@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from parexec_tui.cli.coding_clis import Looked, clis_of, look_at
 from parexec_tui.client.plan_sources import top_of
 from parexec_tui.core.plan import graph
-from parexec_tui.core.plan.agent_type import eligible_types
+from parexec_tui.core.plan.agent_type import eligible_types, with_fallbacks
 from parexec_tui.core.plan.coding import TESTED
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.one_folder import edit_together
@@ -67,6 +67,7 @@ def coding_warnings(plan: Plan) -> Iterator[str]:
         is_told = "IS_SANDBOX" in agent.env or os.environ.get("IS_SANDBOX")
         if agent.kind == "claude" and os.geteuid() == 0 and not is_told:
             yield f"agents.{name}: claude refuses that for root, unless IS_SANDBOX=1 says that this is a container"
+    yield from _useless_fallbacks(plan)
     yield from _unseen(plan)
     for found_together in edit_together(plan):
         ids = found_together.tickets
@@ -82,6 +83,21 @@ def coding_warnings(plan: Plan) -> Iterator[str]:
             f"tickets {names} may edit {found_together.folder} at once ({pairs}), and one may lose what another did: "
             f"{instead}, or say what each `writes`"
         )
+
+
+def _useless_fallbacks(plan: Plan) -> Iterator[str]:
+    """Fallbacks that can run no ticket of the types that name them."""
+    if not any(agent.fallback for agent in plan.agents.values()):
+        return
+    able: dict[str, set[str]] = {name: set() for name in plan.agents}
+    for ticket in plan.tickets.values():
+        chain = with_fallbacks(plan.agents, ticket)
+        for name in eligible_types(plan.agents, ticket):
+            able[name].update(chain)
+    for name, agent in plan.agents.items():
+        for other in agent.fallback:
+            if able[name] and other not in able[name]:
+                yield f"agents.{name}: its fallback {other} can run none of its tickets"
 
 
 def _unseen(plan: Plan) -> Iterator[str]:

@@ -153,6 +153,7 @@ def _tickets(plan: Plan) -> Iterator[tuple[str, str]]:
     written = Written(plan)
     folders: dict[str, bool] = {}
     commands: dict[tuple[str, str, str | None], bool] = {}
+    prompts: dict[str, str] = {}
     for id_, ticket in plan.tickets.items():
         if ticket.cwd is not None and not folders.setdefault(ticket.cwd, _is_folder(Path(plan.workdir, ticket.cwd))):
             yield id_, f"working directory {Path(plan.workdir, ticket.cwd)} does not exist yet"
@@ -165,10 +166,26 @@ def _tickets(plan: Plan) -> Iterator[tuple[str, str]]:
                 commands[key] = not _is_folder(folder) or _exists(command, folder, env)
             if not commands[key] and not written.covers(str(folder / command)):
                 yield id_, f"command {command} is not found on this machine"
+        if ticket.prompt_file and not written.covers(path := str(Path(plan.workdir, ticket.prompt_file))):
+            if path not in prompts:
+                prompts[path] = _wrong_prompt(path)
+            if prompts[path]:
+                yield id_, prompts[path]
         for text in ticket.reads:
             pattern = parse_pattern(text, plan.workdir)
             if pattern.plain and not os.path.lexists(pattern.head.rstrip("/")) and not written.covers(pattern.head):
                 yield id_, f"reads {text}: it does not exist, and no ticket writes it"
+
+
+def _wrong_prompt(path: str) -> str:
+    """Why no agent can be told what a file has; empty if one can."""
+    from parexec_tui.engine.backends.local.agent_prompts import PromptFileError, read_prompt
+
+    try:
+        read_prompt(path)
+    except PromptFileError as error:
+        return str(error)
+    return ""
 
 
 def limits_here(plan: Plan) -> Iterator[str]:

@@ -221,3 +221,13 @@ def test_who_looks_where_the_work_is_not(tmp_path: Path, path: Path, more: str, 
     assert [line[: len(expected)] for line in found] == ([expected] if expected else [])
     seen = agents.replace('isolation = "worktree"', 'isolation = "worktree"\nupdate_checkout = true', 1)
     assert list(coding_warnings(plan(tmp_path, seen, tickets))) == []
+
+
+def test_a_fallback_that_can_run_nothing_is_told(tmp_path: Path) -> None:
+    agents = (
+        "[agents.claude]\nkind = 'claude'\nfallback = ['s', 'codex']\n[agents.codex]\nkind = 'codex'\n[agents.s]\n"
+    )
+    text = "agents.claude: its fallback s can run none of its tickets"
+    assert [each for each in coding_warnings(plan(tmp_path, agents)) if "fallback" in each] == [text]
+    both = "[tickets.t]\nprompt = 'p'\nrun = 'true'\nagent = 'claude'\n"
+    assert not [each for each in coding_warnings(plan(tmp_path, agents, both)) if "fallback" in each]

@@ -291,6 +291,28 @@ def test_folders_that_do_not_exist_are_told(work: Path) -> None:
     ]
 
 
+def test_a_prompt_in_a_file_is_read_before_the_night(work: Path) -> None:
+    (work / "good.md").write_text("do it")
+    (work / "nul.md").write_bytes(b"do\0it")
+    plan = """
+    [agents.a]
+    command = ["true", "{prompt_file}"]
+    [agents.shell]
+    [tickets]
+    good.prompt_file = "good.md"
+    gone.prompt_file = "gone.md"
+    nul.prompt_file = "nul.md"
+    folder.prompt_file = "/etc"
+    later.prompt_file = "made/x.md"
+    make = { run = "true", writes = ["made"] }
+    """
+    assert found(plan, work) == [
+        f"tickets.gone: prompt_file {work}/gone.md does not exist",
+        f"tickets.nul: prompt_file {work}/nul.md has a NUL character, which no agent takes",
+        "tickets.folder: prompt_file /etc cannot be read: Is a directory",
+    ]
+
+
 def test_a_file_that_is_read_must_exist_or_be_written_by_somebody(work: Path) -> None:
     (work / "there.txt").touch()
     (work / "dangling").symlink_to("nowhere")

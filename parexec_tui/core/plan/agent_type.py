@@ -17,7 +17,7 @@ SHELL = ("/bin/sh", "-e", "-c")
 SHELL_OF_OLD = ("/bin/sh", "-c")
 """What `run` was given to before a plan could name a shell."""
 
-PLACEHOLDERS = ("run", "prompt", "ticket", "attempt", "workdir", "note")
+PLACEHOLDERS = ("run", "prompt", "prompt_file", "ticket", "attempt", "workdir", "note")
 """Names that are filled in where they stand in braces in an agent type's command."""
 
 Words = Annotated[tuple[str, ...], Meta(min_length=1)]

@@ -52,3 +52,18 @@ def test_tickets_join_a_plan_with_coding_clis() -> None:
     plan = read_plan(text, source="plan", folder="/work", format="toml")
     more = read_fragment('[tickets.u]\nprompt = "q"\n', source="more", format="toml", plan=plan, host=None)
     assert list(more) == ["u"]
+
+
+def test_who_has_no_agent_type_for_a_ticket_is_told_which_one_to_add() -> None:
+    with pytest.raises(
+        PlanErrors, match=r'a `prompt` is for a coding agent: add `\[agents.claude\]` with kind = "cl'
+    ):
+        read_plan('[tickets.T]\nprompt = "do it"', source="plan", folder="/work", format="toml")
+    text = '[agents.claude]\nkind = "claude"\n[tickets.T]\nrun = "make"'
+    with pytest.raises(PlanErrors, match=r"for its `run` an agent type without a kind: `\[agents.shell\]`"):
+        read_plan(text, source="plan", folder="/work", format="toml")
+
+
+def test_no_type_is_its_own_fallback() -> None:
+    with pytest.raises(PlanErrors, match=r"agents.a.fallback\[0\]: it is its own fallback"):
+        agent('kind = "claude"\nfallback = ["a"]')

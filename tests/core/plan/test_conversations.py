@@ -19,6 +19,16 @@ AGENT = '[agents.c]\nkind = "claude"\n[defaults]\nprompt = "p"\n'
             '[tickets.a]\n[tickets.b]\nneeds = ["a"]\nfrom = "a"\n[tickets.c]\nneeds = ["a"]\nfrom = "a"',
             "'b' goes on in the conversation of 'a' already (write from = 'b' here, and need that)",
         ),
+        (
+            '[agents.o]\nkind = "codex"\n[tickets.a]\nagent = "c"\n[tickets.b]\n'
+            'agent = "o"\nneeds = ["a"]\nfrom = "a"',
+            "tickets.b.from: 'a' runs on `c`, and `o` cannot go on with a conversation of that",
+        ),
+        (
+            '[agents.s]\n[tickets.a]\nagent = "s"\nrun = "x"\n[tickets.b]\n'
+            'agent = "s"\nrun = "x"\nneeds = ["a"]\nfrom = "a"',
+            "tickets.b.from: 'a' runs on `s`, and `s` cannot go on with a conversation of that",
+        ),
         ('[tickets.a]\nprompt = ""\nprompt_file = "a\\u0000b"', "a NUL character cannot be passed to a process"),
         ('[tickets.a]\nprompt = "a\\u0000b"', "a NUL character cannot be passed to a process"),
         ('[tickets.a]\nconversation = "new"', "expected one of fresh, resume"),

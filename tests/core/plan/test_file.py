@@ -344,7 +344,8 @@ NO_TICKETS = "p:1:1: tickets: the plan has no tickets (write one, for instance [
         ]),
         ("tickets.A = {}\ntickets.B = { prompt = 'x' }\ntickets.C = { run = ' ' }", [
             "p:1:9: tickets.A: no agent type can run it: `agent` needs `run` (add `run = \"...\"`)",
-            "p:2:9: tickets.B: no agent type can run it: `agent` needs `run` (add `run = \"...\"`)",
+            "p:2:9: tickets.B: no agent type can run it: `agent` needs `run`"
+            " (a `prompt` is for a coding agent: add `[agents.claude]` with kind = \"claude\")",
             "p:3:9: tickets.C: no agent type can run it: `agent` needs `run` (add `run = \"...\"`)",
         ]),
         ("[agents.ai]\ncommand = ['ai', '{prompt}']\n[agents.both]\ncommand = ['{prompt}', '{run}']\n[tickets.A]", [

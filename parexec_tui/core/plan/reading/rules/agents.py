@@ -1,6 +1,6 @@
 """Each ticket has an agent type that can run it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import chain
 
 from parexec_tui.core.plan.agent_type import AgentType, blanks, eligible_types, has_capabilities
@@ -50,8 +50,17 @@ def _why_nobody(draft: Draft, ticket: Ticket, hints: Hints, *, is_default: bool)
         elif not is_default:
             wants = {name: blanks(agent, ticket) for name, agent in able.items()}
             told = listed(f"`{name}` needs {listed(f'`{key}`' for key in keys)}" for name, keys in wants.items())
-            first = next(iter(wants.values()))[0]
-            yield Fault((), f"no agent type can run it: {told}", f'add `{first} = "..."`')
+            yield Fault((), f"no agent type can run it: {told}", _what_to_add(ticket, wants.values()))
+
+
+def _what_to_add(ticket: Ticket, wants: Collection[tuple[str, ...]]) -> str:
+    """What lets an agent type run a ticket of which each wants something more."""
+    if (ticket.prompt or ticket.prompt_file) and not ticket.run and all("run" in keys for keys in wants):
+        return 'a `prompt` is for a coding agent: add `[agents.claude]` with kind = "claude"'
+    first = next(iter(wants))[0]
+    if ticket.run and all("run" not in keys for keys in wants):
+        return f'add `{first} = "..."`, or for its `run` an agent type without a kind: `[agents.shell]`'
+    return f'add `{first} = "..."`'
 
 
 def _who_can_what(draft: Draft, ticket: Ticket, candidates: dict[str, AgentType]) -> Iterator[Fault]:

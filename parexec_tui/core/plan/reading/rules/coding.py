@@ -1,12 +1,13 @@
 """Agent types that are coding CLIs."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from parexec_tui.core.plan.agent_type import AgentType
-from parexec_tui.core.plan.coding import OWN_FLAGS, WITH_SANDBOX
+from parexec_tui.core.plan.agent_type import AgentType, eligible_types, with_fallbacks
+from parexec_tui.core.plan.coding import OWN_FLAGS, WITH_SANDBOX, is_minded
 from parexec_tui.core.plan.reading.faults import Fault, Hints, listed
 from parexec_tui.core.plan.reading.rules.draft import Draft
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.units import shown
 
 _OF_KINDS = ("program", "args", "model", "permissions", "ask")
@@ -21,6 +22,8 @@ def coding_clis_can_be_started(draft: Draft) -> Iterator[Fault]:
             if other not in draft.agents:
                 hint = hints.of(other) or f"there is {listed(f'`{each}`' for each in draft.agents)}"
                 yield Fault((*path, "fallback", index), f"there is no agent type {shown(other)}", hint)
+            elif other == name:
+                yield Fault((*path, "fallback", index), "it is its own fallback", "name another agent type")
         if agent.kind is None:
             yield from _without_kind(path, agent)
         else:
@@ -82,3 +85,23 @@ def conversations_go_on(draft: Draft) -> Iterator[Fault]:
         elif first.setdefault(other, id_) != id_:
             hint = f"write from = {shown(first[other])} here, and need that"
             yield Fault(place, f"{shown(first[other])} goes on in the conversation of {shown(other)} already", hint)
+        elif not draft.unread and not draft.wrong and (told := _why_not_shared(draft, ticket, other)):
+            yield Fault(place, told, "name an `agent` of one kind in both")
+
+
+def _why_not_shared(draft: Draft, ticket: Ticket, other: str) -> str:
+    """Why no agent that may run a ticket goes on with what one of the other said; empty if one does."""
+    if other not in draft.tickets:
+        return ""
+    own, theirs = eligible_types(draft.agents, ticket), with_fallbacks(draft.agents, draft.tickets[other])
+    if not own or not theirs or any(_share(draft.agents, one, two) for one in own for two in theirs):
+        return ""
+    runs = listed(f"`{name}`" for name in theirs)
+    return f"{shown(other)} runs on {runs}, and `{own[0]}` cannot go on with a conversation of that"
+
+
+def _share(agents: Mapping[str, AgentType], one: str, two: str) -> bool:
+    if one == two:
+        return is_minded(agents[one])
+    kind = agents[one].kind
+    return kind not in (None, "acp") and kind == agents[two].kind
