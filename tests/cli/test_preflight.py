@@ -411,7 +411,8 @@ def test_a_word_in_braces_that_is_no_placeholder_is_told(work: Path) -> None:
 
 
 def test_nothing_is_filled_in_in_arguments_of_a_coding_cli(work: Path) -> None:
-    plan = '[agents.w]\nkind = "acp"\npermissions = "edit"\ncommand = ["true"]\nargs = ["--name", "{ticket}"]\n[tickets.a]\nprompt = "p"\n'
+    agent = '[agents.w]\nkind = "acp"\npermissions = "edit"\ncommand = ["true"]\nargs = ["--name", "{ticket}"]\n'
+    plan = f'{agent}[tickets.a]\nprompt = "p"\n'
     assert found(plan, work) == ["agents.w: {ticket} stays as it is: nothing is filled in in `args`"]
 
 
