@@ -19,8 +19,8 @@ from parexec_tui.client.plan_files import FROM_STREAM, find_source, read_fragmen
 
 if TYPE_CHECKING:
     from parexec_tui.core.plan.expanding.given import Given
-    from parexec_tui.core.plan.ticket import Ticket
     from parexec_tui.core.state.session import SessionState
+    from parexec_tui.core.wire.requests import Amend
 
 # -- edit ------------------------------------------------------------------------------------------------------
 
@@ -118,8 +118,6 @@ def add(
     Or add one ticket that runs COMMAND in this folder, and print its id. One word is a command of the shell, several
     are a program and its arguments. Without -s, it goes into the newest session that stays (`parexec session new`).
     """
-    from parexec_tui.core.wire.requests import Amend
-
     said = sets_of(sets)
     keys = {"id_": id_, "title": title, "needs": needs, "after": after, "env": env, "priority": priority}
     words: list[str] | None = click.get_current_context().meta.get(_ADDED)
@@ -136,7 +134,7 @@ def add(
         )
     if fragment is None:
         raise click.UsageError("write a file, or behind -- a command: parexec add -- make docs")
-    context.ask(Amend(added=_read_fragment(fragment, _state_of(context), said), beside=True))
+    context.ask(_read_fragment(fragment, _state_of(context), said))
 
 
 def _add_command(context: VerbContext, words: list[str], keys: dict[str, Any]) -> None:
@@ -181,8 +179,8 @@ def _free_id(state: "SessionState") -> str:
     return f"T{max(numbers, default=0) + 1}"
 
 
-def _read_fragment(file: Path, state: "SessionState", sets: dict[str, str]) -> "dict[str, Ticket]":
-    """The tickets of a fragment, checked together with the plan that they join. Exits with all errors."""
+def _read_fragment(file: Path, state: "SessionState", sets: dict[str, str]) -> "Amend":
+    """What adds the tickets of a fragment, checked together with the plan that they join. Exits with all errors."""
     with report_file_errors(NOTHING_CHANGED):
         return read_fragment_file(file, state, sets)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from parexec_tui.core.plan.reading.problems import Problem
     from parexec_tui.core.plan.ticket import Ticket
     from parexec_tui.core.state.session import SessionState
+    from parexec_tui.core.wire.requests import Amend
 
 FROM_STREAM = "-"
 """The source of a plan that was read from standard input or a pipe: it cannot be read again."""
@@ -152,21 +153,21 @@ def check_folder_of(plan: "Plan", file: Path, state: "SessionState") -> None:
         )
 
 
-def read_fragment_file(
-    file: Path, state: "SessionState", sets: "Mapping[str, str] | None" = None
-) -> "dict[str, Ticket]":
-    """The tickets of a fragment, checked together with the plan that they join. `sets`: what a person says of its
-    variables. Raises as `read_again` does."""
+def read_fragment_file(file: Path, state: "SessionState", sets: "Mapping[str, str] | None" = None) -> "Amend":
+    """What adds the tickets of a fragment and the limits of their families, checked together with the plan that they
+    join. `sets`: what a person says of its variables. Raises as `read_again` does."""
     from parexec_tui.client.plan_sources import look
     from parexec_tui.core.plan.expanding.given import Given, GivenError
     from parexec_tui.core.plan.expanding.outside import Outside
+    from parexec_tui.core.plan.family import Family
     from parexec_tui.core.plan.reading.fragment import read_fragment
+    from parexec_tui.core.wire.requests import Amend
     from parexec_tui.gc_control import gc_paused
 
-    text = text_of(file)
+    text, limits = text_of(file), dict[str, Family]()
     try:
         with gc_paused():
-            return read_fragment(
+            added = read_fragment(
                 text,
                 source=name_of(file),
                 format=syntax_of(file, text),
@@ -175,9 +176,11 @@ def read_fragment_file(
                 given=Given(sets=dict(sets or {})),
                 outside=Outside(look, _read_included),
                 folder=str(Path.cwd() if is_stream(file) else file.absolute().parent),
+                limits=limits,
             )
     except GivenError as error:
         raise PlanFileError(f"{name_of(file)}: {error}") from error
+    return Amend(added=added, families=limits, beside=True)
 
 
 def read_generated_file(

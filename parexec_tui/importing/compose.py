@@ -48,10 +48,12 @@ class _Importer:
         self._variables = path.parent / ".env"
         self._env_file = os.path.relpath(self._variables, plan_folder)
         self._taken: dict[str, dict[str, Any]] = {}
+        self._parts: tuple[str, ...] = ()
+        """What a person named."""
 
     def take(self, parts: tuple[str, ...]) -> None:
         """Make services and tickets of these, or of all, and of what they depend on. Raises ImportFault."""
-        draft, top = self._draft, self._file.top
+        draft, top, self._parts = self._draft, self._file.top, parts
         if not self._all:
             raise ImportFault(str(self._path), "it has no services")
         for part in parts:
@@ -60,12 +62,12 @@ class _Importer:
         for key in top:
             if key not in _TOP and not str(key).startswith("x-"):
                 draft.leave_out((), f"{key}: {_short(top[key])}", self._file.where(top, key))
-        for name, service in self._all.items():
-            if not parts and (profiles := as_list(as_table(service).get("profiles"))):
-                of = ", ".join(map(as_text, profiles))
-                draft.leave_out((), f"service {name} of profile {of}: name it to take it", self._where(name))
         active = [name for name in self._all if not as_table(self._all[name]).get("profiles")]
         self._take_with_needed(list(parts) or active)
+        for name, service in self._all.items():
+            if name not in self._taken and not parts and (profiles := as_list(as_table(service).get("profiles"))):
+                of = ", ".join(map(as_text, profiles))
+                draft.leave_out((), f"service {name} of profile {of}: name it to take it", self._where(name))
         self._once = {*parts}
         for name in self._taken:
             self._once |= {on for on, how in self._needed(name) if how == "service_completed_successfully"}
@@ -93,11 +95,18 @@ class _Importer:
         depends = service.get("depends_on")
         for on in as_list(depends) if not isinstance(depends, dict) else depends:
             how = as_table(depends[on]).get("condition") if isinstance(depends, dict) else None
+            if isinstance(depends, dict) and self._may_lack(str(on), as_table(depends[on])):
+                continue
             if str(on) in self._all:
                 yield str(on), str(how or "service_started")
         for link in as_list(service.get("links")):
             if (on := as_text(link).partition(":")[0]) in self._all:
                 yield on, "service_started"
+
+    def _may_lack(self, on: str, how: dict[str, Any]) -> bool:
+        """Whether it is left out by itself: only a profile takes it, and who depends on it does without."""
+        named = on in self._parts or not as_table(self._all.get(on)).get("profiles")
+        return as_text(how.get("required", True)).lower() == "false" and not named
 
     def _in_order(self) -> list[str]:
         ordered: dict[str, None] = {}

@@ -106,6 +106,22 @@ def test_a_container_that_is_named_runs_to_its_end_beside_what_it_depends_on(tmp
     assert "up" not in draft.tickets
 
 
+@pytest.mark.parametrize(("required", "is_taken"), [("false", False), ("true", True)])
+def test_what_only_a_profile_has_is_taken_if_it_is_required(tmp_path: Path, required: str, is_taken: bool) -> None:
+    draft = imported(
+        tmp_path,
+        f"""\
+services:
+  web:
+    image: web
+    depends_on: {{cache: {{condition: service_started, required: {required}}}}}
+  cache: {{image: cache, profiles: [debug]}}
+""",
+    )
+    assert ("cache" in draft.tables["services"]) is is_taken
+    assert ("compose.yaml:5: service cache of profile debug: name it to take it" in draft.warnings) is not is_taken
+
+
 def test_what_cannot_be_carried_over_is_said_at_its_place(tmp_path: Path) -> None:
     text = """\
 include: [other.yaml]

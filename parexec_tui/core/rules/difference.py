@@ -218,7 +218,9 @@ def _of_many(why: str) -> str:
 def _with_added(state: SessionState, plan: Plan) -> Plan:
     """A plan with the tickets that were added beside its file, if there are no others of their ids now."""
     kept = {id_: spec for id_, spec in state.plan.tickets.items() if id_ in state.beside and id_ not in plan.tickets}
-    return structs.replace(plan, tickets={**plan.tickets, **kept})
+    names = {spec.family for spec in kept.values()}
+    limits = {name: family for name, family in state.plan.families.items() if name in names}
+    return structs.replace(plan, tickets={**plan.tickets, **kept}, families={**limits, **plan.families})
 
 
 def _with_generated(state: SessionState, plan: Plan) -> Plan:

@@ -15,7 +15,6 @@ from parexec_tui.client.sessions import replay_of
 from parexec_tui.core.plan.reading.file import PlanErrors
 from parexec_tui.core.plan.units import format_count
 from parexec_tui.core.rules.difference import compare
-from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest
 from parexec_tui.registry.errors import RegistryError
 from parexec_tui.report.formats import ENDINGS, WriteError, format_of
@@ -148,9 +147,9 @@ def _add(context: ActionContext, argument: str) -> ScreenChange:
 
 async def _add_tickets(context: ActionContext, file: Path) -> None:
     session = context.app.session
-    added = await _read(context, file, lambda: plan_files.read_fragment_file(file, replay_of(session).state))
-    if added is not None:
-        propose(context, rq.Amend(added=added, beside=True))
+    asked = await _read(context, file, lambda: plan_files.read_fragment_file(file, replay_of(session).state))
+    if asked is not None:
+        propose(context, asked)
 
 
 async def _read(context: ActionContext, file: Path, read: Callable[[], Read]) -> Read | None:

@@ -157,7 +157,7 @@ run = "{{}}"
         (
             'include = ["x.toml"]\n[tickets.a]\n',
             "split",
-            "f:1:1: include: a fragment has tickets and defaults only (edit the plan file, then reload it)",
+            "f:1:1: include: a fragment has tickets, defaults and vars only (edit the plan file, then reload it)",
         ),
         (
             "[tickets.a]\nfinally = true\n",

@@ -1,7 +1,10 @@
 """What a reload takes over of a plan file, where that names what the session does not have."""
 
+from pathlib import Path
+
 from msgspec.structs import replace
 
+from parexec_tui.client.plan_files import read_fragment_file
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.plan.ticket import Ticket
@@ -62,6 +65,21 @@ def test_what_differs_of_a_family_is_folded() -> None:
         "  - p-0 and p-1",
         "  ! p-2 and p-3  stay as they are: changed in the file, but they are done",
     ]
+
+
+def test_a_family_that_joins_has_the_limits_of_its_file(tmp_path: Path) -> None:
+    session = Session("A:\nB:")
+    session.dispatch()
+    session.succeed("A")
+    (file := tmp_path / "more.toml").write_text(
+        '[tickets.f]\nmatrix = { n = [1, 2, 3] }\nmax_parallel = 1\nfail_fast = true\nrun = "true"\n'
+    )
+    session.act(read_fragment_file(file, session.state))
+    session.dispatch()
+    assert len([id_ for id_ in session.state.live if id_.startswith("f-")]) == 1
+    assert session.state.plan.families["f"].fail_fast
+    assert compare(session.state, plan("A:\nB:")).is_empty
+    session.restart()
 
 
 def test_what_was_added_beside_the_file_stays_with_what_it_needs() -> None:

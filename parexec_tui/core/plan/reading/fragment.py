@@ -12,6 +12,7 @@ from parexec_tui.core.plan.expanding.including import INCLUDE, Included, PlanTex
 from parexec_tui.core.plan.expanding.origins import Origins
 from parexec_tui.core.plan.expanding.outside import NOTHING_OUTSIDE, Outside
 from parexec_tui.core.plan.expanding.own_paths import has_own_paths, see_from
+from parexec_tui.core.plan.family import Family, with_limits
 from parexec_tui.core.plan.generated import MAX_DEPTH, MAX_GENERATED, as_member, depth_of, joined
 from parexec_tui.core.plan.model import Host, Plan
 from parexec_tui.core.plan.quoting import quoted_twice
@@ -51,6 +52,7 @@ def read_fragment(
     folder: str = "",
     generation: Generation | None = None,
     fills: bool = True,
+    limits: dict[str, Family] | None = None,
 ) -> dict[str, Ticket]:
     """Read tickets to add to a plan, with `[defaults]` of their own; they may need tickets of the plan.
 
@@ -58,6 +60,8 @@ def read_fragment(
     a person says of them; `outside` reads what the fragment names that does not stand in it; `folder`: the absolute
     one that the fragment stands in, for what it includes; empty: it includes nothing. Paths in tickets and families
     are seen from the workdir of the plan. Unless it `fills` them in, variables are not: braces are meant.
+
+    `limits`: where those of its families go, which are new in the plan; None: they may have none.
 
     One that a ticket generated may be empty. Raises PlanErrors with every mistake in the fragment, GivenError for
     what is wrong in `given`.
@@ -74,7 +78,8 @@ def read_fragment(
         if table in found.document
     ]
     document = {key: value for key, value in found.document.items() if key not in (*_OF_PLANS, INCLUDE)}
-    expanded = _expanded(document, found.texts, plan, given, outside, generation, fills=fills)
+    may_limit = limits is not None
+    expanded = _expanded(document, found.texts, plan, given, outside, generation, fills=fills, limited=may_limit)
     if any(has_own_paths(each.text) for each in found.texts.files):
         see_from(expanded.document, folder or plan.workdir)
     faults += expanded.faults
@@ -107,7 +112,7 @@ def read_fragment(
         groups=plan.groups,
         services=plan.services,
         secrets=plan.secrets,
-        families=plan.families,
+        families=with_limits(plan.families, draft.families),
         variables=plan.variables,
         workdir=plan.workdir,
         joins=True,
@@ -120,6 +125,8 @@ def read_fragment(
     wrong += as_written(draft, [each for each in broken if each.path[:2] not in theirs] or ([] if wrong else broken))
     if found.problems or faults or wrong:
         raise PlanErrors((*found.problems, *found.texts.located([*faults, *expanded.origins.in_file(wrong)])))
+    if limits is not None:
+        limits.update(draft.families)
     return draft.tickets
 
 
@@ -132,6 +139,7 @@ def _expanded(
     generation: Generation | None,
     *,
     fills: bool,
+    limited: bool,
 ) -> Expanded:
     """The document with its families and variables replaced, if it may have any."""
     own = plan.tickets[generation.by].generates if generation is not None else ""
@@ -143,12 +151,13 @@ def _expanded(
     if fills and isinstance(written, dict) and (variables := {**variables_around(plan), **written}):
         document = {**document, "vars": variables}
     expanded = expand(document, folder=plan.workdir, given=given, look=outside.look, around=there)
-    return _without_limits(expanded, there, own)
+    return _without_limits(expanded, there, own, limited=limited)
 
 
-def _without_limits(expanded: Expanded, there: Around, own: str) -> Expanded:
-    """Say what cannot be of the families of a fragment: limits stand in the plan, and a new family has a new name."""
-    limits = expanded.document.pop("families", {})
+def _without_limits(expanded: Expanded, there: Around, own: str, *, limited: bool) -> Expanded:
+    """Say what cannot be of the families of a fragment: a new family has a new name, and, unless they may be
+    `limited`, limits stand in the plan."""
+    limits = expanded.document.pop("families", {}) if not limited else {}
     for name, keys in limits.items():
         hint = f"write [families.{own or name}] in the plan file"
         expanded.faults.extend(
