@@ -183,7 +183,7 @@ def _told(brief: Brief) -> Start:
     env = {"PAREXEC_FACTS": told_file(brief)}
     if brief.goes_on:
         env["PAREXEC_CONVERSATION"] = brief.conversation
-    return Start((*brief.program, *brief.args), env, FactsReader())
+    return Start((*brief.program, *brief.args), env, FactsReader(patterns=brief.patterns))
 
 
 def told_file(brief: Brief) -> str:

@@ -253,6 +253,31 @@ def test_a_persons_own_words_for_an_end_go_first() -> None:
     assert reader.end(Exit(1, NOW))["end"] == ends.LIMITED
 
 
+@pytest.mark.parametrize("status", [None, 400, 401])
+def test_a_persons_own_words_go_before_all_else_that_a_failure_says(status: int | None) -> None:
+    reader = ClaudeReader(patterns={ends.LIMITED: ("kontingent",)})
+    said = {"terminal_reason": "api_error", "api_error_status": status} if status else {}
+    reader.read(json.dumps({"type": "assistant", "message": {"content": [{"type": "text", "text": "kontingent"}]}}))
+    reader.read(
+        json.dumps({"type": "result", "subtype": "success", "is_error": True, "result": "Kontingent leer", **said})
+    )
+    verdict = reader.end(Exit(1, NOW))
+    assert (verdict["end"], verdict["why"]) == (ends.LIMITED, "Kontingent leer")
+
+
+def test_a_persons_own_words_are_also_looked_for_in_what_it_complains_of() -> None:
+    reader = ClaudeReader(patterns={ends.LIMITED: ("429",)})
+    reader.read_error("Error: 429 Too Many Requests: quota exceeded")
+    reader.read_error("that was it")
+    verdict = reader.end(Exit(1, NOW))
+    assert (verdict["end"], verdict["why"]) == (ends.LIMITED, "Error: 429 Too Many Requests: quota exceeded")
+    well = ClaudeReader(patterns={ends.LIMITED: ("429",)})
+    for line in lines_of("claude/tool"):
+        well.read(line)
+    well.read_error("429")
+    assert well.end(Exit(0, NOW))["end"] == ends.SUCCEEDED
+
+
 def test_a_wrapper_tells_facts_or_ends_with_a_code() -> None:
     told = FactsReader()
     assert told.read('{"fact":"text","text":"hello"}') == [fact("text", text="hello")]

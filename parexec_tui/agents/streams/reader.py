@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from parexec_tui.agents import ends
 from parexec_tui.agents.facts import Event, Fact, fact, parse_object, text_of
-from parexec_tui.agents.streams.troubles import NO_PATTERNS, Patterns, Trouble, end_of_words
+from parexec_tui.agents.streams.troubles import NO_PATTERNS, Patterns, Trouble, end_as_taught, end_of_words
 
 LONGEST_LINE = 1_000_000
 """Characters of a line that are parsed. A longer one becomes a note."""
@@ -140,7 +140,7 @@ class Reader:
 
     def end(self, exit_: Exit) -> Fact:
         """The verdict: success only on a positive end. A ticket's gates come after it."""
-        trouble = self.verdict(exit_)
+        trouble = self._taught(self.verdict(exit_), exit_)
         return fact(
             "end",
             end=ends.SUCCEEDED if trouble is None else trouble.end,
@@ -151,6 +151,16 @@ class Reader:
             least=None if self.is_over else True,
             **self.figures(),
         )
+
+    def _taught(self, trouble: Trouble | None, exit_: Exit) -> Trouble | None:
+        """The same, by the words that a person taught: these go before every other reading of a failure."""
+        if trouble is None or not self.patterns or exit_.stopped is not None or trouble.end not in _BY_ITSELF:
+            return trouble
+        for text in (trouble.why, *reversed(self.errors)):
+            if end := end_as_taught(text, self.patterns):
+                own = Trouble(end, text.strip()[:300], trouble.until)
+                return own._replace(until=self.until_of(own, exit_.now))
+        return trouble
 
     def verdict(self, exit_: Exit) -> Trouble | None:
         """Why it did not succeed; None: it did. The order of the questions is the same for all CLIs."""
@@ -210,6 +220,10 @@ class Reader:
 
     def usage(self) -> Fact:
         return fact("usage", **self.figures())
+
+
+_BY_ITSELF = (ends.FAILED, ends.CRASHED, ends.BAD_SETUP, ends.AUTH, ends.UNAVAILABLE, ends.LIMITED)
+"""Ends that may be read wrongly. The others are about what the agent wanted, or may not."""
 
 
 def less(whole: int | None, before: int | None) -> int | None:

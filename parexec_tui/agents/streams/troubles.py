@@ -60,10 +60,12 @@ def end_of_words(text: str, patterns: Patterns = NO_PATTERNS) -> str | None:
 
     Only for what a CLI itself calls an error of the API: an agent may talk about limits as about anything else.
     """
-    for end, own in patterns.items():
-        if any(_search(each, text) for each in own):
-            return end
-    return next((end for end, words in _COMPILED if words.search(text)), None)
+    return end_as_taught(text, patterns) or next((end for end, words in _COMPILED if words.search(text)), None)
+
+
+def end_as_taught(text: str, patterns: Patterns) -> str | None:
+    """The end that a text means by the words of a person alone."""
+    return next((end for end, own in patterns.items() if any(_search(each, text) for each in own)), None)
 
 
 def _search(pattern: str, text: str) -> bool:
