@@ -80,7 +80,7 @@ def _plan_of(registry: "Registry", named: str | None, given: "Given") -> "Plan":
     if named is not None and (file := Path(named)).is_file():
         from parexec_tui.cli.plans import plan_of
 
-        return plan_of(file, None, given=given)
+        return _with_generated(registry, plan_of(file, None, given=given))
     refuse_given(given)
     if named is not None and (of_name := [row for row in registry.sessions() if row.name == named]):
         if len(sources := sorted({row.source for row in of_name})) > 1:
@@ -88,7 +88,26 @@ def _plan_of(registry: "Registry", named: str | None, given: "Given") -> "Plan":
         row = of_name[0]
     else:
         row = resolve_past(registry, named)
-    return first_plan(registry, row.session)
+    return _with_generated(registry, first_plan(registry, row.session))
+
+
+def _with_generated(registry: "Registry", plan: "Plan") -> "Plan":
+    """The plan with the tickets that it generated in the newest session of it which is kept."""
+    from msgspec.structs import replace
+
+    from parexec_tui.registry.errors import RegistryError
+    from parexec_tui.registry.replay import replay
+
+    if any(spec.generates for spec in plan.tickets.values()):
+        for session in registry.sessions_of(plan):
+            try:
+                then = replay(registry, session).state
+            except RegistryError:  # it was pruned
+                continue
+            generated = {id_ for by in then.generated for id_ in then.generated_by(by)}
+            new = {id_: then.plan.tickets[id_] for id_ in generated - plan.tickets.keys()}
+            return replace(plan, tickets={**plan.tickets, **dict(sorted(new.items()))})
+    return plan
 
 
 def _print_plan(registry: "Registry", plan: "Plan", family: str, *, as_json: bool) -> None:

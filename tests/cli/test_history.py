@@ -62,6 +62,20 @@ def remember(file: Path, **seconds: list[float]) -> None:
             registry.append(session, [], attempts=facts)
 
 
+def test_generated_tickets_have_a_past_too(here: Path) -> None:
+    run(
+        here,
+        """
+        [tickets.gen]
+        generates = "parts"
+        run = '''printf '[tickets.a]\\nrun = "true"\\n[tickets.b]\\nrun = "true"\\n' >"$PAREXEC_TICKETS"'''
+        """,
+    )
+    assert past("plan.toml").keys() == {"gen", "a", "b"}
+    assert past("plan.toml", "parts").keys() == {"a", "b"}
+    assert "succeeded" in said("plan.toml", "a")
+
+
 def test_real_sessions_tell_runs_retries_and_the_line_of_the_last_failure(here: Path) -> None:
     run(here, TEXT)
     (here / "tried").unlink()
