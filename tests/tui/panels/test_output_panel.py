@@ -107,7 +107,7 @@ async def test_what_started_last_is_followed_and_can_be_read() -> None:
     session = Session(plan("A:\nB:\nC:", parallel=1))
     session.dispatch()
     async with run_app("output", played=session, ticket="C", size=(120, 40)) as ui:
-        await ui.press("A")
+        await ui.press("H")
         assert panel(ui).shown == ["A"]
         assert not panel(ui).has_selected, "keys that steer would act on another ticket"
         session.wait(1)
@@ -124,7 +124,7 @@ async def test_what_started_last_is_followed_and_can_be_read() -> None:
         ui.feed.tell()
         await ui.pilot.pause(0.3)
         assert panel(ui).shown == ["C"], "it stays when nothing runs"
-        await ui.press("A", "A")
+        await ui.press("H", "H")
         assert ui.said == "nothing runs now: the output of what starts next"
 
 
@@ -255,7 +255,7 @@ async def test_the_title_names_a_ticket_whose_log_is_not_there_yet_at_any_width(
 
 async def test_the_way_to_the_last_error_ends_following_and_says_what_is_in_the_way() -> None:
     async with run_app("output", ticket="links", size=(120, 40)) as ui:
-        await ui.press("A")
+        await ui.press("H")
         await ui.select("mirror")
         assert "mirror" not in panel(ui).shown
         assert panel(ui).last_error() == ""
