@@ -12,6 +12,7 @@ from parexec_tui.core.state.status import TERMINAL, UNSUCCESSFUL
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
+from parexec_tui.core.wire.selectors import why_without_tickets
 
 Decision = list[ev.AnyEvent] | Refusal
 """The events that grant a request, in order (none: it is so already), or why not."""
@@ -40,8 +41,8 @@ def refused_if_over(state: SessionState, asked: rq.Scope) -> Iterator[Refused]:
 
 def unknown_ticket(state: SessionState, id_: str) -> Refusal:
     """Refuse a name that no ticket has: that of a family without members is known."""
-    if why := state.plan.without_members.get(id_):
-        return Refusal(f"family {id_} has no tickets: {why}")
+    if why := why_without_tickets(state, id_):
+        return Refusal(why)
     return Refusal(f"there is no ticket {id_}", did_you_mean(id_, state.tickets))
 
 

@@ -133,12 +133,8 @@ def _by_id(state: SessionState, value: str) -> set[str]:
     if not _is_pattern(value):
         if members := {id_ for id_, ticket in state.tickets.items() if ticket.spec.family == value}:
             return members
-        if why := state.plan.without_members.get(value):
-            raise SelectorError(f"family {value} has no tickets: {why}")
-        if by := generators(state.plan.tickets).get(value):
-            known = state.generated.get(by)
-            what = "are not known yet" if known is None else "are none"
-            raise SelectorError(f"the tickets of {value}, which {by} generates, {what}")
+        if why := why_without_tickets(state, value):
+            raise SelectorError(why)
         raise SelectorError(f"there is no ticket {value}{_hint(value, state.tickets)}")
     found = set(filter(_matcher(value), state.tickets))
     if not found:
@@ -270,3 +266,13 @@ def _value_matcher(value: str) -> Callable[[str], object]:
 def _hint(word: str, known: Iterable[str]) -> str:
     hint = did_you_mean(word, known)
     return f", {hint}" if hint else ""
+
+
+def why_without_tickets(state: SessionState, family: str) -> str:
+    """Why a family of the plan has no tickets, in words; empty if it has some, or the plan has none of that name."""
+    if why := state.plan.without_members.get(family):
+        return f"family {family} has no tickets: {why}"
+    if not (by := generators(state.plan.tickets).get(family)) or state.generated_by(by):
+        return ""
+    what = "are none" if by in state.generated else "are not known yet"
+    return f"the tickets of {family}, which {by} generates, {what}"

@@ -50,6 +50,11 @@ def test_a_need_on_a_generated_family_waits_for_the_one_that_generates_it() -> N
     [
         ('[tickets.a]\nneeds = ["parts"]\n', "p:2:10: tickets.a.needs[0]: there is no ticket 'parts'"),
         (
+            SPLIT + '[tickets.a]\nneeds = ["parts?"]\nafter = ["split"]\nrun = "true"\n',
+            "p:6:10: tickets.a.after[0]: 'parts', which 'split' generates, is in `needs`, and waits for more "
+            "(leave it out of one)",
+        ),
+        (
             SPLIT + '[tickets.a]\nneeds = ["parts-1"]\n',
             "p:5:10: tickets.a.needs[0]: there is no ticket 'parts-1' "
             "(the tickets of parts are not known yet: write 'parts', which means all of them)",

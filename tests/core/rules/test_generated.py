@@ -223,6 +223,9 @@ def test_what_is_not_known_yet_is_said() -> None:
     assert why(found.state, found["merge"])[0].text == (
         "needs split (running), and for the tickets of parts, which split generates: not known yet"
     )
+    refusal = found.ask(rq.Hold(tickets=("parts",)))
+    assert isinstance(refusal, rq.Refusal)
+    assert refusal.reason == "the tickets of parts, which split generates, are not known yet"
     with pytest.raises(SelectorError, match="the tickets of parts, which split generates, are not known yet"):
         select(found.state, ["parts"])
     assert select(found.state, ["family:parts"]) == []

@@ -48,6 +48,9 @@ def needs_are_known(draft: Draft) -> Iterator[Fault]:
                 yield Fault(path, f"there is no ticket {shown(need)}", _instead(draft, need) or hints.of(need))
             elif need in ticket.after[:index]:
                 yield Fault(path, f"{shown(need)} is named twice")
+            elif need in before and ticket.awaits.get(family := draft.tickets[need].generates, "after") != "after":
+                what = f"{shown(family)}, which {shown(need)} generates, is in `needs`, and waits for more"
+                yield Fault(path, what, "leave it out of one")
             elif need in before:
                 yield Fault(path, f"{shown(need)} is in `needs` too, which waits for more", "leave it out of one")
 
