@@ -82,7 +82,7 @@ def _with_cause(words: str, root: Root, now: float | None, me: str) -> str:
     return words
 
 
-_WITH_REASON = ("host", "resource", "conflict", "room", "budget")
+_WITH_REASON = ("host", "resource", "conflict", "room", "budget", "secret")
 """Roots whose words are their reason."""
 
 

@@ -29,6 +29,7 @@ ALL = (
     (Root("running", ticket="T", agent="a-1", since=1000.0), "T runs on a-1, for 40s", ""),
     (Root("backoff", ticket="T", until=1100.0), "T is tried again, in 1m00", "retry T"),
     (Root("busy", name="agents"), "all agents are busy", ""),
+    (Root("secret", ticket="T", reason="secret K is not known"), "T waits: secret K is not known", ""),
 )
 
 
@@ -75,6 +76,9 @@ def test_why_says_a_root_once_and_what_stays_first() -> None:
         "  A",
         "  B  needs A (waiting)",
     ]
+    secret = Roots([WaitedFor(Root("secret", ticket="T", reason="secret K is not known"), 0)], {"T": 0})
+    told = list(why_lines({"T": ["secret K is not known"]}, secret, 0.0, ""))
+    assert told == ["T waits: secret K is not known", "  T"]
     assert list(why_lines({"T": []}, Roots([], {}), 0.0, "")) == ["T  could start now"]
     assert last_reasons(reasons, roots)["link"] == [
         "needs compile (frozen)",
