@@ -22,7 +22,10 @@ WAITS_FOR: Final = Sign("└", "`", "waits for the claim above it")
 CUT: Final = Sign("…", "~", "there is more, and no room for it")
 THUMB: Final = Sign("┃", "#", "of all rows, the part that is shown")
 
-ROWS: Final = (CURSOR, MARK, FOLDED, UNFOLDED, WAITS_FOR, CUT, THUMB)
+RESTS: Final = Sign("≈", "~", "its account rests: a limit, or no answer")
+LEAST: Final = Sign("≥", ">=", "at least so much: not all of it is known")
+
+ROWS: Final = (CURSOR, MARK, FOLDED, UNFOLDED, WAITS_FOR, CUT, THUMB, RESTS, LEAST)
 
 DONE: Final = Sign("━", "#", "done; of a ticket, as its output tells")
 BAD: Final = Sign("┅", "x", "failed, cancelled or skipped")

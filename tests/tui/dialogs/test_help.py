@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from parexec_tui.core.state.status import AgentStatus, End, Flag, Status
+from parexec_tui.core.state.status import PUT_BACK, AgentStatus, End, Flag, Status
 from parexec_tui.text.cells import width_of
 from parexec_tui.tui.actions.table import ACTIONS
 from parexec_tui.tui.dialogs.help import AGENT_LEGEND, LEGEND, SIGNS, Help
@@ -28,8 +28,8 @@ async def read_all(ui: Harness) -> str:
 
 def test_the_legend_has_every_word_for_where_a_ticket_is() -> None:
     words = {str(status) for status in Status} | {str(end) for end in End}
-    assert words - LEGEND.keys() <= {"stopped"}  # such a ticket waits again
-    assert LEGEND.keys() - words == {*Flag}
+    assert words - LEGEND.keys() <= {"stopped", *map(str, PUT_BACK)}  # such a ticket waits again
+    assert LEGEND.keys() - words == {*Flag} - words
 
 
 LINES = "─│├┤┼╭╮╯╰┌┐└┘┏┓┗┛┃┠┨┡╟╢║═╔╗╚╝━"
