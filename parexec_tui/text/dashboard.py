@@ -81,7 +81,9 @@ def _head(report: StatusReport, now: float | None) -> Iterator[str]:
     is_all_well = report.state != "finished" or not any(map(report.counts.get, UNSUCCESSFUL))
     yield f"{report.session}  {report.state}{'' if is_all_well else f': {counts}'}{engine}"
     failed = report.counts.get(Status.failed, 0)
-    if (first := first_words(report.answers_wanted, report.rests, failed, now)) and report.state != "finished":
+    over = next((each.root.reason for each in report.roots if "budget" in (each.root.kind, each.root.how)), "")
+    first = ", ".join(filter(None, (first_words(report.answers_wanted, report.rests, failed, now), over)))
+    if first and report.state != "finished":
         yield f"first    {first}"
     yield f"plan     {report.plan}"
     if report.selected:

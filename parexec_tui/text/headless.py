@@ -23,6 +23,7 @@ from rich.text import Text
 from parexec_tui.core.plan.units import format_count, format_duration
 from parexec_tui.core.schedule.next_link import of_approval
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.accounts import budget_in_the_way
 from parexec_tui.core.state.outcome import LEFT_FOR_ANSWER
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import FAILURES, Status
@@ -309,10 +310,11 @@ class Headless:
         if outcome in LEFT_FOR_ANSWER:
             yield from map(Text, _to_answer(state))
         elif outcome != "finished":
+            spent_all = budget_in_the_way(state) if outcome == "blocked" else ""
+            reason = spent_all or _REASONS[outcome]
+            raised = " --budget DOLLARS" if spent_all.startswith("budget:") else ""
             why = f" because {printable(state.stopping.reason)}" if state.stopping and state.stopping.reason else ""
-            yield Text(
-                f"{_REASONS[outcome]}{why}, {state.unfinished} to go; go on with: parexec resume {state.session}"
-            )
+            yield Text(f"{reason}{why}, {state.unfinished} to go; go on with: parexec resume {state.session}{raised}")
         elif any(not ticket.is_allowed for group in bad for ticket in group):
             yield Text(f"run what failed once more: parexec resume {state.session} --retry-failed")
         else:

@@ -144,6 +144,8 @@ def ending_of(root: Root) -> Ending | None:
             return Ending("answer", "answer", "answers", root.ticket, "TEXT")
         case "conflict":
             return Ending("conflict", "merge", "shows both sides of", root.ticket, _SIDES)
+        case "engine" if root.how == "budget":
+            return Ending("take-over", "resume", "starts", "an engine", "--budget DOLLARS")
         case "engine" if root.how != "silent":
             return Ending("take-over", "resume", "starts", "an engine")
         case _:

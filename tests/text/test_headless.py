@@ -16,6 +16,7 @@ import pytest
 from msgspec import structs
 
 from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.units import Money
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.outputs.local import LocalOutput
@@ -28,6 +29,7 @@ from parexec_tui.text.session_facts import session_report
 from parexec_tui.text.session_lines import report_lines
 from parexec_tui.text.status_facts import status_report
 from parexec_tui.text.words import is_ascii_only, printable, with_name
+from tests.core.coding import coder, coding_session, says
 from tests.core.sessions import Session, plan
 
 PLAN = """
@@ -734,3 +736,16 @@ def test_the_time_is_the_time_of_day_here() -> None:
         output.tell(session.state, session.journal)
     here = datetime.fromtimestamp(session.now).astimezone().strftime("%H:%M:%S")
     assert stream.getvalue().startswith(here)
+
+
+def test_a_session_that_was_left_for_its_budget_says_so_and_how_to_go_on() -> None:
+    session = coding_session("A:\nB:\nC:", budget=Money.parse("$2"), agents={"claude": coder(max=1)})
+    (first,) = session.dispatch()
+    says(session, first, cost=3.0)
+    assert session.dispatch() == []
+    last = "budget: $3 of $2 spent, 2 to go; go on with: parexec resume s1 --budget DOLLARS"
+    assert told(session, outcome="blocked").splitlines()[-1] == last
+    session.apply(ev.EngineLeft(at=session.now, reason="blocked"))
+    said = dashboard(status_report(session.state, session.now))
+    assert "first    budget: $3 of $2 spent" in said
+    assert "         parexec resume --budget DOLLARS" in said

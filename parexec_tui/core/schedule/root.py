@@ -69,8 +69,9 @@ class Root(Struct, frozen=True):
     """Of `session`: held, frozen, draining, stopping or rolling back. Of `agent`: held, quarantined or draining.
     Of `service`: its status, a `ServiceStatus`.
     Of `engine`: `lost` if `since` is when it was last seen, `silent` if it may be there and does not answer,
-    `stopped` or `drained` if it left because the session was; else it is known. Of `approval`: whether that comes
-    before the ticket starts, or after it has run. Of `limit` and `outage`: an agent type of the account.
+    `stopped` or `drained` if it left because the session was, `budget` if for that; else it is known.
+    Of `approval`: whether that comes before the ticket starts, or after it has run. Of `limit` and `outage`: an agent
+    type of the account.
     Of `answer`: `asks` while the agent waits for it."""
     by: str = ""
     """Who did it; empty if a rule did, or nobody."""

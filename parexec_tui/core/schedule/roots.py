@@ -20,6 +20,7 @@ from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.schedule.next_link import KnownOfAgents, live_root, next_link, of_approval
 from parexec_tui.core.schedule.root import Root, RootKind
+from parexec_tui.core.state.accounts import budget_in_the_way
 from parexec_tui.core.state.events import EngineLeft, SessionInterrupted
 from parexec_tui.core.state.findings import remembered
 from parexec_tui.core.state.outcome import LEFT_FOR_ANSWER
@@ -213,7 +214,9 @@ def _of_engine(state: SessionState, gone: SessionInterrupted | EngineLeft | Engi
         return Root("engine", how=how, reason=gone.reason if gone.is_silent else "", since=gone.at)
     if not isinstance(gone, EngineLeft) or gone.reason not in _LEFT_ASKED:
         is_answered = gone.reason in LEFT_FOR_ANSWER and not state.unapproved
-        return Root("engine", reason="" if is_answered else gone.reason, since=gone.at)
+        over = budget_in_the_way(state) if gone.reason == "blocked" else ""
+        how = "budget" if over.startswith("budget:") else ""
+        return Root("engine", how=how, reason="" if is_answered else over or gone.reason, since=gone.at)
     asked = state.stopping if gone.reason == "stopped" else state.draining
     by, reason = (asked.by, asked.reason) if asked is not None else ("", "")
     return Root("engine", how=gone.reason, by=by, reason=reason, since=gone.at)

@@ -30,6 +30,18 @@ def over_type_budget(state: SessionState, type_: str) -> str:
     return ""
 
 
+def budget_in_the_way(state: SessionState) -> str:
+    """The budget, in words, that keeps a ticket from starting which could start else; empty if none does."""
+    if not state.budgets:
+        return ""
+    for ticket in state.ready.values():
+        if ticket.held is None and not open_types(state, ticket):
+            for type_ in left_types(state, ticket):
+                if over := over_type_budget(state, type_):
+                    return over
+    return ""
+
+
 def _budgets_of(state: SessionState, type_: str) -> Iterator[tuple[str, float, float]]:
     """(whose, dollars spent, budget) of all that limit a type; the empty name: the session."""
     for name in ("", type_):
