@@ -369,7 +369,9 @@ def _of_coding(event: _OfCoding, me: str) -> Iterator[Line]:
         case ev.TicketAsks():
             yield Line(at, "asks", event.ticket, f"{event.what}: parexec answer {event.ticket}", "warn")
         case ev.TicketAnswered():
-            yield Line(at, "answered", event.ticket, f"{_by(event.by, me)}: {event.answer}".lstrip(" :"))
+            allows = f"allows {', '.join(event.allow)}" if event.allow else ""
+            said = ", ".join(filter(None, (event.answer, allows)))
+            yield Line(at, "answered", event.ticket, f"{_by(event.by, me)}: {said}".lstrip(" :"))
 
 
 _OfService = (

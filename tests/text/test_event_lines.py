@@ -60,3 +60,11 @@ def test_agents_that_may_do_everything_are_said_when_the_session_begins() -> Non
     session = Session(plan("A: agent=c", agents=agents))
     [opened] = lines(session.state, session.journal[0])
     assert opened.text == "test: 1 ticket, 4 at once; agents of a may do all that you may"
+
+
+def test_an_answer_is_told_with_what_it_allows() -> None:
+    session = Session("A:")
+    told = ev.TicketAnswered(at=1.0, ticket="A", answer="", by="ann", allow=("Bash(rm *)", "Read"))
+    assert [line.text for line in lines(session.state, told)] == ["by ann: allows Bash(rm *), Read"]
+    told = ev.TicketAnswered(at=1.0, ticket="A", answer="yes", by="ann", allow=("Read",))
+    assert [line.text for line in lines(session.state, told)] == ["by ann: yes, allows Read"]

@@ -196,6 +196,11 @@ def _of_agents(state: SessionState, ticket: TicketState, known: KnownOfAgents) -
     return known[key]
 
 
+def _fallbacks_alone(state: SessionState, ticket: TicketState) -> set[str]:
+    """The types of a ticket that take it only while it cannot run on the one that it names."""
+    return {*ticket.types} - {ticket.spec.agent} if state.has_fallbacks and ticket.spec.agent is not None else set()
+
+
 def _find_of_agents(state: SessionState, ticket: TicketState) -> TicketState | Root:
     if not agents_left(state, ticket):
         return Root("no-agent", ticket=ticket.id, name=", ".join(ticket.types))
@@ -203,7 +208,7 @@ def _find_of_agents(state: SessionState, ticket: TicketState) -> TicketState | R
         over = filter(None, (over_type_budget(state, type_) for type_ in ticket.types))
         if (text := next(over, None)) is not None:
             return Root("budget", reason=text)
-    if state.accounts and not open_types(state, ticket):
+    if state.accounts and not {*open_types(state, ticket)} - _fallbacks_alone(state, ticket):
         for type_ in ticket.types:
             if (rest := rest_of(state, type_)) is not None:
                 return Root(

@@ -9,6 +9,7 @@ from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from tests.core.coded import coded, said, tells
+from tests.core.coding import coder, coding_session, says
 from tests.core.sessions import Session
 
 
@@ -82,3 +83,17 @@ def test_a_release_tries_an_account_that_rests_at_once() -> None:
     before = len(session.journal)
     session.act(rq.Release(types=("claude",), by="ann"))
     assert not [event for event in session.journal[before:] if isinstance(event, ev.AccountTried)]
+
+
+def test_a_limit_is_the_root_also_while_the_fallback_is_full() -> None:
+    agents = {"claude": coder(fallback=("codex",)), "codex": coder("codex", max=1)}
+    session = coding_session("A: agent=claude\nB: agent=claude", agents=agents)
+    began = session.dispatch()
+    assert len(began) == 2
+    for id_ in began:
+        says(session, id_, "limited", "no more", until=session.now + 4320)
+    (on_codex,) = session.dispatch()
+    (waits,) = {"A", "B"} - {on_codex}
+    root = root_of(session.state, session.state.tickets[waits])
+    assert root is not None
+    assert (root.kind, root.name) == ("limit", "claude")
