@@ -67,3 +67,21 @@ def test_who_has_no_agent_type_for_a_ticket_is_told_which_one_to_add() -> None:
 def test_no_type_is_its_own_fallback() -> None:
     with pytest.raises(PlanErrors, match=r"agents.a.fallback\[0\]: it is its own fallback"):
         agent('kind = "claude"\nfallback = ["a"]')
+
+
+@pytest.mark.parametrize(
+    ("prices", "told"),
+    [
+        ("{ input = 1 }", "3:1: agents.a.prices: `output` is missing"),
+        (
+            "{ input = 'x', output = 1 }",
+            "3:12: agents.a.prices.input: expected a number from 0 to 1000000, got a string",
+        ),
+        ("{ input = inf, output = 1 }", "agents.a.prices.input: expected a number from 0 to 1000000, got inf"),
+        ("3", "agents.a.prices: expected a table, got 3"),
+    ],
+)
+def test_prices_that_are_not_whole_are_errors_at_their_place(prices: str, told: str) -> None:
+    with pytest.raises(PlanErrors) as caught:
+        agent(f'kind = "claude"\nprices = {prices}')
+    assert told in str(caught.value)

@@ -87,6 +87,13 @@ def _types(model: type[Struct]) -> dict[str, inspect.Type]:
     return {field.encode_name: field.type for field in info.fields}
 
 
+@cache
+def _required(model: type[Struct]) -> tuple[str, ...]:
+    info = inspect.type_info(model)
+    assert isinstance(info, inspect.StructType)
+    return tuple(field.encode_name for field in info.fields if field.required)
+
+
 def hint_for_misplaced(key: str) -> str:
     """Where a key stands that is not one of the table in which it was found; empty if no table has it."""
     tables = [name for model, name in _TABLES.items() if key in _types(model)]
@@ -155,7 +162,7 @@ class _Reading:
                     self.faults[known:] = [fault._replace(hint=fault.hint or words) for fault in self.faults[known:]]
                 return right
             case inspect.StructType(cls) if isinstance(value, dict):
-                return self.fields(cls, value, path)
+                return self._whole(cls, value, path)
             case inspect.VarTupleType() if isinstance(value, list) and len(value) >= (type_.min_length or 0):
                 items = self._items(type_.item_type, value, path)
                 return items if len(items) >= (type_.min_length or 0) else _NOTHING
@@ -173,6 +180,12 @@ class _Reading:
             case _:
                 fault = None if _fits(type_, value) else Fault(path, *_complaint(type_, value))
                 return value if self._is_right(fault) else _NOTHING
+
+    def _whole(self, model: type[Struct], table: dict[str, Any], path: Path) -> Any:
+        """What is right of a table; nothing, if what it has to have is missing or wrong."""
+        read, required = self.fields(model, table, path), _required(model)
+        self.faults += [Fault(path, f"`{key}` is missing") for key in required if key not in table]
+        return read if all(key in read for key in required) else _NOTHING
 
     def _items(self, type_: inspect.Type, values: list[Any], path: Path) -> list[Any]:
         """What is right of each item. A table that is wrong as a whole is an empty one."""
