@@ -73,6 +73,18 @@ def test_a_reset_that_nobody_knows_is_guessed_longer_each_time() -> None:
     assert session.state.accounts == {}
 
 
+def test_a_reset_that_does_not_hold_is_believed_less_each_time() -> None:
+    session = coding_session("A:")
+    session.dispatch()
+    waited = []
+    for _ in range(5):
+        says(session, "A", "limited", until=session.now + 10)
+        waited.append(session.state.accounts["claude"].until - session.now)
+        assert wakes(session) == ["A"]
+    assert all(10 <= told <= 11 for told in waited[:2])
+    assert waited[2:] == list(GUESSES[:3])
+
+
 def test_a_provider_that_does_not_answer_fails_a_ticket_in_the_end() -> None:
     session = coding_session("A: retries=0")
     session.dispatch()

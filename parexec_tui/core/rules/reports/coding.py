@@ -92,6 +92,8 @@ def _rests(
         until += min(SPREAD, (until - now) / 10.0) * crc32(f"{state.session}/{account}".encode()) / 2**32
     if before is not None and not before.is_tried and until <= before.until:
         return []
+    if times > 1:  # what the provider told did not hold
+        until = max(until, now + guesses[min(times - 2, len(guesses) - 1)])
     return [
         ev.AccountRests(
             at=now, account=account, until=until, why=said.why, is_outage=is_outage, is_guess=not is_known
