@@ -46,7 +46,7 @@ class AnswerForm(Form):
     def _asked(self, ticket: TicketState) -> str:
         assert self.view.state is not None
         asks = coding_of(self.view.state, ticket).asks
-        return printable(ticket.reason if asks is None else asks.what)
+        return ticket.reason if asks is None else asks.what
 
     def request(self) -> AnyRequest | Refusal:
         rule = next((row.text for row in self._fields if isinstance(row, Field) and row.label == "allow"), "")
@@ -54,8 +54,8 @@ class AnswerForm(Form):
 
 
 def asked_lines(text: str) -> list[str]:
-    """All of a question, in lines that the narrowest dialog shows whole."""
-    lines = wrap(text, _WIDTH, break_on_hyphens=False)
+    """All of a question, with its own lines, each in lines that the narrowest dialog shows whole."""
+    lines = [part for line in text.splitlines() for part in wrap(printable(line), _WIDTH, break_on_hyphens=False)]
     return (
         lines if len(lines) <= _LINES else [*lines[:_LINES], f"(and {len(lines) - _LINES} lines more: see its log)"]
     )
