@@ -224,7 +224,7 @@ async def test_the_keys_to_edit_are_under_headings_and_each_is_there_once() -> N
     written = plan("A:")
     gates = (Gate(run="lint", timeout=Duration(300)), "test")
     written.tickets["A"] = structs.replace(written.tickets["A"], gates=gates, allow_failure=True)
-    async with run_app(played=Session(written), size=(100, 60)) as ui:
+    async with run_app(played=Session(written), size=(100, 90)) as ui:
         await ui.press("e")
         assert sorted(each.label for each in ui.app.screen.query(Field)) == sorted(EDITABLE_KEYS)
         lines = ui.lines()
