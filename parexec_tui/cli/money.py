@@ -8,10 +8,10 @@ import click
 def money(_context: click.Context, option: click.Parameter, text: str | None) -> str | None:
     """Read `4`, `4.50`, `4 USD` or `$4` as a plan writes it: `$4`. `plan` stands for that of the plan, where the
     option offers it."""
-    from parexec_tui.core.plan.units import Money
-
     if not text or (text == "plan" and "plan" in (option.metavar or "")):
         return text
+    from parexec_tui.core.plan.units import Money
+
     number = re.sub(r"\s*USD$", "", text.strip(), flags=re.IGNORECASE).removeprefix("$")
     try:
         Money.parse(f"${number}")
