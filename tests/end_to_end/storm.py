@@ -34,6 +34,7 @@ from typing import get_args
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.paths import RUNTIME_DIR, STATE_HOME
+from parexec_tui.registry.errors import RegistryError
 from tests.end_to_end.kill_matrix import Victim, is_opened, is_over, is_served, make_plan, processes
 from tests.end_to_end.kill_witness import TICKETS, prepare, verify
 from tests.end_to_end.terminal import Terminal
@@ -143,6 +144,14 @@ class World:
 
 
 # -- the faults ------------------------------------------------------------------------------------------------
+
+
+def _can_be_looked_at() -> bool:
+    """Whether there is a session. On a full disk a registry that nobody has open cannot be read: SQLite has no room
+    for the index of its log."""
+    with suppress(RegistryError):
+        return is_opened()
+    return False
 
 
 class Fault:
@@ -262,7 +271,7 @@ class LostTerminal(Fault):
     longest = 2.0
 
     def begin(self) -> bool:
-        if not is_opened():
+        if not _can_be_looked_at():
             return False
         self._terminal = Terminal(self.world.folder, self.world.chance.choice(["dumb", "xterm-256color"]))
         self._terminal.parexec("attach")
@@ -281,7 +290,7 @@ class Look(Fault):
     longest = ANSWERS_WITHIN
 
     def begin(self) -> bool:
-        if not is_opened():
+        if not _can_be_looked_at():
             return False
         self._asked = self.world.chance.choice(LOOKS)
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in `end`
@@ -332,7 +341,7 @@ def weather(world: World, figures: Figures, most: float) -> None:
     try:
         while not is_over() and (give_up is None or time.monotonic() < give_up):
             world.goes_on()
-            if give_up is None and is_opened():
+            if give_up is None and _can_be_looked_at():
                 give_up = time.monotonic() + most
             _end_those_over(active, figures)
             name = world.chance.choices(names, [FAULTS[name][1] for name in names])[0]
