@@ -13,8 +13,9 @@ from typing import Any, Final
 from parexec_tui.core.plan.when import names_in
 from parexec_tui.importing.draft import Draft, ImportFault, literal
 from parexec_tui.importing.formats import Wanted
+from parexec_tui.importing.github_condition import Unsaid
 from parexec_tui.importing.github_matrix import Matrix, read_matrix
-from parexec_tui.importing.github_terms import Terms, Unsaid
+from parexec_tui.importing.github_terms import Terms
 from parexec_tui.importing.github_when import when_of
 from parexec_tui.importing.shell_words import changes_shell
 from parexec_tui.importing.yaml_file import YamlFile, as_list, as_table, as_text

@@ -2,22 +2,14 @@
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from parexec_tui.importing.draft import literal
+from parexec_tui.importing.github_condition import EXPRESSION, ConditionReader, Token, Unsaid, token_of
 
-_EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}", re.DOTALL)
-_TOKEN = re.compile(
-    r"\s*(?:(?P<op>&&|\|\||==|!=|!|\(|\))|'(?P<text>(?:[^']|'')*)'|(?P<number>-?\d+(?:\.\d+)?)(?![\w.])"
-    r"|(?P<word>[A-Za-z_][\w.-]*))"
-)
 _STATUS: Final = {"always": True, "success": True, "cancelled": False, "failure": False}
 """What these functions say of a step that comes after steps that succeeded."""
-
-
-class Unsaid(Exception):  # noqa: N818 - no error: the plan does without
-    """An expression that nothing here can say."""
 
 
 class Condition(NamedTuple):
@@ -49,7 +41,7 @@ class Terms:
         """
         parts: list[str] = []
         at = 0
-        for found in _EXPRESSION.finditer(source):
+        for found in EXPRESSION.finditer(source):
             before = source[at : found.start()]
             at = found.end()
             is_quoted = not is_word and source[: found.start()].rpartition("\n")[2].count("'") % 2 == 1
@@ -78,17 +70,13 @@ class Terms:
                 return "${TMPDIR:-/tmp}"
             case "github" if name == "workspace" and is_run:
                 return "${PAREXEC_WORKDIR}"
-        if (found := _TOKEN.fullmatch(expression)) and found["text"] is not None:
-            return literal(found["text"].replace("''", "'"))
-        return None
+        token = token_of(expression)
+        return literal(token.says) if token is not None and token.kind == "text" else None
 
     def condition(self, source: str) -> Condition:
         """What an `if` says. Raises Unsaid."""
-        reading = _Reading(tokens(inside(source)), self._matrix)
-        met = reading.any_of()
-        if reading.tokens:
-            raise Unsaid
-        return Condition(met, frozenset(reading.functions))
+        reader = _ShellReader(source, self._matrix)
+        return Condition(reader.read(), frozenset(reader.uses))
 
 
 class _Word(NamedTuple):
@@ -98,93 +86,51 @@ class _Word(NamedTuple):
     known: str | None
 
 
-def inside(source: str) -> str:
-    """The expression of an `if`, which may stand in `${{ }}`."""
-    found = _EXPRESSION.fullmatch(source.strip())
-    return found[1] if found else source
+class _ShellReader(ConditionReader):
+    """Puts a condition into words of the shell."""
 
+    functions = frozenset(_STATUS)
 
-def tokens(source: str) -> list[tuple[str, str]]:
-    """The parts of an expression: their kinds (`op`, `text`, `number`, `word`), and what they say. Raises Unsaid."""
-    tokens = []
-    at = 0
-    source = source.strip()
-    while at < len(source):
-        found = _TOKEN.match(source, at)
-        if found is None or found.lastgroup is None:
-            raise Unsaid
-        tokens.append((found.lastgroup, found[found.lastgroup]))
-        at = found.end()
-    return tokens
-
-
-class _Reading:
-    def __init__(self, tokens: list[tuple[str, str]], matrix: Mapping[str, str]) -> None:
-        self.tokens = tokens
-        self.functions: set[str] = set()
+    def __init__(self, source: str, matrix: Mapping[str, str]) -> None:
+        super().__init__(source)
+        self.uses: set[str] = set()
+        """The functions that the condition calls."""
         self._matrix = matrix
 
-    def _takes(self, op: str) -> bool:
-        if self.tokens and self.tokens[0] == ("op", op):
-            self.tokens.pop(0)
-            return True
-        return False
+    def joined(self, parts: Sequence[str], *, by_or: bool) -> str:
+        said = parts[0]
+        for part in parts[1:]:
+            said = f"{{ {said} {'||' if by_or else '&&'} {part}; }}"
+        return said
 
-    def any_of(self) -> bool | str:
-        met = self._all_of()
-        while self._takes("||"):
-            other = self._all_of()
-            if met is True or other is True:
-                met = True
-            else:
-                met = other if met is False else met if other is False else f"{{ {met} || {other}; }}"
-        return met
+    def negated(self, part: str) -> str:
+        return f"! {part}"
 
-    def _all_of(self) -> bool | str:
-        met = self._one()
-        while self._takes("&&"):
-            other = self._one()
-            if met is False or other is False:
-                met = False
-            else:
-                met = other if met is True else met if other is True else f"{{ {met} && {other}; }}"
-        return met
+    def called(self, name: str) -> bool:
+        self.uses.add(name)
+        return _STATUS[name]
 
-    def _one(self) -> bool | str:
-        if self._takes("!"):
-            met = self._one()
-            return not met if isinstance(met, bool) else f"! {met}"
-        if self._takes("("):
-            met = self.any_of()
-            if not self._takes(")"):
-                raise Unsaid
-            return met
-        if (called := self._status()) is not None:
-            return called
-        left = self._word()
-        for op in ("==", "!="):
-            if self._takes(op):
-                right = self._word()
-                if left.known is not None and right.known is not None:
-                    return (left.known.lower() == right.known.lower()) is (op == "==")
-                return f"[ {left.word} {'=' if op == '==' else '!='} {right.word} ]"
-        if left.known is not None:
-            return left.known not in ("", "false", "0")
-        return f"{{ [ -n {left.word} ] && [ {left.word} != false ] && [ {left.word} != 0 ]; }}"
+    def equal(self, left: Token, right: Token) -> bool | str:
+        return self._compared(left, right, "=")
 
-    def _status(self) -> bool | None:
-        match self.tokens[:3]:
-            case [("word", name), ("op", "("), ("op", ")")] if name in _STATUS:
-                del self.tokens[:3]
-                self.functions.add(name)
-                return _STATUS[name]
-        return None
+    def unequal(self, left: Token, right: Token) -> bool | str:
+        return self._compared(left, right, "!=")
 
-    def _word(self) -> _Word:
-        kind, text = self.tokens.pop(0) if self.tokens else ("", "")
-        if kind == "text":
-            text = text.replace("''", "'")
-        elif kind == "word":
+    def _compared(self, left: Token, right: Token, operator: str) -> bool | str:
+        one, other = self._word(left), self._word(right)
+        if one.known is not None and other.known is not None:
+            return (one.known.lower() == other.known.lower()) is (operator == "=")
+        return f"[ {one.word} {operator} {other.word} ]"
+
+    def is_true(self, value: Token) -> bool | str:
+        word, known = self._word(value)
+        if known is not None:
+            return known not in ("", "false", "0")
+        return f"{{ [ -n {word} ] && [ {word} != false ] && [ {word} != 0 ]; }}"
+
+    def _word(self, token: Token) -> _Word:
+        text = token.says
+        if token.kind == "word":
             context, _, name = text.partition(".")
             if context == "matrix" and name in self._matrix:
                 return _Word(f"{{{self._matrix[name]}!q}}", None)
@@ -194,6 +140,6 @@ class _Reading:
                 text = "Linux"
             elif text not in ("true", "false"):
                 raise Unsaid
-        elif kind != "number":
+        elif token.kind not in ("text", "number"):
             raise Unsaid
         return _Word(literal(shlex.quote(text)), text)
