@@ -16,6 +16,8 @@ class Words(NamedTuple):
     """The style, by meaning."""
     least: str = ""
     """What is left of it before the first piece of the line gives way; empty: `short`."""
+    is_minor: bool = False
+    """On the right side: it is left out before a piece of the left side is only counted."""
 
 
 class Fitted(NamedTuple):
@@ -32,7 +34,8 @@ def fit(left: Sequence[Words], right: Sequence[Words], width: int, *, firm: int 
 
     Those that may be left out go first; then the left ones become short, the last one first, up to the first `firm`
     ones; then the right ones, the first one first; then the firm ones but the first; then the right ones are as short
-    as they can be, and the first firm one is short. At last left ones are only counted, the last one first.
+    as they can be, and the first firm one is short; then minor ones are left out, the first one first. At last left
+    ones are only counted, the last one first.
     """
     fitted = Fitted((), len(left), ())
     for fitted in _candidates(left, right, min(firm, len(left))):
@@ -57,11 +60,13 @@ def _candidates(left: Sequence[Words], right: Sequence[Words], firm: int) -> Ite
         yield Fitted([*_full(left[:firm]), *_short(left[firm:])], 0, shortened)
     for full in range(firm - 1, 0, -1):
         yield Fitted([*_full(left[:full]), *_short(left[full:])], 0, _short(kept))
-    least = [(each.least or each.short, each.meaning) for each in kept]
     for full in range(min(firm, 1), -1, -1):
-        yield Fitted([*_full(left[:full]), *_short(left[full:])], 0, least)
+        yield Fitted([*_full(left[:full]), *_short(left[full:])], 0, _least(kept))
+    for minor in [words for words in kept if words.is_minor]:
+        kept.remove(minor)
+        yield Fitted(_short(left), 0, _least(kept))
     for shown in range(len(left) - 1, -1, -1):
-        yield Fitted(_short(left[:shown]), len(left) - shown, least)
+        yield Fitted(_short(left[:shown]), len(left) - shown, _least(kept))
 
 
 def _full(words: Sequence[Words]) -> list[tuple[str, str]]:
@@ -70,6 +75,10 @@ def _full(words: Sequence[Words]) -> list[tuple[str, str]]:
 
 def _short(words: Sequence[Words]) -> list[tuple[str, str]]:
     return [(each.short, each.meaning) for each in words]
+
+
+def _least(words: Sequence[Words]) -> list[tuple[str, str]]:
+    return [(each.least or each.short, each.meaning) for each in words]
 
 
 def _width(fitted: Fitted, gap: int) -> int:

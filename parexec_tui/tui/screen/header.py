@@ -1,7 +1,7 @@
 """The top of the screen: which session, how far it is, when it will end, and all that is held or wrong."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from textual.strip import Strip
 from textual.widget import Widget
@@ -56,6 +56,9 @@ _STANDINGS: Mapping[SessionStatus, str] = {
     "interrupted": "alert",
 }
 """The statuses of a session that the header says, and their styles. The banner says who, since when, and why."""
+
+_MOST_NAMED = 2
+"""Accounts that rest, and agent types that need a person, whose names are said where there is little room."""
 
 _MAX_CONTACT = 20
 """Cells of what is said about the contact; more than that is in the banner alone."""
@@ -208,12 +211,16 @@ class Header(Widget):
             yield cost
         free = [type_ for type_ in running_types(state) if state.plan.agents[type_].permissions == "all"]
         if free:
-            yield Words(f" {listed(free, limit=2)} may do anything ", " may do anything ", "warn")
-        for rest in rest_facts(state):
-            text = rest_text(rest, self.view.now, is_brief=True)
-            yield Words(f" {text} ", f" {printable(rest.account)} rests ", "hold")
-        for type_ in state.type_troubles:
-            yield Words(f" {printable(type_)} needs you ", f" {printable(type_)} ! ", "alert")
+            yield Words(f" {listed(free, limit=2)} may do anything ", " may do anything ", "warn", is_minor=True)
+        rests = rest_facts(state)
+        if rests:
+            full = ", ".join(rest_text(rest, self.view.now, is_brief=True) for rest in rests)
+            names = _named([rest.account for rest in rests])
+            yield Words(f" {full} ", f" {names} {'rests' if len(rests) == 1 else 'rest'} ", "hold")
+        if state.type_troubles:
+            types = [*map(printable, state.type_troubles)]
+            needy = "needs you" if len(types) == 1 else "need you"
+            yield Words(f" {listed(types)} {needy} ", f" {_named(types)} ! ", "alert")
 
     def _cost(self, state: SessionState) -> Words | None:
         """What coding agents have cost so far, what works included."""
@@ -225,9 +232,10 @@ class Header(Widget):
         text = cost_text(figures, ascii_only=self.view.ascii_only)
         budget = state.budgets.get("")
         if budget is None:
-            return Words(f" {text} ", f" {text} ", "text")
+            return Words(f" {text} ", f" {text} ", "text", is_minor=True)
         whole = f" {text} of {format_money(budget)} "
-        return Words(whole, whole, "warn" if figures.cost >= budget else "text")
+        is_spent = figures.cost >= budget
+        return Words(whole, whole, "warn" if is_spent else "text", is_minor=not is_spent)
 
     def _others(self) -> Iterator[Words]:
         """Who else follows the session."""
@@ -250,6 +258,12 @@ class Header(Widget):
             return Words(view.contact, "" if is_usual else view.contact, "good" if is_usual else "warn")
         short = view.contact if width_of(view.contact) <= _MAX_CONTACT else "no answer"
         return Words(f" {short} ", f" {short} ", "warn")
+
+
+def _named(names: Sequence[str]) -> str:
+    """`claude`, `claude, codex`, `claude +3`."""
+    many = len(names) > _MOST_NAMED
+    return printable(f"{names[0]} +{len(names) - 1}" if many else ", ".join(names))
 
 
 def _phase(state: SessionState) -> str:

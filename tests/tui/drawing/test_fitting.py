@@ -44,6 +44,23 @@ def test_the_first_one_keeps_its_word_longest() -> None:
     ]
 
 
+def test_what_is_minor_gives_way_before_a_piece_is_only_counted() -> None:
+    right = [
+        Words(" $2 ", "$2", "", is_minor=True),
+        Words(" may all ", "all", "", is_minor=True),
+        Words("!", "!", ""),
+    ]
+    found = (fit(LEFT, right, width, firm=1) for width in range(32, 15, -1))
+    ways = ["  ".join([text for text, _ in (*each.left, *each.right)] + [f"+{each.more}"]) for each in found]
+    assert list(dict.fromkeys(ways)) == [
+        "x 2 failed  > 4  + 12  $2  all  !  +0",
+        "x 2  > 4  + 12  $2  all  !  +0",
+        "x 2  > 4  + 12  all  !  +0",
+        "x 2  > 4  + 12  !  +0",
+        "x 2  !  +2",
+    ]
+
+
 word = st.text("ab ", min_size=1, max_size=12)
 words = st.lists(st.builds(lambda full, cut: Words(full, full[:cut], ""), word, st.integers(1, 4)), max_size=8)
 

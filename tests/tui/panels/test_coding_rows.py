@@ -2,6 +2,7 @@
 
 import pytest
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Doing, Progress, Usage
 from parexec_tui.tui.actions import steering
@@ -12,6 +13,7 @@ from parexec_tui.tui.view.view_state import ViewState
 from tests.core.coded import coded, said, tells
 from tests.core.sessions import Session
 from tests.tui.drawn import lines, panel_of, text, view_of
+from tests.tui.screen.test_header import lines as header_lines
 from tests.tui.screen.test_header import words
 
 
@@ -103,6 +105,21 @@ def test_that_an_agent_may_do_anything_is_said_while_it_runs() -> None:
     assert " free may do anything " in words(view(session))
     said(session, "C", "succeeded")
     assert "anything" not in words(view(session))
+
+
+def test_where_there_is_little_room_what_needs_a_person_stays_and_money_gives_way() -> None:
+    types = {f"t{at}": AgentType(kind="claude", account=f"account{at}") for at in range(4)}
+    text = "\n".join(f"T{at}: agent=t{at}" for at in range(4))
+    session = coded(f"A: agent=claude\nB: agent=free\nC: agent=claude\nF: agent=shell\n{text}", budget=2.0, **types)
+    for at in range(4):
+        said(session, f"T{at}", "limited", "enough", until=session.now + 4320, cost=0.3)
+    said(session, "C", "needs you", "denied: Bash")
+    said(session, "A", "auth", "no key")
+    session.fail("F")
+    found = {width: header_lines(view(session), width)[1] for width in (100, 80, 60)}
+    assert found[100].endswith("  $1.20 of $2   may do anything   account0 +3 rest   claude !")
+    assert found[80] == " x 1  Y 1  | 1  > 1  * 4         may do anything   account0 +3 rest   claude !"
+    assert found[60] == " x 1  Y 1  | 1  > 1  * 4       account0 +3 rest   claude !"
 
 
 def test_the_key_that_releases_a_type_tries_its_account() -> None:
