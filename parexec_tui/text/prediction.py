@@ -9,6 +9,7 @@ from parexec_tui.core.predict.prediction import Prediction, Use
 from parexec_tui.core.predict.what_if import Finish, WhatIf
 from parexec_tui.core.schedule.bounds import Bound
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.text.coding import rest_facts, rest_text
 from parexec_tui.text.words import and_others
 
 _NAMED: Final = 4
@@ -24,6 +25,8 @@ def prediction_lines(found: Prediction, state: SessionState) -> Iterator[str]:
         yield f"{_STUCK}: {and_others(found.course.left, _NAMED)}"
         return
     yield _over(found.p50, found.p90)
+    for rest in rest_facts(state):
+        yield f"{rest_text(rest, found.course.began, is_brief=True)}: what waits for it begins after that"
     bound = found.bounds[0]
     least = f"no order takes less than {format_duration(bound.seconds)} ({bound_text(bound, state)})"
     yield f"if each ticket takes what is expected: {format_duration(found.expected)}; {least}"

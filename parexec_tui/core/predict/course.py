@@ -80,7 +80,7 @@ def course_of(state: SessionState, takes: Durations, now: float, *, resumes: boo
     """Let a session go on to its end. It changes `state`, of which nobody else has any part: see `copy_to_go_on`.
 
     `resumes`: what is held, frozen, or waits for approval goes on at once, as if somebody saw to that, and so does a
-    session without an engine. O(tickets), 0.1 ms for each.
+    session without an engine. Accounts rest until their resets all the same. O(tickets), 0.1 ms for each.
     """
     return _VirtualEngine(state, takes, now, resumes=resumes).run()
 
@@ -204,7 +204,8 @@ class _VirtualEngine:
         ):
             assert not isinstance(decision, rq.Refusal)
             for event in decision:
-                apply(state, event)
+                if not isinstance(event, ev.AccountTried):  # a reset is nobody's to bring nearer
+                    apply(state, event)
 
     def _take_over(self) -> None:
         """Go on with what runs, waits for its next try, or is asked whether it is done."""
@@ -220,6 +221,11 @@ class _VirtualEngine:
             for ticket in state.tickets.values():
                 if ticket.status is Status.backoff and ticket.retry_at is not None:
                     self._report(max(now, ticket.retry_at), rq.BackoffElapsed(ticket.id))
+        for rest in list(state.accounts.values()):
+            if rest.is_tried:
+                self._emit(ev.AccountWell(at=now, account=rest.account))
+            else:
+                self._report(max(now, rest.until), rq.RestElapsed(rest.account))
         for service in state.services.values():
             if service.retry_at is not None:
                 self._report(max(now, service.retry_at), rq.BackoffElapsed(service.key.ticket))
@@ -265,6 +271,10 @@ class _VirtualEngine:
         if event.retry_at is not None:
             self._report(event.retry_at, rq.BackoffElapsed(event.ticket))
 
+    def _try(self, event: ev.AccountTried) -> None:
+        """The provider answers from its reset on."""
+        self._emit(ev.AccountWell(at=event.at, account=event.account))
+
     def _answer(self, event: ev.QuestionAsked) -> None:
         """It is not done yet."""
         id_, step = event.ticket, event.step
@@ -300,6 +310,7 @@ _ACTS: Final[dict[type, Callable[[_VirtualEngine, Any], None]]] = {
     ev.MergeStarted: _VirtualEngine._step,
     ev.AttemptStopRequested: _VirtualEngine._stop,
     ev.AttemptEnded: _VirtualEngine._end,
+    ev.AccountTried: _VirtualEngine._try,
     ev.QuestionAsked: _VirtualEngine._answer,
     ev.ServiceStarted: _VirtualEngine._start_service,
     ev.ServiceStopRequested: _VirtualEngine._stop_service,

@@ -48,6 +48,18 @@ class Foreseen(Struct, frozen=True):
         return Eta(round(max(0.0, self.end.p50 - passed), 1), round(max(0.0, self.end.p90 - passed), 1))
 
 
+def turns(state: SessionState) -> tuple[object, ...]:
+    """What people did and providers said: once it is another, the session goes on otherwise than was foreseen. O(1),
+    and O(accounts that rest)."""
+    return (
+        len(state.actions),
+        state.actions[-1].at if state.actions else 0.0,
+        state.parallel,
+        len(state.tickets),
+        *state.accounts.values(),
+    )
+
+
 def is_foreseen(state: SessionState) -> bool:
     """Whether few enough tickets are left, and there are few enough. O(1)."""
     return 0 < state.unfinished <= MAX_LEFT and len(state.tickets) <= MAX_TICKETS

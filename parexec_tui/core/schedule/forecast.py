@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from parexec_tui.core.schedule.blockers import pinned_agent
-from parexec_tui.core.schedule.bounds import loads
+from parexec_tui.core.schedule.bounds import greatest, loads
 from parexec_tui.core.schedule.doubt import HOST, doubt_of, error_of
 from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.root_counts import roots
@@ -231,7 +231,7 @@ def eta(state: SessionState, now: float, told: Mapping[str, Told] = NOTHING_TOLD
     log-normal distribution, while it runs that of what is left of it; p90 has the variances of these, and that of
     `_TAIL` tickets for the slots that stay empty at the end. Of what is expected without such runs there is `Doubt`;
     n tickets of which nothing is known take, by the central limit theorem, n means and 1.28 standard deviations times
-    the root of n. Future failures are ignored.
+    the root of n. Future failures are ignored. What rests of accounts put off is added to both.
     """
     if not comes_to_an_end(state):
         return None
@@ -264,7 +264,10 @@ def eta(state: SessionState, now: float, told: Mapping[str, Told] = NOTHING_TOLD
             foreseen += left
         seconds[id_] = left
     whole = foreseen + unforeseen + learned
-    by_limit = loads(state, seconds, variances, now)
+    by_limit = loads(state, seconds, variances, now, with_rests=False)
+    later = 0.0
+    if state.accounts:
+        later = greatest(loads(state, seconds, variances, now)) - greatest(by_limit)
     if state.lowered is not None and (all_ := by_limit.get(("parallel", ""))) is not None:
         by_limit["parallel", ""] = _while_pressed(state, all_[0], now), all_[1]
     found = sorted(by_limit.values(), reverse=True)
@@ -276,10 +279,11 @@ def eta(state: SessionState, now: float, told: Mapping[str, Told] = NOTHING_TOLD
     if known:
         variance += (_TAIL * learned / known) ** 2 * (learned / whole) + (p50 * learned / whole * HOST) ** 2
     if not whole:
-        return Eta(round(p50, 1), round(p50, 1))
+        return Eta(round(p50 + later, 1), round(p50 + later, 1))
     variance += (p50 * foreseen / whole * (exp(_NINE_IN_TEN * doubt.together) - 1) / _NINE_IN_TEN) ** 2
     spread = p50 * (_late(forecast, guessed, unforeseen) - unforeseen) / whole
-    return Eta(round(p50, 1), round(p50 + spread + _NINE_IN_TEN * sqrt(variance), 1))
+    p50, p90 = p50 + later, p50 + spread + _NINE_IN_TEN * sqrt(variance) + later
+    return Eta(round(p50, 1), round(p90, 1))
 
 
 def _while_pressed(state: SessionState, seconds: float, now: float) -> float:

@@ -1,6 +1,6 @@
 """Accounts that rest because a provider does not answer them, and which agent types a ticket can run on meanwhile."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from parexec_tui.core.plan.coding import account_of, is_minded
 from parexec_tui.core.plan.ticket import Ticket
@@ -123,6 +123,29 @@ def left_types(state: SessionState, ticket: TicketState) -> tuple[str, ...]:
     """The types of a ticket without those that do not want it, or on which it has spent what it may."""
     refused = _refused(ticket, coding_of(state, ticket)) if state.coding else ()
     return tuple(name for name in ticket.types if name not in refused) if refused else ticket.types
+
+
+def rests_ahead(state: SessionState, now: float) -> Callable[[TicketState], float]:
+    """What tells of tickets for how many seconds no attempt of theirs can start because accounts rest: 0 where one
+    agent type takes it, a fallback perhaps. It is asked once for those that can run on the same types."""
+    found: dict[tuple[tuple[str, ...], str | None], float] = {}
+
+    def ahead(ticket: TicketState) -> float:
+        if ticket.is_live or not ticket.types:
+            return 0.0
+        key = left_types(state, ticket), ticket.spec.agent
+        if key not in found:
+            found[key] = _rest_ahead(state, ticket, now)
+        return found[key]
+
+    return ahead if state.accounts else lambda _: 0.0
+
+
+def _rest_ahead(state: SessionState, ticket: TicketState, now: float) -> float:
+    if open_types(state, ticket):
+        return 0.0
+    rests = (rest_of(state, name) for name in left_types(state, ticket) if name not in state.held_types)
+    return min((0.0 if rest.is_tried else max(0.0, rest.until - now) for rest in rests if rest), default=0.0)
 
 
 def _may_work(state: SessionState, type_: str) -> bool:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from random import Random
 from typing import Final
 
-from parexec_tui.core.predict.foreseen import Foreseen, foresee, is_foreseen
+from parexec_tui.core.predict.foreseen import Foreseen, foresee, is_foreseen, turns
 from parexec_tui.core.schedule.eta import Eta
 from parexec_tui.core.schedule.forecast import Told, comes_to_an_end, eta
 from parexec_tui.core.state.copying import copy_to_go_on
@@ -30,7 +30,7 @@ class EndKeeper:
         self._found: Foreseen | None = None
         self._until = 0.0
         self._of: object = None
-        """What persons had done, as of which it was found."""
+        """The `turns` as of which it was found."""
         self._is_busy = False
 
     async def eta(self, told: Mapping[str, Told]) -> Eta | None:
@@ -40,18 +40,13 @@ class EndKeeper:
         if not comes_to_an_end(state):
             self._until = 0.0
             return None
-        done = (
-            len(state.actions),
-            state.actions[-1].at if state.actions else 0.0,
-            state.parallel,
-            len(state.tickets),
-        )
-        is_kept = now < self._until and done == self._of
+        of = turns(state)
+        is_kept = now < self._until and of == self._of
         if not is_kept and (self._is_busy or not is_foreseen(state)):
             return eta(state, now, told)
         if not is_kept:
             await self._find(now, told)
-            self._of = done
+            self._of = of
         found = self._found.eta(self._now()) if self._found is not None else None
         return found if found is not None and found.p50 else eta(state, now, told)
 

@@ -10,7 +10,7 @@ from random import Random
 from threading import Thread
 from typing import Final
 
-from parexec_tui.core.predict.foreseen import Foreseen, foresee, is_foreseen
+from parexec_tui.core.predict.foreseen import Foreseen, foresee, is_foreseen, turns
 from parexec_tui.core.schedule.forecast import Told
 from parexec_tui.core.state.copying import copy_to_go_on
 from parexec_tui.core.state.session import SessionState
@@ -32,8 +32,8 @@ class Foresight:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._of: SessionState | None = None
-        self._done: object = None
-        """What persons had done when it was simulated last."""
+        self._turns: object = None
+        """Those as of which it was simulated last."""
         self._found: Foreseen | None = None
         self._look_at = 0.0
         self._thread: _Simulating | None = None
@@ -50,14 +50,9 @@ class Foresight:
             self._of, self._found, self._thread, self._look_at = state, None, None, 0.0
         self._take()
         at = self._clock()
-        done = (
-            len(state.actions),
-            state.actions[-1].at if state.actions else 0.0,
-            state.parallel,
-            len(state.tickets),
-        )
-        if self._thread is None and (at >= self._look_at or done != self._done):
-            self._done, self._look_at = done, at + _EVERY
+        of = turns(state)
+        if self._thread is None and (at >= self._look_at or of != self._turns):
+            self._turns, self._look_at = of, at + _EVERY
             self._thread = _Simulating(copy_to_go_on(state), now, told())
             if state.unfinished <= _AT_ONCE:
                 self._thread.run()
