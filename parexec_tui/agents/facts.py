@@ -16,6 +16,8 @@ ignores kinds and fields that it does not know. The kinds of version 1:
     ask        id, what, choices                a question to a person
     ask_done   id, answer
     note       text                             whatever else was printed
+    last_word  end, why, until, session, model, cost, inp, out, cached, turns, least, computed
+                                                how it ended by what it said last, while its process lives
     end        end, why, until, session, model, cost, inp, out, cached, turns, least, computed
                                                 the last one; `ends.ENDS`
 

@@ -31,8 +31,8 @@ from parexec_tui.agents.streams.troubles import Trouble
 GENTLE = 5.0
 """Seconds that a CLI gets to end by itself when it is stopped; then it is killed."""
 
-LINGERS = 8.0
-"""Seconds that a CLI gets to leave after its last word; then it is ended, and its word counts."""
+HURRIED = 1.0
+"""The same after its last word, when nothing is left to tell."""
 
 ANSWER_EVERY = 0.3
 """Seconds between two looks for an answer, while a question waits."""
@@ -207,6 +207,7 @@ class Run:
         self._poll = select.poll()
         self._ended_at: float | None = None
         """When the CLI said its last word."""
+        self._has_told_word = False
         self._told_at = time.monotonic()
         self._tools: set[str] = set()
         self._last_tool, self._same = "", 0
@@ -303,7 +304,10 @@ class Run:
             self._stop(Trouble(ends.UNAVAILABLE, f"nothing was heard of it for {self.brief.silence:.0f} s"))
         is_hurried = self.signals.stop is not None and self.reader.is_over  # its word counts, and is not waited with
         if (leaves := self._leaves_at()) is not None and (now >= leaves or is_hurried):
-            self._stop_at = now + GENTLE
+            self._tell_word()
+            if not is_hurried:
+                self.files.tell(fact("note", text="it has said its last word, but does not end: it is ended"))
+            self._stop_at = now + HURRIED
             self._signal(signal.SIGTERM)
         if self._asked:
             self._look_for_answers()
@@ -322,7 +326,14 @@ class Run:
     def _leaves_at(self) -> float | None:
         if self._ended_at is None or self._stop_at is not None:
             return None
-        return self._ended_at + LINGERS
+        return self._ended_at + self.reader.lingers
+
+    def _tell_word(self) -> None:
+        """Write down how it ended by its last word: that counts, whatever becomes of CLI and minder from now on."""
+        is_for_nothing = self.brief.goes_on and self.reader.knows_no_conversation()
+        if not self._has_told_word and not is_for_nothing:
+            self._has_told_word = True
+            self.files.tell({**self.reader.end(Exit(0, time.time())), "fact": "last_word"})
 
     def _stop(self, why: Trouble) -> None:
         """Stop it gently: Claude Code tells its figures on SIGINT, the others end on SIGTERM to their whole group."""
@@ -438,6 +449,8 @@ class Run:
             self._ended_at = None  # OpenCode may go on after a step that looked like its last
         elif self._ended_at is None:
             self._ended_at = time.monotonic()
+            if self.reader.is_sure:
+                self._tell_word()
         self._send()
 
     def _on_fact(self, one: Fact) -> None:

@@ -9,6 +9,7 @@ input, and prints what they print. What it does stands in the prompt, a line eac
     [retry 1/4 503 0.2]    [wait SECONDS]       [limit SECONDS]   the account is limited, once
     [error 401]            [refuse]             [crash CODE]      ends at once; [exit CODE]: after its last word
     [stubborn]             ends on no signal    [raw COMMAND]     whose output is what it prints
+    [linger SECONDS]       stays after its last word
     [then]                 what follows is done when the conversation goes on
 
 Its account, and the conversations that it can go on with, are kept in $STAND_IN_HOME. Standard library only.
@@ -29,7 +30,7 @@ KIND = Path(sys.argv[0]).name
 OWNER = f"parexec-stand-in-{os.getuid()}-{os.environ.get('PAREXEC_SESSION', 'alone')}"
 HOME = Path(os.environ.get("STAND_IN_HOME") or Path(tempfile.gettempdir(), OWNER))
 COST = 0.00579  # of a call of the model: 1,200 tokens read anew, 500 out of a cache, 42 written
-VERBS = "say|run|write|plan|ask|retry|wait|limit|error|refuse|crash|exit|stubborn|raw|then"
+VERBS = "say|run|write|plan|ask|retry|wait|limit|error|refuse|crash|exit|stubborn|raw|linger|then"
 ACT = re.compile(rf"^[ \t]*\[({VERBS})(?: (.*))?\][ \t]*$", re.MULTILINE)
 
 FLAGS = {  # with a value; without; what is said of others, and the exit code
@@ -102,7 +103,7 @@ class StandIn:
                 turns.append([]) if verb == "then" else turns[-1].append((verb, rest))
             self.talk = {"cwd": str(Path.cwd()), "calls": 0, **self.talk, "turns": turns, "turn": 0, "at": 0}
         self.before, self.calls, self.number, self.code = self.talk["calls"], 0, 0, 0
-        self.denied, self.shell = [], None
+        self.denied, self.shell, self.lingers = [], None, 0.0
         called = {"kind": KIND, "argv": sys.argv[1:], "conversation": self.id, "goes_on": bool(goes_on)}
         called |= {"ticket": os.environ.get("PAREXEC_TICKET"), "size": len(prompt)}
         called |= {"prompt": prompt[-4000:], "cwd": str(Path.cwd()), "pid": os.getpid()}
@@ -141,6 +142,7 @@ class StandIn:
         self.talk |= {"turn": turn + 1, "at": 0}
         self.remember()
         self.end()
+        time.sleep(self.lingers)
         sys.exit(self.code)
 
     def remember(self):
@@ -257,6 +259,9 @@ class StandIn:
 
     def do_wait(self, seconds):
         time.sleep(float(seconds))
+
+    def do_linger(self, seconds):
+        self.lingers = float(seconds)
 
     def do_exit(self, code):
         self.code = int(code)

@@ -122,6 +122,18 @@ def test_a_stop_after_its_last_word_ends_it_and_the_word_counts(tmp_path: Path) 
     assert played.end["end"] == "succeeded"
 
 
+def test_who_has_said_its_last_word_and_does_not_end_is_ended(tmp_path: Path) -> None:
+    """Servers that a CLI started hang."""
+    script = f"trap '' TERM INT; cat {recording('claude/text')}; while :; do sleep 0.05; done"
+    played = Played(tmp_path, "claude", script)
+    began = time.monotonic()
+    assert played.run() == 0
+    assert time.monotonic() - began < 8
+    assert [each["fact"] for each in played.facts][-3:] == ["last_word", "note", "end"]
+    assert played.end["cost"] == pytest.approx(0.00579)
+    assert "does not end: it is ended" in played.log
+
+
 def test_what_does_not_end_is_killed_with_its_tools(tmp_path: Path) -> None:
     script = "trap '' TERM; sleep 321 & echo $! > tool; touch ready; while :; do sleep 0.05; done"
     played = Played(tmp_path, "opencode", script, silence=0.3)

@@ -44,5 +44,5 @@ def test_the_wrapper_of_the_page_does_what_it_says(tmp_path: Path) -> None:
     assert script is not None
     played = Played(tmp_path, "facts", script[1].replace("\n    ", "\n").strip())
     assert played.run() == ends.EXIT_CODES["limited"]
-    assert [one["fact"] for one in played.facts] == ["session", "tool", "usage", "end"]
+    assert [one["fact"] for one in played.facts] == ["session", "tool", "usage", "last_word", "end"]
     assert (played.end["until"], played.end["session"]) == (1796077800, "conversation-7")

@@ -19,6 +19,7 @@ from tests.engine import stand_ins
 from tests.engine.engines import (
     PAREXEC,
     Engine,
+    attempts_folder,
     happened,
     is_running,
     log_of,
@@ -95,6 +96,38 @@ def test_a_stop_costs_no_retry_and_the_conversation_goes_on(tmp_path: Path) -> N
     assert state_of().tickets["t"].charged == 0
     figures = [event.figures for event in happened(ev.AttemptEnded)]
     assert [each.cost for each in figures if each is not None] == pytest.approx([2 * 0.00579, 2 * 0.00579])
+
+
+LINGERS = "[say I begin.]\n[stubborn]\n[linger 30]"
+"""It says its last word, and ends on no signal."""
+
+
+def has_ended(id_: str = "t") -> bool:
+    facts = attempts_folder() / f"{id_}.1.facts"
+    return facts.exists() and '"last_word"' in facts.read_text()
+
+
+@pytest.mark.parametrize("how", ["stop", "timeout", "minder", "all"])
+def test_the_last_word_counts_whatever_becomes_of_the_agent_then(tmp_path: Path, how: str) -> None:
+    limit = {"timeout": "2s"} if how == "timeout" else {}
+    engine = start(tmp_path, FAST + agent("claude") + ticket("t", LINGERS, retries=0, **limit))
+    engine.until(has_ended, "it has said its last word")
+    if how == "stop":
+        parexec("stop", "--yes", cwd=tmp_path)
+    elif how == "minder":
+        kill(*minders())
+    elif how == "all":
+        engine.kill()
+        kill(*(process.pid for process in marked()))
+        engine = Engine("resume", cwd=tmp_path)
+    assert engine.wait() == 0, engine.text()
+    (ended,) = happened(ev.AttemptEnded)
+    assert (ended.end, ended.then) == (End.succeeded, Status.succeeded)
+    assert ended.figures is not None
+    assert ended.figures.cost == pytest.approx(0.00579)
+    assert len(happened(ev.AttemptStopRequested)) == (how in ("stop", "timeout"))
+    assert len(calls()) == 1
+    assert list(marked()) == []
 
 
 def test_a_conversation_that_the_cli_has_forgotten_begins_anew_in_the_same_attempt(tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ _NOT_OVER = ("tool-calls", "unknown")
 class OpencodeReader(Reader):
     """No event ends a run: the last step does, if its reason is `stop` and no error came after it."""
 
+    lingers = 8.0
+    is_sure = False
     _reason = ""
     _knows_cost = False
 

@@ -63,6 +63,11 @@ class Reader:
     conversation. `patterns`: a person's own words for ends.
     """
 
+    lingers = 3.0
+    """Seconds that the CLI gets to leave after its last word. Servers that it started may hang; its word counts."""
+    is_sure = True
+    """Whether nothing follows an event that ends a run."""
+
     def __init__(self, *, before: Figures = NOTHING_BEFORE, patterns: Patterns = NO_PATTERNS) -> None:
         self.before = before
         self.patterns = patterns

@@ -146,6 +146,9 @@ pressed, and it waits again. service died: one that it uses, so it fails; servic
 run again. undone: a person takes back what
 they decided about its conflict, and it waits for a decision again."""
 
+WORD_COUNTS: Final[frozenset[StopReason]] = frozenset(("timed out", "silent", "stopped"))
+"""An attempt that is ended for these goes on with its next step if its command turns out to have been done before."""
+
 
 Word = Status | Flag | End
 """What is shown as where a ticket is."""

@@ -10,7 +10,7 @@ from parexec_tui.core.rules.reports.failures import failed, failed_for_good, spe
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.accounts import coding_of
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.status import WORD_COUNTS, End, Status
 from parexec_tui.core.state.steps import first_proof, gates_of
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
@@ -186,6 +186,19 @@ def on_rest_elapsed(state: SessionState, report: rq.RestElapsed, now: float) -> 
     if rest is None or rest.is_tried or now < rest.until:
         return []
     return [ev.AccountTried(at=now, account=report.account)]
+
+
+def last_word(state: SessionState, ticket: TicketState, report: rq.ProcessEnded) -> rq.Said | None:
+    """How the agent of an attempt had ended already when that was told to end, if this counts; else None.
+
+    What a person cancelled stays so. Who stops the session does not wait for gates: then the attempt runs again.
+    """
+    said, reason = report.said, ticket.live_attempt.stop_reason or report.stopped_for
+    if said is None or said.is_least or said.end == "interrupted":
+        return None
+    if reason == "stopped" and said.end in ("succeeded", "needs you") and gates_of(state, ticket):
+        return None
+    return said if reason in WORD_COUNTS else None
 
 
 def known_at_end(state: SessionState, ticket: TicketState, report: rq.ProcessEnded, now: float) -> list[ev.AnyEvent]:

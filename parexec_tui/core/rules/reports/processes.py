@@ -4,7 +4,7 @@ from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.retries import exit_code
 from parexec_tui.core.rules.reports.already_done import answer_lost, answered
 from parexec_tui.core.rules.reports.checks import output_searched
-from parexec_tui.core.rules.reports.coding import coding_ended, known_at_end
+from parexec_tui.core.rules.reports.coding import coding_ended, known_at_end, last_word
 from parexec_tui.core.rules.reports.ends import (
     NOT_EXECUTABLE,
     NOT_FOUND,
@@ -75,6 +75,8 @@ def on_process_ended(state: SessionState, report: rq.ProcessEnded, now: float) -
     if not is_command and is_resolve(report.step) and ticket.live_attempt.stop_reason in (None, "stopped"):
         return conflict_resolved(state, ticket, report, now)
     if ticket.live_attempt.stop_reason is not None or report.stopped_for is not None:
+        if (said := last_word(state, ticket, report)) is not None:
+            return coding_ended(state, ticket, report, said, now)
         return [*known_at_end(state, ticket, report, now), *ended_on_purpose(state, ticket, report, now)]
     gate = None if is_command else gate_step(state, ticket)
     if report.host_short_of and gate is not None:  # the engine starts it when there is enough

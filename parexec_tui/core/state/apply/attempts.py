@@ -25,7 +25,7 @@ from parexec_tui.core.state.raised import raise_memory
 from parexec_tui.core.state.reservation import count_start
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.stalls import note_stall
-from parexec_tui.core.state.status import INFRASTRUCTURE, OWN_FAILURES, PENDING, End, Status
+from parexec_tui.core.state.status import INFRASTRUCTURE, OWN_FAILURES, PENDING, WORD_COUNTS, End, Status
 from parexec_tui.core.state.step_history import begin_attempt, begin_step, end_attempt, end_step, note_command
 from parexec_tui.core.state.steps import is_next_start, is_resolve, is_rollback, takes_back
 from parexec_tui.core.state.tickets import TicketState
@@ -107,7 +107,8 @@ def on_step_started(state: SessionState, event: ev.StepStarted) -> None:
     to = Status.rolling_back if takes_back(event.step) else Status.validating
     ticket = moving_ticket(state, event, to)
     attempt = ticket.live_attempt
-    if attempt.stop_reason not in (None, "timed out") and to is Status.validating:
+    may_go_on = attempt.stop_reason is None or attempt.stop_reason in WORD_COUNTS
+    if not may_go_on and to is Status.validating:
         raise IllegalEventError(f"{event!r}: the attempt is being ended")
     if to is Status.rolling_back and not takes_back(attempt.step):
         raise IllegalEventError(f"{event!r}: nothing is being taken back")

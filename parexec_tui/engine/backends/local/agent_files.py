@@ -50,7 +50,8 @@ def has_minder(files: AgentFiles) -> bool:
 def read_said(files: AgentFiles, code: int | None) -> Said | None:
     """How a coding agent ended, as its minder says; None: there was no minder, or it was killed.
 
-    `code`: what the minder exited with. Where its last words are torn, that alone tells.
+    `code`: what the minder exited with, None if it was killed or vanished. Where its last words are torn, that alone
+    tells; where it is not known, the last word of the agent does.
     """
     try:
         descriptor = os.open(files.facts, os.O_RDONLY | os.O_CLOEXEC)
@@ -64,8 +65,9 @@ def read_said(files: AgentFiles, code: int | None) -> Said | None:
             facts = [each for line in data.decode("utf-8", "replace").split("\n") if (each := decode(line))]
         finally:
             os.close(descriptor)
-    last = next((each for each in reversed(facts) if text_of(each, "fact") in ("end", "usage")), {})
-    if text_of(last, "fact") != "end" and code is None:
+    last = next((each for each in reversed(facts) if text_of(each, "fact") in ("end", "last_word", "usage")), {})
+    is_end = text_of(last, "fact") in ("end", "last_word")
+    if not is_end and code is None:
         return None
     return Said(
         text_of(last, "end") or ends.end_of(code if code is not None else 1),
@@ -78,6 +80,6 @@ def read_said(files: AgentFiles, code: int | None) -> Said | None:
         count_of(last, "out"),
         count_of(last, "cached"),
         count_of(last, "turns"),
-        is_least=last.get("least") is True or text_of(last, "fact") != "end",
+        is_least=last.get("least") is True or not is_end,
         is_computed=last.get("computed") is True,
     )

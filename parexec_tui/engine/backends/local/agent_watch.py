@@ -115,6 +115,8 @@ def doing_with(doing: Doing, one: Fact) -> Doing:
             return structs.replace(doing, denied=tuple(dict.fromkeys((*doing.denied, denied))))
         case "plan":
             return structs.replace(doing, done=whole_of(one, "done"), of=whole_of(one, "of"))
+        case "last_word":
+            return structs.replace(doing, what="ends", since=at)
         case "usage" | "end":
             figures = {name: count_of(one, name) for name in ("inp", "out", "cached", "turns")}
             known = {name: value for name, value in figures.items() if value is not None}

@@ -8,6 +8,7 @@ from typing import get_args
 
 from msgspec import Struct, structs
 
+from parexec_tui.agents.ends import EXIT_CODES
 from parexec_tui.core.plan.values import MAX_VALUES, Values, read_values
 from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.status import StopReason
@@ -125,6 +126,8 @@ def report_of(
     """
     code, sig, problem = ended.code, ended.signal, ""
     stopped_for: StopReason | None = None
+    said: rq.Said | None = None
+    minded = is_minded and key.step == RUN
     if code != 0:
         record = read_record(folder.record(key))
         if record is not None and record.no_fork:
@@ -139,14 +142,19 @@ def report_of(
         if record is not None:
             stopped_for = record.stopped_for
             if record.code is None and sig is None and not record.no_cwd:
-                return structs.replace(_vanished(key), stopped_for=stopped_for)
+                said = read_said(folder.of_agent(key), None) if minded else None
+                if said is None:
+                    return structs.replace(_vanished(key), stopped_for=stopped_for)
             if record.code is not None:
                 code, sig = record.code, None
             problem = "its working directory does not exist" if record.no_cwd else ""
     if code is not None and sig is None:
         code, sig = exit_of(code)
+    if minded and not problem:
+        said = said or read_said(folder.of_agent(key), code)
+        if said is not None and code is None:  # its last word is known, whatever ended its minder then
+            code, sig = EXIT_CODES.get(said.end, 1), None
     values, bad_values = _values(folder.values(key)) if tells and key.step == RUN and sig is None else (_NONE, "")
-    said = read_said(folder.of_agent(key), code) if is_minded and key.step == RUN and not problem else None
     return rq.ProcessEnded(
         key.ticket,
         key.attempt,
