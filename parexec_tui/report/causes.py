@@ -18,6 +18,12 @@ class Cause(StrEnum):
     """As many run as may run at once."""
     agents = "agents"
     """No agent that can run it is free, and no more of them may be started."""
+    limit = "limit"
+    """The account of its agents rests until a reset."""
+    outage = "outage"
+    """The account of its agents rests: its provider does not answer."""
+    budget = "budget"
+    """What its agents cost would go beyond a budget."""
     services = "services"
     """A service that it uses is not ready."""
     pressure = "pressure"
@@ -41,6 +47,9 @@ CAUSES: Final = {
     Cause.claims: "claims of others",
     Cause.slots: "tickets that may run at once",
     Cause.agents: "a free agent",
+    Cause.limit: "the limit of an account",
+    Cause.outage: "a provider to answer",
+    Cause.budget: "more budget",
     Cause.services: "a service",
     Cause.pressure: "the host, short of something",
     Cause.holds: "a hold or a freeze",
@@ -58,7 +67,8 @@ class Reason(NamedTuple):
 
     cause: Cause
     name: str = ""
-    """The claim (`lock db`), agent types, service, resource, or who holds it; empty: there is nothing to tell."""
+    """The claim (`lock db`), agent types, account, service, resource, or who holds it; empty: there is nothing
+    to tell."""
     holder: str = ""
     """The ticket in the way, where there is one."""
 

@@ -118,7 +118,7 @@ class Lost(Struct, frozen=True):
 
     cause: str
     name: str
-    """The claim, agent types, service, resource, or who holds; empty: all of the cause."""
+    """The claim, agent types, account, service, resource, or who holds; empty: all of the cause."""
     seconds: float
     """Of all tickets, added up."""
     tickets: int

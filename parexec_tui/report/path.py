@@ -152,7 +152,7 @@ class _Walk:
             return ticket, ended, PathStep(ticket, Cause.engine, ended, until, until - ended)
         part = self._before(latest, until)
         cause = part.reason.cause if isinstance(part, Wait) else Cause.dispatch
-        if cause in (Cause.agents, Cause.services):
+        if cause in (Cause.agents, Cause.budget, Cause.services):
             cause = Cause.dispatch  # none was to come
         return ticket, ended, PathStep(latest, cause, ended, until, until - ended)
 

@@ -224,7 +224,15 @@ def _awaited(cause: str, name: str) -> str:
     words = CAUSES[Cause(cause)]
     if not name:
         return words
-    return f"the host, short of {printable(name)}" if cause == Cause.pressure else f"{words}: {printable(name)}"
+    match cause:
+        case Cause.pressure:
+            return f"the host, short of {printable(name)}"
+        case Cause.limit:
+            return f"the limit of {printable(name)}"
+        case Cause.outage:
+            return f"{printable(name)} to answer"
+        case _:
+            return f"{words}: {printable(name)}"
 
 
 def step(each: PathStep | Fold) -> str:

@@ -71,7 +71,9 @@ def _without_holder(reason: Reason) -> Reason:
 class QueueKey(NamedTuple):
     """Tickets that the same keeps from starting."""
 
-    able: tuple[tuple[str, ...], str, tuple[str, ...]]
+    able: tuple[tuple[str, ...], str, str, tuple[str, ...]]
+    """Agent types that may run it, that of which the others are fallbacks, the agent for which it is, those that are
+    not to have it."""
     group: int
     flags: tuple[bool, bool, int]
     services: tuple[str, ...]

@@ -23,6 +23,7 @@ from parexec_tui.core.schedule.blockers import (
     session_blocker,
 )
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.accounts import left_types, over_type_budget, rest_in_the_way
 from parexec_tui.core.state.admission import memory_need
 from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.session import SessionState
@@ -186,9 +187,14 @@ class Waits:
     def _room(self, ticket: TicketState) -> Reason:
         """What the pool has not for a ticket that could start else."""
         state = self._state
+        if (found := rest_in_the_way(state, ticket)) is not None and pick_agent(state, ticket) is None:
+            _, rest = found
+            return Reason(Cause.outage if rest.is_outage else Cause.limit, rest.account)
         if parallel_blocker(state) is not None:
             return Reason(Cause.slots)
         if not ticket.is_gates and pick_agent(state, ticket) is None:
+            if state.budgets and any(over_type_budget(state, type_) for type_ in ticket.types):
+                return Reason(Cause.budget)
             is_held = bool(ticket.types) and state.held_types.keys() >= set(ticket.types)
             return Reason(Cause.holds if is_held else Cause.agents, "/".join(ticket.types))
         for name in ticket.spec.uses_service:
@@ -388,7 +394,12 @@ class Waits:
         spec, state = ticket.spec, self._state
         waits_for_claim = ticket.conflict_at is not None and ticket.claims is not EMPTY
         key = QueueKey(
-            (ticket.types, ticket.pin, ticket.excluded_agents),
+            (
+                left_types(state, ticket),
+                spec.agent or "" if state.has_fallbacks else "",
+                ticket.pin,
+                ticket.excluded_agents,
+            ),
             ticket.group if state.plan.settings.barrier else 0,
             (spec.finally_, ticket.is_asked, spec.priority.rank),
             spec.uses_service,

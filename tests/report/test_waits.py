@@ -18,12 +18,14 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.report import phrases
 from parexec_tui.report.causes import Cause, Reason, Wait
 from parexec_tui.report.course import Course
 from parexec_tui.report.facts import SessionFacts
 from parexec_tui.report.figures import session_facts
 from parexec_tui.report.path import real_path
 from parexec_tui.report.waits import MOST_CLAIMS, Past, Waits
+from tests.core.coding import coder, coding_session, says
 from tests.core.sessions import OPENED_AT, Session, plan
 from tests.core.state.test_properties import plans, run, steps
 
@@ -32,7 +34,7 @@ CAUSES: dict[str, Cause] = {
     "session": Cause.holds, "held": Cause.holds, "host": Cause.pressure, "memory": Cause.pressure,
     "pressure": Cause.pressure, "approval": Cause.approval, "conflict": Cause.approval, "backoff": Cause.backoff,
     "claim": Cause.claims, "resource": Cause.claims, "reservation": Cause.claims, "asked": Cause.questions,
-    "service": Cause.services, "agent": Cause.agents,
+    "service": Cause.services, "agent": Cause.agents, "budget": Cause.budget, "limit": Cause.limit,
 }  # fmt: skip
 
 
@@ -345,3 +347,43 @@ def test_what_nothing_can_run_is_not_why_it_took_so_long() -> None:
     session.close()
     assert session.statuses()["B"] == "failed"
     assert path(course_of(session)) == ["A ran 21", "B dispatch 0.01"]
+
+
+def test_what_waits_for_the_limit_of_an_account_does_not_wait_for_a_free_agent() -> None:
+    agents = {"claude": coder(max=1, fallback=("codex",)), "codex": coder("codex", max=1)}
+    session = coding_session("A: agent=claude\nB: agent=claude\nC: agent=codex", agents=agents)
+    session.dispatch()
+    session.wait(7)
+    says(session, "A", "limited", until=session.now + 40)
+    assert session.dispatch() == [], "its fallback is full"
+    session.wait(10)
+    says(session, "C")
+    (first,) = session.dispatch()
+    session.wait(3)
+    says(session, first, "unavailable")
+    session.now = session.state.accounts["claude"].until
+    session.tell(rq.RestElapsed("claude"))
+    (canary,) = session.dispatch()
+    session.wait(5)
+    says(session, canary)
+    session.dispatch()
+    session.wait(2)
+    session.succeed(*session.state.live)
+    assert session.close()
+
+    course = course_of(session)
+    facts = session_facts(course, session.now)
+    waited = {phrases.cause(each): (round(each.seconds), each.tickets) for each in facts.lost}
+    assert waited == {"the limit of claude": (85, 2), "a free agent: claude/codex": (7, 1)}, "busy before the limit"
+    assert [each for each in map(phrases.step, real_path(course)) if each.endswith("waited for the limit of claude")]
+
+
+def test_what_waits_for_more_budget_does_not_wait_for_a_free_agent() -> None:
+    session = coding_session("A:\nB:", agents={"claude": coder(max=1)}, budget=1.0)
+    session.dispatch()
+    session.wait(3)
+    says(session, "A", cost=2.0)
+    assert session.dispatch() == []
+    session.wait(60)
+    (found,) = session_facts(course_of(session), session.now).lost[:1]
+    assert (phrases.cause(found), found.seconds) == ("more budget", 60)

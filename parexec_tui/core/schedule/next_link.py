@@ -19,7 +19,7 @@ from parexec_tui.core.schedule.blockers import (
     secret_blocker,
 )
 from parexec_tui.core.schedule.root import Root
-from parexec_tui.core.state.accounts import coding_of, open_types, over_budget, over_type_budget, rest_of
+from parexec_tui.core.state.accounts import coding_of, open_types, over_budget, over_type_budget, rest_in_the_way
 from parexec_tui.core.state.reruns import stale_by
 from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.services import ServiceState
@@ -196,11 +196,6 @@ def _of_agents(state: SessionState, ticket: TicketState, known: KnownOfAgents) -
     return known[key]
 
 
-def _fallbacks_alone(state: SessionState, ticket: TicketState) -> set[str]:
-    """The types of a ticket that take it only while it cannot run on the one that it names."""
-    return {*ticket.types} - {ticket.spec.agent} if state.has_fallbacks and ticket.spec.agent is not None else set()
-
-
 def _find_of_agents(state: SessionState, ticket: TicketState) -> TicketState | Root:
     if not agents_left(state, ticket):
         return Root("no-agent", ticket=ticket.id, name=", ".join(ticket.types))
@@ -208,16 +203,15 @@ def _find_of_agents(state: SessionState, ticket: TicketState) -> TicketState | R
         over = filter(None, (over_type_budget(state, type_) for type_ in ticket.types))
         if (text := next(over, None)) is not None:
             return Root("budget", reason=text)
-    if state.accounts and not {*open_types(state, ticket)} - _fallbacks_alone(state, ticket):
-        for type_ in ticket.types:
-            if (rest := rest_of(state, type_)) is not None:
-                return Root(
-                    "outage" if rest.is_outage else "limit",
-                    name=rest.account,
-                    how=type_,
-                    reason=rest.why,
-                    until=None if rest.is_tried else rest.until,
-                )
+    if (found := rest_in_the_way(state, ticket)) is not None:
+        type_, rest = found
+        return Root(
+            "outage" if rest.is_outage else "limit",
+            name=rest.account,
+            how=type_,
+            reason=rest.why,
+            until=None if rest.is_tried else rest.until,
+        )
     able = [agent for agent in able_agents(state, ticket) if agent.id not in ticket.excluded_agents]
     if any(map(comes_free, able)):
         return Root("busy", name="agents")

@@ -81,6 +81,18 @@ def _has_trier(state: SessionState, account: str, since: float) -> bool:
     )
 
 
+def rest_in_the_way(state: SessionState, ticket: TicketState) -> tuple[str, Rest] | None:
+    """The agent type, and the rest of its account, that keep a ticket from what it is meant for. A fallback may take
+    it meanwhile, but has no free agent: that is not asked."""
+    if not state.accounts:
+        return None
+    alone = {*ticket.types} - {*_meant(ticket)} if state.has_fallbacks else set()
+    if {*open_types(state, ticket)} - alone:
+        return None
+    rests = ((type_, rest_of(state, type_)) for type_ in left_types(state, ticket))
+    return next(((type_, rest) for type_, rest in rests if rest is not None), None)
+
+
 def rests_waited_for(state: SessionState) -> list[Rest]:
     """The accounts that rest while a ticket waits for them, and those that a ticket tries; no others matter."""
     if not state.accounts:
