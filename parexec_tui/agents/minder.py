@@ -413,6 +413,8 @@ class Run:
             os.close(descriptor)
             lines.descriptor = -1
             return False
+        if name == "stdout":
+            self._told_at = time.monotonic()  # who streams what is no fact yet is not silent
         self.files.keep(name, data)
         self._lines_read(name, lines.add(data))
         return True

@@ -144,6 +144,12 @@ def test_what_does_not_end_is_killed_with_its_tools(tmp_path: Path) -> None:
     assert not psutil.pid_exists(tool) or psutil.Process(tool).status() == psutil.STATUS_ZOMBIE
 
 
+def test_one_that_streams_what_is_no_fact_is_not_silent(tmp_path: Path) -> None:
+    told = 'for i in 1 2 3 4 5 6 7 8; do echo \'{"type":"no such event"}\'; sleep 0.1; done'
+    played = Played(tmp_path, "opencode", f"{told}; cat {recording('opencode/multi')}", silence=0.5)
+    assert played.run() == 0
+
+
 def test_a_cap_stops_it(tmp_path: Path) -> None:
     script = f"cat {recording('opencode/tool')} | head -n 4; exec sleep 30"
     played = Played(tmp_path, "opencode", script, caps=Caps(tokens=700))

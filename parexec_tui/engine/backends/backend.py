@@ -306,6 +306,8 @@ class LogSize(Struct, frozen=True, gc=False):
     """Bytes in all."""
     kept: int
     """Bytes that the disk has of it at most."""
+    told: int | None = None
+    """Of a coding agent: bytes that its CLI printed and its minder told, which its log is a story of."""
 
 
 class LogReading(Struct, frozen=True):

@@ -1,4 +1,7 @@
-"""How long commands have printed nothing, by the sizes of their logs that are read anyway."""
+"""How long commands have printed nothing, by the sizes of their logs that are read anyway.
+
+Of a coding agent counts what its CLI prints, not the story that its log is: who thinks for long may stream for long.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -42,8 +45,9 @@ class SilenceWatch:
         if not (limit := silence_limit(self._state, ticket)):
             return None
         worked = ticket.live_attempt.step_worked(self._now())
-        if before is None or log.size != before.size:
-            self._grown[key] = _Grown(log.size, worked)
+        size = log.size if log.told is None else log.told
+        if before is None or size != before.size:
+            self._grown[key] = _Grown(size, worked)
             may_be_told = before is not None and ticket.live_attempt.failed_checks
             return rq.LogSilent(key.ticket, key.attempt, 0.0) if may_be_told else None
         silent = worked - before.worked

@@ -27,6 +27,7 @@ class Logs(FakeBackend):
         self.sizes: dict[str, int] = {}
         self.kept: dict[str, int] = {}
         """Where it is not the size."""
+        self.told: int | None = None
         self.free: int | None = 100 * GIB
         self.cost = 0.0
         self.cuts: list[tuple[str, int]] = []
@@ -42,7 +43,9 @@ class Logs(FakeBackend):
         raise NotImplementedError
 
     async def log_sizes(self) -> LogReading:
-        sizes = [LogSize(ProcessKey(id_, 1), size, self.kept.get(id_, size)) for id_, size in self.sizes.items()]
+        sizes = [
+            LogSize(ProcessKey(id_, 1), size, self.kept.get(id_, size), self.told) for id_, size in self.sizes.items()
+        ]
         return LogReading(sizes, self.free, self.cost)
 
     async def cut_log(self, key: ProcessKey, limit: int) -> int:

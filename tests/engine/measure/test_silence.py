@@ -47,6 +47,16 @@ async def test_silence_warns_once_until_the_command_prints_again(autojump_clock:
     assert len(said(made)) == 1
 
 
+async def test_of_a_coding_agent_counts_what_it_prints_and_not_its_story(autojump_clock: MockClock) -> None:
+    made = watched("A: silence=10s")
+    for told in range(30):  # it streams what makes no line of the log
+        made.logs.told = told
+        await look(made, 1)
+    assert said(made) == []
+    await look(made, 11, grows=True)
+    assert len(said(made)) == 1
+
+
 async def test_time_that_it_stands_still_is_no_silence(autojump_clock: MockClock) -> None:
     made = watched("A: silence=10s")
     await look(made, 5)

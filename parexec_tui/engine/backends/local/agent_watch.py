@@ -13,7 +13,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Doing, Progress, Usage
 from parexec_tui.engine.backends.backend import UsageReading
 from parexec_tui.engine.threads import in_thread
-from parexec_tui.paths import SessionFolder
+from parexec_tui.paths import AgentFiles, SessionFolder
 
 LOOK_EVERY = 0.5
 """Seconds between two looks, while a coding agent works. A look costs a read of each file that has grown."""
@@ -153,6 +153,10 @@ class AgentWatch:
     def discard(self, key: ProcessKey) -> bool:
         """Follow it no longer; whether it was followed."""
         return self._followed.pop(key, None) is not None
+
+    def files(self) -> dict[ProcessKey, AgentFiles]:
+        """Where each of them tells what it does."""
+        return {key: self._folder.of_agent(key) for key in self._followed}
 
     def with_doing(self, reading: UsageReading) -> UsageReading:
         """What processes use, with what the coding agents among them do."""

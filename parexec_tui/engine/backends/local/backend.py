@@ -429,7 +429,8 @@ class LocalBackend:
     async def log_sizes(self) -> LogReading:
         over, self._over = self._over, []
         logs = [(key, self._folder.log_and_record(key)[0]) for key in (*self.living(), *over)]
-        return await in_thread(read_sizes, self._folder.attempts, logs, may_hang=True, limiter=self._one_look)
+        agents = self._agents.files()
+        return await in_thread(read_sizes, self._folder.attempts, logs, agents, may_hang=True, limiter=self._one_look)
 
     async def cut_log(self, key: ProcessKey, limit: int) -> int:
         gap = await in_thread(cut, self._folder.log_and_record(key)[0], limit, may_hang=True, limiter=self._one_look)
