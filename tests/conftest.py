@@ -3,11 +3,14 @@
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.hosts import networks
+from tests.hosts.networks import Network
 from tests.time_limit import pytest_runtest_makereport as pytest_runtest_makereport
 from tests.time_limit import pytest_runtest_protocol as pytest_runtest_protocol
 
@@ -76,3 +79,10 @@ def own_state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "state-home"
     monkeypatch.setenv("XDG_STATE_HOME", str(home))
     return home
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Iterator[Network]:
+    """A network to add hosts to; the test is skipped where there can be none."""
+    with networks.network(tmp_path / "network") as made:
+        yield made
