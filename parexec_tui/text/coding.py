@@ -62,9 +62,7 @@ def answers_wanted(state: "SessionState") -> int:
     """How many tickets of coding agents, and agent types of theirs, need a person."""
     if not state.has_coding:
         return 0
-    told = (state.coding.get(id_) for id_ in state.live)
-    asking = sum(each is not None and each.asks is not None for each in told)
-    return asking + sum(ticket.needs_you for ticket in state.unapproved.values()) + len(state.type_troubles)
+    return state.shown_counts()[Flag.needs_you] + len(state.type_troubles)
 
 
 def rest_facts(state: "SessionState") -> list[RestFact]:

@@ -63,7 +63,7 @@ def test_what_a_person_has_to_do_comes_first() -> None:
     report = status_report(session.state, session.now)
     lines = dashboard(report, now=session.now)
     assert lines[1].startswith("first    2 need you, codex limited until 01:2")
-    assert any("1 needs you" in line for line in lines if line.startswith("tickets"))
+    assert any("2 need you" in line for line in lines if line.startswith("tickets"))
 
 
 def test_the_banner_says_what_needs_an_answer_before_what_failed() -> None:

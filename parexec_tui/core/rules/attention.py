@@ -105,10 +105,8 @@ def ticket_need(ticket: TicketState, me: str = "") -> Need | None:
 
 def asking_needs(state: SessionState) -> Iterator[Need]:
     """Tickets whose agents ask a person something, and wait."""
-    if not state.coding:
-        return
-    for ticket in state.live.values():
-        if (asks := coding_of(state, ticket).asks) is not None and not ticket.is_frozen:
+    for ticket in state.asking_people():
+        if (asks := coding_of(state, ticket).asks) is not None:
             yield Need(Subject("ticket", ticket.id), f"asks: {asks.what}")
 
 

@@ -117,7 +117,7 @@ def of_live(ticket: TicketState) -> Root:
 
 def live_root(state: SessionState, ticket: TicketState) -> Root:
     """The same, or that its agent asks a person something, and waits."""
-    asks = coding_of(state, ticket).asks if not ticket.is_frozen else None
+    asks = coding_of(state, ticket).asks if ticket.is_asking else None
     if asks is None:
         return of_live(ticket)
     return Root("answer", ticket.id, ticket.agent or "", how="asks", reason=asks.what, since=asks.at)

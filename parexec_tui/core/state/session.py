@@ -577,10 +577,17 @@ class SessionState:
             counts[Flag.conflict] = sum(ticket.is_in_conflict for ticket in self.unapproved.values())
             counts[Flag.needs_you] = sum(ticket.needs_you for ticket in self.unapproved.values())
             counts[Status.approval] -= counts[Flag.conflict] + counts[Flag.needs_you]
+        asking = sum(1 for _ in self.asking_people())
+        counts[Flag.needs_you] += asking
+        counts[Status.running] -= asking
         counts[Flag.frozen] = len(self.frozen)
         for ticket in self.frozen.values():
             counts[ticket.status] -= 1
         return counts
+
+    def asking_people(self) -> Iterator[TicketState]:
+        """The tickets whose agents ask a person something while they run."""
+        return (ticket for ticket in self.live.values() if ticket.is_asking) if self.coding else iter(())
 
     @property
     def has_succeeded(self) -> bool:

@@ -46,7 +46,8 @@ class Flag(StrEnum):
     """Its attempt is over, and what it did conflicts with what is merged: a person has to decide on that. Shown for
     `approval`, and counted apart from it."""
     needs_you = "needs you"
-    """Its attempt is over, and its agent needs a word of a person. Shown for `approval`, counted apart from it."""
+    """Its agent needs a word of a person: its attempt is over, or it asks and waits. Shown for `approval` and
+    `running`, and counted apart from them."""
     allowed = "allowed failure"
     """It failed, and `allow_failure` says that the session does not fail for that. Counted apart from `failed`."""
     unwanted = "not wanted"

@@ -265,6 +265,11 @@ class TicketState:
         return self.status is Status.approval and self.end is End.needs_you
 
     @property
+    def is_asking(self) -> bool:
+        """Whether its agent asks a person something while it runs, and waits."""
+        return self.status is Status.running and self.live_attempt.asks_since is not None and not self.is_frozen
+
+    @property
     def has_lost_work(self) -> bool:
         """Whether it had succeeded, and what it merged is in its target no more: a person lets it be merged again."""
         is_lost = self.status is Status.approval and self.attempt is not None and self.attempt.is_lost
@@ -280,12 +285,12 @@ class TicketState:
     @property
     def shown_status(self) -> Status | Flag:
         """The word for where it is: `frozen` while its attempt is frozen, `conflict` if a person has to decide on it,
-        `not wanted` if it is skipped for that, else its status."""
+        `needs you` if its agent needs an answer, `not wanted` if it is skipped for that, else its status."""
         if self.is_frozen:
             return Flag.frozen
         if self.is_unwanted:
             return Flag.unwanted
-        if self.needs_you:
+        if self.needs_you or self.is_asking:
             return Flag.needs_you
         return Flag.conflict if self.is_in_conflict else self.status
 

@@ -216,7 +216,7 @@ def _has_flag(state: SessionState, ticket: TicketState, flag: Flag) -> bool:
         case Flag.conflict:
             return ticket.is_in_conflict
         case Flag.needs_you:
-            return ticket.needs_you
+            return ticket.needs_you or ticket.is_asking
         case Flag.allowed:
             return ticket.is_allowed
         case Flag.unwanted:

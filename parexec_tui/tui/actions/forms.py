@@ -80,7 +80,7 @@ def cannot_edit(state: SessionState, targets: Targets, _: float) -> Refusal | No
         return Refusal("several tickets are marked", "one at a time can be edited: esc takes the marks away")
     ticket = state.tickets[targets.tickets[0]]
     if ticket.is_live:
-        return Refusal(f"{ticket.id} is {ticket.shown_status}", "it can be changed when it is not running")
+        return Refusal(f"{ticket.id} {ticket.stands}", "it can be changed when it is not running")
     if ticket.status in SATISFIED:
         return Refusal(f"{ticket.id} has {ticket.status}", "retry it with changes: R")
     return None

@@ -131,7 +131,7 @@ def freeze(state: SessionState, targets: Targets) -> Built:
         theirs = [
             ticket.shown_status for ticket in state.live.values() if _type_of(state, ticket) == targets.agent_type
         ]
-        is_frozen = Flag.frozen in theirs and Status.running not in theirs
+        is_frozen = Flag.frozen in theirs and not {Status.running, Flag.needs_you}.intersection(theirs)
         return (rq.Thaw if is_frozen else rq.Freeze)(types=(targets.agent_type,))
     if targets.agent:
         runs = state.agents[targets.agent].ticket

@@ -236,6 +236,8 @@ class TicketTable(RowsPanel):
         return "running" if is_told else "untold"
 
     def _time(self, ticket: TicketState) -> str:
+        if ticket.is_asking and (since := ticket.live_attempt.asks_since) is not None:
+            return short_duration(max(0.0, self.view.now - since))
         if ticket.is_live:
             return short_duration(ticket.worked(self.view.now))
         if ticket.attempt is not None and ticket.status in TERMINAL and ticket.status is not Status.waived:

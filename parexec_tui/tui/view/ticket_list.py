@@ -311,7 +311,9 @@ def section_of(ticket: TicketState) -> Section:
             return Section.waiting
         return Section.needs_you if ticket.held is not None or ticket.awaits_approval else Section.ready
     if status in LIVE:
-        return Section.needs_you if ticket.is_frozen else Section.running
+        if ticket.is_frozen:
+            return Section.needs_you
+        return Section.answer if ticket.is_asking else Section.running
     if status is Status.failed:
         return Section.failed
     if status is Status.approval:

@@ -5,6 +5,8 @@ import pytest
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Doing, Progress, Usage
+from parexec_tui.core.wire.selectors import select
+from parexec_tui.text.coding import what_first
 from parexec_tui.tui.actions import steering
 from parexec_tui.tui.panels.agents import AgentsPanel
 from parexec_tui.tui.panels.tickets import TicketsPanel
@@ -66,11 +68,15 @@ def test_what_needs_an_answer_is_at_the_top_and_says_why() -> None:
     session.fail("F")
     said(session, "B", "needs you", "denied: Bash")
     tells(session, "A", question="q", asks="drop the table?")
-    first, second, *_ = lines(panel_of(TicketsPanel, view(session), 80, 14))[1:]
-    assert "needs you   B" in first
-    assert first.endswith("needs you: denied: Bash")
-    assert "failed" in second
-    assert rows(session, 80)["A"].endswith("asks: drop the table?")
+    session.wait(75)
+    first, second, third, *_ = lines(panel_of(TicketsPanel, view(session), 80, 14))[1:]
+    assert first.split()[1:] == ["Y", "needs", "you", "A", "1m15", "asks:", "drop", "the", "table?"]
+    assert "needs you   B" in second
+    assert second.endswith("needs you: denied: Bash")
+    assert "failed" in third
+    assert "Y 2 need you" in words(view(session))
+    assert what_first(session.state, session.now) == "2 need you, 1 failed"
+    assert select(session.state, ["status:needs you"]) == ["A", "B"]
 
 
 @pytest.mark.parametrize("width", [47, 78])
