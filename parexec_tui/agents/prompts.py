@@ -63,7 +63,7 @@ def _about(earlier: Earlier, *, is_last: bool, is_same: bool = False) -> str:
             lines.append("The folder has what was merged by now: make your own changes again, on top of that.")
     if earlier.output.strip():
         lines.append(f"The last of the output:\n\n{_fenced(earlier.output)}")
-    if earlier.kept:
+    if earlier.kept and f"git show {earlier.kept[:12]}" not in earlier.conflict:
         lines.append(f"The folder does not have what it had changed: see `git show {earlier.kept}`.")
     return "\n\n".join(lines)
 

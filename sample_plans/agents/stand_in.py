@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """A stand-in for `claude`, `codex`, `gemini` and `opencode`, whichever name it is called by: no model, no network.
 
+Called `acp` it is an agent that speaks the Agent Client Protocol.
+
 It takes the arguments that parexec gives the real ones and refuses others as they do, reads the prompt from standard
 input, and prints what they print. What it does stands in the prompt, a line each:
 
@@ -43,6 +45,7 @@ FLAGS = {  # with a value; without; what is said of others, and the exit code
     "codex": ("-s -c -m resume", "exec --json --skip-git-repo-check -", ("error: unexpected argument '{}' found", 2)),
     "gemini": ("-o --approval-mode -m --session-id --resume", "-s", ("Unknown argument: {}", 1)),
     "opencode": ("--format -m -s", "run --auto", ("Unknown argument: {}", 1)),
+    "acp": ("", "", ("error: unexpected argument '{}'", 2)),
 }
 
 
@@ -72,6 +75,14 @@ def emit(**event):
     print(json.dumps(event, separators=(",", ":")), flush=True)
 
 
+def heard():
+    return json.loads(sys.stdin.readline())
+
+
+def answer(request, **result):
+    emit(jsonrpc="2.0", id=request["id"], result=result)
+
+
 def kept(name):
     file = HOME / name
     return json.loads(file.read_text()) if file.exists() else {}
@@ -88,6 +99,10 @@ class StandIn:
         HOME.mkdir(parents=True, exist_ok=True)
         self.given, self.asks = given, "--permission-prompt-tool" in given
         goes_on = given.get("resume") or given.get("--resume") or (KIND == "opencode" and given.get("-s"))
+        if KIND == "acp":
+            answer(heard(), protocolVersion=1, agentCapabilities={"loadSession": True})
+            self.request = heard()
+            goes_on = self.request["params"].get("sessionId")
         self.id = goes_on or given.get("--session-id") or f"{'ses_' * (KIND == 'opencode')}{uuid.uuid4()}"
         self.file = f"{KIND}-{self.id.replace('/', '-')}.json"
         self.talk = kept(self.file)
@@ -95,7 +110,7 @@ class StandIn:
             self.knows_not()
         if self.talk and not goes_on:
             fail(f"Error: Session ID {self.id} is already in use.", 1)
-        prompt = json.loads(sys.stdin.readline())["message"]["content"][0]["text"] if self.asks else sys.stdin.read()
+        prompt = self.heard_prompt()
         told = ACT.findall(prompt)
         if told or not self.talk:
             turns = [[]]
@@ -110,13 +125,23 @@ class StandIn:
         with (HOME / "calls.jsonl").open("a") as file:
             file.write(json.dumps(called) + "\n")
 
+    def heard_prompt(self):
+        if KIND == "acp":
+            answer(self.request, sessionId=self.id)
+            self.request = heard()
+            return self.request["params"]["prompt"][0]["text"]
+        return heard()["message"]["content"][0]["text"] if self.asks else sys.stdin.read()
+
     def knows_not(self):
         said = {
             "claude": "No conversation found with session ID: {}",
             "codex": "Error: thread/resume failed: no rollout found for thread id {}",
             "gemini": "Error resuming session: Invalid session identifier {}",
             "opencode": "Session not found: {}",
+            "acp": "Resource not found: {}",
         }[KIND].format(self.id)
+        if KIND == "acp":
+            emit(jsonrpc="2.0", id=self.request["id"], error={"code": -32002, "message": said})
         if KIND == "claude":
             emit(type="result", subtype="error_during_execution", is_error=True, total_cost_usd=0, errors=[said])
         fail(said, 42 if KIND == "gemini" else 1)
@@ -162,6 +187,10 @@ class StandIn:
     def say(self, **event):
         emit(**event, **{"sessionID" if KIND == "opencode" else "session_id": self.id})
 
+    def update(self, kind, /, **fields):
+        params = {"sessionId": self.id, "update": {"sessionUpdate": kind, **fields}}
+        emit(jsonrpc="2.0", method="session/update", params=params)
+
     def message(self, **content):
         used = {"input_tokens": 1200, "cache_read_input_tokens": 500, "output_tokens": 1}
         id_ = f"msg_{self.before + self.calls}"
@@ -189,6 +218,8 @@ class StandIn:
                 emit(type="message", role="assistant", content=text, delta=True)
             case "opencode":
                 self.step({"type": "text", "text": text})
+            case "acp":
+                self.update("agent_message_chunk", content={"type": "text", "text": f"{text}\n"})
 
     def do_plan(self, rest):
         count, _, text = rest.partition(" ")
@@ -204,6 +235,8 @@ class StandIn:
                 emit(type="tool_use", tool_name="write_todos", parameters={"todos": todos})
             case "opencode":
                 self.step({"type": "tool", "tool": "todowrite", "state": {"input": {"todos": todos}}})
+            case "acp":
+                self.update("plan", entries=todos)
 
     def do_run(self, command):
         with self.tool("Bash", "command", command) as tool:
@@ -227,13 +260,20 @@ class StandIn:
         allowed = self.given.get("--allowedTools", "").partition("(")[2].rstrip(")*")
         if "--dangerously-skip-permissions" in self.given or (allowed and command.startswith(allowed)):
             return self.do_run(command)
-        if self.asks:
+        if KIND == "acp":
+            options = [{"optionId": name, "name": name, "kind": f"{name}_once"} for name in ("allow", "reject")]
+            params = {"sessionId": self.id, "toolCall": {"title": command}, "options": options}
+            emit(jsonrpc="2.0", id="asked", method="session/request_permission", params=params)
+            if heard()["result"]["outcome"].get("optionId") == "allow":
+                return self.do_run(command)
+            said = "The user rejected it."
+        elif self.asks:
             request = {"subtype": "can_use_tool", "tool_name": "Bash", "input": {"command": command}}
             emit(type="control_request", request_id=f"{self.talk['turn']}.{self.talk['at']}", request=request)
-            answer = json.loads(sys.stdin.readline())["response"]["response"]
-            if answer["behavior"] == "allow":
+            told = heard()["response"]["response"]
+            if told["behavior"] == "allow":
                 return self.do_run(command)
-            said = answer["message"]
+            said = told["message"]
         else:
             said = "The user rejected permission to use this specific tool call."
             self.denied.append({"tool_name": "Bash", "tool_input": {"command": command}})
@@ -315,6 +355,9 @@ class StandIn:
                 sys.exit((status or 1) & 255)
             case "opencode":
                 self.say(type="error", error={"name": "APIError", "data": {"message": said, "statusCode": status}})
+            case "acp":
+                code = -32000 if status in (401, 403) else -32603
+                emit(jsonrpc="2.0", id=self.request["id"], error={"code": code, "message": said})
         sys.exit(1)
 
     def used(self, calls, whole=1700, cached="cached"):
@@ -337,6 +380,9 @@ class StandIn:
                 emit(type="result", status="success", stats=self.used(self.calls))
             case "opencode" if not self.denied:
                 self.step(reason="stop")
+            case "acp":
+                used = {"inputTokens": 1200 * self.calls, "outputTokens": 42 * self.calls}
+                answer(self.request, stopReason="end_turn", usage=used)
 
     def on_interrupt(self, *_):
         if self.shell is not None:
@@ -366,6 +412,9 @@ class Tool:
             emit(type="tool_use", tool_name=self.name, tool_id=self.id, parameters=self.inputs)
         elif KIND == "codex" and self.is_shell:
             cli.item("command_execution", event="started", **self.command, status="in_progress")
+        elif KIND == "acp":
+            kind = "execute" if self.is_shell else "edit"
+            cli.update("tool_call", toolCallId=self.id, title=self.value, kind=kind, rawInput=self.inputs)
         return self
 
     def __exit__(self, *_):
@@ -394,6 +443,10 @@ class Tool:
                 told = {"error": self.output, "status": "error"} if is_denied else {"output": self.output}
                 state = {"status": "completed", "input": self.inputs, "metadata": {"exit": self.code}, **told}
                 cli.step({"type": "tool", "tool": self.name, "callID": self.id, "state": state})
+            case "acp":
+                said = [{"type": "content", "content": {"type": "text", "text": self.output}}]
+                told = {"status": "failed" if self.code else "completed", "rawOutput": {"exit_code": self.code}}
+                cli.update("tool_call_update", toolCallId=self.id, content=said, **told)
 
 
 if __name__ == "__main__":

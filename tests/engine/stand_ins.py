@@ -23,7 +23,8 @@ def home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def agent(kind: str, name: str = "", **keys: object) -> str:
     """The table of an agent type that is a stand-in, allowed all: `max=4`."""
-    told = {"kind": kind, "program": str(FOLDER / kind), "permissions": "all", **keys}
+    program = {"command": [str(FOLDER / kind)]} if kind == "acp" else {"program": str(FOLDER / kind)}
+    told = {"kind": kind, **program, "permissions": "all", **keys}
     return f"[agents.{name or kind}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in told.items())
 
 

@@ -130,13 +130,33 @@ def test_the_last_word_counts_whatever_becomes_of_the_agent_then(tmp_path: Path,
     assert list(marked()) == []
 
 
-def test_a_conversation_that_the_cli_has_forgotten_begins_anew_in_the_same_attempt(tmp_path: Path) -> None:
-    forgets = f"rm {tmp_path}/stand-ins/*-*.json; test -e $PAREXEC_TICKET || {{ touch $PAREXEC_TICKET; exit 1; }}"
-    plan = "[plan]\nparallel = 1\n[defaults]\nretry_delay = '10ms'\n" + "".join(map(agent, KINDS))
-    plan += "".join(ticket(kind, "[say Done.]", agent=kind, retries=1, gates=[forgets]) for kind in KINDS)
+def test_a_retry_of_each_kind_goes_on_and_hears_only_what_is_new(tmp_path: Path) -> None:
+    kinds = (*KINDS, "acp")
+    gate = "echo $PAREXEC_TICKET is wanted; test $PAREXEC_ATTEMPT = 2"
+    plan = FAST.replace("parallel = 4", "parallel = 5") + "".join(map(agent, kinds))
+    prompt = "This is the task.\n[say I begin.]\n[then]\n[write {}.txt better]\n[say Better.]"
+    plan += "".join(ticket(kind, prompt.format(kind), agent=kind, retries=1, gates=[gate]) for kind in kinds)
     code, state = run(tmp_path, plan)
     assert code == 0
-    for kind in KINDS:
+    for kind in kinds:
+        first, second = (call for call in calls() if call["ticket"] == kind)
+        assert (first["goes_on"], second["goes_on"]) == (False, True), kind
+        assert first["conversation"] == second["conversation"], kind
+        assert second["prompt"].startswith("The attempt ended: failed: gate"), kind
+        assert second["prompt"].endswith(f"```\n{kind} is wanted\n```\n\nGo on with the task.\n"), kind
+        assert "This is the task." not in second["prompt"], kind
+        assert (tmp_path / f"{kind}.txt").exists(), kind
+        assert state.tickets[kind].charged == 1
+
+
+def test_a_conversation_that_the_cli_has_forgotten_begins_anew_in_the_same_attempt(tmp_path: Path) -> None:
+    kinds = (*KINDS, "acp")
+    forgets = f"rm {tmp_path}/stand-ins/*-*.json; test -e $PAREXEC_TICKET || {{ touch $PAREXEC_TICKET; exit 1; }}"
+    plan = "[plan]\nparallel = 1\n[defaults]\nretry_delay = '10ms'\n" + "".join(map(agent, kinds))
+    plan += "".join(ticket(kind, "[say Done.]", agent=kind, retries=1, gates=[forgets]) for kind in kinds)
+    code, state = run(tmp_path, plan)
+    assert code == 0
+    for kind in kinds:
         assert state.tickets[kind].charged == 1, "the gate, and not the conversation"
         assert [call["goes_on"] for call in calls() if call["ticket"] == kind] == [False, False]
         assert "is not known: a new one begins" in log_of(f"{kind}.2")

@@ -10,7 +10,7 @@ from tests.engine.engines import happened, session, start, state_of
 from tests.repositories import checkout_of, git, new_repository
 
 STAND_IN = f"""#!/bin/sh
-cat > /dev/null
+cat > "$GO.told.$PAREXEC_TICKET.$PAREXEC_ATTEMPT"
 was=$(sed -n 2p notes)
 until [ -e "$GO" ] || [ -e "$GO.$PAREXEC_TICKET" ]; do sleep 0.02; done
 sed -i "2s/.*/$was$PAREXEC_TICKET/" notes
@@ -55,6 +55,12 @@ def test_two_that_edit_one_line_lose_nothing(tmp_path: Path, monkeypatch: pytest
     assert merged in ("1\nAB\n3", "1\nBA\n3")
     [conflict] = happened(ev.WorkConflicted)
     assert state_of().tickets[conflict.ticket].attempts == 2
+    told = (tmp_path / f"go.told.{conflict.ticket}.2").read_text()
+    other = "B" if conflict.ticket == "A" else "A"
+    assert "What it did conflicts with what was merged meanwhile:\n\n```\n" in told
+    assert f"conflicts with {other} in notes" in told
+    assert f"git show {conflict.commit[:12]}" in told
+    assert told.endswith("make your own changes again, on top of that.\n\nGo on with the task.\n")
     assert checkout_of(repository) == before
     assert state_of().plan.agents["claude"].isolation == "worktree", "a resume sees the same"
 
