@@ -35,6 +35,7 @@ from typing import Any
 import tomli
 from msgspec import Struct
 
+from parexec_tui.core.plan.hosts import HostSpec
 from parexec_tui.core.plan.otel import Otel
 from parexec_tui.core.plan.plan_settings import Hooks
 from parexec_tui.core.plan.pressure import Pressure
@@ -86,6 +87,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """When the host counts as pressed, in sessions that this person starts, where the plan does not say it."""
     otel: Otel = Otel()
     """Whether and where they are told to OpenTelemetry, where the plan does not say it."""
+    hosts: dict[str, HostSpec] = {}
+    """Other machines, for plans whose agent types name them and that have none of that name."""
     screen: ScreenSettings = ScreenSettings()
     prune: PruneSettings = PruneSettings()
     keys: dict[str, tuple[str, ...]] = {}
@@ -122,6 +125,7 @@ def read_settings() -> Settings:
         hooks=convert(Hooks, document.get("hooks", {})),
         pressure=convert(Pressure, document.get("pressure", {})),
         otel=convert(Otel, document.get("otel", {})),
+        hosts={name: convert(HostSpec, each) for name, each in document.get("hosts", {}).items()},
         screen=convert(ScreenSettings, document.get("screen", {})),
         prune=convert(PruneSettings, document.get("prune", {})),
         keys={action: (names,) if isinstance(names, str) else tuple(names) for action, names in keys.items()},
@@ -157,6 +161,8 @@ def _faults(document: Mapping[str, Any]) -> Iterator[Fault]:
             yield Fault((table,), "unknown table", hints.of(table))
         elif table == "keys":
             yield from _key_faults(value)
+        elif table == "hosts":
+            yield from _host_faults(value)
         else:
             good, faults = read_fields(_TABLES[table], value, (table,))
             yield from faults
@@ -164,6 +170,22 @@ def _faults(document: Mapping[str, Any]) -> Iterator[Fault]:
                 from parexec_tui.core.plan.reading.rules.otel import faults_of
 
                 yield from faults_of(convert(Otel, good))
+
+
+def _host_faults(tables: object) -> Iterator[Fault]:
+    if not isinstance(tables, dict):
+        yield Fault(("hosts",), f"expected a table of tables, got {kind(tables)}")
+        return
+    from parexec_tui.core.plan.reading.rules.hosts import faults_of_host
+    from parexec_tui.core.plan.reading.rules.names import PLAIN_NAME, is_plain
+
+    for name, table in tables.items():
+        good, faults = read_fields(HostSpec, table, ("hosts", name))
+        yield from faults
+        if not faults:
+            yield from faults_of_host(convert(HostSpec, good), ("hosts", name))
+        if not is_plain(name):
+            yield Fault(("hosts", name), f"{name!r} is not a plain name", PLAIN_NAME)
 
 
 def _key_faults(value: object) -> Iterator[Fault]:

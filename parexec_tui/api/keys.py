@@ -283,6 +283,9 @@ class DefaultKeys(TypedDict, total=False):
     """False: it is not frozen or stopped because the host is pressed; a person may freeze it."""
     grace: str | float
     """How long a ticket that is stopped has between TERM and KILL."""
+    lease: str | float | None
+    """How long it goes on while its host cannot be reached, before that ends it; never: it does not; absent: as its
+    host says."""
     max_log: str | int | None
     """The most that is kept of its output, see max_log of [plan]; absent: as [plan] says."""
     own_tmp: bool
@@ -333,6 +336,10 @@ class AgentKeys(TypedDict, total=False):
     """Most agents of this type at once; absent: as many as the plan runs in parallel."""
     can: Sequence[str]
     """Capabilities that a ticket may require."""
+    on: Sequence[str]
+    """The [hosts] on which its agents run, `local` for this machine; absent: this machine."""
+    on_labels: Sequence[str]
+    """Instead of `on`: its agents run on any of the [hosts] with these labels."""
     requires_commands: Sequence[str]
     """Commands that must be there before a ticket starts on it; a minimal version may stand behind one: `git >=
     2.38`."""
@@ -420,6 +427,43 @@ class AgentKeys(TypedDict, total=False):
     update_checkout: bool
     """With worktrees, true: after each merge the branch of the workdir is fast-forwarded, if nothing there is
     uncommitted."""
+
+
+class RaySpecKeys(TypedDict, total=False):
+    """How a Ray cluster is reached."""
+
+    address: str
+    """Where its control plane answers: `head:6379`."""
+    python: str
+    """The Python of the cluster, which has its version of Ray; absent: `python3`."""
+    via: str
+    """A machine of the cluster that is reached by ssh: `user@head`; absent: this one is it."""
+    token_file: str
+    """A file with the token that the cluster asks for; only you may read it (mode 0600)."""
+
+
+class HostSpecKeys(TypedDict, total=False):
+    """Another machine, or a cluster, on which agents run."""
+
+    ssh: str | None
+    """How it is reached: `user@name`, as your own ~/.ssh/config knows it."""
+    ray: RaySpecKeys | None
+    """It is a Ray cluster: { address = 'head:6379' }."""
+    workdir: str
+    """The folder there in which tickets run, an absolute path; absent: that of the plan."""
+    sync: Literal["git", "rsync", "shared"]
+    """How files get there and back. shared: the workdir is the same there; git: by the worktrees of its agents;
+    rsync: what tickets declare as `reads`, and as `writes` and `outputs`."""
+    max: int | None
+    """How many tickets run there at once; absent: as many as it has cpus."""
+    labels: Sequence[str]
+    """What it is, for `on_labels` of agent types."""
+    resources: Mapping[str, float | str | int | Sequence[str | int]]
+    """What there is there, as in [resources], for `uses` of tickets that run there."""
+    lease: str | float
+    """How long its tickets go on while it cannot be reached, before it ends them itself; never: it does not."""
+    python: str
+    """A Python from 3.8 on, there; absent: the `python3` of its PATH."""
 
 
 class GroupKeys(TypedDict, total=False):
@@ -675,6 +719,9 @@ class TicketKeys(TypedDict, total=False):
     """False: it is not frozen or stopped because the host is pressed; a person may freeze it."""
     grace: str | float
     """How long a ticket that is stopped has between TERM and KILL."""
+    lease: str | float | None
+    """How long it goes on while its host cannot be reached, before that ends it; never: it does not; absent: as its
+    host says."""
     max_log: str | int | None
     """The most that is kept of its output, see max_log of [plan]; absent: as [plan] says."""
     own_tmp: bool

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         FamilyKeys,
         GroupKeys,
         HooksKeys,
+        HostSpecKeys,
         OtelKeys,
         PressureKeys,
         SecretSourceKeys,
@@ -148,6 +149,10 @@ class Plan:
     def resource(self, name: str, amount: float | str | Sequence[str | int], /) -> None:
         """How much there is of a resource, or which units of it: `[resources]`."""
         self._put(("resources",), {name: amount})
+
+    def host(self, name: str, /, **keys: "Unpack[HostSpecKeys]") -> None:
+        """Another machine on which agents run: `[hosts.NAME]`."""
+        self._put(("hosts", name), keys)
 
     def secret(self, name: str, /, **keys: "Unpack[SecretSourceKeys]") -> None:
         """Where a secret comes from: `[secrets]`."""

@@ -19,6 +19,7 @@ from parexec_tui.core.plan.agent_type import PLACEHOLDERS, AgentType, eligible_t
 from parexec_tui.core.plan.check import Bottleneck, Survey
 from parexec_tui.core.plan.command import fill, is_posix_shell, words_in_braces
 from parexec_tui.core.plan.expanding.given import passed_over
+from parexec_tui.core.plan.hosts import LOCAL, hosts_of
 from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.patterns import parse_pattern
@@ -113,6 +114,7 @@ def warnings(plan: Plan) -> Iterator[str]:
     yield from (f"family {name} has no tickets: {why}" for name, why in plan.without_members.items())
     if unknown := passed_over(plan.given, plan.variables):
         yield unknown
+    yield from _hosts(plan)
     yield from _agents(plan)
     yield from _agent_commands(plan)
     yield from coding_warnings(plan)
@@ -135,8 +137,15 @@ def warnings(plan: Plan) -> Iterator[str]:
         yield lack
 
 
+def _hosts(plan: Plan) -> Iterator[str]:
+    used = {host for agent in plan.agents.values() for host in hosts_of(agent, plan.hosts)}
+    yield from (f"hosts.{name}: no agent type runs on it" for name in plan.hosts if name not in used)
+
+
 def _agents(plan: Plan) -> Iterator[str]:
     for name, agent in plan.agents.items():
+        if LOCAL not in hosts_of(agent, plan.hosts):
+            continue
         folder = Path(plan.workdir, agent.cwd or ".")
         if not _is_folder(folder):
             yield f"agents.{name}: its working directory {folder} does not exist yet"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     from parexec_tui.core.plan.expanding.given import Given
     from parexec_tui.core.plan.expanding.including import PlanText
+    from parexec_tui.core.plan.hosts import HostSpec
     from parexec_tui.core.plan.model import Host, Plan
     from parexec_tui.core.plan.reading.faults import Fault
     from parexec_tui.core.plan.reading.file import ReadPlan
@@ -91,10 +92,20 @@ def read_plan_text(main: "PlanText", folder: Path, host: "Host | None", given: "
     given = given_here() if given is None else given
     try:
         with gc_paused():
-            outside = Outside(look, _read_included, is_repository)
+            outside = Outside(look, _read_included, is_repository, _known_hosts)
             return read_whole(main, folder=str(folder), host=host, given=given, outside=outside)
     except GivenError as error:
         raise PlanFileError(f"{main.name}: {error}") from error
+
+
+def _known_hosts() -> "dict[str, HostSpec]":
+    """The hosts of this person's settings. Raises PlanFileError."""
+    from parexec_tui.settings import SettingsError, read_settings
+
+    try:
+        return read_settings().hosts
+    except SettingsError as error:
+        raise PlanFileError(f"the plan names hosts, and the settings cannot be read: {error}") from error
 
 
 def _read_included(path: str) -> "PlanText":

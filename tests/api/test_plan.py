@@ -53,6 +53,8 @@ max = 2
 can = ["build"]
 [resources]
 gpu = ["0", "1"]
+[hosts.attic]
+ssh = "me@attic"
 [secrets.API_KEY]
 file = "key"
 [services.db]
@@ -91,6 +93,7 @@ def nightly() -> Plan:
     plan.defaults(retries=1)
     plan.agent("builder", max=2, can=["build"])
     plan.resource("gpu", ["0", "1"])
+    plan.host("attic", ssh="me@attic")
     plan.secret("API_KEY", file="key")
     plan.service("db", run="db", ready="true", secrets=["API_KEY"])
     plan.group("checks", gates=["lint"])

@@ -22,6 +22,7 @@ from parexec_tui.core.plan.agent_type import PLACEHOLDERS, AgentType
 from parexec_tui.core.plan.expanding.families import FAMILY_KEYS
 from parexec_tui.core.plan.expanding.written import WrittenPlan
 from parexec_tui.core.plan.gates import Group
+from parexec_tui.core.plan.hosts import HostSpec
 from parexec_tui.core.plan.model import Host
 from parexec_tui.core.plan.otel import Otel
 from parexec_tui.core.plan.plan_settings import Hooks, PlanSettings
@@ -53,6 +54,7 @@ MODELS: dict[str, type[Struct]] = {
     "`[tickets.ID]`, and `[defaults]`": Ticket,
     "`[agents.TYPE]`": AgentType,
     "`[groups.N]` and `[group.NAME]`": Group,
+    "`[hosts.NAME]`": HostSpec,
     "`[services.NAME]`": Service,
     "`[pressure]`": Pressure,
     "`[otel]`": Otel,
@@ -187,7 +189,7 @@ def test_every_action_is_named_for_the_settings() -> None:
 
 
 def test_every_setting_has_a_row_and_its_default() -> None:
-    assert {"screen", "keys", "hooks", "pressure", "otel", "prune"} == set(Settings.__struct_fields__)
+    assert {"screen", "keys", "hooks", "hosts", "pressure", "otel", "prune"} == set(Settings.__struct_fields__)
     assert all(f"| `[{table}]` |" in SETTINGS for table in Settings.__struct_fields__)
     defaults = {row[0].strip("`"): row[1] for row in rows(section(SETTINGS, "Settings")) if len(row) == 3}
     for field in msgspec.structs.fields(ScreenSettings):

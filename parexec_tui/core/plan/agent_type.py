@@ -32,6 +32,13 @@ class AgentType(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
         Meta(description="Most agents of this type at once; absent: as many as the plan runs in parallel."),
     ] = None
     can: Annotated[tuple[str, ...], Meta(description="Capabilities that a ticket may require.")] = ()
+    on: Annotated[
+        tuple[str, ...],
+        Meta(description="The [hosts] on which its agents run, `local` for this machine; absent: this machine."),
+    ] = ()
+    on_labels: Annotated[
+        tuple[str, ...], Meta(description="Instead of `on`: its agents run on any of the [hosts] with these labels.")
+    ] = ()
     requires_commands: Annotated[
         tuple[str, ...],
         Meta(

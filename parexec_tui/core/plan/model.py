@@ -13,6 +13,7 @@ from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.expanding.given import Given
 from parexec_tui.core.plan.family import Family, slots
 from parexec_tui.core.plan.gates import Group
+from parexec_tui.core.plan.hosts import HostSpec
 from parexec_tui.core.plan.otel import Otel
 from parexec_tui.core.plan.plan_settings import Hooks, Parallel, PlanSettings
 from parexec_tui.core.plan.pressure import Pressure
@@ -43,6 +44,7 @@ class PlanDocument(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     agents: Annotated[
         dict[str, AgentType], Meta(description="Agent types by name; absent: one, called `agent`.")
     ] = {}
+    hosts: Annotated[dict[str, HostSpec], Meta(description="Other machines on which agents run, by name.")] = {}
     groups: Annotated[
         dict[str, Group],
         Meta(description="Gates of dependency groups, by the number that `parexec validate` shows; the first is 1."),
@@ -106,6 +108,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     tickets: dict[str, Ticket]
     agents: dict[str, AgentType]
     """Never empty: a plan that names no agent type gets one called `agent`."""
+    hosts: dict[str, HostSpec] = {}
+    """The other machines on which its agents run, those of a person's settings that it uses too."""
     resources: Resources = field(default_factory=Resources)
     """What there is of each resource. `cpu` and `memory` are the host's unless given here."""
     groups: dict[str, Group] = {}

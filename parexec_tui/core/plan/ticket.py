@@ -11,7 +11,7 @@ from parexec_tui.core.plan.limits import Limits
 from parexec_tui.core.plan.outputs import all_writes
 from parexec_tui.core.plan.resources import Amounts
 from parexec_tui.core.plan.retries import MAX_CODE, Retries, RetryUses
-from parexec_tui.core.plan.units import CountFromOne, Duration, Money, Size, TokenCount
+from parexec_tui.core.plan.units import CountFromOne, Duration, Lease, Money, Size, TokenCount
 from parexec_tui.core.plan.waits import Wait, waits_of
 
 
@@ -299,6 +299,13 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     grace: Annotated[Duration, Meta(description="How long a ticket that is stopped has between TERM and KILL.")] = (
         Duration(10)
     )
+    lease: Annotated[
+        Lease | None,
+        Meta(
+            description="How long it goes on while its host cannot be reached, before that ends it; never: it does "
+            "not; absent: as its host says."
+        ),
+    ] = None
     max_log: Annotated[
         Size | None,
         Meta(description="The most that is kept of its output, see max_log of [plan]; absent: as [plan] says."),

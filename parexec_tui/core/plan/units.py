@@ -1,6 +1,7 @@
 """Durations, sizes and counts, as people write them."""
 
 import re
+from math import inf
 from typing import Annotated
 
 from msgspec import Meta
@@ -86,6 +87,32 @@ class Duration(float):
             if at == len(value) and at > 0:
                 return cls(_checked(total))
         raise ValueError(f"{shown(value)} is not a duration: write for instance 45s, 30m, 1h30m, 250ms or 2d")
+
+
+class Lease(float):
+    """A length of time in seconds, more than 0; infinite for `never`."""
+
+    @classmethod
+    def parse(cls, value: object) -> "Lease":
+        """Read a duration, or `"never"`. Raises ValueError for anything else, and for no time at all."""
+        if value == NEVER:
+            return cls(inf)
+        try:
+            seconds = Duration.parse(value)
+        except ValueError as error:
+            raise ValueError(f'{error}, or "{NEVER}"') from None
+        if not seconds:
+            raise ValueError(f'a lease of {shown(value)} would end at once: write for instance 30m, or "{NEVER}"')
+        return cls(seconds)
+
+    @property
+    def told(self) -> float | str:
+        """The same as `parse` reads it."""
+        return NEVER if self == inf else float(self)
+
+
+NEVER = "never"
+"""Of a lease: it does not end."""
 
 
 def _checked(seconds: float) -> float:
@@ -200,6 +227,11 @@ def write_duration(seconds: float) -> str:
         count, left = divmod(left, int(_DURATION_UNITS[unit]))
         text += f"{count}{unit}" if count else ""
     return text
+
+
+def write_lease(lease: "Lease") -> str:
+    """Write a lease so that `Lease.parse` reads the same: `30m`, `never`."""
+    return NEVER if lease == inf else write_duration(lease)
 
 
 def write_size(size: int) -> str:

@@ -26,6 +26,7 @@ _TABLES = {
     "plan": "settings",
     "agents": "agents",
     "resources": "resources",
+    "hosts": "hosts",
     "services": "services",
     "secrets": "secrets",
     "hooks": "hooks",

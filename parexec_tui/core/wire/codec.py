@@ -8,7 +8,17 @@ import msgspec
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.resources import Amounts, Resources, write_units
 from parexec_tui.core.plan.ticket import Ticket
-from parexec_tui.core.plan.units import Duration, Factor, Money, Size, TokenCount, shown, write_factor, write_money
+from parexec_tui.core.plan.units import (
+    Duration,
+    Factor,
+    Lease,
+    Money,
+    Size,
+    TokenCount,
+    shown,
+    write_factor,
+    write_money,
+)
 from parexec_tui.core.state.events import AnyEvent, Event
 from parexec_tui.core.wire.folding import Part, fold, unfold
 
@@ -17,6 +27,8 @@ def to_builtin(value: object) -> object:
     """For msgspec: the plain form of our own number types."""
     if isinstance(value, Duration):
         return float(value)
+    if isinstance(value, Lease):
+        return value.told
     if isinstance(value, Factor):
         return write_factor(value)
     if isinstance(value, Money):
@@ -32,7 +44,7 @@ def to_builtin(value: object) -> object:
 
 def from_builtin(wanted: type, value: object) -> Any:
     """For msgspec: our own number types, from what stands in a file. Raises ValueError in plan words."""
-    if issubclass(wanted, Duration | Factor | Money | Size | TokenCount | Amounts | Resources):
+    if issubclass(wanted, Duration | Factor | Lease | Money | Size | TokenCount | Amounts | Resources):
         return wanted.parse(value)
     raise NotImplementedError(wanted.__name__)
 

@@ -55,7 +55,8 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
         "rollback", "snapshot", "snapshot_limit",
     ),
     "Time and output": (
-        "estimate", "timeout", "silence", "on_silence", "freezable", "grace", "progress", "max_log", "own_tmp",
+        "estimate", "timeout", "silence", "on_silence", "freezable", "grace", "lease", "progress", "max_log",
+        "own_tmp",
     ),
 }  # fmt: skip
 

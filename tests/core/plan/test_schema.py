@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.expanding.written import WrittenTicket
+from parexec_tui.core.plan.hosts import HostSpec
 from parexec_tui.core.plan.plan_settings import PlanSettings
 from parexec_tui.core.plan.reading.file import PlanErrors, read_plan
 from parexec_tui.core.plan.reading.schema import plan_schema
@@ -55,6 +56,10 @@ def test_plans_are_valid(text: str) -> None:
         "[agents.'..']" + TICKET,
         "[agents.a]\ncommand = []" + TICKET,
         "[agents.a]\nnice = 20" + TICKET,
+        "[hosts.a]\nsync = 'ftp'" + TICKET,
+        "[hosts.a]\nray = { python = 'x' }" + TICKET,
+        "[hosts.'a/b']\nssh = 'x'" + TICKET,
+        TICKET + "lease = 'ever'",
         "[plan]\non_failure = 'explode'" + TICKET,
         "[defaults]\nrun = 1" + TICKET,
     ],
@@ -64,7 +69,13 @@ def test_wrong_plans_are_not_valid(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "model"), [("WrittenTicket", WrittenTicket), ("AgentType", AgentType), ("PlanSettings", PlanSettings)]
+    ("name", "model"),
+    [
+        ("WrittenTicket", WrittenTicket),
+        ("AgentType", AgentType),
+        ("HostSpec", HostSpec),
+        ("PlanSettings", PlanSettings),
+    ],
 )
 def test_every_field_is_described(name: str, model: type[Struct]) -> None:
     properties = SCHEMA["$defs"][name]["properties"]

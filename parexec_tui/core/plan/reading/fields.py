@@ -17,7 +17,7 @@ from parexec_tui.core.plan.reading.faults import UNKNOWN_KEY, Fault, Hints, Path
 from parexec_tui.core.plan.reading.foreign import hint_for_plan_key, hint_for_ticket_key
 from parexec_tui.core.plan.resources import Amounts, Resources
 from parexec_tui.core.plan.ticket import Ticket
-from parexec_tui.core.plan.units import Duration, Factor, Money, Size, TokenCount, shown
+from parexec_tui.core.plan.units import Duration, Factor, Lease, Money, Size, TokenCount, shown
 
 _TABLES: dict[type[Struct], str] = {PlanSettings: "[plan]", AgentType: "[agents.NAME]", Ticket: "[tickets.ID]"}
 """Where the keys of each of these stand in a plan file."""
@@ -27,6 +27,8 @@ def decode(type_: type, value: object) -> object:
     """The `dec_hook` of the model: its types that msgspec does not know."""
     if type_ is Duration:
         return Duration.parse(value)
+    if type_ is Lease:
+        return Lease.parse(value)
     if type_ is Amounts:
         return Amounts.parse(value)
     if type_ is Resources:

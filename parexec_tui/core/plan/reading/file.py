@@ -26,6 +26,7 @@ from parexec_tui.core.plan.expanding.own_paths import has_own_paths, see_from
 from parexec_tui.core.plan.expanding.unfilled import in_table, may_name_values, named_in_vain
 from parexec_tui.core.plan.family import Family
 from parexec_tui.core.plan.gates import Group
+from parexec_tui.core.plan.hosts import HostSpec
 from parexec_tui.core.plan.model import Host, Plan, PlanDocument
 from parexec_tui.core.plan.otel import Otel
 from parexec_tui.core.plan.plan_settings import Hooks, PlanSettings
@@ -45,6 +46,7 @@ from parexec_tui.core.plan.reading.positions import Format, repeated_keys
 from parexec_tui.core.plan.reading.problems import Problem, located
 from parexec_tui.core.plan.reading.rules import broken_rules
 from parexec_tui.core.plan.reading.rules.draft import Draft
+from parexec_tui.core.plan.reading.rules.hosts import with_known_hosts
 from parexec_tui.core.plan.reading.unread import by_table
 from parexec_tui.core.plan.resources import Resources
 from parexec_tui.core.plan.secrets import SecretSource
@@ -138,6 +140,8 @@ def read_whole(
     draft = structs.replace(draft, variables=expanded.variables) if expanded.variables else draft
     if any(agent.kind is not None and agent.isolation is None for agent in draft.agents.values()):
         draft = _kept_apart(draft, outside.is_repository)
+    if any(agent.on or agent.on_labels for agent in draft.agents.values()):
+        draft = structs.replace(draft, hosts=with_known_hosts(draft, outside.hosts()))
     faults += as_written(draft, broken_rules(draft, host))
     faults += groups_without_tickets(draft, faults)
     quoted = list(quoted_twice(document, (each.text for each in texts.files)))
@@ -157,6 +161,7 @@ def read_whole(
         included=found.paths,
         groups=draft.groups,
         services=draft.services,
+        hosts=draft.hosts,
         secrets=draft.secrets,
         hooks=draft.hooks,
         pressure=draft.pressure,
@@ -338,6 +343,7 @@ def draft_of(document: dict[str, Any], folder: str) -> tuple[Draft, list[Fault]]
         agents=parts.agents or {"agent": AgentType()},
         groups={**parts.groups, **parts.group},
         services=parts.services,
+        hosts=parts.hosts,
         secrets=parts.secrets,
         hooks=parts.hooks,
         pressure=parts.pressure,
@@ -400,6 +406,7 @@ def _read_by_key(document: dict[str, Any], left_out: set[Path]) -> tuple[PlanDoc
         groups={name: convert(Group, each) for name, each in tables(Group, "groups").items()},
         group={name: convert(Group, each) for name, each in tables(Group, "group").items()},
         services={name: convert(Service, each) for name, each in tables(Service, "services").items()},
+        hosts={name: convert(HostSpec, each) for name, each in tables(HostSpec, "hosts").items()},
         secrets={name: convert(SecretSource, each) for name, each in tables(SecretSource, "secrets").items()},
         hooks=convert(Hooks, table(Hooks, "hooks")),
         pressure=convert(Pressure, table(Pressure, "pressure")),
@@ -416,6 +423,7 @@ def _top_level_faults(document: dict[str, Any]) -> Iterator[Fault]:
         "defaults",
         "resources",
         "agents",
+        "hosts",
         "services",
         "secrets",
         "groups",

@@ -25,8 +25,8 @@ from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.units import shown
 
 _OF_PLANS = (
-    "plan", "agents", "resources", "services", "secrets", "groups", "group", "hooks", "pressure", "otel", "profiles",
-    "families",
+    "plan", "agents", "resources", "hosts", "services", "secrets", "groups", "group", "hooks", "pressure", "otel",
+    "profiles", "families",
 )  # fmt: skip
 """Tables that only a plan file has."""
 
@@ -111,6 +111,7 @@ def read_fragment(
         resources=plan.resources,
         groups=plan.groups,
         services=plan.services,
+        hosts=plan.hosts,
         secrets=plan.secrets,
         families=with_limits(plan.families, draft.families),
         variables=plan.variables,

@@ -16,10 +16,12 @@ from parexec_tui.core.plan.units import (
     MAX_SIZE,
     MAX_TOKENS,
     MONEY_PATTERN,
+    NEVER,
     SIZE_PATTERN,
     TOKENS_PATTERN,
     Duration,
     Factor,
+    Lease,
     Money,
     Size,
     TokenCount,
@@ -31,6 +33,13 @@ _DURATION = {
         {"type": "number", "minimum": 0, "maximum": MAX_DURATION},
     ],
     "examples": ["45s", "30m", "1h30m"],
+}
+_LEASE = {
+    "anyOf": [
+        {"type": "string", "pattern": f"^({DURATION_PATTERN}|{NEVER})$"},
+        {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_DURATION},
+    ],
+    "examples": ["30m", NEVER],
 }
 _SIZE = {
     "anyOf": [
@@ -78,7 +87,7 @@ def plan_schema() -> dict[str, Any]:
     )
     top: dict[str, Any] = definitions.pop("WrittenPlan")
     names = {"pattern": f"^{ID_PATTERN}$"}
-    for table in ("tickets", "agents", "resources", "group", "services", "families", "profiles"):
+    for table in ("tickets", "agents", "resources", "group", "services", "families", "profiles", "hosts"):
         top["properties"][table]["propertyNames"] = names
     top["properties"]["groups"]["propertyNames"] = {"pattern": "^[1-9][0-9]*$"}
     top["title"] = "Plan of parexec"
@@ -92,6 +101,7 @@ def _custom(type_: type) -> dict[str, Any]:
     schemas: dict[type, dict[str, Any]] = {
         Duration: _DURATION,
         Factor: _FACTOR,
+        Lease: _LEASE,
         Money: _MONEY,
         Size: _SIZE,
         TokenCount: _TOKENS,
@@ -135,6 +145,8 @@ def _plain_default(field: msgspec.structs.FieldInfo) -> Any:
         return msgspec.field(default_factory=dict)
     if field.default is NODEFAULT:
         return msgspec.field()
+    if isinstance(field.default, Lease):
+        return field.default.told
     if isinstance(field.default, Size):
         return int(field.default)
     return float(field.default) if isinstance(field.default, Duration) else field.default

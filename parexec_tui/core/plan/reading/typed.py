@@ -15,11 +15,13 @@ from parexec_tui.core.plan.ticket import TICKET_KEYS, Ticket, value_of
 from parexec_tui.core.plan.units import (
     Duration,
     Factor,
+    Lease,
     Money,
     Size,
     TokenCount,
     write_duration,
     write_factor,
+    write_lease,
     write_money,
     write_size,
     write_tokens,
@@ -70,6 +72,8 @@ def write_value(key: str, value: object) -> str:
             return str(value.value)
         case Duration():
             return write_duration(value)
+        case Lease():
+            return write_lease(value)
         case Size():
             return write_size(value)
         case Money():
@@ -93,6 +97,8 @@ def _inline(value: object, name: str = "") -> str:
             return _quoted(write_factor(value))
         case Duration():
             return _quoted(write_duration(value))
+        case Lease():
+            return _quoted(write_lease(value))
         case Size():
             return _quoted(write_size(value))
         case Money():

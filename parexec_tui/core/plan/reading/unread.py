@@ -15,7 +15,7 @@ def by_table(faults: Iterable[Fault]) -> dict[Path, list[Fault]]:
     return found
 
 
-_NAMED_TABLES = ("agents", "families", "group", "groups", "secrets", "services", "tickets")
+_NAMED_TABLES = ("agents", "families", "group", "groups", "hosts", "secrets", "services", "tickets")
 
 _named_keys = re.compile(r"`([a-z_]+)`").findall
 

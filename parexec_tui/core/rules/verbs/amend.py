@@ -214,6 +214,7 @@ def _faults(state: SessionState, specs: dict[str, Ticket], new: dict[str, Ticket
         services=plan.services,
         families=plan.families,
         variables=plan.variables,
+        hosts=plan.hosts,
         secrets=plan.secrets,
         tickets=specs,
         workdir=plan.workdir,

@@ -25,6 +25,7 @@ from parexec_tui.core.plan.reading.rules.draft import Draft, Rule
 from parexec_tui.core.plan.reading.rules.gates import checks_can_be_made, gates_can_be_run
 from parexec_tui.core.plan.reading.rules.generated import generators_can_be_awaited
 from parexec_tui.core.plan.reading.rules.groups import gates_do_not_wait_for_themselves, groups_are_known
+from parexec_tui.core.plan.reading.rules.hosts import demands_can_be_met_somewhere, hosts_can_be_used
 from parexec_tui.core.plan.reading.rules.limits import (
     demands_can_be_met,
     limits_can_be_kept,
@@ -55,6 +56,7 @@ _RULES: tuple[Rule, ...] = (
     needs_have_no_cycle,
     gates_do_not_wait_for_themselves,
     agents_have_room,
+    hosts_can_be_used,
     coding_clis_can_be_started,
     conversations_go_on,
     somebody_can_run_it,
@@ -87,4 +89,5 @@ _RULES: tuple[Rule, ...] = (
 def broken_rules(draft: Draft, host: Host | None = None) -> list[Fault]:
     """Everything that is wrong between the tables of a plan; the same fault of many tickets' default, once."""
     found = chain.from_iterable(rule(draft) for rule in _RULES)
-    return list(dict.fromkeys(chain(found, demands_can_be_met(draft, host))))
+    demands = demands_can_be_met_somewhere if draft.hosts else demands_can_be_met
+    return list(dict.fromkeys(chain(found, demands(draft, host))))

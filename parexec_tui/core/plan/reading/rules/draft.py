@@ -9,6 +9,7 @@ from msgspec import Struct
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.family import Family
 from parexec_tui.core.plan.gates import Group
+from parexec_tui.core.plan.hosts import HostSpec
 from parexec_tui.core.plan.otel import Otel
 from parexec_tui.core.plan.plan_settings import Hooks, PlanSettings
 from parexec_tui.core.plan.pressure import Pressure
@@ -34,6 +35,7 @@ class Draft(Struct, frozen=True, kw_only=True):
     workdir: str
     groups: dict[str, Group] = {}
     services: dict[str, Service] = {}
+    hosts: dict[str, HostSpec] = {}
     secrets: dict[str, SecretSource] = {}
     hooks: Hooks = Hooks()
     families: dict[str, Family] = {}

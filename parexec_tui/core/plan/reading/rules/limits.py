@@ -78,9 +78,9 @@ def demands_can_be_met(draft: Draft, host: Host | None) -> Iterator[Fault]:
                 yield Fault(path, f"there is no resource {shown(name)}", hint)
             elif amount > limits[name]:
                 has = "this host has" if name in hosts else "[resources] has"
-                of, most = _amount(name, amount), _amount(name, limits[name])
+                of, most = amount_text(name, amount), amount_text(name, limits[name])
                 yield Fault(path, f"asks for {of} {name}, and {has} {most}")
 
 
-def _amount(name: str, amount: float) -> str:
+def amount_text(name: str, amount: float) -> str:
     return format_size(amount) if name == "memory" else f"{amount:g}"

@@ -20,6 +20,7 @@ def names_are_plain(draft: Draft) -> Iterator[Fault]:
         "tickets": [*draft.tickets],
         "agents": [*draft.agents],
         "resources": [*draft.resources],
+        "hosts": [*draft.hosts],
         "services": [*draft.services],
         "families": [*draft.families],
     }
