@@ -1,5 +1,6 @@
 """How a session stands where no engine tells it: as the registry has it."""
 
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
@@ -26,6 +27,10 @@ def standing_of(row: "SessionRow", silence: str = "") -> Standing:
     is one. Raises RegistryError."""
     past = sessions.replay_of(row.session)
     note_engine(past.state)
+    if past.state.has_coding and not past.fault:
+        from parexec_tui.engine.lifecycle.heard import hear  # other plans do without it
+
+        hear(past.state, max(time.time(), past.state.now))
     report = status_report(past.state, now=0.0)
     state = sessions.status_of(replace(row, status=past.state.status))
     trouble = silence if sessions.is_living(row.session) else ""

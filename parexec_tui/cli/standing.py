@@ -88,7 +88,7 @@ def _living_elsewhere() -> str:
 @as_json_option
 def why(tickets: tuple[str, ...], session: str | None, as_json: bool) -> None:
     """Say why tickets are not running, or how a service stands. Without TICKET, all that wait, are
-    frozen, lack room for what they did, or will conflict.
+    frozen, ask you something, lack room for what they did, or will conflict.
 
     What they wait for in the end is said once, with the command that ends it, above all that wait for it; then all
     that keeps each of them. With --json, what a ticket waits for in the end is the last of its reasons.

@@ -151,12 +151,12 @@ def _ahead(report: StatusReport, most: int) -> Iterator[str]:
 
 
 def _shown_roots(roots: Sequence[WaitedFor], most: int) -> Sequence[WaitedFor]:
-    """What stays and what others wait for, and what is frozen; else the first of what moves."""
+    """What stays and what others wait for, what is frozen, and what is asked; else the first of what moves."""
     is_all_frozen = any(found.root.kind == "session" and found.root.how == "frozen" for found in roots)
     stays = [
         found
         for found in roots
-        if found.root.stays
+        if (found.root.stays or found.root.kind == "answer")
         and (found.count or found.root.kind in ("frozen", "approval", "conflict", "answer"))
         and not (is_all_frozen and found.root.kind == "frozen")
     ]

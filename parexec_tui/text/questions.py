@@ -7,6 +7,7 @@ from itertools import islice
 from msgspec.structs import replace
 
 from parexec_tui.core.rules.answers import unknown_ticket
+from parexec_tui.core.rules.attention import asking_needs
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, Status
 from parexec_tui.core.wire.protocol import Names, Question
@@ -65,7 +66,8 @@ def _about(
 
 def _waiting(state: SessionState) -> list[str]:
     waits, short = PENDING | {Status.approval}, {id_ for id_, each in state.warned.items() if each.live_attempt.lacks}
-    told = state.frozen.keys() | short | {id_ for pair in state.foreseen for id_ in pair}
+    asking = {need.subject.name for need in asking_needs(state)}
+    told = state.frozen.keys() | short | asking | {id_ for pair in state.foreseen for id_ in pair}
     waiting = (id_ for id_, ticket in state.tickets.items() if ticket.status in waits or id_ in told)
     return [id_ for id_, _ in zip(waiting, range(MAX_REASONS), strict=False)]
 

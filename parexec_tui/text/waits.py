@@ -30,6 +30,8 @@ def why_lines(reasons: Mapping[str, Sequence[str]], roots: Roots, now: float, me
                 for reason in reasons[ticket]
                 if number is None or not _is_said(roots.roots[number].root, reason)
             ]
+            if number is not None and not said and _is_of(roots.roots[number].root, ticket):
+                continue
             if reasons[ticket] and not said:
                 yield f"{indent}{ticket}"
             for place, reason in enumerate(said or (() if reasons[ticket] else ["could start now"])):
@@ -38,9 +40,14 @@ def why_lines(reasons: Mapping[str, Sequence[str]], roots: Roots, now: float, me
 
 def _is_said(root: Root, reason: str) -> bool:
     """Whether the line above says the reason already: what keeps everything is a reason of each ticket."""
-    if root.kind in ("room", "secret"):
+    if root.kind in ("room", "secret", "answer"):
         return root.reason in reason
     return root.is_of_all and reason.startswith(("session ", "host short of "))
+
+
+def _is_of(root: Root, ticket: str) -> bool:
+    """Whether the line above is about the ticket itself, whose agent asks."""
+    return root.kind == "answer" and root.ticket == ticket
 
 
 def _stays(roots: Roots, number: int | None) -> bool:

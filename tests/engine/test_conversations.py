@@ -247,6 +247,34 @@ def test_who_asks_hears_the_answer_without_an_engine_and_its_time_stands(
     assert (ticket("t").status, ticket("t").attempts) == (Status.succeeded, 1)
 
 
+def test_what_is_asked_while_no_engine_runs_is_told_and_answered_all_the_same(
+    tmp_path: Path, agents: Agents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUESTION", json.dumps(QUESTION))
+    asks = ASK.replace("printf", "until [ -e $TOLD/go ]; do sleep 0.1; done; printf").replace('"1s"', '"60s"')
+    engine = start(tmp_path, agents.plan(asks, 'ask = "person"'))
+    told = tmp_path / "told"
+    engine.until(lambda: (told / "ids").exists(), "its agent works")
+    engine.kill()
+    assert "nothing waits" in parexec("why")
+    (told / "go").touch()
+    until(lambda: "t asks, for" in parexec("why"), "it asks")
+    assert "Bash: rm x: parexec answer t TEXT" in parexec("why")
+    stands = parexec("status")
+    assert "first    1 needs you" in stands
+    assert "Bash: rm x: parexec answer t TEXT" in stands
+    assert not happened(ev.TicketAsks), "to look changes nothing"
+    parexec("answer", "t", "always")
+    until(lambda: (told / "answer").is_file() and (told / "answer").read_text(), "it hears the answer")
+    assert "nothing waits" in parexec("why")
+    resume()
+    assert [type(each) for each in journal() if isinstance(each, ev.TicketAsks | ev.TicketAnswered)] == [
+        ev.TicketAsks,
+        ev.TicketAnswered,
+    ]
+    assert (ticket("t").status, ticket("t").attempts) == (Status.succeeded, 1)
+
+
 def test_talk_opens_the_conversation_where_the_ticket_worked_and_holds_it(tmp_path: Path, agents: Agents) -> None:
     (tmp_path / "there").mkdir()
     engine = start(

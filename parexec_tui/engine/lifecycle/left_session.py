@@ -28,6 +28,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import About, Answer, Question, Roots
 from parexec_tui.engine.agent_answers import write_answer
 from parexec_tui.engine.journal import Journal
+from parexec_tui.engine.lifecycle.heard import hear
 from parexec_tui.engine.owed_hooks import owe
 from parexec_tui.paths import registry_file, session_folder
 from parexec_tui.registry.errors import SessionOwned
@@ -82,8 +83,10 @@ class LeftSession:
         with Registry.open(registry_file(), read_only=True) as registry:
             state = replay(registry, self.session).state
         note_engine(state)
+        now = max(time.time(), state.now)
+        hear(state, now)
         asked = Question(id=0, about=about, tickets=tuple(tickets), words=tuple(words), me=me)
-        found = answer(state, asked, max(time.time(), state.now))
+        found = answer(state, asked, now)
         if isinstance(found, rq.Refusal):
             raise Refused(found.reason, found.remedy)
         return msgspec.to_builtins(found)
@@ -104,6 +107,7 @@ class LeftSession:
         now = max(time.time(), state.now)
         if isinstance(request, rq.Undo) and _needs_engine(state, request, now):
             raise Refused(f"no engine runs {self.session}", f"resume {self.session}")
+        heard = hear(state, now)
         decision = grant(state, msgspec.structs.replace(request, by=signature(client_origin())), now)
         if isinstance(decision, rq.Refusal):
             return check_answer(Answer(id=0, refusal=decision.reason, remedy=decision.remedy))
@@ -113,12 +117,21 @@ class LeftSession:
                 raise Refused(f"only an engine {does} {event.ticket}", f"resume {self.session} --detach")
         lines = tuple(preview(state, decision).lines())
         if not dry_run and decision:
-            self._remember(state, registry, decision, now)
+            self._remember(state, registry, decision, now, heard=heard)
         return Answer(id=0, events=[msgspec.Raw(codec.encode(event)) for event in decision], preview=lines)
 
-    def _remember(self, state: SessionState, registry: Registry, decided: Sequence[ev.AnyEvent], now: float) -> None:
+    def _remember(
+        self,
+        state: SessionState,
+        registry: Registry,
+        decided: Sequence[ev.AnyEvent],
+        now: float,
+        *,
+        heard: Sequence[ev.AnyEvent],
+    ) -> None:
+        """`heard`: what was applied before."""
         was_finished = state.finished_at is not None
-        events = list(decided)
+        events = [*heard, *decided]
         for event in decided:
             apply(state, event)
         if was_finished and state.finished_at is None:
@@ -126,7 +139,7 @@ class LeftSession:
             apply(state, left)  # without it, the session would look as if its engine had died
         journal = Journal(registry, self.session)
         with suppress(OSError):  # then no hook is told; what the person wants comes first
-            owe(session_folder(self.session), state, journal.last + 1, decided)
+            owe(session_folder(self.session), state, journal.last + 1, events)
         journal.append(state, events)
         for event in decided:
             if isinstance(event, ev.TicketAnswered) and event.question:
