@@ -440,7 +440,8 @@ class _Why:
         worked = short_duration(ticket.worked(self.now))
         attempt = ticket.live_attempt
         has = "has" if self._has_engine else "had"
-        yield f"it {self._is} {ticket.status} {on_agent(attempt.agent)}, and {has} worked for {worked}"
+        status = ticket.status if ticket.is_asking else ticket.shown_status
+        yield f"it {self._is} {status} {on_agent(attempt.agent)}, and {has} worked for {worked}"
         pid = f", pid {attempt.pid}" if attempt.pid is not None else ""
         yield f"   attempt {attempt.number}, since {clock(attempt.started)}{pid}"
         if step := step_text(self.state, ticket):
