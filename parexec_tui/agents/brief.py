@@ -24,6 +24,7 @@ class Caps(NamedTuple):
     tokens: int | None = None
     """Read anew and written together."""
     turns: int | None = None
+    """After so many a person is asked."""
 
 
 NO_CAPS = Caps()

@@ -485,8 +485,8 @@ class Run:
             self._stop(Trouble(ends.BUDGET, f"{money_of(cost)} of {money_of(caps.cost)} are spent"))
         elif caps.tokens is not None and tokens >= caps.tokens:
             self._stop(Trouble(ends.BUDGET, f"{tokens} of {caps.tokens} tokens are used"))
-        elif caps.turns is not None and turns is not None and turns >= caps.turns:
-            self._stop(Trouble(ends.BUDGET, f"{turns} of {caps.turns} turns are used"))
+        elif caps.turns is not None and turns is not None and turns > caps.turns:
+            self._stop(Trouble(ends.NEEDS_YOU, f"it has taken its {caps.turns} turns, and may go round in circles"))
 
     # --- questions
 

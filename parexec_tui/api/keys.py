@@ -180,7 +180,7 @@ class DefaultKeys(TypedDict, total=False):
     tokens: str | int | None
     """The most tokens that it may read anew and write, in all its attempts."""
     turns: int | None
-    """The most turns that it may take, in all its attempts."""
+    """The most turns that an attempt may take; then a person is asked whether it goes on."""
     needs: Sequence[str]
     """Ids of the tickets that must succeed before this one starts; `id?`: that must be over, and may have failed."""
     after: Sequence[str]
@@ -616,7 +616,7 @@ class TicketKeys(TypedDict, total=False):
     tokens: str | int | None
     """The most tokens that it may read anew and write, in all its attempts."""
     turns: int | None
-    """The most turns that it may take, in all its attempts."""
+    """The most turns that an attempt may take; then a person is asked whether it goes on."""
     needs: Sequence[str]
     """Ids of the tickets that must succeed before this one starts; `id?`: that must be over, and may have failed."""
     after: Sequence[str]

@@ -157,6 +157,18 @@ def test_a_cap_stops_it(tmp_path: Path) -> None:
     assert played.end["why"] == "742 of 700 tokens are used"
 
 
+@pytest.mark.parametrize("kind", ["claude", "codex"])
+def test_one_that_takes_more_turns_than_it_may_needs_a_person(tmp_path: Path, kind: str) -> None:
+    words = f"cat {recording(f'{kind}/multi')}"
+    played = Played(tmp_path, kind, words)
+    assert played.run() == 0
+    turns = int(str(played.end["turns"]))
+    assert Played(tmp_path, kind, words, caps=Caps(turns=turns)).run() == 0, "it may take as many"
+    capped = Played(tmp_path, kind, f"{words} | head -n -1; exec sleep 30", caps=Caps(turns=turns - 1))
+    assert capped.run() == 79
+    assert capped.end["why"] == f"it has taken its {turns - 1} turns, and may go round in circles"
+
+
 def test_one_that_does_the_same_over_and_over_needs_a_person(tmp_path: Path) -> None:
     call = (
         '{"type":"item.started","item":{"id":"i%d","type":"command_execution","command":"ls","status":"in_progress"}}'

@@ -52,6 +52,8 @@ class AcpReader(Reader):
     question for permission is answered with; None: a person is asked.
     """
 
+    tells_turns = False
+
     def __init__(
         self,
         *,

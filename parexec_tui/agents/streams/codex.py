@@ -16,6 +16,8 @@ _ASKED = re.compile(r"last status: (\d{3})|unexpected status (\d{3})")
 class CodexReader(Reader):
     """`turn.completed` or `turn.failed` ends a run; an `error` before it does not, nor does an item of that type."""
 
+    tells_turns = False
+
     def on_event(self, event: Event) -> Iterator[Fact]:
         item = table_of(event, "item")
         match text_of(event, "type"):
@@ -112,7 +114,6 @@ class CodexReader(Reader):
         self.inp = less(anew, self.before.inp)
         self.cached = less(cached, self.before.cached)
         self.out = less(whole_of(usage, "output_tokens"), self.before.out)
-        self.turns = (self.turns or 0) + 1
 
     def _trouble_of(self, why: str) -> Trouble:
         return Trouble(end_of_words(why, self.patterns) or ends.FAILED, why or "the turn failed")

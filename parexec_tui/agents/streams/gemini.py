@@ -44,6 +44,7 @@ _BLOCKED = re.compile(
 class GeminiReader(Reader):
     """`result` ends a run. A status of success of a tool says nothing: a blocked command has it as well."""
 
+    tells_turns = False
     _text = ""
     _said = ""
     _attempt = 0

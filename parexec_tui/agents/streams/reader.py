@@ -65,6 +65,8 @@ class Reader:
 
     lingers = 3.0
     """Seconds that the CLI gets to leave after its last word. Servers that it started may hang; its word counts."""
+    tells_turns = True
+    """Whether the CLI tells each call of its model; else turns are counted by what it says and does."""
     is_sure = True
     """Whether nothing follows an event that ends a run."""
 
@@ -86,6 +88,8 @@ class Reader:
         self.out: int | None = None
         self.cached: int | None = None
         self.turns: int | None = None
+        """Calls of the model."""
+        self._is_called = True
         self.cost: float | None = None
         self.prices: Prices | None = None
         """What tokens cost, for a CLI that does not tell what it costs itself."""
@@ -105,7 +109,22 @@ class Reader:
         if event is None:
             return [_note(line)]
         self.events += 1
-        return list(self.on_event(event))
+        facts = list(self.on_event(event))
+        return facts if self.tells_turns else [*facts, *self._count_turns(facts)]
+
+    def _count_turns(self, facts: list[Fact]) -> list[Fact]:
+        """What it says or does first, and first after a tool, comes of another call of its model."""
+        before = self.turns
+        for one in facts:
+            match text_of(one, "fact"):
+                case "tool_end":
+                    self._is_called = True
+                case "text" | "thought" | "tool" if self._is_called:
+                    self._is_called = False
+                    self.turns = (self.turns or 0) + 1
+                case _:
+                    pass
+        return [] if self.turns == before else [self.usage()]
 
     def read_error(self, line: str) -> list[Fact]:
         """The facts of a line of standard error."""

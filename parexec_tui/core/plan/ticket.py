@@ -82,7 +82,8 @@ class Ticket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         Meta(description="The most tokens that it may read anew and write, in all its attempts."),
     ] = None
     turns: Annotated[
-        CountFromOne | None, Meta(description="The most turns that it may take, in all its attempts.")
+        CountFromOne | None,
+        Meta(description="The most turns that an attempt may take; then a person is asked whether it goes on."),
     ] = None
     needs: Annotated[
         tuple[str, ...],

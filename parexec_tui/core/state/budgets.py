@@ -15,23 +15,22 @@ class Left(NamedTuple):
     tokens: int | None = None
     """Read anew and written together."""
     turns: int | None = None
+    """Of one attempt: who has taken them waits for a person, and may take as many again."""
 
 
 def has_caps(spec: Ticket) -> bool:
-    """Whether anything limits what the ticket may use."""
-    return spec.budget is not None or spec.tokens is not None or spec.turns is not None
+    """Whether anything limits what all attempts of the ticket may use."""
+    return spec.budget is not None or spec.tokens is not None
 
 
 def left_of(spec: Ticket, used: Figures | None) -> Left:
     """What is left for a ticket on an agent type on which its attempts used that. On another type it may use as much
     again. What is not known counts as nothing."""
-    cost, tokens, turns = (
-        (used.cost or 0.0, used.new_tokens or 0, used.turns or 0) if used is not None else (0.0, 0, 0)
-    )
+    cost, tokens = (used.cost or 0.0, used.new_tokens or 0) if used is not None else (0.0, 0)
     return Left(
         None if spec.budget is None else spec.budget - cost,
         None if spec.tokens is None else spec.tokens - tokens,
-        None if spec.turns is None else spec.turns - turns,
+        spec.turns,
     )
 
 
@@ -44,6 +43,4 @@ def over_text(spec: Ticket, used: Figures | None) -> str:
         return f"{format_money(used.cost or 0.0)} of {format_money(spec.budget or 0.0)} spent"
     if left.tokens is not None and left.tokens <= 0:
         return f"{format_tokens(used.new_tokens or 0)} of {format_tokens(spec.tokens or 0)} tokens used"
-    if left.turns is not None and left.turns <= 0:
-        return f"{used.turns} of {spec.turns} turns used"
     return ""

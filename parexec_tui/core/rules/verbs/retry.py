@@ -224,8 +224,7 @@ def _twice(id_: str, spec: Ticket, over: str) -> str:
     """How to let a ticket use twice as much."""
     if over.endswith("spent"):
         return f"retry {id_} --budget '{write_money(2 * (spec.budget or 1.0))}'"
-    tokens, turns = spec.tokens or 0, spec.turns or 0
-    return f"edit {id_} {f'tokens={write_tokens(2 * tokens)}' if 'tokens' in over else f'turns={2 * turns}'} first"
+    return f"edit {id_} tokens={write_tokens(2 * (spec.tokens or 0))} first"
 
 
 def _let_start(state: SessionState, ticket: TicketState, gates: Iterable[str]) -> Refusal | None:
