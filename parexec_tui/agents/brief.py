@@ -16,6 +16,10 @@ KINDS = ("claude", "codex", "gemini", "opencode", "acp", "facts")
 PERMISSIONS = ("read", "sandbox", "edit", "all")
 
 
+STREAM_LIMIT = 64 << 20
+"""Bytes of each of the raw files, without another word."""
+
+
 class Caps(NamedTuple):
     """What an attempt may use at most; None: as much as it wants."""
 
@@ -69,7 +73,7 @@ class Brief(NamedTuple):
     silence: float | None = None
     """Seconds without a fact, while no tool runs, after which the CLI is taken to wait for its provider; None: there
     are none."""
-    stream_limit: int = 64 << 20
+    stream_limit: int = STREAM_LIMIT
     """Bytes of each of the raw files."""
     secrets: tuple[str, ...] = ()
     """The variables whose values are to be in nothing that is written."""
@@ -121,7 +125,7 @@ def decode(text: str) -> Brief:
         prices=_prices(table_of(told, "prices")),
         patterns={end: _texts(patterns, end) for end in patterns},
         silence=number_of(told, "silence"),
-        stream_limit=whole_of(told, "stream_limit") or 64 << 20,
+        stream_limit=whole_of(told, "stream_limit") or STREAM_LIMIT,
         secrets=_texts(told, "secrets"),
     )
 

@@ -10,11 +10,15 @@ def money(_context: click.Context, option: click.Parameter, text: str | None) ->
     option offers it."""
     if not text or (text == "plan" and "plan" in (option.metavar or "")):
         return text
-    from parexec_tui.core.plan.units import Money
+    from parexec_tui.core.plan.units import Money, NothingError
 
     number = re.sub(r"\s*USD$", "", text.strip(), flags=re.IGNORECASE).removeprefix("$")
     try:
         Money.parse(f"${number}")
+    except NothingError:
+        raise click.UsageError(
+            f"{text!r} allows nothing: a budget is more than nothing, without the dollar sign, for instance 4 or 4.50"
+        ) from None
     except ValueError:
         raise click.UsageError(
             f"{text!r} is no amount of money: write US dollars without their sign, for instance 4 or 4.50"

@@ -110,7 +110,8 @@ def _held(session: str, id_: str) -> Iterator[None]:
             with connect_to(session) as client:
                 client.ask(Release(tickets=(id_,)))
         except (NoSuchSession, ClientError) as error:
-            click.echo(f"{id_} is still held: {error}; parexec release {id_}", err=True)
+            if _state(session).tickets[id_].held is not None:  # somebody else may have released it
+                click.echo(f"{id_} is still held: {error}; parexec release {id_}", err=True)
 
 
 COMMANDS: tuple[click.Command, ...] = (talk,)

@@ -28,7 +28,7 @@ from parexec_tui.core.state.status import PENDING, happened
 from parexec_tui.text.coding import rest_facts, rest_text
 from parexec_tui.text.pressure import pressed_text, pressure_fact
 from parexec_tui.text.roots import Ending, ending_of, fate_text, root_text, waited_for_text
-from parexec_tui.text.words import ahead_text, how_failed, printable, short_duration
+from parexec_tui.text.words import ahead_text, count_alike, how_failed, in_common, printable, short_duration
 
 Tone = Literal["alert", "bad", "warn", "hold", "dim"]
 """How loud a piece is: the meaning whose style it has."""
@@ -167,10 +167,10 @@ def _failures(state: SessionState) -> Iterator[Piece]:
     word = happened(ticket.end or ticket.status)
     alike = len(state.failed_alike[ticket.failed_with])
     others = len(state.failed) - len(state.allowed) - alike
-    who = f"{ticket.id} {word}" if alike == 1 else f"{alike} {word} alike"
-    how = need.reason if alike == 1 else how_failed(ticket)
+    who = f"{ticket.id} {word}" if alike == 1 else count_alike(ticket, alike)
+    how = need.reason if alike == 1 else in_common(ticket.end, how_failed(ticket))
     besides = f" ({format_count(others, 'other failure')})" if others else ""
-    text = f"{who}{besides}" if how == word else f"{who}{besides}: {how}"
+    text = f"{who}{besides}" if how in ("", word) else f"{who}{besides}: {how}"
     ending = Ending("retry", "retry", "retries", ticket.id)
     if ticket.id in state.half_done:
         ending = Ending("rollback", "rollback", "takes the rest back of", ticket.id)

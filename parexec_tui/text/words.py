@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from parexec_tui.core.plan.units import format_count, format_duration, format_size, quoted_name
 from parexec_tui.core.state.people import by_whom
-from parexec_tui.core.state.status import AGENT_TABLE, TABLE, AgentStatus, Flag, Status, happened
+from parexec_tui.core.state.status import AGENT_TABLE, TABLE, AgentStatus, End, Flag, Status, happened
 from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire.protocol import Progress
 
@@ -157,11 +157,21 @@ def why_ended(reason: str, number: int | None, error_line: str) -> str:
 
 def all_failed(ticket: "TicketState", count: int) -> str:
     """That so many tickets failed as this one did: `9 failed alike: ModuleNotFoundError: foo`."""
-    return f"{count} {happened(ticket.end or ticket.status)} alike: {in_common(ticket.end, how_failed(ticket))}"
+    how = in_common(ticket.end, how_failed(ticket))
+    return f"{count_alike(ticket, count)}: {how}" if how else count_alike(ticket, count)
+
+
+def count_alike(ticket: "TicketState", count: int) -> str:
+    """The same without what they have in common: `9 failed alike`, `2 were over budget` (each by its own figures)."""
+    said = happened(ticket.end or ticket.status)
+    said = f"were {said.removeprefix('was ')}" if said.startswith("was ") else said
+    return f"{count} {said}" if ticket.end is End.over_budget else f"{count} {said} alike"
 
 
 def in_common(end: str | None, how: str) -> str:
-    """What several have in common that failed so: not how much memory the first of them had."""
+    """What several have in common that failed so: not how much memory the first of them had, nor what it cost."""
+    if end == End.over_budget:
+        return ""
     return how.partition(", at ")[0] if end == "out of memory" else how
 
 

@@ -1,6 +1,7 @@
 """Coding agents that go on in a conversation, through a real engine: a stand-in notes what it is told, and acts."""
 
 import json
+import shlex
 import subprocess
 import time
 from pathlib import Path
@@ -290,4 +291,6 @@ def test_talk_opens_the_conversation_where_the_ticket_worked_and_holds_it(tmp_pa
     assert talked == f"--resume {agents.told('t.1')[1]}\n{tmp_path}/there\n"
     kinds = [type(each) for each in journal() if isinstance(each, ev.TicketHeld | ev.TicketReleased)]
     assert kinds == [ev.TicketHeld, ev.TicketReleased]
+    agents.program.write_text(f"#!/bin/sh\n{shlex.join(PAREXEC)} release t\nkill -9 {engine.process.pid}\n")
+    assert "still held" not in parexec("talk", "t"), "somebody else released it, and the engine is gone"
     engine.kill()

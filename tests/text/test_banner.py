@@ -17,6 +17,7 @@ from parexec_tui.text.dashboard import dashboard
 from parexec_tui.text.roots import Ending, ending_of
 from parexec_tui.text.status_facts import status_report
 from parexec_tui.text.words import all_failed
+from tests.core.coding import coder, coding_session, says
 from tests.core.sessions import Session, plan
 from tests.core.state.test_properties import plans, run, steps
 
@@ -165,6 +166,16 @@ def test_of_those_that_ran_out_of_memory_alike_no_figure_of_one_is_told() -> Non
     assert any(
         line.endswith("out of memory  of the host") for line in dashboard(status_report(session.state, session.now))
     )
+
+
+def test_those_over_their_budgets_have_figures_of_their_own() -> None:
+    session = coding_session("A:\nB:", agents={"claude": coder(max=2)})
+    for id_ in session.dispatch():
+        says(session, id_, "budget", f"{2400 if id_ == 'A' else 1484} of 1000 tokens are used")
+    assert session["A"].failure == session["B"].failure
+    assert all_failed(session["A"], 2) == "2 were over budget"
+    assert said(session) == ["2 were over budget"]
+    assert all("1000 tokens" not in line for line in dashboard(status_report(session.state, session.now)))
 
 
 def test_many_that_failed_alike_are_one_piece() -> None:

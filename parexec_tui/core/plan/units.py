@@ -154,14 +154,20 @@ class Factor(float):
         raise ValueError(f'{shown(value)} does not say how much more: write for instance "x2" or "x1.5"')
 
 
+class NothingError(ValueError):
+    """It is an amount of money, but none that a budget can be."""
+
+
 class Money(float):
     """US dollars; more than none."""
 
     @classmethod
     def parse(cls, value: object) -> "Money":
         """Read `"$2"` or `"$0.50"`. Raises ValueError for anything else."""
-        if isinstance(value, str) and re.fullmatch(MONEY_PATTERN, value) and (dollars := float(value[1:])) > 0:
-            return cls(dollars)
+        if isinstance(value, str) and re.fullmatch(MONEY_PATTERN, value):
+            if (dollars := float(value[1:])) > 0:
+                return cls(dollars)
+            raise NothingError(f'{shown(value)} allows nothing: a budget is more than nothing, for instance "$0.50"')
         raise ValueError(f'{shown(value)} is no amount of money: write US dollars, for instance "$2" or "$0.50"')
 
 

@@ -309,6 +309,16 @@ class LogSize(Struct, frozen=True, gc=False):
     told: int | None = None
     """Of a coding agent: bytes that its CLI printed and its minder told, which its log is a story of."""
 
+    @property
+    def written(self) -> int:
+        """Bytes in all, with these."""
+        return self.size + (self.told or 0)
+
+    @property
+    def on_disk(self) -> int:
+        """Bytes that the disk has at most, with these."""
+        return self.kept + (self.told or 0)
+
 
 class LogReading(Struct, frozen=True):
     """What processes wrote, and what room there is for more."""

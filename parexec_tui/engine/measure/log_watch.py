@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 import trio
 from msgspec import Struct
 
+from parexec_tui.agents.brief import STREAM_LIMIT
 from parexec_tui.core.plan.plan_settings import MIN_LOG
 from parexec_tui.core.rules.flood import Disk, Growth, has_filled, is_flood, is_full, worst_flood
 from parexec_tui.core.rules.reports.host import RELIEF
@@ -115,12 +116,13 @@ class LogWatch:
         then = self._looks[0]
         seconds = max(WINDOW, now - then.at)
         return {
-            log.key: max(0, log.size - then.sizes.get(log.key, log.size if log.key in self._adopted else 0)) / seconds
+            log.key: max(0, log.written - then.sizes.get(log.key, log.written if log.key in self._adopted else 0))
+            / seconds
             for log in reading.logs
         }
 
     def _remember(self, reading: LogReading, cut_before: int) -> None:
-        sizes = {log.key: log.size for log in reading.logs}
+        sizes = {log.key: log.written for log in reading.logs}
         self._looks.append(_Look(trio.current_time(), sizes, reading.free, cut_before))
 
     def _pause(self, reading: LogReading, rate: float) -> float:
@@ -150,7 +152,7 @@ class LogWatch:
         worst = worst_flood({key: Growth(rates[key], self._most(logs[key])) for key in running}, disk)
         if worst is None and is_full(disk):
             filled = [log for key, log in logs.items() if key in running and self._has_filled(log, disk)]
-            worst = max(filled, key=lambda log: log.kept).key if filled else None
+            worst = max(filled, key=lambda log: log.on_disk).key if filled else None
         if worst is not None:
             yield _flooded(logs[worst], now=reading.free < floor / 2)
         for key in stopping - self._killed:
@@ -167,7 +169,10 @@ class LogWatch:
     def _most(self, log: LogSize) -> float:
         """Bytes that the disk can lose to a log before it is cut."""
         limit = self._limit(log.key)
-        return max(0, limit - log.kept) + OVERSHOOT if limit and log.key not in self._uncut else float("inf")
+        if not limit or log.key in self._uncut:
+            return float("inf")
+        streams = 0 if log.told is None else max(0, 2 * STREAM_LIMIT - log.told)
+        return max(0, limit - log.kept) + streams + OVERSHOOT
 
     # -- cutting ---------------------------------------------------------------------------------------------
 
@@ -223,8 +228,8 @@ class LogWatch:
         """Whether the log of the last attempt of a ticket is why the disk is short."""
         attempt = self._state.tickets[log.key.ticket].attempt
         assert attempt is not None
-        return has_filled(log.kept, attempt.worked(attempt.ended or self._now()), disk)
+        return has_filled(log.on_disk, attempt.worked(attempt.ended or self._now()), disk)
 
 
 def _flooded(log: LogSize, *, now: bool) -> rq.LogFlooded:
-    return rq.LogFlooded(log.key.ticket, log.key.attempt, log.size, now, step=log.key.step)
+    return rq.LogFlooded(log.key.ticket, log.key.attempt, log.written, now, step=log.key.step)

@@ -121,6 +121,18 @@ async def test_a_flood_is_said_at_the_first_look_if_this_engine_started_it(autoj
     assert w.floods() == [("A", False)]
 
 
+async def test_what_a_coding_cli_printed_beside_its_story_counts_as_its_output(autojump_clock: MockClock) -> None:
+    w = Watched("A:")
+    w.logs.free, w.logs.told = 2 * GIB, 0
+    w.logs.grow("A", 24 << 10)
+    await w.look()
+    assert w.floods() == []
+    w.logs.told, w.logs.free = 1200 * MIB, 800 * MIB
+    assert await w.look() == SHORTEST
+    assert w.floods() == [("A", False)]
+    assert "its output was filling the disk: 1.2GiB in" in w.session.state.live["A"].live_attempt.reason
+
+
 async def test_of_what_was_taken_over_the_first_look_tells_nothing(autojump_clock: MockClock) -> None:
     w = Watched(is_adopted=True)
     w.logs.free = 2 * GIB

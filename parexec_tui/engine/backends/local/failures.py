@@ -16,6 +16,7 @@ from parexec_tui.core.plan.plan_settings import MIN_LOG
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Ended
+from parexec_tui.engine.backends.local.agent_files import has_minder
 from parexec_tui.engine.backends.local.logs import read_sizes
 from parexec_tui.engine.backends.local.oom import OutOfMemory
 from parexec_tui.engine.backends.local.record import read_record, report_of
@@ -136,6 +137,9 @@ class FailureReader:
         """The report with what its output did to the disk, if there is much of it."""
         if report.code == 0:
             return report
-        reading = read_sizes(self._folder.attempts, [(report.key, self._folder.log_and_record(report.key)[0])])
-        size = sum(log.kept for log in reading.logs)
+        files = self._folder.of_agent(report.key)
+        agents = {report.key: files} if has_minder(files) else {}
+        log = report.key, self._folder.log_and_record(report.key)[0]
+        reading = read_sizes(self._folder.attempts, [log], agents)
+        size = sum(each.on_disk for each in reading.logs)
         return structs.replace(report, log_size=size, free=reading.free) if size >= MIN_LOG else report
