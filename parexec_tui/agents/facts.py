@@ -1,7 +1,7 @@
 """Facts: what a coding CLI did, in the same words for all of them.
 
 One JSON object a line. `fact` names the kind; what else it has stands beside each kind below. Whoever reads them
-ignores kinds and fields that it does not know. The kinds of version 1:
+ignores kinds and fields that it does not know. The kinds of version 2, which added `last_word` and answers to `ask`:
 
     session    id, model, version, mode         the conversation, as soon as it is known
     text       text, sub                        what the agent says; sub: a subagent of it
@@ -28,7 +28,7 @@ before it could tell all that it used; `computed`: the cost follows from tokens 
 
 import json
 
-VERSION = 1
+VERSION = 2
 
 Fact = dict[str, object]
 Event = dict[str, object]

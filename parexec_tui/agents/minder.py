@@ -421,6 +421,8 @@ class Run:
 
     def _read_facts(self) -> None:
         lines = self._lines["facts"]
+        if self._asked:
+            self._look_for_answers()  # what it tells next may follow from one
         with contextlib.suppress(BlockingIOError):
             while data := os.read(lines.descriptor, CHUNK):
                 self._lines_read("facts", lines.add(data))
@@ -434,6 +436,7 @@ class Run:
             self._lines_read(name, lines.rest())
         if "facts" in self._lines:
             self._read_facts()
+            self._look_for_answers()
 
     def _lines_read(self, name: str, lines: "list[str]") -> None:
         for line in lines:
@@ -468,6 +471,8 @@ class Run:
                 self._on_usage(one)
             case "ask":
                 self._asked.add(text_of(one, "id"))
+            case "ask_done":
+                self._asked.discard(text_of(one, "id"))
             case _:
                 pass
 

@@ -180,7 +180,7 @@ def _acp(brief: Brief, folder: str) -> Start:
 def _told(brief: Brief) -> Start:
     from parexec_tui.agents.streams.told import FactsReader
 
-    env = {"PAREXEC_FACTS": told_file(brief)}
+    env = {"PAREXEC_FACTS": told_file(brief), "PAREXEC_ANSWERS": brief.answers}
     if brief.goes_on:
         env["PAREXEC_CONVERSATION"] = brief.conversation
     return Start((*brief.program, *brief.args), env, FactsReader(patterns=brief.patterns))

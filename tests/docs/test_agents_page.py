@@ -6,6 +6,7 @@ from pathlib import Path
 from parexec_tui.agents import ends, facts
 from parexec_tui.agents.start import PROGRAMS
 from parexec_tui.core.plan.coding import KINDS, TESTED, WITH_SANDBOX
+from parexec_tui.engine.agent_answers import write_answer
 from tests.agents.test_minder import Played
 from tests.docs.pages import page, quoted, rows, section
 
@@ -37,6 +38,23 @@ def test_each_fact_has_its_fields() -> None:
     told = {quoted(row[0])[0]: ", ".join(quoted(row[1])) for row in rows(section(PAGE, "Wrappers of your own"))}
     assert told == dict(lines)
     assert f"version {facts.VERSION} of the facts" in PAGE
+
+
+def test_a_wrapper_hears_answers_as_the_page_says(tmp_path: Path) -> None:
+    tell = re.search(r"^    (tell\(\).*)\n", PAGE, re.MULTILINE)
+    ask = re.search(r"^    (tell '{\"fact\": \"ask\".*\n    until .*)\n", PAGE, re.MULTILINE)
+    assert tell is not None
+    assert ask is not None
+    script = f'{tell[1]}\n{ask[1]}\ntell \'{{"fact": "end", "end": "succeeded"}}\''
+    played = Played(tmp_path, "facts", script)
+    write_answer(str(tmp_path / "answers"), "q1", "yes")
+    assert played.run() == 0
+    assert '{"id": "q1", "answer": "yes"}' in played.log
+    assert [one["fact"] for one in played.facts if one["fact"] not in ("note", "last_word")] == [
+        "ask",
+        "ask_done",
+        "end",
+    ]
 
 
 def test_the_wrapper_of_the_page_does_what_it_says(tmp_path: Path) -> None:

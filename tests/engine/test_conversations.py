@@ -276,6 +276,27 @@ def test_what_is_asked_while_no_engine_runs_is_told_and_answered_all_the_same(
     assert (ticket("t").status, ticket("t").attempts) == (Status.succeeded, 1)
 
 
+WRAPPER = """#!/bin/sh
+tell() { printf '%s\\n' "$1" >>"$PAREXEC_FACTS"; }
+tell '{"fact": "ask", "id": "q1", "what": "Drop the table?", "choices": ["yes", "no"]}'
+until grep '"id": "q1"' "$PAREXEC_ANSWERS" 2>/dev/null; do sleep 0.05; done
+tell '{"fact": "text", "text": "So I do."}'
+tell '{"fact": "end", "end": "succeeded"}'
+"""
+
+
+def test_a_wrapper_asks_and_hears_the_answer(tmp_path: Path, agents: Agents) -> None:
+    agents.program.write_text(WRAPPER)
+    plan = f'[agents.own]\nspeaks = "facts"\ncommand = ["{agents.program}"]\n[tickets.t]\nprompt = "x"\n'
+    engine = start(tmp_path, plan)
+    (asks,) = engine.until(lambda: happened(ev.TicketAsks), "it asks")
+    assert (asks.what, asks.choices) == ("Drop the table?", ("yes", "no"))
+    parexec("answer", "t", "no", "but", "rename", "it")
+    assert engine.wait() == 0
+    assert '{"id": "q1", "answer": "no but rename it"}' in log_of("t.1")
+    assert "  answered: no but rename it" in log_of("t.1")
+
+
 def test_talk_opens_the_conversation_where_the_ticket_worked_and_holds_it(tmp_path: Path, agents: Agents) -> None:
     (tmp_path / "there").mkdir()
     engine = start(

@@ -5,16 +5,28 @@ from collections.abc import Iterable
 from parexec_tui.agents import ends
 from parexec_tui.agents.facts import Event, Fact, count_of, fact, figure_of, number_of, text_of
 from parexec_tui.agents.streams.reader import Exit, Reader
-from parexec_tui.agents.streams.troubles import Trouble
+from parexec_tui.agents.streams.troubles import NO_PATTERNS, Patterns, Trouble
 
 
 class FactsReader(Reader):
-    """Its facts are passed on as they are. Without an `end` among them its exit code tells, as a minder's does."""
+    """Its facts are passed on as they are. Without an `end` among them its exit code tells, as a minder's does.
+
+    It reads answers itself where PAREXEC_ANSWERS says; that it was answered is told here.
+    """
+
+    def __init__(self, *, patterns: Patterns = NO_PATTERNS) -> None:
+        super().__init__(patterns=patterns)
+        self._asked: set[str] = set()
 
     def on_event(self, event: Event) -> Iterable[Fact]:
         match text_of(event, "fact"):
-            case "":
+            case "" | "last_word":
                 return ()
+            case "ask":
+                self._asked.add(text_of(event, "id"))
+            case "ask_done":
+                if not self.answer(text_of(event, "id"), ""):
+                    return ()
             case "session":
                 self.session, self.model = text_of(event, "id"), text_of(event, "model")
             case "text" | "tool":
@@ -35,6 +47,11 @@ class FactsReader(Reader):
             case _:
                 pass
         return (event,)
+
+    def answer(self, question: str, _answer: str, /) -> bool:
+        is_asked = question in self._asked
+        self._asked.discard(question)
+        return is_asked
 
     def _count(self, event: Event) -> None:
         for name in ("inp", "out", "cached", "turns"):
