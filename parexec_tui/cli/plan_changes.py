@@ -60,7 +60,7 @@ def offer_changes(row: "SessionRow", *, runs: bool) -> None:
         click.echo(_GOES_ON, err=True)
         return
     difference = compare(state, plan)
-    if not difference.has_tickets:
+    if not difference.concerns_session:
         return
     if difference.is_empty and difference.done:
         difference = compare(state, plan, rerun=True)

@@ -37,18 +37,17 @@ from parexec_tui.engine.lifecycle.watcher import watched
 from parexec_tui.engine.measure import monitor
 from parexec_tui.engine.measure.check_commands import CheckCommands
 from parexec_tui.engine.measure.check_watch import CheckWatch
-from parexec_tui.engine.measure.conflict_watch import ConflictWatch
 from parexec_tui.engine.measure.curve import CurveKeeper
 from parexec_tui.engine.measure.disk_watch import DiskWatch
 from parexec_tui.engine.measure.end import EndKeeper
 from parexec_tui.engine.measure.eta_watch import EtaWatch
 from parexec_tui.engine.measure.log_watch import LogWatch
-from parexec_tui.engine.measure.loss_watch import LossWatch
 from parexec_tui.engine.measure.port_watch import PortWatch
 from parexec_tui.engine.measure.pressure_watch import PressureWatch
 from parexec_tui.engine.measure.progress import progress_wanted
 from parexec_tui.engine.measure.ready_watch import ReadyWatch
 from parexec_tui.engine.measure.sampling import SampleFeed, SampleLoop, SampleTap
+from parexec_tui.engine.measure.worktree_watches import WorktreeWatches
 from parexec_tui.engine.order_search import OrderSearch
 from parexec_tui.engine.owed_hooks import owed_of
 from parexec_tui.engine.pool import Pool, WorktreePlaces
@@ -284,14 +283,9 @@ async def _drive(
             ready = ReadyWatch(backend, begin.state, coordinator.submit_reports)
             sinks.append(ready.tell)
             nursery.start_soon(ready.run)
-        if begin.state.has_worktrees:
-            conflicts = ConflictWatch(backend, begin.state, pool, coordinator.submit_reports)
-            sinks.append(conflicts.tell)
-            nursery.start_soon(conflicts.run)
-            losses = LossWatch(backend, begin.state, coordinator.submit_reports)
-            coordinator.may_finish = losses.may_finish
-            sinks.append(losses.tell)
-            nursery.start_soon(losses.run)
+        worktrees = WorktreeWatches(nursery, backend, begin.state, pool, coordinator.submit_reports)
+        coordinator.may_finish = worktrees.may_finish
+        sinks.append(worktrees.tell)
         ports = PortWatch(backend, begin.state, coordinator.submit_reports)
         sinks.append(ports.tell)
         nursery.start_soon(ports.run)
@@ -342,12 +336,14 @@ async def _drive(
 
 
 def _pool(state: SessionState, session: str, secrets: Secrets) -> Pool:
-    if not state.has_worktrees:
-        return Pool(state, session, secrets=secrets)
+    root = str(session_folder(session).worktrees)
+    return Pool(state, session, WorktreePlaces(root, partial(_prefix_of, state.plan.workdir), session), secrets)
+
+
+def _prefix_of(workdir: str) -> str:
     from parexec_tui.engine.backends.local.worktrees.making import prefix_of
 
-    root = str(session_folder(session).worktrees)
-    return Pool(state, session, WorktreePlaces(root, partial(prefix_of, state.plan.workdir), session), secrets)
+    return prefix_of(workdir)
 
 
 def _objects(workdir: str) -> Path | None:

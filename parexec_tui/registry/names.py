@@ -36,6 +36,8 @@ class _Event(Struct, frozen=True):
     added: dict[str, Raw] = {}
     dropped: tuple[str, ...] = ()
     gates: dict[str, Raw] = {}
+    agents: dict[str, Raw] = {}
+    """Agent types."""
     agent: str = ""
 
 
@@ -51,6 +53,7 @@ def names(registry: Registry, session: str) -> Names:
     plan = msgspec.json.decode(stored, type=_Plan)
     tickets = dict.fromkeys(plan.tickets if isinstance(plan.tickets, dict) else _unfolded(stored))
     agents: dict[str, None] = {}
+    types: dict[str, Raw] = dict(plan.agents)
     changed: dict[str, Raw] = {}
     decode = msgspec.json.Decoder(_Event).decode
     for data in registry.events_of_kinds(session, "plan_amended", "agent_started"):
@@ -59,6 +62,7 @@ def names(registry: Registry, session: str) -> Names:
             tickets.pop(id_, None)
         tickets |= dict.fromkeys(event.added)
         changed |= event.gates
+        types |= event.agents
         if event.agent:
             agents[event.agent] = None
     if plan.groups or plan.settings.gates:
@@ -72,4 +76,5 @@ def names(registry: Registry, session: str) -> Names:
             tickets.pop(id_, None)
         else:
             tickets[id_] = None
-    return Names(list(tickets), list(agents), list(plan.agents), list(plan.services))
+    there = [name for name, raw in types.items() if bytes(raw) != b"null"]
+    return Names(list(tickets), list(agents), there, list(plan.services))

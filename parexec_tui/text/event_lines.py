@@ -10,7 +10,7 @@ from parexec_tui.core.plan.family import limits_text
 from parexec_tui.core.plan.gates import PLAN_GATES
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_count, format_duration, format_size, write_factor
-from parexec_tui.core.rules.wording import POLICIES, budget_words
+from parexec_tui.core.rules.wording import POLICIES, UNRESTRICTED, budget_words, types_lines
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.people import by_whom, on_agent, who
 from parexec_tui.core.state.process_key import COMMIT, MERGE
@@ -147,7 +147,7 @@ def _how_many(event: ev.SessionOpened) -> str:
 
 
 def _unrestricted(event: ev.SessionOpened) -> str:
-    return f"; agents of {listed(event.unrestricted)} may do all that you may" if event.unrestricted else ""
+    return f"; agents of {listed(event.unrestricted)} {UNRESTRICTED}" if event.unrestricted else ""
 
 
 def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
@@ -510,6 +510,8 @@ def _changes(event: _Change, me: str) -> Iterator[Line]:
                     yield Line(at, word, "plan", _names(tuple(ids), 10))
             if event.variables is not None:
                 yield Line(at, "changed", "plan", variables_line(event.variables, event.profile))
+            for text in types_lines(event.agents, event.unrestricted):
+                yield Line(at, "changed", "plan", text, "warn" if text.endswith(UNRESTRICTED) else "")
             for name, family in event.families.items():
                 yield Line(at, "changed", "plan", f"family {name}: {limits_text(family)}")
             yield from _skipped(at, "what it needs", event.skipped)

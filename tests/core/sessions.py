@@ -689,6 +689,9 @@ def check_plan(state: SessionState) -> None:
     new.learned = state.learned
     new.find_paths()
     assert list(state.tickets) == list(new.tickets)
+    assert list(state.available) == list(state.pool_size) == list(state.agent_limits) == list(state.plan.agents)
+    for name in ("has_coding", "has_fallbacks", "has_worktrees"):
+        assert getattr(state, name) == getattr(new, name), name
     assert [ticket.id for ticket in state.tickets.values() if not ticket.is_gates] == list(state.plan.tickets)
     assert state.groups == new.groups
     assert state.graph.needs == new.graph.needs

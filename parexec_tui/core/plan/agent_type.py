@@ -290,6 +290,12 @@ def with_fallbacks(agents: Mapping[str, AgentType], ticket: Ticket) -> tuple[str
     return tuple(found)
 
 
+def with_types(before: Mapping[str, AgentType], changes: Mapping[str, AgentType | None]) -> dict[str, AgentType]:
+    """Agent types with some others among them; new ones stand behind."""
+    after = {name: new for name, old in before.items() if (new := changes.get(name, old)) is not None}
+    return after | {name: new for name, new in changes.items() if new is not None}
+
+
 def has_capabilities(agent_type: AgentType, ticket: Ticket) -> bool:
     return set(agent_type.can).issuperset(ticket.requires)
 

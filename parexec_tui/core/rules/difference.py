@@ -8,13 +8,17 @@ from typing import Any
 from msgspec import Struct, structs
 
 from parexec_tui.core.plan import graph
+from parexec_tui.core.plan.agent_type import AgentType, with_types
 from parexec_tui.core.plan.family import Family, differing_limits, limits_text
 from parexec_tui.core.plan.gates import PLAN_GATES, Gates, described, gates_of_group, group_of
 from parexec_tui.core.plan.generated import awaits_others, joined
 from parexec_tui.core.plan.group_gates import GatesOf, with_gates
+from parexec_tui.core.plan.hosts import hosts_of
 from parexec_tui.core.plan.model import Plan, told_of_variables
+from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.ticket import TICKET_KEYS, Ticket, value_of
 from parexec_tui.core.plan.waits import written_waits
+from parexec_tui.core.rules.agent_types import cannot_become, settled, words_of
 from parexec_tui.core.rules.difference_lines import TicketLine, folded
 from parexec_tui.core.state.grown_gates import HAVE_RUN, gates_in_the_way, start_without
 from parexec_tui.core.state.session import SessionState
@@ -24,7 +28,6 @@ from parexec_tui.core.wire.requests import Amend
 
 _TABLES = {
     "plan": "settings",
-    "agents": "agents",
     "resources": "resources",
     "hosts": "hosts",
     "services": "services",
@@ -66,6 +69,10 @@ class Difference(Struct, frozen=True, kw_only=True):
     """{a ticket that differs: its family}"""
     limits: dict[str, Family] = {}
     """{family: its limits}, of those that have others"""
+    agents: dict[str, AgentType | None] = {}
+    """Agent types that are new or others, as in `Amend`."""
+    agent_lines: tuple[str, ...] = ()
+    """What is said of them, and of those that stay as they are although the file has others."""
     elsewhere: tuple[str, ...]
     """Other tables of the file that differ; they take effect in the next session."""
 
@@ -73,13 +80,14 @@ class Difference(Struct, frozen=True, kw_only=True):
     def is_empty(self) -> bool:
         """Whether nothing can be taken over."""
         tickets = self.added or self.changed or self.dropped or self.gates or self.numbers
-        return not (tickets or self.variables or self.limits)
+        return not (tickets or self.variables or self.limits or self.agents)
 
     @property
-    def has_tickets(self) -> bool:
-        """Whether any ticket differs, or limits of a family do, also if that cannot be taken over."""
+    def concerns_session(self) -> bool:
+        """Whether any ticket differs, or limits of a family do, also if that cannot be taken over, or agent
+        types that can be."""
         is_theirs = self.added or self.changed or self.dropped or self.gates or self.numbers or self.limits
-        return bool(is_theirs or self.too_late or self.left_out)
+        return bool(is_theirs or self.too_late or self.left_out or self.agents)
 
     @property
     def request(self) -> Amend:
@@ -92,6 +100,7 @@ class Difference(Struct, frozen=True, kw_only=True):
             gates=self.gates,
             numbers=self.numbers,
             families=self.limits,
+            agents=self.agents,
             **self.variables,
         )
 
@@ -101,6 +110,7 @@ class Difference(Struct, frozen=True, kw_only=True):
             yield f"~ [vars]  {self.new_variables}"
         for name, family in self.limits.items():
             yield f"~ family {name}: {limits_text(family)}"
+        yield from self.agent_lines
         yield from folded(self._of_tickets(), self.families)
         for table in self.elsewhere:
             yield f"! [{table}] differs too: that is for the next session"
@@ -159,7 +169,9 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False, has_generat
             too_late[id_] = f"{what} in the file, but it has run and waits for approval"
         elif id_ in changed and id_ not in same and state.tickets[id_].status is Status.waived:
             too_late[id_] = "changed in the file, but somebody waived it"
-    unable = _unable(now, plan, [id_ for id_ in plan.tickets if id_ in changed or id_ not in now.tickets])
+    types, told = _differing_types(state, plan)
+    usable = structs.replace(now, agents=with_types(now.agents, types))
+    unable = _unable(usable, plan, [id_ for id_ in plan.tickets if id_ in changed or id_ not in now.tickets])
     for id_ in changed:
         if id_ in unable:
             too_late.setdefault(id_, f"changed in the file, but {unable[id_]}")
@@ -170,6 +182,7 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False, has_generat
     taken = {id_: spec for id_, spec in changed.items() if id_ not in too_late}
     added = {id_: spec for id_, spec in plan.tickets.items() if id_ not in now.tickets and id_ not in unable}
     stays = {id_: spec for id_, spec in now.tickets.items() if id_ not in dropped or id_ in too_late}
+    gone, told_of_gone = _types_gone(state, plan, usable.agents, {**stays, **taken, **added})
     gates = _differing_gates(state, plan)
     left_out = {id_: why for id_, why in unable.items() if id_ not in now.tickets}
     numbers = {id_: new for id_, new in _differing_numbers(state, plan).items() if id_ not in left_out}
@@ -199,8 +212,64 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False, has_generat
             if (spec := plan.tickets.get(id_) or now.tickets.get(id_)) is not None and spec.family
         },
         limits=differing_limits(now.families, plan.families),
+        agents={**types, **gone},
+        agent_lines=(*told, *told_of_gone),
         elsewhere=tuple(_differing_tables(plan, now)),
     )
+
+
+def _differing_types(state: SessionState, plan: Plan) -> tuple[dict[str, AgentType | None], list[str]]:
+    """The agent types of a plan that are new or others and can be taken over, and a line for each that differs."""
+    now, found, lines = state.plan, dict[str, AgentType | None](), list[str]()
+    for name, written in plan.agents.items():
+        old = now.agents.get(name)
+        new = written if old is None else settled(old, written)
+        if new == old:
+            continue
+        unknown = _only_there(plan, now, old, new)
+        refusal = cannot_become(state, name, new)
+        if unknown:
+            lines.append(f"! agent type {name}: it uses {unknown}, which is for the next session")
+        elif refusal is not None:
+            lines.append(f"! {refusal}")
+        else:
+            found[name] = new
+            lines.append(f"{'+' if old is None else '~'} agent type {name}  {words_of(old, new)}".rstrip())
+    return found, lines
+
+
+def _only_there(plan: Plan, now: Plan, old: AgentType | None, new: AgentType) -> str:
+    """What an agent type begins to use that only the file says so; empty if there is nothing."""
+    secrets = [name for name in new.secrets if old is None or name not in old.secrets]
+    hosts = (
+        [] if old is not None and (old.on, old.on_labels) == (new.on, new.on_labels) else hosts_of(new, plan.hosts)
+    )
+    uses = (
+        *(f"[secrets.{name}]" for name in secrets if plan.secrets.get(name) != now.secrets.get(name)),
+        *(f"[hosts.{name}]" for name in hosts if plan.hosts.get(name) != now.hosts.get(name)),
+    )
+    return listed(uses)
+
+
+def _types_gone(
+    state: SessionState, plan: Plan, types: dict[str, AgentType], specs: dict[str, Ticket]
+) -> tuple[dict[str, AgentType | None], list[str]]:
+    """The agent types that a plan has no more and that nothing uses, and a line for each that it has no more.
+    `types`, `specs`: those that there would be."""
+    found, lines = dict[str, AgentType | None](), list[str]()
+    gone = [name for name in types if name not in plan.agents]
+    fallbacks = {each for name in types if name not in gone for each in types[name].fallback}
+    for name in gone:
+        user = next((id_ for id_, spec in specs.items() if spec.agent == name), "")
+        refusal = cannot_become(state, name, None)
+        if refusal is not None:
+            lines.append(f"! {refusal}")
+        elif user or name in fallbacks:
+            lines.append(f"! agent type {name} stays: {user or 'a `fallback`'} names it")
+        else:
+            found[name] = None
+            lines.append(f"- agent type {name}")
+    return found, lines
 
 
 def _differing_variables(now: Plan, plan: Plan) -> str:

@@ -9,7 +9,7 @@ from parexec_tui.core.plan.ticket import Priority
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state import undo
 from parexec_tui.core.state.agents import AgentState
-from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.session import SessionState, planned_budgets
 from parexec_tui.core.state.status import TERMINAL, Status
 
 _Steps = list[undo.AnyUndoStep]
@@ -114,6 +114,9 @@ def _of_plan(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | str
             gone = [id_ for id_, gates in event.gates.items() if not gates and id_ in state.tickets]
             if touched := [id_ for id_ in (*event.dropped, *gone) if not _is_untouched(state, id_)]:
                 return f"a dropped ticket had run, or was held, reassigned or cancelled: {listed(touched)}"
+            begun = (each.type for each in events if isinstance(each, ev.AgentStarted))
+            if new := [type_ for type_ in dict.fromkeys(begun) if type_ not in state.plan.agents]:
+                return f"agents of {listed(new)} were started"
             old = {id_: state.tickets[id_].spec for id_ in (*event.changed, *event.dropped)}
             found.append(
                 undo.RevertPlan(
@@ -123,9 +126,23 @@ def _of_plan(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | str
                     gates={id_: state.gates.of(id_) for id_ in event.gates},
                     numbers={id_: state.gates.numbers.get(id_, 0) for id_ in event.numbers},
                     families={name: state.plan.families.get(name, NO_LIMITS) for name in event.families},
+                    agents={name: state.plan.agents.get(name) for name in event.agents},
                     **({} if event.variables is None else told_of_variables(state.plan)),
                 )
             )
+            found += _scaled_before(state, event)
+    return found
+
+
+def _scaled_before(state: SessionState, event: ev.PlanAmended) -> _Steps:
+    """What a person had said of the limits and budgets of agent types, other than the plan before this amendment."""
+    found: _Steps = []
+    planned = planned_budgets(state.plan)
+    for name in (name for name in event.agents if name in state.plan.agents):
+        if (most := state.agent_limits[name]) != state.plan.agents[name].max:
+            found.append(undo.SetLimit(type=name, most=most))
+        if (budget := state.budgets.get(name)) != planned.get(name):
+            found.append(undo.SetBudget(type=name, budget=budget))
     return found
 
 

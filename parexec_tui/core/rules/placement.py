@@ -1,8 +1,10 @@
 """Which agents and agent types a ticket may go to."""
 
+from collections.abc import Mapping
+
 from msgspec import structs
 
-from parexec_tui.core.plan.agent_type import blanks, eligible_types, has_capabilities
+from parexec_tui.core.plan.agent_type import AgentType, blanks, eligible_types, has_capabilities
 from parexec_tui.core.plan.gates import described
 from parexec_tui.core.plan.reading.faults import did_you_mean, listed
 from parexec_tui.core.plan.ticket import Ticket
@@ -34,7 +36,7 @@ def cannot_go_to(
         why = f": {agent.quarantined}" if agent.quarantined else ""
         return Refusal(f"{place} is {agent.status}{why}", f"release {place}, or name its type, {type_}")
     spec = spec or ticket.spec
-    return None if can_run(state, type_, spec) else _not_able(state, ticket.id, spec, type_)
+    return None if can_run(state.plan.agents, type_, spec) else _not_able(state, ticket.id, spec, type_)
 
 
 def runs_on_no_agent(ticket: TicketState) -> Refusal | None:
@@ -42,9 +44,9 @@ def runs_on_no_agent(ticket: TicketState) -> Refusal | None:
     return Refusal(f"the engine itself runs the gates of {described(ticket.id)}") if ticket.is_gates else None
 
 
-def can_run(state: SessionState, type_: str, spec: Ticket) -> bool:
+def can_run(types: Mapping[str, AgentType], type_: str, spec: Ticket) -> bool:
     """Whether agents of this type can run such a ticket, whichever type the plan names for it."""
-    return bool(eligible_types({type_: state.plan.agents[type_]}, structs.replace(spec, agent=None)))
+    return bool(eligible_types({type_: types[type_]}, structs.replace(spec, agent=None)))
 
 
 def _not_able(state: SessionState, id_: str, spec: Ticket, type_: str) -> Refusal:
@@ -53,5 +55,5 @@ def _not_able(state: SessionState, id_: str, spec: Ticket, type_: str) -> Refusa
         why = f"it cannot {listed(name for name in spec.requires if name not in agent_type.can)}"
     else:
         why = f"{id_} has no {listed(blanks(agent_type, spec))}"
-    able = [name for name in state.available if can_run(state, name, spec)]
+    able = [name for name in state.available if can_run(state.plan.agents, name, spec)]
     return Refusal(f"{type_} cannot run {id_}: {why}", f"{listed(able)} can" if able else "")

@@ -30,7 +30,8 @@ def refusal_of_faults(faults: list[Fault]) -> Refusal:
     """The first of the faults as a refusal, and how many more there are."""
     fault = faults[0]
     where = ""
-    if fault.path[0] == "tickets":
-        where = f"{'.'.join(str(part) for part in fault.path[1:3])}: "
+    if fault.path[0] in ("tickets", "agents"):
+        words = fault.path[1:3] if fault.path[0] == "tickets" else fault.path[:3]
+        where = f"{'.'.join(map(str, words))}: "
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     return Refusal(f"{where}{fault.message}{more}", fault.hint)

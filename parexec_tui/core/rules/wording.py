@@ -1,7 +1,8 @@
 """Requests in plain words, for the journal, for confirmations and for undo."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.plan_settings import FailurePolicy
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_money, shown
@@ -26,6 +27,9 @@ POLICIES: dict[FailurePolicy, str] = {
     "stop": "end what runs, and leave",
 }
 """What is done when a ticket fails, in words."""
+
+UNRESTRICTED = "may do all that you may"
+"""What is said of agents with `permissions = "all"`."""
 
 
 def wording(asked: rq.AnyRequest) -> str:
@@ -119,11 +123,23 @@ def _scale(asked: rq.Scale) -> str:
     return f"at most {asked.most} {what}"
 
 
+def types_lines(agents: Mapping[str, AgentType | None], unrestricted: Sequence[str]) -> Iterator[str]:
+    """What becomes of agent types, in words."""
+    if there := [name for name, new in agents.items() if new is not None]:
+        yield f"new or changed agent types, for what starts from now on: {_names(there)}"
+    if gone := [name for name, new in agents.items() if new is None]:
+        yield f"without agent types {_names(gone)}"
+    if unrestricted:
+        yield f"agents of {_names(unrestricted)} {UNRESTRICTED}"
+
+
 def _amend(asked: rq.Amend) -> str:
     parts = (("add", asked.added), ("change", (*asked.changed, *asked.gates)), ("drop", asked.dropped))
     said = ("change variables",) if asked.variables is not None else ()
     if asked.families:
         said = (*said, f"change the limits of {_names(asked.families)}")
+    if asked.agents:
+        said = (*said, f"change agent types: {_names(asked.agents)}")
     return ", ".join((*(f"{word} {_names(ids)}" for word, ids in parts if ids), *said))
 
 

@@ -46,7 +46,8 @@ def _budgets_of(state: SessionState, type_: str) -> Iterator[tuple[str, float, f
     """(whose, dollars spent, budget) of all that limit a type; the empty name: the session."""
     for name in ("", type_):
         if (budget := state.budgets.get(name)) is not None:
-            used = state.tally.of(name).figures if name else state.tally.figures()
+            tally = state.tally.types.get(name)
+            used = state.tally.figures() if not name else tally.figures if tally is not None else None
             yield name, (used.cost or 0.0) if used is not None else 0.0, budget
 
 

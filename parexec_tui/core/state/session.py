@@ -361,6 +361,10 @@ class SessionState:
             self._types[demand] = with_fallbacks(self.plan.agents, spec)
         return self._types[demand]
 
+    def forget_types(self) -> None:
+        """There are others: which of them can run a ticket is to be found anew."""
+        self._types.clear()
+
     def derive(self, dependencies: Graph, groups: list[list[str]]) -> None:
         """Find anew what follows from the tickets that there are, their needs, estimates and statuses: O(plan)."""
         tickets = self.tickets

@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.family import Family
 from parexec_tui.core.plan.gates import Gates
 from parexec_tui.core.plan.plan_settings import FailurePolicy
@@ -53,6 +54,7 @@ class RevertPlan(UndoStep, frozen=True, tag="amend"):
     profile: str = ""
     sets: dict[str, str] = {}
     families: dict[str, Family] = {}
+    agents: dict[str, AgentType | None] = {}
 
 
 class ThawTickets(UndoStep, frozen=True, tag="thaw"):

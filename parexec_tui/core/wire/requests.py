@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.family import Family
 from parexec_tui.core.plan.gates import Gates
 from parexec_tui.core.plan.plan_settings import FailurePolicy
@@ -220,7 +221,8 @@ class Edit(Request, frozen=True, tag="edit"):
 
 
 class Amend(Request, frozen=True, tag="amend"):
-    """Change the plan itself: tickets added, changed and dropped, checked as a plan is (the verbs add and reload)."""
+    """Change the plan itself: tickets and agent types added, changed and dropped, checked as a plan is (the verbs add
+    and reload)."""
 
     added: dict[str, Ticket] = {}
     changed: dict[str, Ticket] = {}
@@ -242,6 +244,8 @@ class Amend(Request, frozen=True, tag="amend"):
     """{family: its limits from now on}; one without any has none any more."""
     beside: bool = False
     """What is added stands beside the plan file: a reload leaves it."""
+    agents: dict[str, AgentType | None] = {}
+    """{agent type: the whole new one}, for what starts from now on; None: there is no such type any more."""
 
 
 class Undo(Request, frozen=True, tag="undo"):

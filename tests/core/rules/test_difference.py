@@ -37,7 +37,7 @@ def test_what_uses_a_new_table_is_left_out_with_what_waits_for_it_and_the_rest_i
 
 def test_if_nothing_else_differs_nothing_can_be_taken_over() -> None:
     found = compare(Session("A:").state, newer("A:\nB: uses_service=db"))
-    assert (found.is_empty, found.has_tickets) == (True, True)
+    assert (found.is_empty, found.concerns_session) == (True, True)
 
 
 def test_what_differs_of_a_family_is_folded() -> None:
@@ -85,7 +85,7 @@ def test_a_family_that_joins_has_the_limits_of_its_file(tmp_path: Path) -> None:
 def test_what_was_added_beside_the_file_stays_with_what_it_needs() -> None:
     session = Session("A:\nB:\nC:")
     session.act(rq.Amend(added={"X": Ticket(run="x", needs=("B",)), "Y": Ticket(run="y")}, beside=True))
-    assert compare(session.state, plan("A:\nB:\nC:")).has_tickets is False
+    assert compare(session.state, plan("A:\nB:\nC:")).concerns_session is False
     found = compare(session.state, plan("A:\nY:"))
     assert (found.dropped, tuple(found.changed)) == (("C",), ("Y",))
     assert found.too_late == {"B": "dropped in the file, but needed by what stays"}

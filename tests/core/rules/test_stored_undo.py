@@ -51,6 +51,7 @@ CASES: tuple[tuple[tuple[rq.AnyRequest, ...], rq.AnyRequest], ...] = (
     ((FREEZE_F,), rq.Freeze(services=("db",))),
     ((FREEZE_F, rq.Freeze(services=("db",))), rq.Thaw(services=("db",))),
     ((FREEZE_F,), rq.Scale(most=None, type="claude", budget="$20")),
+    ((FREEZE_F, rq.Scale(type="agent", most=9)), rq.Amend(agents={"agent": AgentType(max=7), "b": AgentType()})),
 )
 """What was asked before, and the action."""
 

@@ -404,6 +404,19 @@ def amend(session: Session, number: int) -> None:
     session.act(rq.Amend(added=added, dropped=dropped, by="bob"))
 
 
+def retype(session: Session, number: int) -> None:
+    """Another agent type, one less, or others of those that there are."""
+    now = session.state.plan.agents
+    there = AgentType(can=("docs",), max=1 + number % 3)
+    changes: tuple[dict[str, AgentType | None], ...] = (
+        {"z": there},
+        {"z": None},
+        {"x": structs.replace(now["x"], max=number % 4 or None, fallback=("y",) * (number % 2))},
+        {"y": structs.replace(now["y"], min=number % 2, max=2, command=(_TOOL, None)[number % 2])},
+    )
+    session.act(rq.Amend(agents=changes[number % 7 % 4], by="bob"))
+
+
 def drop(session: Session, number: int) -> None:
     leaves = [id_ for id_ in session.state.tickets if not any(session.state.dependents(id_))]
     session.act(rq.Amend(dropped=tuple(of(leaves, number)), by="bob"))
@@ -450,10 +463,10 @@ def and_back(step: Step) -> Step:
             return
         undone = session.act(rq.Undo(by="eve"))
         assert not isinstance(undone, Refusal), f"{acted.text}: {undone}"
-        # What was being paused before a retry is not, and an agent that stopped is not started, as if nothing was. A
-        # question that was frozen, and that nobody waited for any more, is not asked again at once.
-        has_stopped = any(isinstance(event, ev.AgentStopped) for event in events)
-        if not has_stopped and not was_frozen and backing_off == with_status(session, Status.backoff):
+        # What was being paused before a retry is not, an agent that stopped is not started, and none stops that a new
+        # minimum started. A question that was frozen, and that nobody waited for, is not asked again at once.
+        is_pool_other = any(isinstance(event, ev.AgentStopped | ev.AgentStarted) for event in (*events, *undone))
+        if not is_pool_other and not was_frozen and backing_off == with_status(session, Status.backoff):
             assert lasting(session.state) == before, acted.text
 
     return there_and_back
@@ -570,6 +583,7 @@ VERBS: tuple[Step, ...] = (
     scale_by,
     edit,
     amend,
+    retype,
     drop,
     on_agent(rq.Drain),
     on_agent(rq.Freeze),

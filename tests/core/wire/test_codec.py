@@ -502,6 +502,12 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         inverse=(undo.SetBudget(type="", budget=None),),
     ),
     ev.PlanAmended(at=5.0, added={"x": Ticket(run="x")}, beside=True),
+    ev.PlanAmended(
+        at=5.0,
+        agents={"x": AgentType(kind="codex", permissions="all", fallback=("y",)), "z": None},
+        unrestricted=("x",),
+        by="ann",
+    ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -8,6 +8,7 @@ import pytest
 from msgspec import structs
 
 from parexec_tui.cli.entry import LAZY_COMMANDS
+from parexec_tui.core.plan.agent_type import SHELL, AgentType
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.plan.ticket import Ticket
@@ -111,12 +112,13 @@ async def test_a_command_that_is_for_a_shell_says_so() -> None:
 
 @pytest.mark.asyncio
 async def test_reload_shows_what_changed_and_takes_it_over_once_that_is_wanted(played: Session, file: Path) -> None:
-    write(file, PLAN.replace("B]", "C]"))
+    write(file, f"{PLAN.replace('B]', 'C]')}[agents.agent]\n[agents.more]\nmax = 2\n")
     async with run_app(played=played, size=(80, 24)) as ui:
         await open_and_type(ui, "reload")
         await ui.press("space", "enter")
         await ui.until(lambda: ui.dialog == "Confirm", "it is asked")
         assert "Take over what changed?" in ui.text()
+        assert "+ agent type more  max 2" in ui.text()
         assert "+ C  needs A" in ui.text()
         assert "- B" in ui.text()
         await ui.press("n")
@@ -126,7 +128,8 @@ async def test_reload_shows_what_changed_and_takes_it_over_once_that_is_wanted(p
         await ui.until(lambda: ui.dialog == "Confirm", "it is asked")
         await ui.press("y")
         asked = await ui.done()
-        assert asked == rq.Amend(added={"C": Ticket(needs=("A",), run="true")}, dropped=("B",))
+        more = AgentType(max=2, shell=SHELL)
+        assert asked == rq.Amend(added={"C": Ticket(needs=("A",), run="true")}, dropped=("B",), agents={"more": more})
         assert list(ui.played.state.tickets) == ["A", "C"]
 
 

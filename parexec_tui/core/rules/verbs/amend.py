@@ -1,4 +1,4 @@
-"""amend: add, change and drop tickets, checked as a plan file is."""
+"""amend: add, change and drop tickets and agent types, checked as a plan file is."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import structs
 
 from parexec_tui.core.plan import graph
+from parexec_tui.core.plan.agent_type import AgentType, with_types
 from parexec_tui.core.plan.family import differing_limits, needed_whole, with_limits
 from parexec_tui.core.plan.gates import described, is_gate_ticket
 from parexec_tui.core.plan.generated import awaits_others
@@ -19,14 +20,16 @@ from parexec_tui.core.plan.reading.rules.draft import Draft
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.plan.wanted import is_asked_anew
+from parexec_tui.core.rules.agent_types import cannot_become, unrestricted
 from parexec_tui.core.rules.answers import Decision, refuse_unknown
 from parexec_tui.core.rules.downstream import gates_again, unskips
 from parexec_tui.core.rules.placement import can_run
 from parexec_tui.core.rules.ticket_fields import as_written, refusal_of_faults
+from parexec_tui.core.rules.verbs.scale import scale_to_types
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.grown_gates import gates_in_the_way, start_without, status_with
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import PENDING, UNSUCCESSFUL, Status
+from parexec_tui.core.state.status import PENDING, SATISFIED, UNSUCCESSFUL, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
@@ -63,7 +66,8 @@ def amend(
     if asked.variables is None or said == told_of_variables(state.plan):
         said = {}
     families = differing_limits(state.plan.families, with_limits(state.plan.families, asked.families))
-    if not (asked.added or changed or dropped or asked.gates or numbers or said or families):
+    agents = {name: new for name, new in asked.agents.items() if new != state.plan.agents.get(name)}
+    if not (asked.added or changed or dropped or asked.gates or numbers or said or families or agents):
         return []
     if others := [id_ for id_ in asked.gates if not is_gate_ticket(id_)]:
         return Refusal(f"{listed(others)} stands for no gates", "name them @GROUP or @plan")
@@ -72,9 +76,14 @@ def amend(
     specs |= {**changed, **asked.added}
     if refusal := _conflicts(state, asked, changed, specs, may_have_succeeded=may_have_succeeded, joins=joins):
         return refusal
-    if not is_checked and (faults := _faults(state, specs, {**changed, **asked.added}, gates)):
+    types = with_types(state.plan.agents, agents)
+    for name, new in agents.items():
+        if refusal := cannot_become(state, name, new):
+            return refusal
+    if not is_checked and (faults := _faults(state, specs, {**changed, **asked.added}, gates, types)):
         return refusal_of_faults(faults)
-    if refusal := _strays_from_its_pin(state, changed):
+    pinned = {id_: spec for id_, spec in specs.items() if id_ in changed or (agents and _goes_on(state, id_))}
+    if refusal := _strays_from_its_pin(state, pinned, types):
         return refusal
     whole = with_gates(specs, *gates)
     if running := gates_in_the_way(state, whole):
@@ -90,6 +99,7 @@ def amend(
     again = _gates_again(state, whole, restored, known, asked.by, now)
     if isinstance(again, Refusal):
         return again
+    has_work = state.finished_at is None or bool(asked.added or after)
     return [
         ev.PlanAmended(
             at=now,
@@ -103,8 +113,11 @@ def amend(
             numbers=numbers,
             families=families,
             beside=asked.beside,
+            agents=agents,
+            unrestricted=unrestricted(state, agents),
             **said,
         ),
+        *(scale_to_types(state, agents, asked.by, now) if has_work else ()),
         *again,
     ]
 
@@ -201,7 +214,13 @@ def _still_needed(dropped: tuple[str, ...], specs: dict[str, Ticket]) -> Refusal
     return None
 
 
-def _faults(state: SessionState, specs: dict[str, Ticket], new: dict[str, Ticket], gates: GatesOf) -> list[Fault]:
+def _faults(
+    state: SessionState,
+    specs: dict[str, Ticket],
+    new: dict[str, Ticket],
+    gates: GatesOf,
+    types: dict[str, AgentType],
+) -> list[Fault]:
     """What the rules for plan files find wrong with the amended plan."""
     plan = state.plan
     draft = Draft(
@@ -210,7 +229,7 @@ def _faults(state: SessionState, specs: dict[str, Ticket], new: dict[str, Ticket
         defaults=Ticket(),
         resources=plan.resources,
         groups=dict(gates.groups),
-        agents=plan.agents,
+        agents=types,
         services=plan.services,
         families=plan.families,
         variables=plan.variables,
@@ -222,14 +241,20 @@ def _faults(state: SessionState, specs: dict[str, Ticket], new: dict[str, Ticket
     return broken_rules(draft, state.host)
 
 
-def _strays_from_its_pin(state: SessionState, changed: dict[str, Ticket]) -> Refusal | None:
-    for id_, spec in changed.items():
+def _goes_on(state: SessionState, id_: str) -> bool:
+    return id_ in state.tickets and state.tickets[id_].status not in SATISFIED
+
+
+def _strays_from_its_pin(
+    state: SessionState, specs: dict[str, Ticket], types: dict[str, AgentType]
+) -> Refusal | None:
+    for id_, spec in specs.items():
         pin = state.tickets[id_].pin
         if not pin:
             continue
         agent = state.agents.get(pin)
         type_ = agent.type if agent is not None else pin
-        if not can_run(state, type_, spec):
+        if not can_run(types, type_, spec):
             return Refusal(f"{id_} is reassigned to {pin}, which could not run it so", f"reassign {id_} first")
     return None
 

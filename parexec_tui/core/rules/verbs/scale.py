@@ -1,5 +1,9 @@
 """scale: how many agents of a type there may be, or how many tickets may run at once."""
 
+from collections.abc import Iterator, Mapping
+from itertools import count, islice
+
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.coding import is_minded
 from parexec_tui.core.plan.units import MAX_COUNT, Money
 from parexec_tui.core.rules.answers import Decision, refuse_unknown
@@ -46,6 +50,26 @@ def _surplus(state: SessionState, type_: str, limit: int) -> list[AgentState]:
     staying.reverse()
     staying.sort(key=lambda agent: (agent.ticket is not None, not agent.quarantined))
     return staying[: max(0, len(staying) - limit)]
+
+
+def scale_to_types(
+    state: SessionState, agents: Mapping[str, AgentType | None], by: str, now: float
+) -> Iterator[ev.AnyEvent]:
+    """What follows for the pool when there are these agent types: as with `scale`, and those of a new `min` start."""
+    for name, new in agents.items():
+        if new is None:
+            continue
+        old = state.plan.agents.get(name)
+        is_new = old is None or new.max != old.max
+        limit = new.max if is_new else state.agent_limits[name]
+        most = state.parallel if limit is None else limit
+        if old is not None and is_new:
+            yield from drain_agents(_surplus(state, name, most), by, now)
+        if old is None or new.min > old.min:
+            missing = min(new.min, most) - state.pool_size.get(name, 0)
+            ids = (f"{name}-{number}" for number in count(1))
+            free = (id_ for id_ in ids if id_ not in state.agents)
+            yield from (ev.AgentStarted(at=now, agent=id_, type=name) for id_ in islice(free, max(0, missing)))
 
 
 def _change_budget(state: SessionState, asked: rq.Scale, now: float) -> Decision:

@@ -133,6 +133,11 @@ def _too_late(action: ev.OperatorActed, refused: Refusal) -> Refusal:
     return Refusal(f'too late to undo "{action.text}": {refused.reason}', refused.remedy)
 
 
+def _is_planned_anew(type_: str, before: Sequence[ev.AnyEvent]) -> bool:
+    """Whether a step before has changed an agent type back: that has made its limit and budget those of the plan."""
+    return any(isinstance(event, ev.PlanAmended) and type_ in event.agents for event in before)
+
+
 def _put_back(step: stored.PutTicketsBack, by: str) -> rq.PutBack:
     return rq.PutBack(tickets=step.tickets, since=step.since, by=by)
 
@@ -168,6 +173,10 @@ def _take(
             return hold(state, rq.Hold(tickets=tickets, agents=agents, types=types, by=step.by), now)
         case stored.DrainAgain(agents=agents, reason=reason):
             return drain(state, rq.Drain(agents=agents, reason=reason, by=by), now)
+        case stored.SetLimit(most=most, type=str(type_)) if _is_planned_anew(type_, before):
+            return [ev.TypeScaled(at=now, type=type_, most=most, by=by)]
+        case stored.SetBudget(type=type_, budget=budget) if _is_planned_anew(type_, before):
+            return [ev.BudgetChanged(at=now, type=type_, budget=budget, by=by)]
         case stored.SetLimit(most=most, type=type_, auto=auto):
             return scale(state, rq.Scale(most=most, type=type_, auto=auto, by=by), now)
         case stored.SetBudget(type=type_, budget=budget):

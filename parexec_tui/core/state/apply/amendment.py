@@ -13,6 +13,7 @@ from parexec_tui.core.plan.group_gates import GatesOf, with_gates
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.wanted import is_asked_anew
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply.agent_types import change_types, check_types
 from parexec_tui.core.state.family_limits import limit_families
 from parexec_tui.core.state.grown_gates import HAVE_RUN, gates_in_the_way, status_with
 from parexec_tui.core.state.indexes import (
@@ -34,7 +35,7 @@ from parexec_tui.core.state.transitions import IllegalEventError, following
 
 
 def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
-    """Add, change and drop tickets. O(plan), unless the needs and estimates stay as they are."""
+    """Add, change and drop tickets and agent types. O(plan), unless types, needs and estimates stay as they are."""
     _check_amendment(state, event)
     gates = state.gates.changed(event.gates, event.numbers) if event.gates or event.numbers else state.gates
     specs = {id_: spec for id_, spec in state.plan.tickets.items() if id_ not in event.dropped}
@@ -45,6 +46,8 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
     )
     if event.families:
         limit_families(state, event.families)
+    if event.agents:
+        change_types(state, event.agents)
     before = len(state.tickets)
     shape = None if _keeps_shape(state, event) else _shape(state, event, specs, gates)
     for ticket in list(state.asking.values()):
@@ -53,6 +56,10 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
     was_ready = {ticket.id for ticket in state.tickets.values() if ticket.missing == 0}
     state.amended += 1
     _replace_tickets(state, event)
+    if event.agents:
+        for ticket in state.tickets.values():
+            if not ticket.is_gates:
+                find_types(state, ticket)
     state.plan.tickets.clear()
     state.plan.tickets.update(specs)
     if event.gates:
@@ -102,7 +109,7 @@ def _keeps_shape(state: SessionState, event: ev.PlanAmended) -> bool:
     statuses_stay = not (event.skipped or event.restored)
     return (
         statuses_stay
-        and not (event.added or event.dropped or event.gates or event.numbers)
+        and not (event.added or event.dropped or event.gates or event.numbers or event.agents)
         and all(_shaping(spec) == _shaping(state.tickets[id_].spec) for id_, spec in event.changed.items())
     )
 
@@ -186,6 +193,7 @@ def _check_amendment(state: SessionState, event: ev.PlanAmended) -> None:
             Claims.of(spec, state.plan)
     except ValueError as error:
         raise IllegalEventError(f"{event!r}: {error}") from None
+    check_types(state, event)
     following(state, tuple(id_ for id_ in event.skipped if id_ not in event.added), *PENDING)
     following(state, event.restored, Status.skipped)
 

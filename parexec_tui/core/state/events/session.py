@@ -6,6 +6,7 @@ monitor, handle conflicts and failures, validate completion, update registry and
 
 from msgspec import Struct, field
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.family import Family
 from parexec_tui.core.plan.gates import Gates
 from parexec_tui.core.plan.plan_settings import FailurePolicy
@@ -231,7 +232,8 @@ class EtaTold(Event, frozen=True, tag="eta_told"):
 
 
 class PlanAmended(Event, frozen=True, tag="plan_amended"):
-    """Tickets were added, changed and dropped, all at once. What is changed or dropped was not running."""
+    """Tickets and agent types were added, changed and dropped, all at once. What is changed or dropped was not
+    running; what runs on agents of a type that is another now goes on as it began."""
 
     added: dict[str, Ticket] = field(default_factory=dict)
     changed: dict[str, Ticket] = field(default_factory=dict)
@@ -256,6 +258,10 @@ class PlanAmended(Event, frozen=True, tag="plan_amended"):
     """{family: its limits from now on}; one without any has none any more."""
     beside: bool = False
     """What is added stands beside the plan file: a reload leaves it."""
+    agents: dict[str, AgentType | None] = field(default_factory=dict)
+    """{agent type: the whole new one}; None: there is no such type any more."""
+    unrestricted: tuple[str, ...] = ()
+    """Those of them that may do everything from now on (`permissions = "all"`), and could not before."""
 
 
 class ParallelChanged(Event, frozen=True, tag="parallel_changed"):
