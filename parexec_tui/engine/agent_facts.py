@@ -8,6 +8,7 @@ import os
 from msgspec import structs
 
 from parexec_tui.agents.facts import Fact, count_of, decode, figure_of, number_of, text_of, value_of, whole_of
+from parexec_tui.core.state.one_line import one_line
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Doing, Progress, Usage
@@ -94,13 +95,17 @@ def _question(text: str) -> str:
     return text if len(text) <= _LONGEST_QUESTION else f"{text[:_LONGEST_QUESTION]} (cut: the log has all of it)"
 
 
+def _brief(text: str) -> str:
+    return one_line(text[:_LONGEST])[:_LONGEST]
+
+
 def doing_with(doing: Doing, one: Fact) -> Doing:
     """What an agent does now, with one more fact."""
     at = number_of(one, "at") or 0.0
     doing = structs.replace(doing, heard=at)
     match text_of(one, "fact"):
         case "tool":
-            arg = text_of(one, "arg").partition("\n")[0][:_LONGEST]
+            arg = _brief(text_of(one, "arg"))
             does = text_of(one, "does")
             what = f"$ {arg}" if does == "run" else f"{_VERBS.get(does, text_of(one, 'name'))} {arg}"
             return structs.replace(doing, what=what.rstrip(), since=at)
@@ -112,9 +117,9 @@ def doing_with(doing: Doing, one: Fact) -> Doing:
             why = str(status) if status else text_of(one, "why")[:40]
             return structs.replace(doing, what=f"retry{which}{f': {why}' if why else ''}", since=at)
         case "ask":
-            return structs.replace(doing, what=f"asks: {text_of(one, 'what')[:_LONGEST]}", since=at)
+            return structs.replace(doing, what=f"asks: {_brief(text_of(one, 'what'))}", since=at)
         case "denied" if len(doing.denied) < _MOST_DENIED:
-            tool, why = text_of(one, "tool") or "a tool", text_of(one, "text").partition("\n")[0]
+            tool, why = text_of(one, "tool") or "a tool", _brief(text_of(one, "text"))
             denied = f"{tool}{': ' if why else ''}{why}"[:_LONGEST]
             return structs.replace(doing, denied=tuple(dict.fromkeys((*doing.denied, denied))))
         case "plan":

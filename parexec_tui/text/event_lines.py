@@ -12,6 +12,7 @@ from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_count, format_duration, format_size, write_factor
 from parexec_tui.core.rules.wording import POLICIES, UNRESTRICTED, budget_words, types_lines
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.one_line import one_line
 from parexec_tui.core.state.people import by_whom, on_agent, who
 from parexec_tui.core.state.process_key import COMMIT, MERGE
 from parexec_tui.core.state.status import SATISFIED, TERMINAL, End, Flag, Status
@@ -367,7 +368,7 @@ def _of_coding(event: _OfCoding, me: str) -> Iterator[Line]:
         case ev.ConversationKnown():
             pass  # of no interest to a person
         case ev.TicketAsks():
-            yield Line(at, "asks", event.ticket, f"{event.what}: parexec answer {event.ticket}", "warn")
+            yield Line(at, "asks", event.ticket, f"{one_line(event.what)}: parexec answer {event.ticket}", "warn")
         case ev.TicketAnswered():
             allows = f"allows {', '.join(event.allow)}" if event.allow else ""
             said = ", ".join(filter(None, (event.answer, allows)))
@@ -541,9 +542,8 @@ def _ended(state: "SessionState", event: ev.AttemptEnded) -> Line:
         text = f"{event.reason}; you decide: {merge_command(event.ticket)}"
         return Line(event.at, str(Flag.conflict), event.ticket, text, "warn")
     if event.then is Status.approval and event.end is End.needs_you:
-        return Line(
-            event.at, str(Flag.needs_you), event.ticket, f"{event.reason}: parexec answer {event.ticket}", "warn"
-        )
+        text = f"{one_line(event.reason)}: parexec answer {event.ticket}"
+        return Line(event.at, str(Flag.needs_you), event.ticket, text, "warn")
     if event.then is Status.approval and ticket.has_lost_work:
         text = f"{event.reason}; parexec approve {event.ticket} tries it again"
         return Line(event.at, "lost", event.ticket, text, "warn")

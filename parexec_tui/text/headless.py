@@ -24,6 +24,7 @@ from parexec_tui.core.plan.units import format_count, format_duration
 from parexec_tui.core.schedule.next_link import of_approval
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.accounts import budget_in_the_way
+from parexec_tui.core.state.one_line import one_line
 from parexec_tui.core.state.outcome import LEFT_FOR_ANSWER
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import FAILURES, Status
@@ -401,7 +402,7 @@ def _to_answer(state: SessionState) -> Iterator[str]:
 def _to_tell_agents(state: SessionState) -> Iterator[str]:
     """What coding agents need of a person, and the commands for that."""
     needy = [ticket for ticket in state.unapproved.values() if ticket.needs_you]
-    yield from (printable(f"{ticket.id} needs you: {ticket.reason}") for ticket in needy[:_MAX_FAILURES])
+    yield from (printable(f"{ticket.id} needs you: {one_line(ticket.reason)}") for ticket in needy[:_MAX_FAILURES])
     if more := len(needy[_MAX_FAILURES:]):
         yield f"and {more} more need you"
     if needy:

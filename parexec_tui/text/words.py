@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 from msgspec import Struct
 
 from parexec_tui.core.plan.units import format_count, format_duration, format_size, quoted_name
+from parexec_tui.core.state.one_line import one_line
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.status import AGENT_TABLE, TABLE, AgentStatus, End, Flag, Status, happened
 from parexec_tui.core.state.used import Used
@@ -152,7 +153,7 @@ def why_ended(reason: str, number: int | None, error_line: str) -> str:
 
     `number`: the signal that ended it, if one did.
     """
-    return ": ".join(filter(None, (with_name(reason, number), error_line)))
+    return ": ".join(filter(None, (one_line(with_name(reason, number)), error_line)))
 
 
 def all_failed(ticket: "TicketState", count: int) -> str:

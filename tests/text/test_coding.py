@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from parexec_tui.core.rules.attention import needs
 from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.wire.protocol import Doing, RestFact
 from parexec_tui.text.banner import BannerContext, pieces
@@ -16,8 +17,10 @@ from parexec_tui.text.coding import (
     what_first,
 )
 from parexec_tui.text.dashboard import dashboard
+from parexec_tui.text.event_lines import lines as event_lines
 from parexec_tui.text.roots import Ending
 from parexec_tui.text.status_facts import status_report
+from parexec_tui.tui.view.facts import reason_of
 from tests.core.coded import coded, said, tells
 
 
@@ -82,6 +85,19 @@ def test_the_banner_says_what_needs_an_answer_before_what_failed() -> None:
     ]
     assert found[3].startswith("codex limited until 00:2")
     assert found[3].endswith(": enough")
+
+
+def test_where_the_lines_of_a_question_end_is_seen_wherever_it_is_told_on_one() -> None:
+    session = coded("A: agent=claude\nB: agent=claude\nC: B agent=claude")
+    tells(session, "A", question="q", asks="Bash: echo\nrm")
+    said(session, "B", "needs you", "denied: Bash: echo\nrm")
+    state = session.state
+    told = [need.reason for need in needs(state)]
+    told += [line.text for event in session.journal for line in event_lines(state, event) if "echo" in line.text]
+    told += [reason_of(state, ticket, session.now) for ticket in state.tickets.values()]
+    told += [line for line in dashboard(status_report(state, session.now), now=session.now) if "echo" in line]
+    assert len(told) >= 2 + 2 + 3 + 2
+    assert [text for text in told if "Bash: echo ⏎ rm" not in text] == []
 
 
 def test_why_a_ticket_waits_for_a_reset_says_the_time_before_the_words_of_the_provider() -> None:

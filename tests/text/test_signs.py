@@ -20,8 +20,8 @@ CONSOLE = frozenset(
     + "".join(map(chr, range(0x20, 0x7F)))
 )
 EXCEPTIONS = frozenset("✓✗")
-LINES = frozenset(map(chr, range(0x2500, 0x25A0))) | frozenset("▸▾◂●…")
-"""Lines, blocks and triangles of drawings, which DejaVu Sans Mono has; the console gets letters for them."""
+LINES = frozenset(map(chr, range(0x2500, 0x25A0))) | frozenset("▸▾◂●…⏎")
+"""Lines, blocks, triangles and a line end, which DejaVu Sans Mono has; the console gets letters for them."""
 
 SIGNS = sorted(
     {row.glyph for row in TABLE.values()}

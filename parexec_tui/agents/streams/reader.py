@@ -141,8 +141,9 @@ class Reader:
 
     def deny(self, tool: str, asked: str) -> None:
         """Note that a tool was not allowed to do something."""
-        first = asked.partition("\n")[0][:LONGEST_DENIAL]
-        self.denied.append(f"{tool or 'a tool'}: {first}" if first else tool or "a tool")
+        told = asked.strip()
+        told = told if len(told) <= LONGEST_DENIAL else f"{told[:LONGEST_DENIAL]} …"
+        self.denied.append(f"{tool or 'a tool'}: {told}" if told else tool or "a tool")
 
     @property
     def denials(self) -> list[str]:

@@ -11,6 +11,7 @@ from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.accounts import coding_of
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.one_line import one_line
 from parexec_tui.core.state.outcome import LEFT_FOR_ANSWER, Outcome
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.services import ServiceState
@@ -93,7 +94,7 @@ def ticket_need(ticket: TicketState, me: str = "") -> Need | None:
     if ticket.has_lost_work:
         return Need(subject, f"{ticket.reason}; parexec approve {ticket.id} merges it again")
     if ticket.needs_you:
-        return Need(subject, f"needs you: {ticket.reason}")
+        return Need(subject, f"needs you: {one_line(ticket.reason)}")
     if ticket.status is Status.approval:
         return Need(subject, "has run, and waits for your approval")
     if ticket.awaits_approval and ticket.held is None:
@@ -107,7 +108,7 @@ def asking_needs(state: SessionState) -> Iterator[Need]:
     """Tickets whose agents ask a person something, and wait."""
     for ticket in state.asking_people():
         if (asks := coding_of(state, ticket).asks) is not None:
-            yield Need(Subject("ticket", ticket.id), f"asks: {asks.what}")
+            yield Need(Subject("ticket", ticket.id), f"asks: {one_line(asks.what)}")
 
 
 def type_needs(state: SessionState) -> Iterator[Need]:

@@ -21,6 +21,7 @@ from parexec_tui.core.state.admission import memory_need, uses_more
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.findings import remembered
 from parexec_tui.core.state.memory import MemoryNeed
+from parexec_tui.core.state.one_line import one_line
 from parexec_tui.core.state.people import by_whom, on_agent
 from parexec_tui.core.state.pressure import fewest
 from parexec_tui.core.state.process_key import IF_DONE, SKIP_IF, UP_TO_DATE
@@ -165,7 +166,7 @@ def blockers(state: SessionState, ticket: TicketState, me: str = "") -> Iterator
         yield Blocker("conflict", ticket.reason, since=ticket.ended or 0.0)
         return
     if ticket.needs_you:
-        yield Blocker("answer", f"needs you: {ticket.reason}", since=ticket.ended or 0.0)
+        yield Blocker("answer", f"needs you: {one_line(ticket.reason)}", since=ticket.ended or 0.0)
         return
     if ticket.status is Status.approval:
         lost = f", to be merged again: {ticket.reason}" if ticket.has_lost_work else ""

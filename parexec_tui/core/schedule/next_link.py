@@ -20,6 +20,7 @@ from parexec_tui.core.schedule.blockers import (
 )
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.state.accounts import coding_of, open_types, over_budget, over_type_budget, rest_in_the_way
+from parexec_tui.core.state.one_line import one_line
 from parexec_tui.core.state.reruns import stale_by
 from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.services import ServiceState
@@ -120,7 +121,7 @@ def live_root(state: SessionState, ticket: TicketState) -> Root:
     asks = coding_of(state, ticket).asks if ticket.is_asking else None
     if asks is None:
         return of_live(ticket)
-    return Root("answer", ticket.id, ticket.agent or "", how="asks", reason=asks.what, since=asks.at)
+    return Root("answer", ticket.id, ticket.agent or "", how="asks", reason=one_line(asks.what), since=asks.at)
 
 
 def of_approval(ticket: TicketState) -> Root:
@@ -129,7 +130,7 @@ def of_approval(ticket: TicketState) -> Root:
     if ticket.is_in_conflict:
         return Root("conflict", ticket.id, reason=ticket.reason, since=ticket.ended or 0.0)
     if ticket.needs_you:
-        return Root("answer", ticket.id, reason=ticket.reason, since=ticket.ended or 0.0)
+        return Root("answer", ticket.id, reason=one_line(ticket.reason), since=ticket.ended or 0.0)
     if ticket.status is Status.approval:
         lost = ticket.reason if ticket.has_lost_work else ""
         return Root("approval", ticket.id, how="after", since=ticket.ended or 0.0, reason=lost)

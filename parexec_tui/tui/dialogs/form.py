@@ -22,8 +22,8 @@ from parexec_tui.tui.widgets.page import Page
 PREVIEW_DELAY = 0.15
 """Seconds without a key before the preview is made again: in a large plan that takes longer than typing a letter."""
 
-_PREVIEW = 6
-"""Lines for the preview if there is room; the fields come first."""
+_WIDE = 96
+"""Columns of the box, where the terminal has them; two are its border."""
 
 _ROOMY = 16
 """From this many lines of the terminal on there is room for more than what is needed."""
@@ -118,11 +118,14 @@ class Form(Dialog[AnyRequest]):
     """Makes a request, and shows what it would do before it is sent."""
 
     is_wide = True
+    preview_lines = 6
+    """Lines for the preview if there is room; the fields come first."""
     keys: KeyWords = (("enter", "do it"), ("tab", "next field"), ("escape", "leave it"))
 
     DEFAULT_CSS = """
     Form .fields { height: auto; width: 1fr; scrollbar-size: 0 0; }
     Form .about { width: 1fr; padding: 0 1; }
+    Form .place { width: 1fr; padding: 0 1; height: 1; }
     Form Page { width: 1fr; }
     """
 
@@ -132,7 +135,9 @@ class Form(Dialog[AnyRequest]):
         self._rows: Sequence[AnyField | Heading] = ()
         self._fields: Sequence[AnyField] = ()
         self._about = Static("", classes="about", markup=False)
-        self._preview = Page(view, (), chrome=0, height=_PREVIEW)
+        self._preview = Page(view, (), chrome=0, height=self.preview_lines)
+        self._text: Page | None = None
+        self._place = Static("", classes="place", markup=False)
         self._waiting: Timer | None = None
 
     # -- what a form is asked --------------------------------------------------------------------------------
@@ -140,6 +145,15 @@ class Form(Dialog[AnyRequest]):
     def fields(self) -> Sequence[AnyField | Heading]:
         """The fields, in their order, with headings between them if there are many."""
         raise NotImplementedError
+
+    def text(self) -> Sequence[Text]:
+        """What there is to read above the fields, before an answer is given."""
+        return ()
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing is said yet that could be refused."""
+        return False
 
     def request(self) -> AnyRequest | Refusal:
         """The request of the form as it stands; a refusal where it makes none, or a field cannot be read."""
@@ -157,6 +171,10 @@ class Form(Dialog[AnyRequest]):
     def content(self) -> ComposeResult:
         self._rows = self.fields()
         self._fields = [row for row in self._rows if not isinstance(row, Heading)]
+        if text := self.text():
+            self._text = Page(self.view, text, chrome=0, height=1)
+            yield self._text
+            yield self._place
         scroll = VerticalScroll(*self._rows, classes="fields", can_focus=False)
         yield scroll
         yield self._about
@@ -171,15 +189,30 @@ class Form(Dialog[AnyRequest]):
         self._share_room()
 
     def _share_room(self) -> None:
-        """Share out the lines: the fields get what they need, and the preview at least one."""
-        height = self.app.size.height
+        """Share out the lines: the fields get what they need, the preview at least one, the text the rest."""
+        width, height = self.app.size
         about, gap = (2, 1) if height >= _ROOMY else (1, 0)
         self._about.styles.height = about
         self._about.styles.margin = (gap, 0, 0, 0)
         room = max(2, height - about - gap - 3)
-        fields = max(1, min(len(self._rows), room - min(_PREVIEW, room // 3)))
+        fields = max(1, min(len(self._rows), room - min(self.preview_lines, room // 3)))
         self.query_one(".fields").styles.height = fields
-        self._preview.resize_to(max(1, min(_PREVIEW, room - fields)))
+        room -= fields
+        if self._text is not None:
+            left, wanted = room - min(self.preview_lines, room // 3), self._text.lines_at(min(width, _WIDE) - 2)
+            is_cut = wanted > left
+            self._text.resize_to(max(1, left - 1 if is_cut else wanted))
+            self._place.display = is_cut
+            room -= min(wanted, left)
+            self.call_after_refresh(self._say_place)
+        self._preview.resize_to(max(1, min(self.preview_lines, room)))
+
+    def _say_place(self) -> None:
+        """Say which part of the text is in sight, if that is not all of it."""
+        assert self._text is not None
+        first, last, count = self._text.top + 1, self._text.top + self._text.page, self._text.count
+        ways = [way for way, is_open in (("PageUp", first > 1), ("PageDown", last < count)) if is_open]
+        self._place.update(Text(f"lines {first}-{last} of {count}: {', '.join(ways)}", self.view.palette["warn"]))
 
     # -- keys ------------------------------------------------------------------------------------------------
 
@@ -200,8 +233,20 @@ class Form(Dialog[AnyRequest]):
             case "space" if isinstance(here, Toggle):
                 here.is_on = not here.is_on
                 self._preview_soon()
+            case _ if self._text is not None:
+                return self._read_on(self._text, name, here)
             case _:
                 return self._preview.take_key(name, letters=False)
+        return True
+
+    def _read_on(self, text: Page, name: str, here: AnyField) -> bool:
+        """Scroll the text, if a key is for that. Home and End are those of a field in which something stands."""
+        if name in ("home", "end") and isinstance(here, Field) and here.input.value:
+            return False
+        name = name.removeprefix("ctrl+") if name in ("ctrl+home", "ctrl+end") else name
+        if not text.take_key(name, letters=name in ("home", "end")):
+            return False
+        self._say_place()
         return True
 
     def _go(self, step: int) -> None:
@@ -229,7 +274,10 @@ class Form(Dialog[AnyRequest]):
             self._waiting.stop()
         self._waiting = self.set_timer(PREVIEW_DELAY, self._show_preview)
 
-    def _show_preview(self) -> None:
+    def _show_preview(self, *, is_asked_for: bool = False) -> None:
+        if self.is_blank and not is_asked_for:
+            self._preview.show(())
+            return
         asked = self.request()
         found = Outlook(asked) if isinstance(asked, Refusal) else self._outlook(asked)
         self._preview.show(self.outlook_lines(found))
@@ -247,4 +295,4 @@ class Form(Dialog[AnyRequest]):
             if found.refusal is None and found.lines:
                 self.dismiss(asked)
                 return
-        self._show_preview()
+        self._show_preview(is_asked_for=True)

@@ -14,6 +14,7 @@ from parexec_tui.core.schedule.roots import path_to_root, root_of, roots_of_all
 from parexec_tui.core.state.accounts import coding_of, rest_of
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.isolation import conflicts_ahead
+from parexec_tui.core.state.one_line import one_line
 from parexec_tui.core.state.people import on_agent
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, Status, happened, predicate
@@ -426,7 +427,7 @@ class _Why:
     def _needs_an_answer(self) -> Iterator[str]:
         """What its agent was not allowed, or asks, and what a person can do."""
         ticket = self.ticket
-        yield f"its agent needs you{self._ago(ticket.ended)}: {printable(ticket.reason)}"
+        yield f"its agent needs you{self._ago(ticket.ended)}: {printable(one_line(ticket.reason))}"
         if (known := coding_of(self.state, ticket).conversation) is not None:
             yield f"   its conversation goes on with what you answer: {known.id}"
         yield f"{self._key('answer')} answers it, or from a shell: parexec answer {ticket.id} TEXT"

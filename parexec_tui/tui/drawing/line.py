@@ -11,7 +11,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from parexec_tui.text.cells import row_starts, width_of
-from parexec_tui.tui.drawing.sign import CUT
+from parexec_tui.tui.drawing.sign import CUT, LINE_ENDS
 
 Align = Literal["left", "right"]
 
@@ -52,6 +52,7 @@ def as_ascii(text: str) -> str:
     cells."""
     if text.isascii():
         return text
+    text = text.replace(LINE_ENDS.sign, LINE_ENDS.letters)
     plain = (unicodedata.normalize("NFKD", letter)[0] for letter in text)
     return "".join(
         new if new.isascii() and cell_len(letter) == 1 else "?" * cell_len(letter)

@@ -5,6 +5,8 @@ A drawing takes its signs from here, or from a table of its own that the help ha
 
 from typing import Final, NamedTuple
 
+from parexec_tui.core.state.one_line import LINE_END
+
 
 class Sign(NamedTuple):
     """Indexed by whether only ASCII may be shown."""
@@ -20,12 +22,13 @@ FOLDED: Final = Sign("▸", "+", "a heading, its rows folded away")
 UNFOLDED: Final = Sign("▾", "-", "a heading, its rows below")
 WAITS_FOR: Final = Sign("└", "`", "waits for the claim above it")
 CUT: Final = Sign("…", "~", "there is more, and no room for it")
+LINE_ENDS: Final = Sign(LINE_END, "$", "a line of a question or command ends, another one begins")
 THUMB: Final = Sign("┃", "#", "of all rows, the part that is shown")
 
 RESTS: Final = Sign("≈", "~", "its account rests: a limit, or no answer")
 LEAST: Final = Sign("≥", ">=", "at least so much: not all of it is known")
 
-ROWS: Final = (CURSOR, MARK, FOLDED, UNFOLDED, WAITS_FOR, CUT, THUMB, RESTS, LEAST)
+ROWS: Final = (CURSOR, MARK, FOLDED, UNFOLDED, WAITS_FOR, CUT, LINE_ENDS, THUMB, RESTS, LEAST)
 
 DONE: Final = Sign("━", "#", "done; of a ticket, as its output tells")
 BAD: Final = Sign("┅", "x", "failed, cancelled or skipped")

@@ -8,6 +8,7 @@ from parexec_tui.core.plan.units import format_count, format_money, format_token
 from parexec_tui.core.state.accounts import coding_of
 from parexec_tui.core.state.coding import NOTHING
 from parexec_tui.core.state.figures import Figures
+from parexec_tui.core.state.one_line import one_line
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import Doing
@@ -33,7 +34,7 @@ def coding_fields(
         return
     if told.asks is not None:
         choices = f" ({', '.join(told.asks.choices)})" if told.asks.choices else ""
-        yield "asks", printable(f"{told.asks.what}{choices}"), "alert"
+        yield "asks", printable(f"{one_line(told.asks.what)}{choices}"), "alert"
     if doing is not None and doing.denied:
         yield "denied", printable(", ".join(doing.denied)), "warn"
     if told.allowed:

@@ -62,6 +62,10 @@ class Page(DrawnWidget):
     def size_changed(self) -> None:
         self._put_top(self.top)
 
+    def lines_at(self, width: int) -> int:
+        """How many lines the text has if it is so wide."""
+        return len(self._fold(width))
+
     # -- moving ------------------------------------------------------------------------------------------------
 
     def take_key(self, name: str, *, letters: bool = True) -> bool:

@@ -1,14 +1,58 @@
 """The form that answers a coding agent."""
 
-from parexec_tui.tui.dialogs.answer import asked_lines
+import pytest
+
+from parexec_tui.core.wire import requests as rq
+from tests.core.coded import coded, said, tells
+from tests.tui.harness import Harness, run_app
+
+pytestmark = pytest.mark.asyncio
+
+SIZE = (80, 24)
 
 
-def test_who_says_yes_sees_all_of_what_to() -> None:
-    question = f"Bash: {' && '.join(['make test'] * 20)} && rm -rf important"
-    lines = asked_lines(question)
-    assert all(len(line) <= 70 for line in lines)
-    assert " ".join(lines) == question
+def box(app: Harness) -> list[str]:
+    """The lines of the dialog, without its border and scroll bar."""
+    return [line.strip(" │┃█▌▐▕▏|") for line in app.lines() if line.startswith("│")]
 
 
-def test_the_lines_of_a_question_stay_its_lines() -> None:
-    assert asked_lines("Bash:\nmake clean\n\n\x1b[31mrm -rf important") == ["Bash:", "make clean", "rm -rf important"]
+async def test_who_says_yes_sees_all_of_what_to() -> None:
+    session = coded("A: agent=claude")
+    command = " && ".join(["make test"] * 20)
+    tells(session, "A", question="q", asks=f"Bash: {command}\n\x1b]0;rm -rf important\x07\r\n\n  echo ok")
+    async with run_app(played=session, size=SIZE) as app:
+        await app.press("A")
+        shown = box(app)
+        assert not any(line.startswith("lines ") for line in shown), "all of it is in sight"
+        assert f"Bash: {command}" in " ".join(shown)
+        assert "␛]0;rm -rf important␇" in shown
+        assert "echo ok" in shown
+
+
+async def test_a_question_longer_than_the_dialog_is_read_from_its_beginning_to_its_end() -> None:
+    session = coded("A: agent=claude")
+    tells(session, "A", question="q", asks="\n".join(f"step {at}" for at in range(1, 61)))
+    async with run_app(played=session, size=SIZE) as app:
+        await app.press("A")
+        assert box(app)[0] == "step 1"
+        assert "lines 1-13 of 60: PageDown" in box(app)
+        await app.press("pagedown")
+        assert "lines 13-25 of 60: PageUp, PageDown" in box(app)
+        await app.press("end")
+        assert "step 60" in box(app)
+        assert "lines 48-60 of 60: PageUp" in box(app)
+        await app.press("home")
+        assert box(app)[0] == "step 1"
+        await app.press("n", "o", "end", "enter")
+        assert await app.done() == rq.AnswerAgent(tickets=("A",), answer="no")
+
+
+async def test_nothing_is_refused_before_something_is_said() -> None:
+    session = coded("A: agent=claude")
+    said(session, "A", "needs you", "denied: Bash: echo hello\nrm -rf important")
+    async with run_app(played=session, size=SIZE) as app:
+        await app.press("A")
+        assert "refused" not in app.text()
+        assert box(app)[:2] == ["denied: Bash: echo hello", "rm -rf important"]
+        await app.press("enter")
+        assert "refused: there is no answer yet" in app.text()

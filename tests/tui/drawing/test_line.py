@@ -97,7 +97,15 @@ def test_a_finished_strip_is_put_behind_what_is_there() -> None:
 
 @pytest.mark.parametrize(
     ("text", "result"),
-    [("plain", "plain"), ("português", "portugues"), ("日本 a", "???? a"), ("a—b▶", "a?b?"), ("ﬁ", "f"), ("½", "1")],
+    [
+        ("plain", "plain"),
+        ("português", "portugues"),
+        ("日本 a", "???? a"),
+        ("a—b▶", "a?b?"),
+        ("a ⏎ b", "a $ b"),
+        ("ﬁ", "f"),
+        ("½", "1"),
+    ],
 )
 def test_what_is_no_ascii_is_said_with_it(text: str, result: str) -> None:
     assert as_ascii(text) == result
