@@ -197,6 +197,8 @@ class Coordinator:
             self.already_done.watch_over(ticket)
         elif ticket.is_live:
             self.attempts.watch_over(ticket)
+            if (over := self.state.lease_over(ticket)) is not None:
+                self._timers.set(over, rq.LeaseElapsed(ticket.id))
 
     def watch_over_worktrees(self) -> None:
         """Do with worktrees what the engine before may not have done."""
@@ -317,7 +319,7 @@ class Coordinator:
 
     def _fire_timers(self, now: float) -> None:
         for report in self._timers.due(now):
-            if isinstance(report, rq.RestElapsed):
+            if isinstance(report, rq.RestElapsed | rq.LeaseElapsed):
                 self.report([report])
                 continue
             if service_of(report.ticket):

@@ -71,6 +71,10 @@ class Effects:
                     self._already_done.note_success(self._state.tickets.get(event.ticket))
                 case ev.AttemptEnded(then=Status.backoff, retry_at=float(when)):
                     self._timers.set(when, rq.BackoffElapsed(event.ticket))
+                case ev.HostUnreachable():
+                    for id_ in self._state.hosts[event.host].live:
+                        if (over := self._state.lease_over(self._state.tickets[id_])) is not None:
+                            self._timers.set(over, rq.LeaseElapsed(id_))
                 case ev.AccountRests():
                     self._timers.set(event.until, rq.RestElapsed(event.account))
                 case ev.TicketAnswered(question=question) if question:

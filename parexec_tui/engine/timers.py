@@ -7,9 +7,9 @@ from itertools import count
 
 import trio
 
-from parexec_tui.core.wire.requests import BackoffElapsed, RestElapsed, TimeoutElapsed
+from parexec_tui.core.wire.requests import BackoffElapsed, LeaseElapsed, RestElapsed, TimeoutElapsed
 
-Due = TimeoutElapsed | BackoffElapsed | RestElapsed
+Due = TimeoutElapsed | BackoffElapsed | RestElapsed | LeaseElapsed
 
 
 class Clock:

@@ -302,6 +302,11 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             yield Line(at, "eased", event.resource, f"{eased_text(event)}: {event.text}")
         case ev.ParallelTuned():
             yield Line(at, "tuned", "session", tuned_text(event))
+        case (
+            ev.HostReached() | ev.HostUnreachable() | ev.HostUnusable() | ev.HostHeld() | ev.HostDraining()
+            | ev.HostReleased()
+        ):  # fmt: skip
+            yield _of_host(event, me)
         case ev.UnitsSetAside(resource=resource, units=units):
             if units:
                 yield Line(at, "aside", "host", f"other programs have {resource} {', '.join(units)}", "warn")
@@ -337,6 +342,33 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             pass  # no request leads to these, and `_lines` has theirs
         case _:
             yield from _changes(event, me)
+
+
+def _of_host(
+    event: ev.HostReached | ev.HostUnreachable | ev.HostUnusable | ev.HostHeld | ev.HostDraining | ev.HostReleased,
+    me: str,
+) -> Line:
+    match event:
+        case ev.HostReached():
+            has = f"{event.cpus:g} cpus, {format_size(event.memory)}"
+            skew = f", its clock {format_duration(abs(event.skew))} {'ahead' if event.skew > 0 else 'behind'}"
+            return Line(
+                event.at, "reached", event.host, has + (skew if abs(event.skew) >= _MUCH_SKEW else ""), "good"
+            )
+        case ev.HostUnreachable():
+            return Line(event.at, "unreachable", event.host, event.reason, "warn")
+        case ev.HostUnusable():
+            return Line(event.at, "unusable", event.host, event.reason, "bad")
+        case ev.HostHeld():
+            return Line(event.at, "held", event.host, by_whom(event.by, me).strip())
+        case ev.HostDraining():
+            return Line(event.at, "draining", event.host, by_whom(event.by, me).strip())
+        case ev.HostReleased():
+            return Line(event.at, "released", event.host, by_whom(event.by, me).strip())
+
+
+_MUCH_SKEW = 2.0
+"""Seconds by which the clock of a host is wrong before that is told."""
 
 
 def _unproved(state: "SessionState") -> str:

@@ -22,6 +22,7 @@ import msgspec
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.claims import ClaimKey, Claims
 from parexec_tui.core.plan.gates import PLAN_GATES, Gates, Group
+from parexec_tui.core.plan.hosts import HostSpec
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.patterns import overlap
 from parexec_tui.core.plan.plan_settings import Parallel, PlanSettings
@@ -45,6 +46,7 @@ from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.attempts import Attempt, QuestionClock
 from parexec_tui.core.state.found_order import EstimateErrors
 from parexec_tui.core.state.history import TicketHistory
+from parexec_tui.core.state.hosts import HostState
 from parexec_tui.core.state.process_key import (
     CLAIMS,
     IF_DONE,
@@ -83,6 +85,7 @@ def plan(
     agents: Mapping[str, AgentType] | None = None,
     resources: Mapping[str, float | Units] | None = None,
     services: Mapping[str, Service] | None = None,
+    hosts: Mapping[str, HostSpec] | None = None,
     parallel: Parallel | None = 4,
     groups: Mapping[str, Gates] | None = None,
     **settings: Any,
@@ -95,6 +98,7 @@ def plan(
         resources=Resources(resources or {}),
         groups={name: Group(gates=gates) for name, gates in (groups or {}).items()},
         services=dict(services or {}),
+        hosts=dict(hosts or {}),
         workdir=WORKDIR,
     )
 
@@ -440,6 +444,10 @@ def dump(state: SessionState) -> object:
         "available": {type_: list(agents) for type_, agents in state.available.items()},
         "quarantined": list(state.quarantined),
         "worktrees": {id_: _of_worktree(found) for id_, found in state.worktrees.items()},
+        "hosts": [_host_values(host) for host in state.hosts.values()],
+        "live_on": {id_: host.name for id_, host in state.live_on.items()},
+        "held_on": {id_: host.name for id_, host in state.held_on.items()},
+        "idle_on": {place: list(agents) for place, agents in state.idle_on.items()},
         "holdings": {name: _plain(value) for name, value in vars(state.holdings).items() if value},
     }
     return {name: value.copy() if isinstance(value, dict | list) else value for name, value in held.items()}
@@ -457,11 +465,17 @@ _of_errors = attrgetter(*EstimateErrors.__slots__)
 _of_type = attrgetter(*TypeTally.__slots__)
 _of_tuning = attrgetter(*Tuning.__slots__)
 _agent_values = attrgetter(*AgentState.__slots__)
+_of_host = attrgetter(*(name for name in HostState.__slots__ if name not in ("holdings", "live")))
 _of_service = attrgetter(*(name for name in ServiceState.__slots__ if name != "left"))
 
 
 def _of_tally(tally: Tally) -> tuple[object, ...]:
     return tally.merges, tally.conflicts, {type_: deepcopy(_of_type(each)) for type_, each in tally.types.items()}
+
+
+def _host_values(host: HostState) -> tuple[object, ...]:
+    held = {name: _plain(value) for name, value in vars(host.holdings).items() if value}
+    return (*_of_host(host), list(host.live), held)
 
 
 def _service_values(service: ServiceState) -> tuple[object, ...]:
@@ -710,6 +724,8 @@ def check(state: SessionState) -> None:
     _check_counts(state)
     _check_agents(state)
     _check_claims(state)
+    if state.hosts:
+        _check_hosts(state)
 
 
 def may_be_missed(state: SessionState, ticket: TicketState) -> set[str]:
@@ -878,7 +894,14 @@ def _check_agents(state: SessionState) -> None:
 
 def _check_claims(state: SessionState) -> None:
     holding = {*LIVE, Status.approval}
-    holders = {ticket.id: ticket.claims for ticket in state.tickets.values() if ticket.status in holding}
+    keeping = [ticket for ticket in state.tickets.values() if ticket.status in holding]
+    holders = {
+        ticket.id: state.held_on[ticket.id].split(ticket.claims)[0] if ticket.id in state.held_on else ticket.claims
+        for ticket in keeping
+    }
+    assert {id_: host.name for id_, host in state.held_on.items()} == {
+        ticket.id: place for ticket in keeping if (place := state.host_of(ticket))
+    }
     for (one, claims), (other, others) in combinations(holders.items(), 2):
         assert not _clash(claims, others), f"{one} and {other} run together, against their claims"
     wanted = {lock for ticket in state.tickets.values() for lock in ticket.claims.locks}
@@ -891,9 +914,30 @@ def _check_claims(state: SessionState) -> None:
         aside = [unit for unit in state.holdings.aside(name) if not state.holdings.unit_holder(name, unit)]
         assert abs(state.holdings.free(name) - (capacity - used - len(aside))) < 1e-6
     for name, units in state.plan.resources.units.items():
-        given = [unit for id_ in holders for unit in _units_of(state.tickets[id_], name)]
+        given = [unit for id_ in holders if name in holders[id_].uses for unit in _units_of(state.tickets[id_], name)]
         assert len(set(given)) == len(given) <= len(units)
         assert set(given) <= set(units)
+
+
+def _check_hosts(state: SessionState) -> None:
+    """No host has more than fits there, and none has what was started while it could not be reached."""
+    live = {ticket.id: place for ticket in state.live.values() if (place := state.host_of(ticket))}
+    assert {id_: host.name for id_, host in state.live_on.items()} == live
+    for host in state.hosts.values():
+        assert [*host.live] == [id_ for id_ in host.live if live.get(id_) == host.name]
+        assert len(host.live) == sum(place == host.name for place in live.values())
+        own = {id_: each.split(state.tickets[id_].claims)[1] for id_, each in state.held_on.items() if each is host}
+        for (one, claims), (other, others) in combinations(own.items(), 2):
+            assert not _clash(claims, others), f"{one} and {other} run together on {host.name}, against their claims"
+        has = {"cpu": host.cpus, "memory": host.memory, **host.spec.resources.amounts}
+        for name, capacity in has.items():
+            assert sum(claims.uses.get(name, 0.0) for claims in own.values()) <= capacity + 1e-6
+        for name, units in host.spec.resources.units.items():
+            given = [unit for id_ in own for unit in _units_of(state.tickets[id_], name)]
+            assert len(set(given)) == len(given)
+            assert set(given) <= set(units)
+    for (type_, place), line in state.idle_on.items():
+        assert list(line) == [id_ for id_, agent in state.available[type_].items() if agent.host == place]
 
 
 def _units_of(ticket: TicketState, name: str) -> Units:

@@ -7,13 +7,15 @@ class AgentState:
     """One agent of the pool: a slot that runs one ticket at a time."""
 
     __slots__ = (
-        "busy_for", "done", "draining", "failed", "held", "held_at", "id", "idle_since", "is_frozen", "quarantined",
-        "started", "stopped", "strikes", "ticket", "turn", "type", "without_engine",
+        "busy_for", "done", "draining", "failed", "held", "held_at", "host", "id", "idle_since", "is_frozen",
+        "quarantined", "started", "stopped", "strikes", "ticket", "turn", "type", "without_engine",
     )  # fmt: skip
 
-    def __init__(self, id_: str, type_: str, at: float) -> None:
+    def __init__(self, id_: str, type_: str, at: float, host: str = "") -> None:
         self.id = id_
         self.type = type_
+        self.host = host
+        """Where it is for as long as it lives; empty: on this machine."""
         self.started = at
         self.ticket: str | None = None
         self.is_frozen = False

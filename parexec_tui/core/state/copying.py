@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.attempts import Attempt, QuestionClock
 from parexec_tui.core.state.found_order import EstimateErrors
+from parexec_tui.core.state.hosts import HostState
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import Reservation, Rollback, SessionState
 from parexec_tui.core.state.status import TERMINAL
@@ -19,7 +20,7 @@ from parexec_tui.core.state.worktrees import WorktreeState
 
 _OWN: Final = (
     TicketState, Attempt, QuestionClock, AgentState, ServiceState, WorktreeState, Tuning, Reservation, Rollback,
-    EstimateErrors, Tally, TypeTally,
+    EstimateErrors, Tally, TypeTally, HostState,
 )  # fmt: skip
 """Classes whose objects change. All that a state holds besides them, but dicts, lists and sets, never does."""
 
@@ -72,6 +73,8 @@ class _Copying:
             held[name] = self._value(value)
         new.plan = replace(state.plan, tickets=dict(state.plan.tickets))
         new.holdings = deepcopy(state.holdings)
+        for host in new.hosts.values():
+            host.holdings = deepcopy(host.holdings)
         new.dirty = None
         new.findings, new.stall_findings = {}, {}
         return new

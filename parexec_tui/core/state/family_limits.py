@@ -26,6 +26,7 @@ def limit_families(state: SessionState, new: Mapping[str, Family]) -> None:
         ticket.claims = Claims.of(ticket.spec, state.plan)
         if (factor := state.raised.get(ticket.id)) is not None:
             raise_memory(state, ticket, factor)
-        state.holdings.recount(ticket.id, ticket.claims)
+        host = state.held_on.get(ticket.id)
+        state.holdings.recount(ticket.id, ticket.claims if host is None else host.split(ticket.claims)[0])
     if state.dirty is not None:
         state.dirty.everything = True

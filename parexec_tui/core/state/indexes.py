@@ -45,9 +45,13 @@ def move(state: SessionState, ticket: TicketState, to: Status, at: float) -> Non
             stop_asking(state, ticket)
     if to in LIVE:
         state.live[ticket.id] = ticket
+        if state.hosts and from_ not in LIVE:
+            _note_live(state, ticket)
     elif from_ in LIVE:
         del state.live[ticket.id]
         state.warned.pop(ticket.id, None)
+        if state.hosts:
+            _note_not_live(state, ticket)
     if from_ is Status.failed:
         _forget_failure(state, ticket)
     if to is Status.failed:
@@ -238,9 +242,31 @@ def give_back_claims(state: SessionState, ticket: TicketState) -> None:
     if ticket.attempt is not None and ticket.attempt.is_lost:
         return  # it held nothing any more when it had succeeded
     freed = state.holdings.give_back(ticket.id)
+    if (host := state.held_on.pop(ticket.id, None)) is not None:
+        host.holdings.give_back(ticket.id)
+        host_changed(state, host.name)
     count_end(state, ticket)
     if state.dirty is not None:
         state.dirty.freed.extend(freed)
+
+
+def _note_live(state: SessionState, ticket: TicketState) -> None:
+    if (host := state.hosts.get(state.host_of(ticket))) is not None:
+        state.live_on[ticket.id] = host
+        host.live[ticket.id] = None
+
+
+def _note_not_live(state: SessionState, ticket: TicketState) -> None:
+    host = state.live_on.pop(ticket.id, None)
+    if host is not None:
+        del host.live[ticket.id]
+    host_changed(state, "" if host is None else host.name)
+
+
+def host_changed(state: SessionState, host: str) -> None:
+    """Let the dispatcher check what waits for a place on a host; empty: on this machine."""
+    if state.dirty is not None:
+        state.dirty.hosts.append(host)
 
 
 def mark_ready(state: SessionState, ticket: TicketState, at: float) -> None:
@@ -298,6 +324,12 @@ def refresh_agent(state: SessionState, agent: AgentState) -> None:
         agent.turn = state.turn
         line[agent.id] = agent
         check_types_again(state, agent.type)
+    if state.hosts:
+        there = state.idle_on.setdefault((agent.type, agent.host), {})
+        if not agent.is_available:
+            there.pop(agent.id, None)
+        else:
+            there.setdefault(agent.id, agent)
     if agent.quarantined and not agent.stopped:
         state.quarantined[agent.id] = agent
     else:

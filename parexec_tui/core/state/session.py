@@ -21,15 +21,18 @@ from parexec_tui.core.plan.family import needed_whole
 from parexec_tui.core.plan.gates import is_gate_ticket
 from parexec_tui.core.plan.graph import Graph
 from parexec_tui.core.plan.group_gates import GatesOf, with_gates
+from parexec_tui.core.plan.hosts import hosts_of
 from parexec_tui.core.plan.model import Host, Plan
 from parexec_tui.core.plan.secrets import wanted_secrets
 from parexec_tui.core.plan.ticket import Ticket
+from parexec_tui.core.plan.units import Lease
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.coding import Coding, Rest
 from parexec_tui.core.state.findings import Findings
 from parexec_tui.core.state.found_order import EstimateErrors, FoundOrder
+from parexec_tui.core.state.hosts import HostState, lease_over
 from parexec_tui.core.state.memory import Memory
 from parexec_tui.core.state.pressure import Ladder
 from parexec_tui.core.state.services import ServiceState, count_user
@@ -81,6 +84,8 @@ class DirtySet:
     """The reservation may make no sense any more: an agent, a hold or a freeze changed."""
     services: list[str] = field(default_factory=list)
     """Services that became ready, or may be started."""
+    hosts: list[str] = field(default_factory=list)
+    """Hosts on which something came free, or that may be used again; empty: this machine, of a plan with hosts."""
     host: bool = False
     """What the host has available changed: what waits for that may start."""
     unapproved: list[str] = field(default_factory=list)
@@ -165,6 +170,8 @@ class SessionState:
     """Tickets that wait, and whose needs are met."""
     unapproved: dict[str, TicketState]
     """Tickets that go on as soon as a person approves. See `TicketState.awaits_approval`."""
+    hosts_of_types: dict[str, tuple[str, ...]]
+    """{agent type: the hosts on which its agents may be}; empty for this machine"""
     held_back: dict[str, TicketState]
     """Held tickets that nothing but their hold, the pool and the claims of others keep from starting."""
 
@@ -232,6 +239,15 @@ class SessionState:
         self.held_tickets: dict[str, TicketState] = {}
         """Tickets with a hold of their own, in the order of the holds; also those that are over by now."""
         self.holdings = Holdings(plan.amounts, plan.resources.units)
+        self.hosts = {name: HostState(name, spec) for name, spec in plan.hosts.items()}
+        """The other machines of the plan; most plans have none."""
+        self.find_hosts()
+        self.live_on: dict[str, HostState] = {}
+        """{live ticket: where}, of those that are on other machines"""
+        self.held_on: dict[str, HostState] = {}
+        """{ticket: the host on which it holds what that has itself}"""
+        self.idle_on: dict[tuple[str, str], dict[str, AgentState]] = {}
+        """{agent type and host: its available agents there, idle longest first}, in a plan with hosts"""
         self.agents: dict[str, AgentState] = {}
         self.available: dict[str, dict[str, AgentState]] = {type_: {} for type_ in plan.agents}
         """type: {agent id: agent}, idle longest first."""
@@ -610,7 +626,43 @@ class SessionState:
     def max_agents(self, type_: str) -> int:
         """How many agents of a type there may be: without a limit, as many as tickets may run at once."""
         limit = self.agent_limits[type_]
-        return self.parallel if limit is None else limit
+        if limit is not None:
+            return limit
+        return sum(map(self.slots_on, self.hosts_of_types[type_])) if self.hosts else self.parallel
+
+    def find_hosts(self) -> None:
+        """Find anew where the agents of each type may be."""
+        self.hosts_of_types = {type_: hosts_of(each, self.plan.hosts) for type_, each in self.plan.agents.items()}
+
+    def slots_on(self, host: str) -> int:
+        """How many tickets may run at once on a host; without pressure, of this machine."""
+        return self.hosts[host].slots if host else self.parallel
+
+    @property
+    def live_here(self) -> int:
+        """How many live tickets there are on this machine."""
+        return len(self.live) - len(self.live_on)
+
+    def host_of_agent(self, agent: str | None) -> str:
+        """Where an agent is or was; empty: on this machine, or there is none."""
+        found = self.agents.get(agent) if agent else None
+        return "" if found is None else found.host
+
+    def host_of(self, ticket: TicketState) -> str:
+        """Where the newest attempt of a ticket is or was; empty: on this machine, or there is none."""
+        return self.host_of_agent(ticket.agent) if self.hosts else ""
+
+    def lease_of(self, ticket: TicketState, host: HostState) -> Lease:
+        """How long the ticket goes on there while the host is not reached."""
+        return host.spec.lease if ticket.spec.lease is None else ticket.spec.lease
+
+    def lease_over(self, ticket: TicketState) -> float | None:
+        """When a live ticket may run elsewhere, in seconds since the epoch: its host is not reached. None: it is
+        reached; infinite: a person has to say it."""
+        host = self.live_on.get(ticket.id)
+        if host is None or host.status != "unreachable":
+            return None
+        return lease_over(host.since, self.lease_of(ticket, host), ticket.spec.grace)
 
     @property
     def unknown_families(self) -> dict[str, str]:

@@ -669,6 +669,44 @@ class HostShort(Struct, frozen=True, gc=False, tag_field="report", tag="short"):
     """How much there is; empty: it is short of it no more."""
 
 
+class HostSeen(Struct, frozen=True, gc=False, tag_field="report", tag="host_seen"):
+    """Another machine answers, and can be used. Told when that is new, or what it has is not as before."""
+
+    host: str
+    cpus: float
+    memory: int
+    """Bytes that it has in all."""
+    boot: str
+    """As in HostReached."""
+    skew: float = 0.0
+    """Seconds by which its clock is ahead."""
+    python: str = ""
+    """The version of the Python that is used there."""
+
+
+class HostGone(Struct, frozen=True, gc=False, tag_field="report", tag="host_gone"):
+    """Another machine does not answer any more."""
+
+    host: str
+    reason: str
+    since: float
+    """As in HostUnreachable."""
+
+
+class HostBad(Struct, frozen=True, gc=False, tag_field="report", tag="host_bad"):
+    """Another machine answers, and cannot be used."""
+
+    host: str
+    reason: str
+    """With what mends it."""
+
+
+class LeaseElapsed(Struct, frozen=True, gc=False, tag_field="report", tag="lease"):
+    """The time may be over for which a ticket goes on although its host is not reached."""
+
+    ticket: str
+
+
 class NeighboursChanged(Struct, frozen=True, gc=False):
     """Which living sessions claim the same is not as before."""
 
@@ -802,4 +840,8 @@ AnyReport = (
     | EtaFound
     | HostMeasured
     | IdleElapsed
+    | HostSeen
+    | HostGone
+    | HostBad
+    | LeaseElapsed
 )

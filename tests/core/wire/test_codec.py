@@ -508,6 +508,13 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
         unrestricted=("x",),
         by="ann",
     ),
+    ev.AgentStarted(at=2.0, agent="trainer-1", type="trainer", host="gpu-box"),
+    ev.HostReached(at=2.0, host="gpu-box", cpus=8.0, memory=2**35, boot="b1", skew=-1.5, python="3.11.2"),
+    ev.HostUnreachable(at=9.0, host="gpu-box", reason="no answer for 15 s", since=7.5),
+    ev.HostUnusable(at=2.0, host="gpu-box", reason="there is no python3: apt install python3"),
+    ev.HostHeld(at=2.0, host="gpu-box", by="ann"),
+    ev.HostDraining(at=2.0, host="gpu-box", by="ann"),
+    ev.HostReleased(at=2.0, host="gpu-box", by="ann"),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -20,6 +20,7 @@ from parexec_tui.core.rules.reports.host import (
     on_ports_tried,
     on_secrets_found,
 )
+from parexec_tui.core.rules.reports.hosts import on_host_bad, on_host_gone, on_host_seen, on_lease_elapsed
 from parexec_tui.core.rules.reports.logs import on_log_flooded, on_log_too_long
 from parexec_tui.core.rules.reports.lost_merges import on_merges_lost
 from parexec_tui.core.rules.reports.order import on_order_searched
@@ -106,4 +107,8 @@ _REPORTS: dict[type, Callable[[SessionState, Any, float], list[ev.AnyEvent]]] = 
     rq.EtaFound: on_eta_found,
     rq.HostMeasured: on_host_measured,
     rq.IdleElapsed: on_idle_elapsed,
+    rq.HostSeen: on_host_seen,
+    rq.HostGone: on_host_gone,
+    rq.HostBad: on_host_bad,
+    rq.LeaseElapsed: on_lease_elapsed,
 }

@@ -38,6 +38,8 @@ def taken_back_first(
     state: SessionState, report: rq.AnyReport, events: list[ev.AnyEvent], now: float
 ) -> list[ev.AnyEvent]:
     """The events that follow from a report, of which the end of an attempt is put off until it is taken back."""
+    if isinstance(report, rq.LeaseElapsed):
+        return events  # its host is not there to take anything back
     for index, ended in enumerate(events):
         if isinstance(ended, ev.AttemptEnded):
             ticket = state.tickets[ended.ticket]

@@ -44,6 +44,14 @@ from parexec_tui.core.state.apply.attempts import (
     on_strays_ended,
     on_wrote_unclaimed,
 )
+from parexec_tui.core.state.apply.hosts import (
+    on_host_draining,
+    on_host_held,
+    on_host_reached,
+    on_host_released,
+    on_host_unreachable,
+    on_host_unusable,
+)
 from parexec_tui.core.state.apply.order import on_order_found
 from parexec_tui.core.state.apply.pressure import (
     on_memory_measured,
@@ -160,6 +168,12 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.NeighboursSeen: on_neighbours_seen,
     ev.HostPressed: on_host_pressed,
     ev.HostRelieved: on_host_relieved,
+    ev.HostReached: on_host_reached,
+    ev.HostUnreachable: on_host_unreachable,
+    ev.HostUnusable: on_host_unusable,
+    ev.HostHeld: on_host_held,
+    ev.HostDraining: on_host_draining,
+    ev.HostReleased: on_host_released,
     ev.UnitsSetAside: on_units_set_aside,
     ev.SecretsLooked: on_secrets_looked,
     ev.MemoryMeasured: on_memory_measured,

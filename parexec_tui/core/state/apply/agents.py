@@ -9,9 +9,10 @@ from parexec_tui.core.state.transitions import IllegalEventError, agent_of, chec
 
 
 def on_agent_started(state: SessionState, event: ev.AgentStarted) -> None:
-    if event.agent in state.agents or event.type not in state.available:
-        raise IllegalEventError(f"{event!r}: it exists, or its type does not")
-    agent = state.agents[event.agent] = AgentState(event.agent, event.type, event.at)
+    is_placed = not event.host or event.host in state.hosts
+    if event.agent in state.agents or event.type not in state.available or not is_placed:
+        raise IllegalEventError(f"{event!r}: it exists, or its type or host does not")
+    agent = state.agents[event.agent] = AgentState(event.agent, event.type, event.at, event.host)
     state.pool_size[event.type] += 1
     refresh_agent(state, agent)
 

@@ -48,6 +48,9 @@ def on_monitoring_started(state: SessionState, event: ev.MonitoringStarted) -> N
         _correct_clocks(state, event)
     state.boot, state.monitored = event.boot, event
     state.engine_pid = event.pid
+    for host in state.hosts.values():
+        if host.status != "unreachable":  # a lease goes on whichever engine looks
+            host.status, host.since = "connecting", event.at
     state.secrets.clear()  # each engine looks for them itself
     state.left = state.interrupted = state.draining = state.stopping = None
     for ticket in state.live.values():

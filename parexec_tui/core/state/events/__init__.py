@@ -43,6 +43,14 @@ from parexec_tui.core.state.events.attempts import (
     WroteUnclaimed,
 )
 from parexec_tui.core.state.events.event import Event as Event
+from parexec_tui.core.state.events.hosts import (
+    HostDraining,
+    HostHeld,
+    HostReached,
+    HostReleased,
+    HostUnreachable,
+    HostUnusable,
+)
 from parexec_tui.core.state.events.order import OrderFound
 from parexec_tui.core.state.events.pressure import (
     MemoryMeasured,
@@ -160,6 +168,12 @@ AnyEvent = (
     | NeighboursSeen
     | HostPressed
     | HostRelieved
+    | HostReached
+    | HostUnreachable
+    | HostUnusable
+    | HostHeld
+    | HostDraining
+    | HostReleased
     | UnitsSetAside
     | SecretsLooked
     | MemoryMeasured

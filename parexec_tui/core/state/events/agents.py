@@ -6,6 +6,8 @@ from parexec_tui.core.state.events.event import Event
 class AgentStarted(Event, frozen=True, tag="agent_started"):
     agent: str
     type: str
+    host: str = ""
+    """Where it is for as long as it lives; empty: on this machine."""
 
 
 class AgentHeld(Event, frozen=True, tag="agent_held"):

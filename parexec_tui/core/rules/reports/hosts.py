@@ -1,0 +1,93 @@
+"""What the engine finds out about other machines: they answer, they do not, or a lease there is over."""
+
+from parexec_tui.core.plan.hosts import shown_host
+from parexec_tui.core.plan.units import format_duration
+from parexec_tui.core.rules.downstream import skips
+from parexec_tui.core.rules.reports.ends import attempt_ended
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.steps import takes_back
+from parexec_tui.core.state.tickets import TicketState
+from parexec_tui.core.wire import requests as rq
+
+
+def on_host_seen(state: SessionState, report: rq.HostSeen, now: float) -> list[ev.AnyEvent]:
+    """That what ran there is gone, as it was booted again, its processes tell one by one."""
+    host = state.hosts.get(report.host)
+    if host is None:
+        return []
+    known = host.status, host.cpus, host.memory, host.boot
+    if known == ("reachable", report.cpus, report.memory, report.boot):
+        return []
+    return [
+        ev.HostReached(
+            at=now,
+            host=host.name,
+            cpus=report.cpus,
+            memory=report.memory,
+            boot=report.boot,
+            skew=report.skew,
+            python=report.python,
+        )
+    ]
+
+
+def on_host_gone(state: SessionState, report: rq.HostGone, now: float) -> list[ev.AnyEvent]:
+    """Said again only for another reason: a lease that counts goes on counting from where it did."""
+    host = state.hosts.get(report.host)
+    if host is None:
+        return []
+    since = min(report.since, now)
+    if host.status == "unreachable":
+        if report.reason == host.problem:
+            return []
+        since = host.since
+    return [ev.HostUnreachable(at=now, host=host.name, reason=report.reason, since=since)]
+
+
+def on_host_bad(state: SessionState, report: rq.HostBad, now: float) -> list[ev.AnyEvent]:
+    host = state.hosts.get(report.host)
+    if host is None or (host.status, host.problem) == ("unusable", report.reason):
+        return []
+    return [ev.HostUnusable(at=now, host=host.name, reason=report.reason)]
+
+
+def on_lease_elapsed(state: SessionState, report: rq.LeaseElapsed, now: float) -> list[ev.AnyEvent]:
+    ticket = state.live.get(report.ticket)
+    over = None if ticket is None else state.lease_over(ticket)
+    if ticket is None or over is None or now < over:
+        return []
+    host = state.live_on[ticket.id]
+    lease = format_duration(state.lease_of(ticket, host))
+    return lost_there(state, ticket, f"{host.name} was not reached, and its lease of {lease} is over", now)
+
+
+def lost_there(state: SessionState, ticket: TicketState, reason: str, now: float) -> list[ev.AnyEvent]:
+    """The attempt of a ticket is given up, as its host is not reached: it runs again elsewhere, at no charge.
+
+    What is being taken back there goes on when the host is back.
+    """
+    attempt = ticket.live_attempt
+    if takes_back(attempt.step):
+        return []
+    report = rq.ProcessLost(ticket.id, attempt.number, reason=reason, step=attempt.step)
+    if attempt.stop_reason == "cancelled":
+        skipped = skips(state, ticket)
+        return [attempt_ended(ticket, report, End.lost, Status.cancelled, now, skipped=skipped, reason=reason)]
+    return [attempt_ended(ticket, report, End.lost, Status.waiting, now, reason=reason, host_at_fault=True)]
+
+
+def unreachable_text(state: SessionState, ticket: TicketState, now: float) -> str:
+    """`gpu-box unreachable for 40s; its lease there ends in 4m20s, then it may run elsewhere`; empty if it is not."""
+    over = state.lease_over(ticket)
+    if over is None:
+        return ""
+    host = state.live_on[ticket.id]
+    since = f"{shown_host(host.name)} unreachable for {format_duration(max(0.0, now - host.since))}"
+    if over == float("inf"):
+        return (
+            f"{since}; its lease there never ends: reassign {ticket.id} --now, if nothing of it runs there any more"
+        )
+    left = format_duration(max(0.0, over - now))
+    return f"{since}; its lease there ends in {left}, then it may run elsewhere"

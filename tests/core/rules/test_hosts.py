@@ -1,0 +1,160 @@
+"""Other machines: reached, lost, and what becomes of the tickets there."""
+
+from math import inf
+from typing import Any
+
+import pytest
+
+from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.claims import ClaimKey, Holdings
+from parexec_tui.core.plan.hosts import HostSpec
+from parexec_tui.core.plan.resources import Resources
+from parexec_tui.core.plan.units import Lease
+from parexec_tui.core.rules.reports.hosts import unreachable_text
+from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.apply import apply
+from parexec_tui.core.state.transitions import IllegalEventError
+from parexec_tui.core.wire import requests as rq
+from tests.core.sessions import Session, dump, plan, replay
+
+GIB = 2**30
+
+
+def on_a_host(text: str = "A: uses=gpu:1,cpu:2 locks=db\nB: A", **more: Any) -> Session:
+    """A session whose agents run on `box`, which has been reached."""
+    hosts = {"box": HostSpec(ssh="box", resources=Resources(gpu=("0", "1")), **more)}
+    session = Session(plan(text, agents={"t": AgentType(on=("box",))}, hosts=hosts), checks=False)
+    seen(session)
+    return session
+
+
+def seen(session: Session, boot: str = "b1") -> list[ev.AnyEvent]:
+    return session.tell(rq.HostSeen("box", cpus=4.0, memory=8 * GIB, boot=boot))
+
+
+def start(session: Session, id_: str) -> None:
+    """Start a ticket on the host, as the dispatcher would."""
+    session.apply(ev.AgentStarted(at=session.now, agent=f"t-{id_}", type="t", host="box"))
+    session.apply(ev.AttemptStarted(at=session.now, ticket=id_, attempt=1, agent=f"t-{id_}"))
+    session.check()
+
+
+def test_what_a_host_has_is_known_once_it_is_reached_and_said_once() -> None:
+    session = on_a_host()
+    box = session.state.hosts["box"]
+    assert (box.status, box.slots, box.holdings.capacities) == (
+        "reachable", 4, {"gpu": 2, "cpu": 4.0, "memory": 8 * GIB},
+    )  # fmt: skip
+    assert seen(session) == []
+    assert [event.boot for event in seen(session, "b2") if isinstance(event, ev.HostReached)] == ["b2"]
+    assert session.tell(rq.HostBad("box", "no python3")) == [
+        ev.HostUnusable(at=session.now, host="box", reason="no python3")
+    ]
+    assert (box.is_open, box.problem) == (False, "no python3")
+    assert session.tell(rq.HostSeen("elsewhere", 1, 1, "b")) == []
+
+
+def test_what_the_host_has_is_held_there_and_all_else_in_the_session() -> None:
+    session = on_a_host()
+    start(session, "A")
+    state = session.state
+    assert state.holdings.holders(ClaimKey("lock", "db")) == ("A",)
+    assert state.holdings.in_use() == {}
+    assert state.hosts["box"].holdings.in_use() == {"gpu": 1, "cpu": 2}
+    assert state.tickets["A"].live_attempt.units == {"gpu": ("0",)}
+    assert (state.host_of(state.tickets["A"]), state.live_here) == ("box", 0)
+    session.succeed("A")
+    assert state.hosts["box"].holdings.in_use() == {"gpu": 0, "cpu": 0}
+    assert (state.live_on, state.held_on, state.holdings.holders(ClaimKey("lock", "db"))) == ({}, {}, ())
+
+
+@pytest.mark.parametrize(("sync", "there"), [("shared", ()), ("rsync", ("A",))])
+def test_files_are_claimed_on_the_host_unless_the_workdir_is_shared(sync: str, there: tuple[str, ...]) -> None:
+    session = on_a_host("A: writes=out", sync=sync)
+    start(session, "A")
+    [key] = (each.key for held in _all_holdings(session) for each in held.held() if each.key.kind == "write")
+    assert session.state.hosts["box"].holdings.holders(key) == there
+
+
+def test_no_host_has_more_than_fits_there() -> None:
+    session = on_a_host("A: uses=gpu:2\nB: uses=gpu:1")
+    start(session, "A")
+    session.apply(ev.AgentStarted(at=session.now, agent="t-2", type="t", host="box"))
+    started = ev.AttemptStarted(at=session.now, ticket="B", attempt=1, agent="t-2")
+    with pytest.raises(IllegalEventError, match=r"on box: needs 1 gpu, 0 of 2 free"):
+        apply(session.state, started)
+    with pytest.raises(IllegalEventError, match="its type or host does not"):
+        apply(session.state, ev.AgentStarted(at=session.now, agent="t-3", type="t", host="nowhere"))
+
+
+def test_a_ticket_goes_on_until_its_lease_is_over_and_then_runs_again_at_no_charge() -> None:
+    session = on_a_host("A: grace=5s", lease=Lease(100))
+    start(session, "A")
+    session.wait(10)
+    session.tell(rq.HostGone("box", "no answer", since=session.now - 8))
+    assert session.status("A") == "running"
+    assert unreachable_text(session.state, session["A"], session.now) == (
+        "box unreachable for 8.0s; its lease there ends in 1m52s, then it may run elsewhere"
+    )
+    session.wait(100 + 15 + 5 - 8 - 0.5)
+    assert session.tell(rq.LeaseElapsed("A")) == []
+    session.wait(0.5)
+    [ended] = session.tell(rq.LeaseElapsed("A"))
+    assert isinstance(ended, ev.AttemptEnded)
+    assert (ended.end, ended.charged, session.status("A")) == ("lost", False, "waiting")
+    assert ended.reason == "box was not reached, and its lease of 1m40s is over"
+    assert session.tell(rq.ProcessEnded("A", 1, code=0)) == [], "what was given up counts no more"
+
+
+def test_a_host_that_is_back_in_time_ends_nothing_and_a_ticket_may_have_a_lease_of_its_own() -> None:
+    session = on_a_host("A: lease=never\nB: lease=1h")
+    start(session, "A")
+    start(session, "B")
+    session.tell(rq.HostGone("box", "no answer", since=session.now))
+    assert (session.state.lease_over(session["A"]), session.state.lease_over(session["B"])) == (
+        inf, session.now + 3600 + 72 + 10,
+    )  # fmt: skip
+    session.wait(1e9)
+    assert session.tell(rq.LeaseElapsed("A")) == []
+    seen(session)
+    assert session.tell(rq.LeaseElapsed("B")) == []
+    assert session.live() == ["A", "B"]
+
+
+def test_that_a_host_is_gone_is_said_once_and_its_leases_count_from_the_first_time() -> None:
+    session = on_a_host()
+    since = session.now
+    session.tell(rq.HostGone("box", "no answer", since=since))
+    session.wait(5)
+    assert session.tell(rq.HostGone("box", "no answer", since=session.now)) == []
+    session.tell(rq.HostGone("box", "connection refused", since=session.now))
+    assert (session.state.hosts["box"].since, session.state.hosts["box"].problem) == (since, "connection refused")
+    session.monitor()
+    assert (session.state.hosts["box"].status, session.state.hosts["box"].since) == ("unreachable", since)
+
+
+def test_another_engine_has_yet_to_reach_a_host_and_knows_all_else_by_the_journal() -> None:
+    session = on_a_host()
+    start(session, "A")
+    session.apply(ev.HostHeld(at=session.now, host="box", by="ann"))
+    session.apply(ev.HostDraining(at=session.now, host="box", by="bob"))
+    assert dump(replay(session.plan, session.journal)) == dump(session.state)
+    session.monitor()
+    box = session.state.hosts["box"]
+    assert (box.status, box.held, box.draining, box.slots, [*box.live]) == ("connecting", "ann", True, 4, ["A"])
+    session.apply(ev.HostReleased(at=session.now, host="box", by="ann"))
+    assert (box.held, box.draining) == (None, False)
+
+
+def test_what_is_cancelled_while_its_host_is_gone_does_not_run_again() -> None:
+    session = on_a_host("A:\nB: A", lease=Lease(10))
+    start(session, "A")
+    session.tell(rq.HostGone("box", "no answer", since=session.now))
+    session.ask(rq.Cancel(tickets=("A",)))
+    session.wait(60)
+    session.tell(rq.LeaseElapsed("A"))
+    assert session.statuses() == {"A": "cancelled", "B": "skipped"}
+
+
+def _all_holdings(session: Session) -> list[Holdings]:
+    return [session.state.holdings, session.state.hosts["box"].holdings]
