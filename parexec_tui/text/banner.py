@@ -13,6 +13,7 @@ from parexec_tui.core.rules.attention import (
     Need,
     NeedKind,
     Subject,
+    account_needs,
     agent_needs,
     service_need,
     session_needs,
@@ -23,6 +24,7 @@ from parexec_tui.core.schedule.blockers import parallel_blocker
 from parexec_tui.core.schedule.root import Root, RootKind, WaitedFor
 from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.schedule.roots import roots_of_all
+from parexec_tui.core.state.accounts import spent_budgets
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, happened
 from parexec_tui.text.coding import rest_facts, rest_text
@@ -227,14 +229,21 @@ def _types(state: SessionState) -> Iterator[Piece]:
 def _rests(state: SessionState, context: BannerContext) -> Iterator[Piece]:
     """The accounts that rest, one by one: they come back by themselves."""
     if state.finished_at is None and state.gone is None:
-        yield from (Piece(rest_text(rest, context.now), "hold") for rest in rest_facts(state))
+        needy = {need.subject for need in account_needs(state)}
+        for rest in rest_facts(state):
+            subject = Subject("account", rest.account)
+            yield Piece(rest_text(rest, context.now), *(("alert", subject) if subject in needy else ("hold",)))
 
 
 def _budgets(state: SessionState, context: BannerContext) -> Iterator[Piece]:
     """The budgets that keep tickets from starting: they wait until a person raises one."""
     if state.budgets and state.finished_at is None and state.gone is None:
         found = (each for each in roots(state) if each.root.kind == "budget" and each.count)
-        yield from (Piece(waited_for_text(each, context.now, context.me), "alert") for each in found)
+        needs = {spent: name for name, spent in spent_budgets(state).items()}
+        for each in found:
+            name = needs.get(each.root.reason)
+            subject = None if name is None else Subject("budget", name)
+            yield Piece(waited_for_text(each, context.now, context.me), "alert", subject)
 
 
 def _to_answer(state: SessionState, context: BannerContext, kind: RootKind, what: str) -> Iterator[Piece]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from parexec_tui.core.state.coding import often_text
 from parexec_tui.core.state.figures import Figures
 from parexec_tui.core.state.status import Flag, Status
 from parexec_tui.core.wire.protocol import Doing, RestFact
@@ -35,7 +36,8 @@ def until_text(until: float, now: float | None) -> str:
 
 def rest_fact(rest: "Rest") -> RestFact:
     """An account that rests, for `status`."""
-    return RestFact(rest.account, None if rest.is_tried else rest.until, rest.why, rest.is_outage, rest.is_guess)
+    until = None if rest.is_tried else rest.until
+    return RestFact(rest.account, until, rest.why, rest.is_outage, rest.is_guess, rest.times)
 
 
 def rest_text(rest: RestFact, now: float | None, *, is_brief: bool = False) -> str:
@@ -43,7 +45,7 @@ def rest_text(rest: RestFact, now: float | None, *, is_brief: bool = False) -> s
     word = "gets no answer" if rest.is_outage else "limited"
     when = "and tried now" if rest.until is None else until_text(rest.until, now)
     why = f": {rest.why}" if rest.why and not is_brief else ""
-    return printable(f"{rest.account} {word} {when}{why}")
+    return printable(f"{rest.account} {word} {when}{often_text(rest.times)}{why}")
 
 
 def blocker_words(blocker: "Blocker", now: float) -> str:

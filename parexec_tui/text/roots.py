@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from parexec_tui.core.plan.units import format_count
 from parexec_tui.core.schedule.root import Root, WaitedFor
+from parexec_tui.core.state.coding import often_text
 from parexec_tui.core.state.people import by_whom, on_agent
 from parexec_tui.text.coding import until_text
 from parexec_tui.text.words import clock, printable, short_duration
@@ -74,6 +75,7 @@ def _with_cause(words: str, root: Root, now: float | None, me: str) -> str:
     elif now is not None and root.since:
         words += f", for {short_duration(max(0.0, now - root.since))}"
     if root.kind in ("limit", "outage"):
+        words += often_text(root.times)
         words += "; one ticket tries it now" if root.until is None else f" {until_text(root.until, now)}"
     elif now is not None and root.until is not None:
         words += f", in {short_duration(max(0.0, root.until - now))}"

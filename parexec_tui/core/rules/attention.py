@@ -9,8 +9,9 @@ from typing import Literal, NamedTuple
 
 from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.accounts import coding_of
+from parexec_tui.core.state.accounts import budget_in_the_way, coding_of, rests_waited_for, spent_budgets, spent_on
 from parexec_tui.core.state.agents import AgentState
+from parexec_tui.core.state.coding import OFTEN
 from parexec_tui.core.state.one_line import one_line
 from parexec_tui.core.state.outcome import LEFT_FOR_ANSWER, Outcome
 from parexec_tui.core.state.people import by_whom
@@ -19,7 +20,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ServiceStatus, Status
 from parexec_tui.core.state.tickets import TicketState
 
-NeedKind = Literal["ticket", "agent", "type", "service", "session", "host", "engine", "end"]
+NeedKind = Literal["ticket", "agent", "type", "account", "budget", "service", "session", "host", "engine", "end"]
 
 TAKES_FROM_TICKETS = ("freeze", "requeue")
 """Steps against a pressed host by which tickets that run suffer. Before them nobody is called."""
@@ -33,7 +34,8 @@ class Subject(NamedTuple):
 
     kind: NeedKind
     name: str = ""
-    """The ticket, the agent, the service, or what the host is short of; empty for the session and its engine."""
+    """The ticket, the agent, its type or account, the service, or what the host is short of; empty for the session,
+    its budget and its engine."""
 
 
 class Need(NamedTuple):
@@ -66,6 +68,8 @@ def needs(state: SessionState, me: str = "") -> Iterator[Need]:
     yield from asking_needs(state)
     yield from agent_needs(state)
     yield from type_needs(state)
+    yield from account_needs(state)
+    yield from budget_needs(state)
     yield from _pool_needs(state, me)
     yield from service_needs(state, me)
     yield from session_needs(state, me)
@@ -115,6 +119,23 @@ def type_needs(state: SessionState) -> Iterator[Need]:
     """Agent types that start nothing before a person has mended something: no login, or a bad setup."""
     if state.finished_at is None:
         yield from (Need(Subject("type", type_), trouble) for type_, trouble in state.type_troubles.items())
+
+
+def account_needs(state: SessionState) -> Iterator[Need]:
+    """Accounts that were limited again and again, or got no answer: nothing says that this ends by itself."""
+    if state.finished_at is None and state.gone is None:
+        for rest in rests_waited_for(state):
+            if rest.times >= OFTEN:
+                words = f"{rest.account} {rest.word}"
+                yield Need(Subject("account", rest.account), f"{words}{f': {rest.why}' if rest.why else ''}")
+
+
+def budget_needs(state: SessionState) -> Iterator[Need]:
+    """Budgets that let nothing more start, while tickets are left that would cost something."""
+    if state.finished_at is None and state.gone is None:
+        for name, spent in spent_budgets(state).items():
+            words = ("parexec", "scale", *filter(None, (name,)), "--budget", "DOLLARS")
+            yield Need(Subject("budget", name), f"{spent}; {' '.join(words)}")
 
 
 def agent_needs(state: SessionState) -> Iterator[Need]:
@@ -171,11 +192,14 @@ def session_needs(state: SessionState, me: str = "") -> Iterator[Need]:
     elif state.engine_lost is not None and not state.engine_lost.is_silent and state.gone is state.engine_lost:
         yield Need(Subject("engine"), state.engine_lost.reason)
     if state.left is not None and state.left.reason in _NOBODY_ASKED:
-        yield Need(Subject("end"), state.left.reason)
+        spent = budget_in_the_way(state)
+        yield Need(Subject("end"), f"{state.left.reason}: {spent}" if spent else state.left.reason)
 
 
 def began(state: SessionState, event: ev.AnyEvent) -> Iterator[Need]:
     """The needs that this event caused, without those that a person asked for. `state` is the state after it."""
+    if state.budgets and isinstance(event, ev.AttemptEnded):
+        yield from (need for need in budget_needs(state) if _has_spent(state, event, need.subject.name))
     match event:
         case ev.AttemptEnded(ticket=id_, then=Status.failed) | ev.TicketUnrunnable(ticket=id_):
             found = _ticket_needs(state, id_)
@@ -189,6 +213,8 @@ def began(state: SessionState, event: ev.AnyEvent) -> Iterator[Need]:
             | ev.AttemptFrozen(ticket=id_, by="")
         ):
             found = _ticket_needs(state, id_)
+        case ev.AccountRests(account=account) if state.accounts[account].times == OFTEN:
+            found = (need for need in account_needs(state) if need.subject.name == account)
         case ev.TicketAsks(ticket=id_):
             found = (need for need in asking_needs(state) if need.subject.name == id_)
         case ev.AgentTypeHeld(type=type_):
@@ -216,6 +242,18 @@ def began(state: SessionState, event: ev.AnyEvent) -> Iterator[Need]:
     yield from (need for need in found if not need.is_asked_for)
 
 
+def _has_spent(state: SessionState, event: ev.AttemptEnded, name: str) -> bool:
+    """Whether this end spent a budget; or, of one that is not spent and yet too small for one attempt more, whether
+    it was the last that ran on it. So it is told once."""
+    if name and state.agents[event.agent].type != name:
+        return False
+    if (spent := spent_on(state, name)) < state.budgets[name]:
+        return True
+    ticket = state.tickets.get(event.ticket)
+    cost = coding_of(state, ticket).figures_of(event.attempt) if ticket is not None else None
+    return cost is not None and spent - (cost.cost or 0.0) < state.budgets[name]
+
+
 def relieved(event: ev.AnyEvent) -> Iterator[Subject]:
     """The subjects that need nobody any more after this event."""
     match event:
@@ -227,6 +265,10 @@ def relieved(event: ev.AnyEvent) -> Iterator[Subject]:
             yield Subject("ticket", id_)
         case ev.AgentTypeReleased(type=type_):
             yield Subject("type", type_)
+        case ev.AccountWell(account=account):
+            yield Subject("account", account)
+        case ev.BudgetChanged(type=type_):
+            yield Subject("budget", type_)
         case ev.MergeStarted(ticket=id_) | ev.WorkCommitted(ticket=id_) | ev.WorkMerged(ticket=id_):
             yield Subject("ticket", id_)
         case ev.CheckHeld(ticket=id_) | ev.AttemptThawed(ticket=id_) | ev.AttemptEnded(ticket=id_):

@@ -212,6 +212,7 @@ def _find_of_agents(state: SessionState, ticket: TicketState) -> TicketState | R
             how=type_,
             reason=rest.why,
             until=None if rest.is_tried else rest.until,
+            times=rest.times,
         )
     able = [agent for agent in able_agents(state, ticket) if agent.id not in ticket.excluded_agents]
     if any(map(comes_free, able)):

@@ -80,6 +80,8 @@ class Root(Struct, frozen=True):
     """When it began; 0 where that is not known. Of `running`: so that `now - since` is what it has worked."""
     until: float | None = None
     """When it ends by itself, if that is known."""
+    times: int = 0
+    """Of `limit` and `outage`: how often in a row that is so; else 0."""
 
     @property
     def stays(self) -> bool:

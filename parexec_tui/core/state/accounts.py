@@ -1,21 +1,28 @@
 """Accounts that rest because a provider does not answer them, and which agent types a ticket can run on meanwhile."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from parexec_tui.core.plan.coding import account_of, is_minded
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.units import format_money
 from parexec_tui.core.state.budgets import has_caps, over_text
 from parexec_tui.core.state.coding import NOTHING, Coding, Conversation, Rest
+from parexec_tui.core.state.findings import remembered
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.status import PENDING
 from parexec_tui.core.state.tickets import TicketState
 
 
 def over_type_budget(state: SessionState, type_: str) -> str:
     """Why no attempt starts on agents of a type, if that is for money, in words: what was spent, and what is to be
     expected of those that run and of one more, come to its budget or that of the session. O(what runs)."""
+    return _over(state, type_)[1]
+
+
+def _over(state: SessionState, type_: str) -> tuple[str, str]:
+    """The same after whose budget that is: the name of the type, or empty for the session."""
     if not state.budgets or not is_minded(state.plan.agents[type_]):
-        return ""
+        return "", ""
     for name, spent, budget in _budgets_of(state, type_):
         running = [live for live in _not_counted(state) if name in ("", live)]
         expected = sum(_usual_cost(state, each) for each in (*running, type_))
@@ -24,10 +31,46 @@ def over_type_budget(state: SessionState, type_: str) -> str:
                 f"{f'budget of {name}' if name else 'budget'}: {format_money(spent)} of {format_money(budget)} spent"
             )
             if spent >= budget:
-                return told
+                return name, told
             of_what = f"{len(running)} running and the next" if running else "an attempt"
-            return f"{told}, and about {format_money(expected)} expected of {of_what}"
-    return ""
+            return name, f"{told}, and about {format_money(expected)} expected of {of_what}"
+    return "", ""
+
+
+def spent_budgets(state: SessionState) -> Mapping[str, str]:
+    """{whose budget, by agent type, or empty for the session: in words why it lets no more start}, of those that are
+    spent, or too small for one attempt more though none runs, while tickets are left that no other type takes.
+
+    O(what runs), and once between two events O(plan) while one is spent.
+    """
+    return remembered(state.findings, _SpentBudgets, state) if state.budgets else {}
+
+
+class _SpentBudgets(dict[str, str]):
+    def __init__(self, state: SessionState) -> None:
+        super().__init__()
+        over = {type_: found for type_ in state.plan.agents if (found := _over(state, type_))[1]}
+        if not any(has_spent(state, name) for name, _ in over.values()):
+            return
+        for ticket in state.tickets.values():
+            if ticket.status in PENDING and ticket.types and over.keys() >= {*(left := left_types(state, ticket))}:
+                self.update(over[type_] for type_ in left if has_spent(state, over[type_][0]))
+            if len(self) == len({name for name, _ in over.values()}):
+                return
+
+
+def has_spent(state: SessionState, name: str) -> bool:
+    """Whether a budget is spent, or nothing runs on it that may cost less than is expected."""
+    if spent_on(state, name) >= state.budgets[name]:
+        return True
+    return not any(name in ("", type_) and is_minded(state.plan.agents[type_]) for type_ in running_types(state))
+
+
+def spent_on(state: SessionState, name: str) -> float:
+    """Dollars that the attempts of a type cost that are over; the empty name: of all. Not known counts as nothing."""
+    tally = state.tally.types.get(name)
+    used = state.tally.figures() if not name else tally.figures if tally is not None else None
+    return (used.cost or 0.0) if used is not None else 0.0
 
 
 def budget_in_the_way(state: SessionState) -> str:
@@ -46,9 +89,7 @@ def _budgets_of(state: SessionState, type_: str) -> Iterator[tuple[str, float, f
     """(whose, dollars spent, budget) of all that limit a type; the empty name: the session."""
     for name in ("", type_):
         if (budget := state.budgets.get(name)) is not None:
-            tally = state.tally.types.get(name)
-            used = state.tally.figures() if not name else tally.figures if tally is not None else None
-            yield name, (used.cost or 0.0) if used is not None else 0.0, budget
+            yield name, spent_on(state, name), budget
 
 
 def _not_counted(state: SessionState) -> list[str]:

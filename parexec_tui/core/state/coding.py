@@ -84,6 +84,15 @@ NOTHING: Coding = Coding()
 """What is remembered of all other tickets."""
 
 
+OFTEN: Final = 3
+"""Rests of an account in a row from which on a person is told: what it waits for may never come."""
+
+
+def often_text(times: int) -> str:
+    """That it is so again and again: `, 4 times in a row`."""
+    return f", {times} times in a row" if times >= OFTEN else ""
+
+
 class Rest(Struct, frozen=True):
     """An account that rests, or that is tried."""
 
@@ -105,7 +114,7 @@ class Rest(Struct, frozen=True):
     @property
     def word(self) -> str:
         """How it stands, to be said after its name."""
-        return "gets no answer" if self.is_outage else "is limited"
+        return f"{'gets no answer' if self.is_outage else 'is limited'}{often_text(self.times)}"
 
 
 REFUSALS = frozenset((End.refused, End.over_budget))

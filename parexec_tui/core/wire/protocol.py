@@ -261,6 +261,8 @@ class RestFact(Struct, frozen=True):
     """Whether the provider does not answer; else it is a limit of the account."""
     is_guess: bool = False
     """Whether nobody said until when."""
+    times: int = 1
+    """How often in a row it was put to rest."""
 
 
 class Usage(Struct, frozen=True, omit_defaults=True):

@@ -3,6 +3,7 @@
 import sys
 from typing import cast
 
+from parexec_tui.core.plan.coding import types_of_account
 from parexec_tui.core.rules.attention import needs, service_need
 from parexec_tui.core.state.status import predicate
 from parexec_tui.core.wire.selectors import SelectorError
@@ -104,6 +105,13 @@ def next_needing_attention(context: ActionContext) -> None:
             context.screen.switch_to("agents")
             context.agents_panel.go_to_type(need.subject.name)
             what = f"agent type {need.subject.name} is {need.reason}"
+        case "account" | "budget":
+            context.screen.switch_to("agents")
+            name = need.subject.name
+            types = types_of_account(name, context.state.plan.agents) if need.subject.kind == "account" else (name,)
+            if types[0]:
+                context.agents_panel.go_to_type(types[0])
+            what = need.reason
         case "service":
             context.screen.switch_to("agents")
             context.agents_panel.go_to_service(need.subject.name)

@@ -362,7 +362,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
                 return view.agent_type == subject.name
             case "service":
                 return view.service == subject.name
-            case "session" | "host" | "engine" | "end":
+            case "session" | "host" | "engine" | "end" | "account" | "budget":
                 return view.visited_need == subject
 
     # -- keys ------------------------------------------------------------------------------------------------

@@ -2,12 +2,15 @@
 
 import pytest
 
+from parexec_tui.core.plan.units import Money
 from parexec_tui.core.rules.attention import Need, Subject, began, needs, relieved
 from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.text.banner import pieces
+from parexec_tui.text.roots import root_text
 from tests.core.coded import coded, said, tells
 from tests.core.coding import coder, coding_session, says
 from tests.core.sessions import Session
@@ -97,3 +100,70 @@ def test_a_limit_is_the_root_also_while_the_fallback_is_full() -> None:
     root = root_of(session.state, session.state.tickets[waits])
     assert root is not None
     assert (root.kind, root.name) == ("limit", "claude")
+
+
+def test_a_spent_budget_is_told_once_until_it_is_raised() -> None:
+    session = coding_session("\n".join(f"T{n}:" for n in range(5)), agents={"claude": coder(max=2)}, budget=Money(10))
+    session.dispatch()
+    before = len(session.journal)
+    says(session, "T0", cost=4.0)
+    assert session.dispatch() == []
+    assert [*needs(session.state), *called_for(session, before)] == [], "the one that runs may cost less"
+    before = len(session.journal)
+    says(session, "T1", cost=5.0)
+    assert session.dispatch() == []
+    words = "budget: $9 of $10 spent, and about $5 expected of an attempt; parexec scale --budget DOLLARS"
+    need = Need(Subject("budget"), words)
+    assert list(needs(session.state)) == called_for(session, before) == [need]
+    assert [piece.subject for piece in pieces(session.state)] == [need.subject]
+
+    before = len(session.journal)
+    session.act(rq.Scale(most=None, budget="$15", by="ann"))
+    assert relieved_by(session, before) == [need.subject]
+    assert session.dispatch() == ["T2"]
+    assert list(needs(session.state)) == []
+    before = len(session.journal)
+    says(session, "T2", cost=7.0)
+    assert session.dispatch() == []
+    assert [each.reason for each in called_for(session, before)] == [
+        "budget: $16 of $15 spent; parexec scale --budget DOLLARS"
+    ]
+
+
+def test_a_budget_of_a_type_that_a_fallback_takes_over_needs_nobody() -> None:
+    agents = {"claude": coder(budget=Money(1), fallback=("codex",)), "codex": coder("codex", budget=Money(1))}
+    session = coding_session("A: agent=claude\nB: agent=claude A\nC: agent=claude B", agents=agents)
+    session.dispatch()
+    says(session, "A", cost=1.5)
+    assert list(needs(session.state)) == []
+    session.dispatch()
+    before = len(session.journal)
+    says(session, "B", cost=2.0)
+    (need,) = called_for(session, before)
+    assert need.subject == Subject("budget", "codex")
+    assert [each.subject.name for each in needs(session.state)] == ["claude", "codex"], "a higher one of either helps"
+
+
+def test_an_account_that_is_limited_again_and_again_needs_a_look() -> None:
+    session = coding_session("A:\nB: A")
+    session.dispatch()
+    called: list[Need] = []
+    for times in range(1, 5):
+        before = len(session.journal)
+        says(session, "A", "limited", "quota", until=session.now + 10)
+        called += called_for(session, before)
+        told = f"limited, {times} times in a row: quota"
+        assert [each.reason for each in needs(session.state)] == ([f"claude is {told}"] if times >= 3 else [])
+        (piece,) = pieces(session.state)
+        assert (piece.subject is not None, "times in a row" in piece.text) == (times >= 3, times >= 3)
+        root = root_of(session.state, session.state.tickets["B"])
+        assert root is not None
+        assert ("times in a row" in root_text(root, session.now)) == (times >= 3)
+        assert any("times in a row" in each.text for each in why(session.state, session["A"])) == (times >= 3)
+        session.now = session.state.accounts["claude"].until
+        session.tell(rq.RestElapsed("claude"))
+        session.dispatch()
+    assert [each.subject for each in called] == [Subject("account", "claude")], "once"
+    before = len(session.journal)
+    says(session, "A")
+    assert Subject("account", "claude") in relieved_by(session, before)
