@@ -23,6 +23,7 @@ import contextlib
 from parexec_tui.agents import ends
 from parexec_tui.agents.brief import Brief, decode
 from parexec_tui.agents.facts import Fact, count_of, encode, fact, figure_of, parse_object, text_of
+from parexec_tui.agents.matching import search
 from parexec_tui.agents.start import OF_ANOTHER_AGENT, start_of, told_file
 from parexec_tui.agents.story import Story, money_of
 from parexec_tui.agents.streams.reader import LONGEST_LINE, NOTHING_BEFORE, Exit
@@ -194,7 +195,7 @@ class Run:
         folder = os.getcwd()
         start = start_of(brief, folder=folder, in_git=_in_git(folder))
         self.argv, self.env, self.reader = start.argv, start.env, start.reader
-        self.reader.prices = brief.prices
+        self.reader.prices, self.reader.search = brief.prices, search
         self.stopped: Trouble | None = None
         self._stop_at: float | None = None
         self._killed = False

@@ -3,11 +3,12 @@
 import os
 from collections.abc import Iterator
 
+from parexec_tui.agents.matching import is_slow
 from parexec_tui.cli.coding_clis import Looked, clis_of, look_at
 from parexec_tui.client.plan_sources import top_of
 from parexec_tui.core.plan import graph
 from parexec_tui.core.plan.agent_type import eligible_types, with_fallbacks
-from parexec_tui.core.plan.coding import TESTED
+from parexec_tui.core.plan.coding import ASKING, TESTED
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.one_folder import edit_together
 from parexec_tui.core.plan.reading.faults import listed
@@ -67,6 +68,7 @@ def coding_warnings(plan: Plan) -> Iterator[str]:
         is_told = "IS_SANDBOX" in agent.env or os.environ.get("IS_SANDBOX")
         if agent.kind == "claude" and os.geteuid() == 0 and not is_told:
             yield f"agents.{name}: claude refuses that for root, unless IS_SANDBOX=1 says that this is a container"
+    yield from _in_vain(plan)
     yield from _useless_fallbacks(plan)
     yield from _unseen(plan)
     for found_together in edit_together(plan):
@@ -83,6 +85,23 @@ def coding_warnings(plan: Plan) -> Iterator[str]:
             f"tickets {names} may edit {found_together.folder} at once ({pairs}), and one may lose what another did: "
             f"{instead}, or say what each `writes`"
         )
+
+
+def _in_vain(plan: Plan) -> Iterator[str]:
+    """What agent types say that does nothing: to ask a person, where the CLI cannot; patterns that take for ever."""
+    for name, agent in plan.agents.items():
+        if agent.ask == "person" and agent.kind is not None and agent.kind not in ASKING:
+            yield (
+                f'agents.{name}: ask = "person" does nothing: {agent.kind} can ask nobody while it runs; '
+                f"{listed(sorted(ASKING, reverse=True))} can; `on_denied` says what follows instead"
+            )
+        for key in ("limited", "unavailable"):
+            for index, pattern in enumerate(getattr(agent, key)):
+                if is_slow(pattern):
+                    yield (
+                        f"agents.{name}.{key}[{index}]: {pattern!r} takes for ever on some texts, and then finds "
+                        "nothing: leave out one repetition of those inside each other"
+                    )
 
 
 def _useless_fallbacks(plan: Plan) -> Iterator[str]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from parexec_tui.agents import ends
 from parexec_tui.agents.facts import fact
+from parexec_tui.agents.matching import is_slow, search
 from parexec_tui.agents.streams.claude import ClaudeReader
 from parexec_tui.agents.streams.codex import CodexReader, command_of
 from parexec_tui.agents.streams.reader import LONGEST_LINE, Exit, Figures
@@ -251,6 +252,15 @@ def test_a_persons_own_words_for_an_end_go_first() -> None:
     reader = CodexReader(patterns={ends.LIMITED: ("come back", "(")})
     reader.read(line)
     assert reader.end(Exit(1, NOW))["end"] == ends.LIMITED
+
+
+def test_a_pattern_that_takes_for_ever_finds_nothing_and_the_others_are_looked_for() -> None:
+    endless = r"(\w+\s?)*\Z!"
+    reader = CodexReader(patterns={ends.LIMITED: (endless, "monday")})
+    reader.search = search
+    reader.read(json.dumps({"type": "turn.failed", "error": {"message": f"Come back on Monday {'a' * 60}:"}}))
+    assert reader.end(Exit(1, NOW))["end"] == ends.LIMITED
+    assert (is_slow(endless), is_slow("quota.*reached|429"), is_slow("(")) == (True, False, False)
 
 
 @pytest.mark.parametrize("status", [None, 400, 401])

@@ -223,6 +223,19 @@ def test_who_looks_where_the_work_is_not(tmp_path: Path, path: Path, more: str, 
     assert list(coding_warnings(plan(tmp_path, seen, tickets))) == []
 
 
+def test_what_is_said_in_vain_is_told(tmp_path: Path) -> None:
+    said = "ask = 'person'\nlimited = ['quota', '(a+)+$']\n"
+    agents = "".join(f"[agents.{kind}]\nkind = '{kind}'\n{said}" for kind in ("claude", "codex"))
+    found = [each for each in coding_warnings(plan(tmp_path, agents)) if "nothing" in each]
+    slow = ": '(a+)+$' takes for ever on some texts, and then finds nothing: leave out one repetition of those inside"
+    assert found == [
+        f"agents.claude.limited[1]{slow} each other",
+        'agents.codex: ask = "person" does nothing: codex can ask nobody while it runs; claude and acp can; '
+        "`on_denied` says what follows instead",
+        f"agents.codex.limited[1]{slow} each other",
+    ]
+
+
 def test_a_fallback_that_can_run_nothing_is_told(tmp_path: Path) -> None:
     agents = (
         "[agents.claude]\nkind = 'claude'\nfallback = ['s', 'codex']\n[agents.codex]\nkind = 'codex'\n[agents.s]\n"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from parexec_tui.agents import ends
 from parexec_tui.agents.facts import Event, Fact, fact, number_of, table_of, tables_of, text_of, value_of, whole_of
 from parexec_tui.agents.streams.reader import NOTHING_BEFORE, Exit, Figures, Reader, argument_of, plan_of
-from parexec_tui.agents.streams.troubles import NO_PATTERNS, Patterns, Trouble, end_of_words
+from parexec_tui.agents.streams.troubles import NO_PATTERNS, Patterns, Trouble
 
 PROTOCOL = 1
 
@@ -248,7 +248,7 @@ class AcpReader(Reader):
             case "end_turn":
                 if self._tools_done or len(self._said) > _SHORT:
                     return None
-                end = ends.FAILED if _EMPTY in self._said else end_of_words(self._said, self.patterns)
+                end = ends.FAILED if _EMPTY in self._said else self.end_of_words(self._said)
                 return None if end is None else Trouble(end, self._said)
             case "refusal":
                 return Trouble(ends.REFUSED, self._said or "the model refused")
@@ -266,7 +266,7 @@ class AcpReader(Reader):
         kinds = (text_of(error, "data", "errorKind"), text_of(error, "data", "codexErrorInfo"))
         known = next((_KINDS[kind] for kind in kinds if kind in _KINDS), None)
         details = text_of(error, "data", "details") or text_of(error, "data", "message")
-        return Trouble(known or end_of_words(f"{said} {details}", self.patterns) or ends.FAILED, said)
+        return Trouble(known or self.end_of_words(f"{said} {details}") or ends.FAILED, said)
 
     def verdict(self, exit_: Exit) -> Trouble | None:
         """The agent is ended by us, after the answer to the prompt: its exit code says nothing."""

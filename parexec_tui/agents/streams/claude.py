@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from parexec_tui.agents import ends
 from parexec_tui.agents.facts import Event, Fact, fact, number_of, table_of, tables_of, text_of, value_of, whole_of
 from parexec_tui.agents.streams.reader import NOTHING_BEFORE, Exit, Figures, Reader, argument_of, plan_of
-from parexec_tui.agents.streams.troubles import NO_PATTERNS, Patterns, Trouble, end_of_status, end_of_words
+from parexec_tui.agents.streams.troubles import NO_PATTERNS, Patterns, Trouble, end_of_status
 
 ACTS = {
     "Bash": "run",
@@ -271,9 +271,7 @@ class ClaudeReader(Reader):
         if self.trouble is not None:
             return self.trouble
         is_of_api = text_of(event, "terminal_reason") == "api_error"
-        return Trouble(
-            (end_of_words(why, self.patterns) if is_of_api else None) or ends.FAILED, why or "no reason given"
-        )
+        return Trouble((self.end_of_words(why) if is_of_api else None) or ends.FAILED, why or "no reason given")
 
     def without_end(self, exit_: Exit) -> Trouble:
         if not self.acts and exit_.code == 1 and not self.session:

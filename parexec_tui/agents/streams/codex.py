@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from parexec_tui.agents import ends
 from parexec_tui.agents.facts import Event, Fact, fact, table_of, tables_of, text_of, whole_of
 from parexec_tui.agents.streams.reader import Exit, Reader, argument_of, less, plan_of
-from parexec_tui.agents.streams.troubles import Trouble, end_of_words
+from parexec_tui.agents.streams.troubles import Trouble
 
 _RETRY = re.compile(r"Reconnecting\.\.\. (\d+)/(\d+)(?: \((.*)\))?", re.DOTALL)
 _SHELL = re.compile(r"^(?:/\S*/)?(?:ba|z|da)?sh -l?c (['\"])(.*)\1$", re.DOTALL)
@@ -116,12 +116,12 @@ class CodexReader(Reader):
         self.out = less(whole_of(usage, "output_tokens"), self.before.out)
 
     def _trouble_of(self, why: str) -> Trouble:
-        return Trouble(end_of_words(why, self.patterns) or ends.FAILED, why or "the turn failed")
+        return Trouble(self.end_of_words(why) or ends.FAILED, why or "the turn failed")
 
     def without_end(self, exit_: Exit) -> Trouble:
         if self.events == 0 and exit_.code in (1, 2):
             said = " ".join(self.errors)
-            end = ends.AUTH if end_of_words(said, self.patterns) == ends.AUTH else ends.BAD_SETUP
+            end = ends.AUTH if self.end_of_words(said) == ends.AUTH else ends.BAD_SETUP
             return Trouble(end, self._first_error() or f"exit code {exit_.code}")
         return super().without_end(exit_)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from parexec_tui.agents import ends
 from parexec_tui.agents.facts import Event, Fact, fact, table_of, tables_of, text_of, whole_of
 from parexec_tui.agents.streams.reader import Exit, Reader, argument_of, plan_of
-from parexec_tui.agents.streams.troubles import Trouble, end_of_status, end_of_words
+from parexec_tui.agents.streams.troubles import Trouble, end_of_status
 
 ACTS = {
     "run_shell_command": "run",
@@ -117,7 +117,7 @@ class GeminiReader(Reader):
         self.cached, self.out = cached, whole_of(stats, "output_tokens")
         if text_of(event, "status") != "success":
             why = text_of(event, "error", "message") or self._said
-            self.trouble = Trouble(end_of_words(why, self.patterns) or ends.FAILED, why or "it ended with an error")
+            self.trouble = Trouble(self.end_of_words(why) or ends.FAILED, why or "it ended with an error")
 
     def on_error_line(self, line: str) -> Iterator[Fact]:
         """Its retries are told on standard error only."""

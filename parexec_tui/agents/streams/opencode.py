@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from parexec_tui.agents import ends
 from parexec_tui.agents.facts import Event, Fact, fact, number_of, table_of, tables_of, text_of, whole_of
 from parexec_tui.agents.streams.reader import Exit, Reader, argument_of, plan_of
-from parexec_tui.agents.streams.troubles import Trouble, end_of_status, end_of_words
+from parexec_tui.agents.streams.troubles import Trouble, end_of_status
 
 ACTS = {
     "bash": "run",
@@ -94,7 +94,7 @@ class OpencodeReader(Reader):
     def _trouble_of(self, error: Event) -> Trouble:
         said = text_of(error, "data", "message") or text_of(error, "message") or text_of(error, "name")
         status = number_of(error, "data", "statusCode")
-        end = end_of_status(status) if status is not None else end_of_words(said, self.patterns)
+        end = end_of_status(status) if status is not None else self.end_of_words(said)
         if text_of(error, "name") == "ProviderAuthError":
             end = ends.AUTH
         return Trouble(end or ends.FAILED, said or "it ended with an error")
@@ -112,7 +112,7 @@ class OpencodeReader(Reader):
             return Trouble(ends.FAILED, "it ended in the midst of its tools")
         if self.events == 0 and exit_.code == 1:
             said = " ".join(self.errors)
-            end = ends.AUTH if end_of_words(said, self.patterns) == ends.AUTH else ends.BAD_SETUP
+            end = ends.AUTH if self.end_of_words(said) == ends.AUTH else ends.BAD_SETUP
             return Trouble(end, self.last_error().removeprefix(": ") or "exit code 1 before its first word")
         return super().without_end(exit_)
 

@@ -5,7 +5,15 @@ from typing import NamedTuple
 
 from parexec_tui.agents import ends
 from parexec_tui.agents.facts import Event, Fact, fact, parse_object, text_of
-from parexec_tui.agents.streams.troubles import NO_PATTERNS, Patterns, Trouble, end_as_taught, end_of_words
+from parexec_tui.agents.streams.troubles import (
+    NO_PATTERNS,
+    Patterns,
+    Search,
+    Trouble,
+    end_as_taught,
+    end_of_words,
+    search,
+)
 
 LONGEST_LINE = 1_000_000
 """Characters of a line that are parsed. A longer one becomes a note."""
@@ -73,6 +81,8 @@ class Reader:
     def __init__(self, *, before: Figures = NOTHING_BEFORE, patterns: Patterns = NO_PATTERNS) -> None:
         self.before = before
         self.patterns = patterns
+        self.search: Search = search
+        """How the patterns are looked for."""
         self.session = ""
         self.model = ""
         self.events = 0
@@ -177,12 +187,16 @@ class Reader:
             **self.figures(),
         )
 
+    def end_of_words(self, text: str) -> str | None:
+        """As the function of this name, with the words that a person taught."""
+        return end_of_words(text, self.patterns, self.search)
+
     def _taught(self, trouble: Trouble | None, exit_: Exit) -> Trouble | None:
         """The same, by the words that a person taught: these go before every other reading of a failure."""
         if trouble is None or not self.patterns or exit_.stopped is not None or trouble.end not in _BY_ITSELF:
             return trouble
         for text in (trouble.why, *reversed(self.errors)):
-            if end := end_as_taught(text, self.patterns):
+            if end := end_as_taught(text, self.patterns, self.search):
                 own = Trouble(end, text.strip()[:300], trouble.until)
                 return own._replace(until=self.until_of(own, exit_.now))
         return trouble
@@ -207,7 +221,7 @@ class Reader:
         """The trouble of a CLI that ended without the event that ends a run."""
         if self.events == 0 and exit_.code not in (0, *range(128, 256)):
             said = "\n".join(self.errors)
-            end = end_of_words(said, self.patterns)
+            end = self.end_of_words(said)
             return Trouble(
                 end if end == ends.AUTH else ends.BAD_SETUP, self.last_error().removeprefix(": ") or _of(exit_.code)
             )

@@ -1,7 +1,7 @@
 """What a provider's error means: by its HTTP status, else by its words."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from parexec_tui.agents import ends
@@ -10,6 +10,9 @@ Patterns = Mapping[str, Sequence[str]]
 """By end the regular expressions of a person, which go before those here: providers change their words."""
 
 NO_PATTERNS: Patterns = {}
+
+Search = Callable[[str, str], bool]
+"""Whether a pattern finds something in a text; a wrong one finds nothing."""
 
 
 class Trouble(NamedTuple):
@@ -55,21 +58,23 @@ _WORDS = (
 _COMPILED = tuple((end, re.compile(words, re.IGNORECASE)) for end, words in _WORDS)
 
 
-def end_of_words(text: str, patterns: Patterns = NO_PATTERNS) -> str | None:
-    """The end that the words of an API error mean; None: they say nothing that is known.
-
-    Only for what a CLI itself calls an error of the API: an agent may talk about limits as about anything else.
-    """
-    return end_as_taught(text, patterns) or next((end for end, words in _COMPILED if words.search(text)), None)
-
-
-def end_as_taught(text: str, patterns: Patterns) -> str | None:
-    """The end that a text means by the words of a person alone."""
-    return next((end for end, own in patterns.items() if any(_search(each, text) for each in own)), None)
-
-
-def _search(pattern: str, text: str) -> bool:
+def search(pattern: str, text: str) -> bool:
+    """A search without a time limit, see `Search`."""
     try:
         return re.search(pattern, text, re.IGNORECASE) is not None
     except re.error:
         return False  # the plan's reader refuses such a pattern; a wrong one here must not end an attempt
+
+
+def end_of_words(text: str, patterns: Patterns = NO_PATTERNS, search: Search = search) -> str | None:
+    """The end that the words of an API error mean; None: they say nothing that is known.
+
+    Only for what a CLI itself calls an error of the API: an agent may talk about limits as about anything else.
+    """
+    taught = end_as_taught(text, patterns, search)
+    return taught or next((end for end, words in _COMPILED if words.search(text)), None)
+
+
+def end_as_taught(text: str, patterns: Patterns, search: Search = search) -> str | None:
+    """The end that a text means by the words of a person alone."""
+    return next((end for end, own in patterns.items() if any(search(each, text) for each in own)), None)

@@ -46,6 +46,9 @@ TESTED: Final[Mapping[str, str]] = {
 WITH_SANDBOX: Final = frozenset(("claude", "codex", "gemini"))
 """Kinds that have a sandbox of their own, or a mode that comes near one. The others have to be told what they may."""
 
+ASKING: Final = frozenset(("claude", "acp"))
+"""Kinds that can ask a person while they run, and wait for the answer."""
+
 OWN_FLAGS: Final[Mapping[str, tuple[str, ...]]] = {
     "claude": (
         "-p",

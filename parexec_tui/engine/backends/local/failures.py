@@ -13,7 +13,7 @@ import trio
 from msgspec import structs
 
 from parexec_tui.core.plan.plan_settings import MIN_LOG
-from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Ended
 from parexec_tui.engine.backends.local.agent_files import has_minder
@@ -40,6 +40,12 @@ def with_error_line(report: _Report, folder: SessionFolder, *, is_stopped: bool 
     """
     if isinstance(report, rq.ProcessEnded) and (report.said is not None or (report.code == 0 and not is_stopped)):
         return report  # what a coding agent says of its end is all that there is to say
+    if report.step == RUN and has_minder(folder.of_agent(report.key)):
+        was_killed = is_stopped or isinstance(report, rq.ProcessLost) or report.signal is not None
+        if (
+            was_killed
+        ):  # its log is a story, in which nothing tells why; a minder that fails by itself says that there
+            return report
     try:
         from parexec_tui.text.error_line import error_line_of
 
