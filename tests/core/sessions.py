@@ -704,7 +704,7 @@ def check_plan(state: SessionState) -> None:
     new.find_paths()
     assert list(state.tickets) == list(new.tickets)
     assert list(state.available) == list(state.pool_size) == list(state.agent_limits) == list(state.plan.agents)
-    for name in ("has_coding", "has_fallbacks", "has_worktrees"):
+    for name in ("has_coding", "has_fallbacks", "has_worktrees", "hosts_of_types"):
         assert getattr(state, name) == getattr(new, name), name
     assert [ticket.id for ticket in state.tickets.values() if not ticket.is_gates] == list(state.plan.tickets)
     assert state.groups == new.groups

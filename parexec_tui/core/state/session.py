@@ -626,13 +626,15 @@ class SessionState:
     def max_agents(self, type_: str) -> int:
         """How many agents of a type there may be: without a limit, as many as tickets may run at once."""
         limit = self.agent_limits[type_]
-        if limit is not None:
-            return limit
-        return sum(map(self.slots_on, self.hosts_of_types[type_])) if self.hosts else self.parallel
+        return self.slots_of(self.hosts_of_types[type_]) if limit is None else limit
 
     def find_hosts(self) -> None:
         """Find anew where the agents of each type may be."""
         self.hosts_of_types = {type_: hosts_of(each, self.plan.hosts) for type_, each in self.plan.agents.items()}
+
+    def slots_of(self, hosts: Iterable[str]) -> int:
+        """How many tickets may run at once on all of these, see `slots_on`."""
+        return sum(map(self.slots_on, hosts)) if self.hosts else self.parallel
 
     def slots_on(self, host: str) -> int:
         """How many tickets may run at once on a host; without pressure, of this machine."""

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.hosts import HostSpec
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.secrets import SecretSource
 from parexec_tui.core.plan.units import Money
@@ -152,6 +153,17 @@ def test_permissions_that_are_raised_are_said_aloud() -> None:
     [amended] = [each for each in events if isinstance(each, ev.PlanAmended)]
     assert amended.unrestricted == ("claude",)
     assert "agents of claude may do all that you may" in list(preview(session.state, events).lines())
+
+
+def test_a_new_type_may_run_on_a_host_that_the_session_has() -> None:
+    hosts = {"far": HostSpec(ssh="far", max=2)}
+    session = coding_session("A:", hosts=hosts)
+    reload(session, far=AgentType(on=("far",), min=1))
+    assert session.state.hosts_of_types == {"claude": ("",), "far": ("far",)}
+    assert session.state.max_agents("far") == 2
+    near = replace(file(session, near=AgentType(on=("new",))), hosts={**hosts, "new": HostSpec(ssh="new")})
+    text = "! agent type near: it uses [hosts.new], which is for the next session"
+    assert text in list(compare(session.state, near).lines())
 
 
 def test_an_account_that_no_type_has_any_more_rests_no_more() -> None:

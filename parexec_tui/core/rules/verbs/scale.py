@@ -5,6 +5,7 @@ from itertools import count, islice
 
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.coding import is_minded
+from parexec_tui.core.plan.hosts import LOCAL, hosts_of
 from parexec_tui.core.plan.units import MAX_COUNT, Money
 from parexec_tui.core.rules.answers import Decision, refuse_unknown
 from parexec_tui.core.rules.verbs.drain import drain_agents
@@ -62,10 +63,11 @@ def scale_to_types(
         old = state.plan.agents.get(name)
         is_new = old is None or new.max != old.max
         limit = new.max if is_new else state.agent_limits[name]
-        most = state.parallel if limit is None else limit
+        hosts = hosts_of(new, state.plan.hosts)
+        most = state.slots_of(hosts) if limit is None else limit
         if old is not None and is_new:
             yield from drain_agents(_surplus(state, name, most), by, now)
-        if old is None or new.min > old.min:
+        if LOCAL in hosts and (old is None or new.min > old.min):  # on another host, the first ticket starts one
             missing = min(new.min, most) - state.pool_size.get(name, 0)
             ids = (f"{name}-{number}" for number in count(1))
             free = (id_ for id_ in ids if id_ not in state.agents)
