@@ -569,7 +569,7 @@ class Kept:
         run, ended = self.read("run"), self.read("exit")
         found: Header = {"key": self.key}
         if run is not None:
-            found.update(pid=run["pid"], birth=run["birth"], lease=run["lease"], frozen=self.exists("frozen"))
+            found.update(pid=run["pid"], birth=run["birth"], lease=run["lease"], frozen=self.exists("frozen.json"))
         if ended is not None:
             return {**found, **ended}
         return {**found, "state": "running" if run is not None else "void" if self.exists("void.json") else "unknown"}
@@ -621,7 +621,8 @@ class Guard:
         if run is None:
             return self._never_began(kept)
         if run["boot"] != self._spool.boot:
-            return self._record(kept, {"state": "rebooted"})
+            self._record(kept, "rebooted")  # without its lock: a server of files may not know yet that it is free
+            return None
         living = _living_of(run)
         if kept.name not in self._ladders:
             late = clock() - self._spool.contact() - run["lease"] if run["lease"] is not None else -1.0
@@ -643,7 +644,7 @@ class Guard:
         if "supervisor" in living:
             del self._ladders[kept.name]
             return _GUARD_EVERY
-        return self._record(kept, {"state": "lost"})
+        return self._record_lost(kept)
 
     def _never_began(self, kept: Kept) -> float | None:
         if not os.path.isdir(kept.path):
@@ -659,21 +660,29 @@ class Guard:
             os.close(lock)
         return None
 
-    def _record(self, kept: Kept, ended: Header) -> float | None:
+    def _record_lost(self, kept: Kept) -> float | None:
         """Record the end of a key whose supervisor is dead."""
         lock = kept.lock()
         if lock is None:
             return _GUARD_EVERY
         try:
-            if kept.read("exit") is None:
-                stop = kept.read("stop")
-                ended.update(at=time.time(), fenced=kept.name in self._fenced, why=stop["why"] if stop else None)
-                ended["strays"] = self._ladders[kept.name].strays[:_MOST_STRAYS] if kept.name in self._ladders else []
-                kept.write("exit", ended, is_reserved=True)
-            kept.set_over()
+            self._record(kept, "lost")
         finally:
             os.close(lock)
         return None
+
+    def _record(self, kept: Kept, state: str) -> None:
+        if kept.read("exit") is None:
+            stop, ladder = kept.read("stop"), self._ladders.get(kept.name)
+            ended = {
+                "state": state,
+                "at": time.time(),
+                "fenced": kept.name in self._fenced,
+                "why": stop["why"] if stop else None,
+                "strays": ladder.strays[:_MOST_STRAYS] if ladder else [],
+            }
+            kept.write("exit", ended, is_reserved=True)
+        kept.set_over()
 
 
 def stand_guard(spool: Spool) -> None:

@@ -7,13 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from parexec_tui.engine.backends.remote import node
 from parexec_tui.engine.backends.remote.node import MARKER, Frames, Header, encode
-from tests.engine.engines import WITHIN, exists, until
+from tests.engine.engines import WITHIN, until
 
 PROGRAM = Path(node.__file__)
 
@@ -143,9 +143,9 @@ class Node:
         return self.process.wait()
 
 
-def run_of(spool: Path) -> dict[str, Any]:
-    """The record of the only key that a spool has."""
-    (path,) = spool.glob("keys/*/run.json")
+def run_of(spool: Path, name: str = "*") -> dict[str, Any]:
+    """The record of a key that runs; without its folder's name, of the only one that the spool has."""
+    (path,) = spool.glob(f"keys/{name}/run.json")
     return dict(json.loads(path.read_bytes()))
 
 
@@ -165,13 +165,10 @@ def guards_of(spool: Path) -> list[int]:
 
 def end_all(spool: Path) -> None:
     """End whatever is left of a test."""
-    for pid in guards_of(spool):
-        if exists(pid):
+    runs = [json.loads(path.read_bytes()) for path in spool.glob("keys/*/run.json")]
+    for pid in [*guards_of(spool), *(stat.pid for run in runs for stat in node.family_of(run))]:
+        with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    for path in spool.glob("keys/*/run.json"):
-        run = json.loads(path.read_bytes())
-        for stat in node.family_of(run):
-            os.kill(stat.pid, signal.SIGKILL)
 
 
 @contextmanager

@@ -5,33 +5,16 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from parexec_tui.engine.backends.remote.node import MARKER, MAX_HEADER, MAX_NOISE, BrokenStreamError, Frames, encode
-from tests.engine.backends.remote.nodes import PROGRAM, Node, RemoteError, key, run_of, sleeps, spool_in
+from tests.engine.backends.remote.nodes import PROGRAM, Node, RemoteError, key, run_of, sleeps
 from tests.engine.engines import exists, until
 
-MakeNode = Callable[..., Node]
-
 MIB = 1 << 20
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Iterator[Path]:
-    with spool_in(tmp_path) as spool:
-        yield spool
-
-
-@pytest.fixture
-def node(spool: Path) -> Iterator[Node]:
-    made = Node(spool)
-    yield made
-    if made.process.poll() is None:
-        made.close()
 
 
 # -- start and end ---------------------------------------------------------------------------------------------
