@@ -18,7 +18,8 @@ NOTE_LENGTH = 128
 """Bytes of the line before the gap, with the newline before it and its own."""
 
 _is_note = re.compile(
-    rb"\n\[parexec\] [0-9.]+[A-Za-z]+ left out here: no more than [0-9.]+[A-Za-z]+ is kept, see max_log *\n"
+    rb"\n\[parexec\] [0-9.]+[A-Za-z]+ left out here: "
+    rb"(?:no more than [0-9.]+[A-Za-z]+ is kept, see max_log|they are on the host) *\n"
 ).fullmatch
 
 _KEEP_SIZE, _PUNCH_HOLE = 0x01, 0x02
@@ -43,15 +44,35 @@ def said(left_out: int, limit: int) -> str:
     return f"{format_size(left_out)} left out here: no more than {format_size(limit)} is kept, see max_log"
 
 
+def left_on_host_text(left_out: int) -> str:
+    """That so many bytes of a log were not copied from the host where they were written."""
+    return f"{format_size(left_out)} left out here: they are on the host"
+
+
+def is_noted_on_host(note: bytes) -> bool:
+    """Whether the line before a gap says that what is left out is on the host."""
+    return b"they are on the host" in note
+
+
 def find_gap(fd: int, size: int) -> Gap | None:
     """The gap of a log of this size; None if there is none."""
     try:
         start = os.lseek(fd, 0, os.SEEK_HOLE)
         if not NOTE_LENGTH <= start < size or not _is_note(os.pread(fd, NOTE_LENGTH, start - NOTE_LENGTH)):
             return None
-        return Gap(start, min(os.lseek(fd, start, os.SEEK_DATA), size))
-    except (OSError, AttributeError):  # nothing but a hole up to the end; or a system that does not tell
+        return Gap(start, min(_data_from(fd, start, size), size))
+    except (OSError, AttributeError):  # a system that does not tell
         return None
+
+
+def _data_from(fd: int, start: int, size: int) -> int:
+    """Where the hole ends that begins there."""
+    try:
+        return os.lseek(fd, start, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        return size  # nothing but a hole: what stands behind it is still to be copied
 
 
 def kept_at_most(found: os.stat_result) -> int:
@@ -85,7 +106,7 @@ def _cut(fd: int, limit: int) -> Gap | None:
     undone = before.end if before is not None else start
     if gap.end <= undone or start < NOTE_LENGTH:
         return None
-    note = f"\n[parexec] {said(gap.length, limit)}".ljust(NOTE_LENGTH - 1).encode() + b"\n"
+    note = _note(said(gap.length, limit))
     try:
         # Noted first: should we die in between, nothing is hidden yet, and nothing is missing without a word.
         os.pwrite(fd, note, start - NOTE_LENGTH)
@@ -96,6 +117,25 @@ def _cut(fd: int, limit: int) -> Gap | None:
         _punch(fd, undone, gap.end - undone)  # some file systems write what they change to another place
         os.pwrite(fd, note, start - NOTE_LENGTH)
     return gap
+
+
+def skip_to(fd: int, gap: Gap) -> None:
+    """Let a log that is copied from a host go on at the end of a gap: what it has from the start of that on is left
+    out. Raises OSError."""
+    os.pwrite(fd, _note(left_on_host_text(gap.length)), gap.start - NOTE_LENGTH)
+    os.ftruncate(fd, gap.start)
+    os.ftruncate(fd, gap.end)
+
+
+def leave_on_host(fd: int, gap: Gap, undone: int) -> None:
+    """Leave out what was copied from a host, from `undone` up to the end of a gap. Raises OSError, with EOPNOTSUPP if
+    the file system cannot do it."""
+    os.pwrite(fd, _note(left_on_host_text(gap.length)), gap.start - NOTE_LENGTH)
+    _punch(fd, undone, gap.end - undone)
+
+
+def _note(text: str) -> bytes:
+    return f"\n[parexec] {text}".ljust(NOTE_LENGTH - 1).encode() + b"\n"
 
 
 def _punch(fd: int, start: int, length: int) -> None:

@@ -57,13 +57,18 @@ class Keys:
         return [require_sshd(), "-D", "-f", str(settings), "-E", str(folder / "sshd.log")]
 
 
+def find_sshd() -> str | None:
+    """The path of sshd; None if a test cannot have one here."""
+    if os.getuid():
+        return None
+    return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+
 def require_sshd() -> str:
     """The path of sshd; skips the test where there is none."""
-    if os.getuid():
-        pytest.skip("sshd of a test needs root here")
-    found = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    found = find_sshd()
     if found is None:
-        pytest.skip("there is no sshd here: apt-get install openssh-server")
+        pytest.skip("a test has no sshd here: it needs root, and apt-get install openssh-server")
     return found
 
 

@@ -203,6 +203,11 @@ class Launch(Struct, frozen=True, gc=False):
     """Whether the process may generate tickets: then it is told where."""
     telling: Telling | None = None
     """Of a coding agent: what its minder is told, but for the paths, which the backend knows."""
+    lease: float | None = None
+    """Seconds for which it goes on while the engine cannot reach its host; infinity: for ever; None: as long as its
+    host says. Not looked at on this machine."""
+    grace: float = 10.0
+    """Seconds between TERM and KILL if its host ends it because that is over."""
     requires: Requirements | None = None
     """What must be there. It is looked for right before the process is started; if it is not so, there is none, and
     `ProcessEnded` says that the ticket is at fault."""

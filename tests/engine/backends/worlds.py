@@ -1,8 +1,10 @@
 """A place for the processes of one session, whichever backend runs them, and an engine's view of it."""
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import trio
@@ -15,9 +17,15 @@ from parexec_tui.engine.backends.boot import boot_id
 from parexec_tui.engine.backends.local.backend import LocalBackend
 from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.backends.pipe.backend import PipeBackend, runner_command
+from parexec_tui.engine.backends.remote.backend import RemoteBackend
+from parexec_tui.engine.backends.remote.channel import Channel, Facts
+from parexec_tui.engine.backends.remote.shipping import boot_command
+from parexec_tui.engine.backends.remote.ssh import Problem, ssh_command, why_not
 from parexec_tui.paths import SessionFolder
+from tests.hosts.sshd import Keys, find_sshd
 
-BACKENDS = ("local", "pipe")
+BACKENDS = ("local", "ssh" if find_sshd() is not None else "node")
+"""`node` is a node program without ssh. That of `pipe` has tests of its own."""
 
 WITHIN = 30.0
 """Seconds that anything may take."""
@@ -40,6 +48,15 @@ class World:
         self.notices: list[str] = []
         self.orphans: Orphans | None = None
         self.strays: list[rq.StraysFound] = []
+        self.told: list[Facts | Problem] = []
+        """Of the host."""
+        self.environment = dict(os.environ)
+        self._sshd: Sshd | None = None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether processes are kept by a node program."""
+        return self.kind in ("node", "ssh")
 
     def open(self, nursery: trio.Nursery) -> Backend:
         if self.kind == "local":
@@ -48,13 +65,45 @@ class World:
             return LocalBackend(
                 nursery, "session", self.folder, environment=os.environ, boot=boot_id(), orphans=self.orphans
             )
+        if self.is_remote:
+            return self.open_remote(nursery)
         command = runner_command("session", self.folder)
         return PipeBackend(nursery, command, environment=os.environ, notice=self.notices.append)
+
+    def open_remote(self, nursery: trio.Nursery, *, lease: float = 600.0) -> RemoteBackend:
+        """An engine's view of a host that is reached through a channel."""
+        command = self._way()
+
+        def open_channel(listener: RemoteBackend) -> Channel:
+            return Channel(
+                command, listener, lambda code, said: why_not(code, said, "host"), hello={}, environment=os.environ
+            )
+
+        return RemoteBackend(
+            nursery,
+            "session",
+            self.folder,
+            open_channel,
+            lease=lease,
+            tell_host=lambda told, _since: self.told.append(told),
+        )
+
+    def _way(self) -> Sequence[str]:
+        """The command that leads to the host."""
+        spool = str(self.folder.path.parent / "spool")
+        if self.kind == "node":
+            os.environ["XDG_CACHE_HOME"] = str(self.folder.path.parent / "cache")
+            return ("/bin/sh", "-c", boot_command(spool))
+        if self._sshd is None:
+            self._sshd = Sshd(self.folder.path.parent / "sshd")
+        return (str(self._sshd.keys.bin / "ssh"), *ssh_command("host", spool)[1:])
 
     def close(self) -> None:
         """Have orphans no longer come to this process, as when its engine has died."""
         if self.orphans is not None:
             self.orphans.close()
+        if self._sshd is not None:
+            self._sshd.close()
 
     def launch(self, run: str = "", *argv: str, cwd: Path | None = None, **env: str) -> Launch:
         return Launch(run, argv, str(cwd or self.work), env)
@@ -70,6 +119,33 @@ class World:
                 if not dies:
                     await engine.backend.finish()
             nursery.cancel_scope.cancel()
+
+
+class Sshd:
+    """An sshd on the loopback, which `ssh host` reaches with these keys. Skips the test where there can be none."""
+
+    def __init__(self, folder: Path) -> None:
+        self.keys = Keys(folder)
+        for _ in range(20):
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                port = int(free.getsockname()[1])
+            self.process = subprocess.Popen(
+                self.keys.server(folder, "127.0.0.1", port), stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            if self._answers(port):
+                self.keys.know("host", "127.0.0.1", port)
+                return
+        raise AssertionError("sshd does not answer")
+
+    def _answers(self, port: int) -> bool:
+        while self.process.poll() is None:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                return True
+        return False
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
 
 
 class Engine:

@@ -20,18 +20,12 @@ from parexec_tui.core.wire.protocol import Usage
 from parexec_tui.engine.agent_answers import write_answer
 from parexec_tui.engine.backends.backend import (
     Adopted,
-    AnyTask,
     Ended,
-    Freshness,
-    FreshnessWanted,
     Identity,
     Launch,
     LogReading,
     ProgressWanted,
-    Success,
     UsageReading,
-    Worktree,
-    WritesWanted,
 )
 from parexec_tui.engine.backends.local import cgroup, process
 from parexec_tui.engine.backends.local.adoption import Adoption
@@ -54,6 +48,7 @@ from parexec_tui.engine.backends.local.logs import read_sizes
 from parexec_tui.engine.backends.local.mark import mark_of
 from parexec_tui.engine.backends.local.masking import Masking, until_complete
 from parexec_tui.engine.backends.local.not_started import why_not
+from parexec_tui.engine.backends.local.on_workspace import OnWorkspace
 from parexec_tui.engine.backends.local.oom import OtherKills, OutOfMemory, kill_count, own_kills, was_killed
 from parexec_tui.engine.backends.local.orphans import Orphans
 from parexec_tui.engine.backends.local.ports import taken_ports
@@ -77,7 +72,7 @@ _LOOKS = 8
 """Processes for which files and commands are looked at at once, before they are started."""
 
 
-class LocalBackend:
+class LocalBackend(OnWorkspace):
     """See `Backend`. Belongs to the trio run that created it."""
 
     def __init__(
@@ -311,55 +306,10 @@ class LocalBackend:
             else:
                 return
 
-    # -- files -----------------------------------------------------------------------------------------------
-
-    def check_outputs(self, key: ProcessKey, root: str, outputs: Sequence[str]) -> None:
-        self.workspace.check_outputs(key, root, outputs)
-
-    def check_claims(self, key: ProcessKey, wanted: WritesWanted) -> None:
-        self.workspace.check_claims(key, wanted)
-
-    def check_done(self, key: ProcessKey, root: str, paths: Sequence[str]) -> None:
-        self.workspace.check_done(key, root, paths)
-
-    async def written(self, root: str, pattern: str) -> str:
-        return await self.workspace.written(root, pattern)
-
-    async def freshness(self, wanted: tuple[FreshnessWanted, ...], *, anew: bool) -> list[Freshness]:
-        return await self.workspace.freshness(wanted, anew=anew)
-
-    async def fingerprints(self, wanted: tuple[tuple[ProcessKey, Success], ...]) -> list[bytes]:
-        return await self.workspace.fingerprints(wanted)
+    # -- ports and addresses are seen from this machine --------------------------------------------------------
 
     async def taken_ports(self, ports: Units) -> Units:
         return await in_thread(taken_ports, ports, limiter=self._one_look)
-
-    def restore(self, key: ProcessKey) -> None:
-        self.workspace.restore(key)
-
-    def find_snapshot(self, key: ProcessKey) -> None:
-        self.workspace.find_snapshot(key)
-
-    def note_left(self, key: ProcessKey) -> None:
-        self.workspace.note_left(key)
-
-    async def changed_since(self, keys: tuple[ProcessKey, ...]) -> rq.ChangedSince:
-        return await self.workspace.changed_since(keys)
-
-    def drop_snapshot(self, key: ProcessKey) -> None:
-        self.workspace.drop_snapshot(key)
-
-    def tend(self, key: ProcessKey, task: AnyTask) -> None:
-        self.workspace.open_worktrees().tend(key, task)
-
-    def leave_tmp(self, key: ProcessKey, keep: int | None) -> None:
-        self.workspace.leave_tmp(key, keep)
-
-    async def foresee(self, worktrees: dict[str, Worktree]) -> tuple[rq.Foreseen, ...]:
-        return await self.workspace.open_worktrees().foresee(worktrees)
-
-    async def find_lost(self, workdir: str, merged: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
-        return await self.workspace.open_worktrees().find_lost(workdir, merged)
 
     # -- what an engine before this one left -----------------------------------------------------------------
 

@@ -6,12 +6,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
+import msgspec
 from msgspec import Struct, structs
 
 from parexec_tui.agents.ends import EXIT_CODES
 from parexec_tui.core.plan.values import MAX_VALUES, Values, read_values
 from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.status import StopReason
+from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Ended
 from parexec_tui.engine.backends.local.agent_files import read_said
@@ -37,6 +39,10 @@ class ExitRecord(Struct, frozen=True):
     """True: recovery made sure that it cannot begin."""
     stopped_for: StopReason | None = None
     """Why it is ended on purpose, if the registry could not remember that."""
+    lost: str = ""
+    """Of a process on another host: in one word why nobody knows how it ended."""
+    used: Used = Used()
+    """The same: what it used."""
 
 
 @tried_again
@@ -55,12 +61,20 @@ def read_record(path: str | Path) -> ExitRecord | None:
         no_fork=_number(words.get("nofork")) in _NO_FORK,
         void="void" in words,
         stopped_for=_stop_reason(words.get("stop")),
+        lost=words.get("lost", ""),
+        used=_used(words.get("used")),
     )
 
 
 def _number(text: str | None) -> int | None:
     return int(text) if text is not None and text.isdigit() else None
 
+
+def _used(text: str | None) -> Used:
+    return msgspec.json.decode(text, type=Used) if text is not None else _UNKNOWN
+
+
+_UNKNOWN = Used()
 
 _NO_FORK = (1, 2, 254)
 """What shells end with when they cannot fork: dash and others with 1 or 2, bash with 254."""

@@ -49,7 +49,9 @@ class _Tree(Struct, gc=False):
     """At least so much was used until then."""
 
 
-class _Log(Struct, gc=False):
+class LogGrowth(Struct, gc=False):
+    """How large a log is, and since when."""
+
     size: int
     grew: float
     """When, by the clock that does not jump."""
@@ -63,7 +65,7 @@ class UsageMeter:
         self._cookies: dict[tuple[int, float], str | None] = {}
         """{(pid, birth): cookie} of what the last look found outside the sessions of attempts."""
         self._trees: dict[ProcessKey, _Tree] = {}
-        self._logs: dict[ProcessKey, _Log | None] = {}
+        self._logs: dict[ProcessKey, LogGrowth | None] = {}
         self._progress = LogProgress()
 
     def read(self, attempts: Sequence[LiveProcess], progress: Sequence[ProgressWanted] | None = ()) -> UsageReading:
@@ -83,7 +85,7 @@ class UsageMeter:
         for attempt, family in zip(attempts, families, strict=True):
             key = attempt.key
             tree = self._trees[key] = self._tree(family, trees.get(key), now)
-            log = self._logs[key] = _look_at_log(attempt.log, logs.get(key), wall, now)
+            log = self._logs[key] = look_at_log(attempt.log, logs.get(key), wall, now)
             found.append(
                 Usage(
                     ticket=key.ticket,
@@ -150,11 +152,12 @@ def _cpu_since(before: _Tree, used: float, own: Mapping[tuple[int, float], float
     return max(sum(max(0.0, cpu - before.own.get(who, cpu)) for who, cpu in own.items()), used - before.used)
 
 
-def _look_at_log(file: str, before: _Log | None, wall: float, now: float) -> _Log | None:
+def look_at_log(file: str, before: LogGrowth | None, wall: float, now: float) -> LogGrowth | None:
+    """How large a log is now; None if there is none. `wall`, `now`: see `UsageMeter.measure`."""
     try:
         found = Path(file).stat()
     except OSError:
         return None
     if before is None:
-        return _Log(found.st_size, now - max(0.0, wall - found.st_mtime))
-    return before if found.st_size == before.size else _Log(found.st_size, now)
+        return LogGrowth(found.st_size, now - max(0.0, wall - found.st_mtime))
+    return before if found.st_size == before.size else LogGrowth(found.st_size, now)

@@ -392,7 +392,7 @@ class Ladder:
             self._kill_at = now + _LET_END + _STRAY_GRACE
             return
         self._kill_at = now + self._grace
-        if any(stat.group == self._leader for stat in living):
+        if self._grace > 0 and any(stat.group == self._leader for stat in living):
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._leader, signal.SIGTERM)
         for stat in living:

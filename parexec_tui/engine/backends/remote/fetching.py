@@ -1,0 +1,154 @@
+"""What processes leave on a host is fetched: what they print while they run, and all that tells of their end.
+
+The node program keeps it for a while after that: a later step may want to read a log there, and somebody the middle
+of one that is not copied.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Mapping
+from contextlib import closing, suppress
+from typing import Any
+
+from parexec_tui.core.state.process_key import RUN, ProcessKey
+from parexec_tui.core.state.used import Used
+from parexec_tui.engine.backends.backend import Ended
+from parexec_tui.engine.backends.remote.channel import Channel, OutOfReach, Reply
+from parexec_tui.engine.backends.remote.ends import note_end, noted_end, said_of
+from parexec_tui.engine.backends.remote.log_copy import PIECE, LogCopy
+from parexec_tui.engine.backends.remote.requests import FILES, key_to
+from parexec_tui.engine.threads import in_thread
+from parexec_tui.paths import SessionFolder
+
+_KEPT, _KEPT_BYTES = 200, 1 << 30
+"""Processes that are over whose files stay on the host, and bytes of their logs: of more, the oldest go."""
+
+_AT_ONCE = 50
+"""Processes that the node program is told to forget at once."""
+
+
+class Fetcher:
+    """Fetches what the processes of one session leave on one host."""
+
+    def __init__(self, channel: Channel, folder: SessionFolder) -> None:
+        self._channel = channel
+        self._folder = folder
+        self._over: deque[tuple[ProcessKey, int]] = deque()
+        """What is kept there of processes that are over, with the bytes of their logs; the oldest first."""
+
+    async def copy_next(self, key: ProcessKey) -> int:
+        """Copy the next piece of the log of a process that runs. Returns how many bytes. Raises OSError."""
+        with closing(LogCopy(self._folder.log_and_record(key)[0])) as copy:
+            reply = await self.read(key, "log", copy.offset)
+            copy.add(reply.blob)
+            copy.go_on(reply.ok["size"])
+            return len(reply.blob)
+
+    async def read(self, key: ProcessKey, name: str, offset: int, limit: int = PIECE) -> Reply:
+        """The next piece of a file of a process. Raises OSError."""
+        return await self._channel.ask("read", key=key_to(key), name=name, offset=offset, limit=limit)
+
+    async def fetch_end(
+        self, key: ProcessKey, told: Mapping[str, Any], seen: Used, *, tells: bool, is_stopped: bool
+    ) -> Ended:
+        """Fetch what a process left that has ended, note its end, and make the report of it. It waits until the host
+        is in reach.
+
+        `told`: how it ended. `seen`: the most that was seen of what it used. `tells`: whether it may have told values
+        or generated tickets.
+        """
+        size = 0
+        files: dict[str, bytes] = {}
+        while True:
+            try:
+                size = await self._copy_rest(key)
+                if tells and key.step == RUN and told.get("state") == "ended":
+                    files = await self._files_of(key)
+            except OutOfReach:
+                await self._channel.until_up()
+                continue
+            except OSError:  # there is none, or no room for it: what is known is told
+                pass
+            break
+        report = await in_thread(self._note, key, told, files, _used(told).at_least(seen), is_stopped)
+        self._over.append((key, size))
+        return report
+
+    async def _copy_rest(self, key: ProcessKey) -> int:
+        """Copy what is left of a log that is complete. Returns its size. Raises OSError."""
+        with closing(LogCopy(self._folder.log_and_record(key)[0])) as copy:
+            while True:
+                reply = await self.read(key, "log", copy.offset)
+                before, size = copy.offset, int(reply.ok["size"])
+                copy.complete(size)
+                if copy.offset == before:
+                    copy.add(reply.blob)
+                if copy.offset >= size or (copy.offset == before and not reply.blob):
+                    return size
+
+    async def _files_of(self, key: ProcessKey) -> dict[str, bytes]:
+        """What a process told, by the path of the file in which it is looked for here. Raises OSError."""
+        found = {}
+        for name, path in zip(FILES.values(), (self._folder.values(key), self._folder.tickets(key)), strict=True):
+            data = b""
+            while True:
+                reply = await self.read(key, name, len(data))
+                data += reply.blob
+                if len(data) >= reply.ok["size"] or not reply.blob:
+                    break
+            if not reply.ok.get("missing"):
+                found[path] = data
+        return found
+
+    def _note(
+        self, key: ProcessKey, told: Mapping[str, Any], files: Mapping[str, bytes], used: Used, is_stopped: bool
+    ) -> Ended:
+        """Called in a thread."""
+        for path, data in files.items():
+            with open(path, "wb", opener=_private) as file:
+                file.write(data)
+        if said := said_of(told):
+            with closing(LogCopy(self._folder.log_and_record(key)[0])) as copy:
+                copy.add(said)
+        note_end(self._folder, key, told, used)
+        report = noted_end(self._folder, key, is_stopped=is_stopped)
+        assert report is not None
+        return report
+
+    # -- forgetting ------------------------------------------------------------------------------------------
+
+    async def forget_oldest(self) -> None:
+        """Let the node program forget what is not to be kept any longer."""
+        if len(self._over) < _KEPT + _AT_ONCE and sum(size for _, size in self._over) <= _KEPT_BYTES:
+            return
+        old = []
+        while len(self._over) > _KEPT or sum(size for _, size in self._over) > _KEPT_BYTES:
+            old.append(self._over.popleft())
+        if not await self.forget(key for key, _ in old):
+            self._over.extendleft(reversed(old))
+
+    async def forget(self, keys: Iterable[ProcessKey]) -> bool:
+        """Let the node program forget processes that are over. False if it is out of reach."""
+        with suppress(OSError):
+            await self._channel.ask("forget", keys=[key_to(key) for key in keys])
+            return True
+        return False
+
+    def is_kept(self, key: ProcessKey) -> bool:
+        """Whether the files of a process that is over are kept there."""
+        return any(key == kept for kept, _ in self._over)
+
+
+def _used(told: Mapping[str, Any]) -> Used:
+    usage = told.get("usage") or {}
+    return Used(
+        float(usage.get("cpu") or 0.0),
+        int(usage.get("memory") or 0),
+        int(usage.get("processes") or 0),
+        int(usage.get("disk_read") or 0),
+        int(usage.get("disk_written") or 0),
+    )
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)

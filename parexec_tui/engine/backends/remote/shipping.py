@@ -1,0 +1,100 @@
+"""How a node program gets to a host: over the same connection that it is then spoken to.
+
+The command that is run there finds a Python, looks for the node program in the cache of the user by the hash of its
+text, takes it from stdin if it is not there, and becomes it. A login shell of any kind runs the command, so there is
+nothing in it that one of them reads in its own way: no line break, no `!`, no quotes within quotes.
+"""
+
+import shlex
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from parexec_tui.engine.backends.remote.frames import WANTED
+
+NO_PYTHON, NO_PROGRAM = 97, 98
+"""What the bootstrap exits with if there is no Python, and if the program cannot be put into the cache."""
+
+_FIND = (
+    "for p in {python} python3 /usr/bin/python3 /usr/local/bin/python3 python3.13 python3.12 python3.11 python3.10"
+    " python3.9 python3.8; do "
+    'if "$p" -I -c "import sys; sys.exit(sys.version_info < (3, 8))" 2>/dev/null; then'
+    ' exec "$p" -I -c "import sys; exec(bytes.fromhex(sys.argv[1]).decode())" {boot} {digest} {size} {spool}; fi;'
+    f" done; echo parexec: no python3 of 3.8 or later here >&2; exit {NO_PYTHON}"
+)
+
+_BOOT = f"""
+import hashlib, os, sys
+digest, size, spool = sys.argv[2], int(sys.argv[3]), sys.argv[4]
+os.umask(0o077)
+def under(variable, default, *names):
+    home = os.environ.get(variable, "")
+    return os.path.join(home if home.startswith("/") else os.path.join(os.path.expanduser("~"), default), *names)
+path = under("XDG_CACHE_HOME", ".cache", "parexec", "node-" + digest + ".py")
+if not spool.startswith("/"):
+    spool = under("XDG_STATE_HOME", ".local/state", "parexec", "spool", spool)
+def is_whole(data):
+    return hashlib.sha256(data).hexdigest() == digest
+try:
+    with open(path, "rb") as file:
+        found = is_whole(file.read())
+except OSError:
+    found = False
+if not found:
+    os.write(1, {WANTED!r})
+    data = b""
+    while len(data) < size:
+        more = os.read(0, size - len(data))
+        if not more:
+            sys.exit({NO_PROGRAM})
+        data += more
+    try:
+        if not is_whole(data):
+            raise OSError("the node program arrived damaged")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        new = path + "." + str(os.getpid())
+        try:
+            with open(new, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(new, path)
+        finally:
+            if os.path.exists(new):
+                os.unlink(new)
+    except OSError as error:
+        sys.stderr.write("parexec: " + str(error) + "\\n")
+        sys.exit({NO_PROGRAM})
+os.execv(sys.executable, [sys.executable, "-I", path, "serve", spool])
+"""
+
+
+class Program(NamedTuple):
+    """The text of a node program."""
+
+    text: bytes
+    digest: str
+
+
+@lru_cache(1)
+def node_program() -> Program:
+    """The node program of this version."""
+    text = Path(__file__).with_name("node.py").read_bytes()
+    return Program(text, sha256(text).hexdigest())
+
+
+def boot_command(spool: str, python: str = "") -> str:
+    """A command for any login shell that becomes the node program.
+
+    `spool`: an absolute path, or a name in the state folder of the user there. `python`: looked for first.
+    """
+    program = node_program()
+    script = _FIND.format(
+        python=shlex.quote(python) if python else "",
+        boot=_BOOT.strip().encode().hex(),
+        digest=program.digest,
+        size=len(program.text),
+        spool=shlex.quote(spool),
+    )
+    return f"exec /bin/sh -c {shlex.quote(script)}"
