@@ -325,19 +325,18 @@ def _open_pidfd(pid: int) -> int:
     """A descriptor that is readable once the process has ended. Raises OSError."""
     if hasattr(os, "pidfd_open"):
         return os.pidfd_open(pid)
-    fd = _libc().syscall(_PIDFD_OPEN, pid, 0)
+    fd = _LIBC.syscall(_PIDFD_OPEN, pid, 0)
     if fd < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return int(fd)
 
 
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def _become_subreaper() -> bool:
     """Whether orphans of our descendants come to us from now on."""
-    return bool(_libc().prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+    return bool(_LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
 class Ladder:
@@ -461,6 +460,14 @@ class Spool:
         return _lock(os.path.join(self.path, name))
 
 
+def _sync(folder: str) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def _lock(path: str) -> int | None:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -517,7 +524,10 @@ class Kept:
             raise OSError(errno.EIO, f"{self.file(name)}.json is not a record: {error}") from error
 
     def write(self, name: str, record: Header, is_reserved: bool = False) -> None:
-        """Write a record so that it is there as a whole or not at all, whatever happens. Raises OSError."""
+        """Write a record so that it is there as a whole or not at all, whatever happens. Raises OSError.
+
+        It is there after a loss of power as well, but for one whose room was reserved: that may be gone again.
+        """
         data = json.dumps(record).encode()
         temporary = self.file(f"{name}.new")
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -530,19 +540,15 @@ class Kept:
         finally:
             os.close(fd)
         os.rename(temporary, self.file(f"{name}.json"))
-        self._sync_folder()
+        if not is_reserved:
+            # Most file systems have written the folder of all keys with the file: then this costs nothing.
+            _sync(self._spool.keys)
+            _sync(self.path)
 
     def reserve(self, name: str) -> None:
         """Set room for a record aside. Raises OSError."""
         with open(self.file(f"{name}.new"), "wb") as file:
             file.write(b" " * _RECORD_BYTES)
-
-    def _sync_folder(self) -> None:
-        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
 
     def lock(self) -> int | None:
         """A descriptor with the lock of the key; None: somebody else has it, its supervisor that is."""
@@ -992,6 +998,8 @@ class Node:
         """{name of a key that lives: descriptor of its supervisor or command}; None: it has to be looked at."""
         self._starting: dict[str, list[int]] = {}
         """{name: requests to start it that are not answered}"""
+        self._forked: list[int] = []
+        """Children that fork supervisors, and are to be waited for."""
         self._guard = Guard(self._spool)
         self._guard_at = float("inf")
         self._told: list[Frame] = []
@@ -1163,7 +1171,7 @@ class Node:
             raise OSError(errno.ESTALE, "the lease of this start is over: it was too long on its way")
         self._prepare(header, kept)
         answer, write = os.pipe()
-        _fork_supervisor(self._spool, kept, launch, write)
+        self._forked.append(_fork_supervisor(self._spool, kept, launch, write))
         os.close(write)
         self._starting[kept.name] = [header["id"]]
         told = bytearray()
@@ -1172,11 +1180,6 @@ class Node:
 
     def _prepare(self, header: Header, kept: Kept) -> None:
         os.makedirs(kept.path, 0o700, exist_ok=True)
-        fd = os.open(self._spool.keys, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
         if header.get("tmp"):
             os.makedirs(kept.file("tmp"), 0o700, exist_ok=True)
 
@@ -1214,6 +1217,7 @@ class Node:
             return
         self.unwatch(answer)
         os.close(answer)
+        self._forked = [pid for pid in self._forked if not _is_reaped(pid)]
         result = json.loads(bytes(told) or b"{}")
         waiting = self._starting.pop(kept.name)
         if "pid" in result:
@@ -1366,13 +1370,11 @@ _OTHERS_START = 2.0
 _FREEZE_PASSES = 50
 
 
-def _fork_supervisor(spool: Spool, kept: Kept, launch: Launch, answer: int) -> None:
-    """Twice, so that it is no child of this process and outlives its session. Raises OSError."""
+def _fork_supervisor(spool: Spool, kept: Kept, launch: Launch, answer: int) -> int:
+    """Twice, so that it is no child of this process and outlives its session. Returns the child. Raises OSError."""
     between = os.fork()
     if between:
-        with suppress(ChildProcessError):  # children are ignored here
-            os.waitpid(between, 0)
-        return
+        return between
     try:
         os.setsid()
         if not os.fork():
@@ -1382,6 +1384,13 @@ def _fork_supervisor(spool: Spool, kept: Kept, launch: Launch, answer: int) -> N
             os.write(answer, json.dumps({"errno": getattr(error, "errno", None), "text": str(error)}).encode())
     finally:
         os._exit(0)
+
+
+def _is_reaped(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:  # children are ignored here
+        return True
 
 
 def _argv(header: Header, env: dict[str, str]) -> list[str]:
