@@ -24,9 +24,10 @@ from parexec_tui.agents import ends
 from parexec_tui.agents.brief import Brief, decode
 from parexec_tui.agents.facts import Fact, count_of, encode, fact, figure_of, parse_object, text_of
 from parexec_tui.agents.matching import search
+from parexec_tui.agents.pipes import Lines, open_told, widened
 from parexec_tui.agents.start import OF_ANOTHER_AGENT, start_of, told_file
 from parexec_tui.agents.story import Story, money_of
-from parexec_tui.agents.streams.reader import LONGEST_LINE, NOTHING_BEFORE, Exit
+from parexec_tui.agents.streams.reader import NOTHING_BEFORE, Exit
 from parexec_tui.agents.streams.troubles import Trouble
 
 GENTLE = 5.0
@@ -86,6 +87,8 @@ class Minder:
                     fact("note", text=f"the conversation {brief.conversation} is there already: it goes on")
                 )
                 brief = brief._replace(goes_on=True, prompt_going_on=brief.prompt)
+            elif run.stopped is None and run.reader.was_in_the_way():
+                self.files.tell(fact("note", text="another one of its kind was in its way: it starts once more"))
             else:
                 break
         self.files.tell(end)
@@ -234,9 +237,9 @@ class Run:
         text, self._close_input = self.reader.begin(prompt)
         self._to_write = text.encode("utf-8", "replace")
         if self.brief.kind == "facts":
-            self._lines["facts"] = Lines(_open_told(told_file(self.brief), is_kept=self.files.hiding is None))
+            self._lines["facts"] = Lines(open_told(told_file(self.brief), is_kept=self.files.hiding is None))
         there, self._input = os.pipe()
-        outs = {"stdout": os.pipe(), "stderr": os.pipe()}
+        outs = {"stdout": widened(os.pipe()), "stderr": os.pipe()}
         actions = [(os.POSIX_SPAWN_DUP2, there, 0)]
         actions += [(os.POSIX_SPAWN_DUP2, outs[name][1], number) for number, name in ((1, "stdout"), (2, "stderr"))]
         try:
@@ -511,45 +514,6 @@ class Run:
                 self._on_fact(fact("ask_done", id=question, answer=answer))
                 self._send()
         self._answers_read = len(lines)
-
-
-class Lines:
-    """Bytes in, lines out. A line that is too long is cut while it is read."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    def add(self, data: bytes) -> list[str]:
-        *whole, rest = data.split(b"\n")
-        lines = []
-        for part in whole:
-            self._keep(part)
-            lines.append(self._taken())
-        self._keep(rest)
-        return lines
-
-    def rest(self) -> list[str]:
-        return [self._taken()] if self._size else []
-
-    def _keep(self, part: bytes) -> None:
-        if self._size <= 4 * LONGEST_LINE:  # a character has at most four bytes; what is too long becomes a note
-            self._parts.append(part)
-        self._size += len(part)
-
-    def _taken(self) -> str:
-        line = b"".join(self._parts).decode("utf-8", "replace").removesuffix("\r")
-        self._parts, self._size = [], 0
-        return line
-
-
-def _open_told(path: str, *, is_kept: bool) -> int:
-    """Where a wrapper writes its facts, to be read. With secrets, which it does not mask, it is a pipe."""
-    if is_kept:
-        return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    os.mkfifo(path, 0o600)
-    return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _append(path: str) -> int:

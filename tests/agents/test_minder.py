@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from parexec_tui.agents import brief as briefs
-from parexec_tui.agents import minder
+from parexec_tui.agents import minder, pipes
 from parexec_tui.agents.brief import Brief, Caps
 from tests.agents.recorded import FOLDER
 
@@ -197,6 +197,21 @@ def test_a_flood_and_a_long_line(tmp_path: Path) -> None:
     assert played.run() == 0
     assert (tmp_path / "stream").stat().st_size < 100_100
     assert len(played.log) < 10_000
+
+
+def test_a_cli_may_print_ahead(tmp_path: Path) -> None:
+    """Gemini CLI exits without what its pipe does not take at once."""
+    size = f"{sys.executable} -c 'import fcntl; print(fcntl.fcntl(1, fcntl.F_GETPIPE_SZ))'"
+    played = Played(tmp_path, "claude", f"{size}; cat {recording('claude/text')}")
+    assert played.run() == 0
+    assert int(played.log.splitlines()[0]) >= pipes.AHEAD
+
+
+def test_two_that_make_one_database_get_it_in_the_end(tmp_path: Path) -> None:
+    fails = "touch once; echo 'Failed query: ' >&2; echo 'CREATE TABLE `workspace` (' >&2; exit 1"
+    played = Played(tmp_path, "opencode", f"test -e once || {{ {fails}; }}; cat {recording('opencode/multi')}")
+    assert played.run() == 0
+    assert "it starts once more" in played.log
 
 
 def test_a_question_is_answered_by_a_file(tmp_path: Path) -> None:

@@ -26,6 +26,9 @@ _NOT_OVER = ("tool-calls", "unknown")
 """Reasons of a last step after which more was to come: `tool-calls` stands there when a call was rejected."""
 
 
+_RACES = ("Failed query: ", "database is locked")
+
+
 class OpencodeReader(Reader):
     """No event ends a run: the last step does, if its reason is `stop` and no error came after it."""
 
@@ -115,6 +118,10 @@ class OpencodeReader(Reader):
             end = ends.AUTH if self.end_of_words(said) == ends.AUTH else ends.BAD_SETUP
             return Trouble(end, self.last_error().removeprefix(": ") or "exit code 1 before its first word")
         return super().without_end(exit_)
+
+    def was_in_the_way(self) -> bool:
+        """Those that start first on a machine make the same database."""
+        return not self.events and any(each in line for line in self.errors for each in _RACES)
 
     def knows_no_conversation(self) -> bool:
         said = f"{' '.join(self.errors)} {self.trouble.why if self.trouble is not None else ''}".lower()

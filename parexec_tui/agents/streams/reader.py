@@ -242,6 +242,10 @@ class Reader:
         """Whether it ended because the conversation that it was to begin is there already."""
         return False
 
+    def was_in_the_way(self) -> bool:
+        """Whether it ended before its first word because another process of the CLI began at the same time."""
+        return False
+
     def last_error(self) -> str:
         """`: the last line of standard error that says something`; empty if there is none."""
         said = next((line.strip() for line in reversed(self.errors) if _says_something(line)), "")
