@@ -1,53 +1,21 @@
-"""A model API on the loopback, for the real CLIs: that of Anthropic, and OpenAI's Responses.
+"""A model API on the loopback, for the real CLIs: Anthropic's, OpenAI's Responses and chat completions, Gemini's.
 
 What it answers is chosen by `SCENARIO=name` in the newest prompt that has one; how far it is, by the results of tools
 behind that. `SCENARIO=sh` takes commands between `<sh>` and `</sh>`, one call of a tool each.
 """
 
 import json
-import re
 import threading
 import time
 from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
-from typing import Any, NamedTuple
 
-Body = dict[str, Any]
+from tests.agents import fake_chat
+from tests.agents.fake_steps import Body, Step, step_of, text_of
 
 RESET = 3600
 """Seconds until the limit of the scenario `limit` ends."""
-
-
-class Step(NamedTuple):
-    """What the model does next."""
-
-    text: str = ""
-    command: str | None = None
-    status: int = 200
-    error: str = ""
-    is_refused: bool = False
-
-
-def step_of(prompt: str, results: int) -> Step:
-    """What comes next in the scenario that a prompt names, after so many results of tools."""
-    names = re.findall(r"SCENARIO=(\w+)", prompt)
-    match names[-1] if names else "":
-        case "sh":
-            commands = [each.strip() for each in re.findall(r"<sh>(.*?)</sh>", prompt, re.DOTALL)]
-            if results < len(commands):
-                return Step("Working on it.", commands[results])
-            return Step(f"Did {len(commands)} commands. DONE")
-        case "limit":
-            return Step(status=429, error="rate_limit_error")
-        case "auth":
-            return Step(status=401, error="authentication_error")
-        case "outage":
-            return Step(status=500, error="api_error")
-        case "refuse":
-            return Step(is_refused=True)
-        case _:
-            return Step("Hello from the fake model. DONE")
 
 
 class FakeApi:
@@ -92,6 +60,12 @@ class _Handler(BaseHTTPRequestHandler):
             self.on_messages(body, step_of(*_in_messages(body)))
         elif path.endswith("/responses"):
             self.on_responses(body, step_of(*_in_responses(body)))
+        elif path.endswith("/chat/completions"):
+            self.on_chat(body, step_of(*fake_chat.in_chat(body)))
+        elif path.endswith(":countTokens"):
+            self.answer({"totalTokens": 100}, 200, {})
+        elif path.endswith((":generateContent", ":streamGenerateContent")):
+            self.on_gemini(body, step_of(*fake_chat.in_gemini(body)), is_stream="stream" in path)
         else:
             self.answer({}, 404, {})
 
@@ -114,14 +88,16 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(data)
 
-    def stream(self, events: Iterable[Body]) -> None:
+    def stream(self, events: Iterable[Body | str]) -> None:
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("connection", "close")
         self.end_headers()
         self.close_connection = True
         for event in events:
-            self.wfile.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
+            kind = f"event: {event['type']}\n" if isinstance(event, dict) and "type" in event else ""
+            data = event if isinstance(event, str) else json.dumps(event)
+            self.wfile.write(f"{kind}data: {data}\n\n".encode())
             self.wfile.flush()
 
     # --- Anthropic
@@ -169,6 +145,22 @@ class _Handler(BaseHTTPRequestHandler):
             ]
         ended = {"stop_reason": stop, "stop_sequence": None}
         self.stream([*events, {"type": "message_delta", "delta": ended, "usage": used}, {"type": "message_stop"}])
+
+    # --- OpenAI's chat completions, and Gemini
+
+    def on_chat(self, body: Body, step: Step) -> None:
+        if step.status != 200:
+            self.answer(fake_chat.chat_error(step), step.status, {})
+        else:
+            self.stream(fake_chat.chat_chunks(body, step, next(self.numbers)))
+
+    def on_gemini(self, body: Body, step: Step, *, is_stream: bool) -> None:
+        if step.status != 200:
+            self.answer(fake_chat.gemini_error(step), step.status, {})
+        elif is_stream:
+            self.stream([fake_chat.gemini_answer(body, step)])
+        else:
+            self.answer(fake_chat.gemini_answer(body, step), 200, {})
 
     # --- OpenAI's Responses
 
@@ -249,7 +241,7 @@ def _in_messages(body: Body) -> tuple[str, int]:
             content = message["content"]
             if isinstance(content, list):
                 results += sum(block.get("type") == "tool_result" for block in content)
-            if "SCENARIO=" in (text := _text(content)):
+            if "SCENARIO=" in (text := text_of(content)):
                 return text, results
     return "", 0
 
@@ -258,12 +250,6 @@ def _in_responses(body: Body) -> tuple[str, int]:
     results = 0
     for item in reversed(body.get("input") or []):
         results += item.get("type", "").endswith("_call_output")
-        if item.get("role") == "user" and "SCENARIO=" in (text := _text(item.get("content"))):
+        if item.get("role") == "user" and "SCENARIO=" in (text := text_of(item.get("content"))):
             return text, results
     return "", 0
-
-
-def _text(content: object) -> str:
-    if isinstance(content, list):
-        return "\n".join(str(block.get("text") or "") for block in content if isinstance(block, dict))
-    return content if isinstance(content, str) else ""

@@ -1,4 +1,4 @@
-"""The real Claude Code and Codex through the real engine, without a network: `python -m tests.agents.real_agents`.
+"""The real coding CLIs through the real engine, without a network: `python -m tests.agents.real_agents`.
 
 Installs the versions that the readers were written with, into `--folder`, and runs one plan on each in a namespace of
 the network that has only a loopback, on which `fake_api` answers. Prints how each ticket ended, how long it took, and
@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from parexec_tui.core.plan.coding import TESTED
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.accounts import coding_of
 from parexec_tui.core.state.status import End
@@ -30,7 +31,12 @@ from tests.agents.recorded import FOLDER as RECORDINGS
 from tests.engine.engines import Engine, attempts_folder, happened, state_of
 from tests.engine.lifecycle.detached import parexec
 
-PACKAGES = {"claude": ("@anthropic-ai/claude-code", "2.1.332"), "codex": ("@openai/codex", "0.171.0")}
+PACKAGES = {
+    "claude": "@anthropic-ai/claude-code",
+    "codex": "@openai/codex",
+    "gemini": "@google/gemini-cli",
+    "opencode": "opencode-ai",
+}
 
 _WITHIN = 240.0
 _LONG = "many words, quotes \" ' and $(x) {y}\n" * 8_000
@@ -59,13 +65,19 @@ CASES = {
 }
 """`resumes` has a gate that fails once: its second attempt goes on in the conversation of the first."""
 
-TOKENS = {"claude": 1200, "codex": 700}
+TOKENS = {"claude": 1200, "codex": 700, "gemini": 700, "opencode": 700}
 """Tokens read anew by one answer, as each counts them."""
 
-DIFFERENT = {("codex", "refuse"): End.failed}
-"""Codex ends a turn that is empty as if it were one: the reader says that it did nothing."""
+DIFFERENT = {(kind, "refuse"): End.failed for kind in ("codex", "gemini", "opencode")}
+"""They end a turn that is empty as if it were one: the reader says that it did nothing."""
+DIFFERENT["opencode", "limit"] = End.unavailable  # it waits without a word, and is ended for that
 if shutil.which("bwrap") is None:
     DIFFERENT["claude", "sandbox"] = End.bad_setup  # Claude Code is told not to go on without
+
+
+def cases_of(kind: str) -> dict[str, Case]:
+    """Those that it can be put to: without a container, Gemini CLI has no sandbox, and OpenCode has none at all."""
+    return {name: case for name, case in CASES.items() if name != "sandbox" or kind in ("claude", "codex")}
 
 
 def main() -> int:
@@ -77,7 +89,7 @@ def main() -> int:
     options = parser.parse_args()
     tools = options.folder / ("latest" if options.latest else "pinned")
     if not options.inside:
-        install(tools, latest=options.latest)
+        install(tools, options.kinds, latest=options.latest)
         unshare = ["unshare", "--net", *([] if os.getuid() == 0 else ["--map-root-user"])]
         setup = 'ip link set lo up && exec "$@"'
         words = [sys.executable, "-m", "tests.agents.real_agents", "--inside", *sys.argv[1:]]
@@ -91,15 +103,18 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def install(folder: Path, *, latest: bool) -> None:
-    """Have npm install what is not there. Its own scripts are run: Claude Code puts its program in place by one."""
-    if (folder / "node_modules" / ".bin" / "codex").exists():
+def install(folder: Path, kinds: list[str], *, latest: bool) -> None:
+    """Have npm install what is not there; the newest, where that is wanted, also if another is there."""
+    missing = [kind for kind in kinds if latest or not (folder / "node_modules" / ".bin" / kind).exists()]
+    if not missing:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    names = [f"{name}@{'latest' if latest else version}" for name, version in PACKAGES.values()]
+    names = [f"{PACKAGES[kind]}@{'latest' if latest else TESTED[kind]}" for kind in missing]
     npm = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder), *names]
     subprocess.run(npm, check=True)
-    subprocess.run(["node", "install.cjs"], cwd=folder / "node_modules" / "@anthropic-ai" / "claude-code", check=True)
+    if "claude" in missing:  # its program is put in place by a script of its own, which npm may not run
+        package = folder / "node_modules" / "@anthropic-ai" / "claude-code"
+        subprocess.run(["node", "install.cjs"], cwd=package, check=True)
 
 
 def run(kind: str, program: Path, folder: Path) -> int:
@@ -115,7 +130,7 @@ def run(kind: str, program: Path, folder: Path) -> int:
         ended = {each.ticket: each for each in reversed(happened(ev.AttemptEnded))}
         started = {each.ticket: each.at for each in reversed(happened(ev.AttemptStarted))}
         wrong = 0
-        for name, case in CASES.items():
+        for name, case in cases_of(kind).items():
             end = ended[name]
             expected = DIFFERENT.get((kind, name), case.end)
             wrong += end.end is not expected
@@ -143,10 +158,14 @@ def work(kind: str, folder: Path) -> None:
     """Run the plan until each ticket has ended once: those that a limit holds up are not waited for."""
     engine = Engine("run", folder / "plan.toml", cwd=folder)
     try:
-        engine.until((folder / f"ticks.{kind}").exists, "a tool works")
+        engine.until((folder / f"ticks.{kind}").exists, "a tool works", _WITHIN)
         parexec("cancel", "stopped", "--yes", cwd=folder)
-        engine.until(lambda: len({each.ticket for each in happened(ev.AttemptEnded)}) == len(CASES), "all have ended")
-        engine.until(lambda: len(happened(ev.AttemptEnded, ticket="resumes")) == 2, "one has gone on")
+        engine.until(
+            lambda: len({each.ticket for each in happened(ev.AttemptEnded)}) == len(cases_of(kind)),
+            "all have ended",
+            _WITHIN,
+        )
+        engine.until(lambda: len(happened(ev.AttemptEnded, ticket="resumes")) == 2, "one has gone on", _WITHIN)
     finally:
         engine.signal(signal.SIGTERM)
         engine.wait(_WITHIN)
@@ -164,10 +183,13 @@ def told_of(end: ev.AttemptEnded) -> str:
 def plan_of(kind: str, program: Path) -> str:
     """Each case has an agent type with an account of its own: so none stops another."""
     env = {"ANTHROPIC_API_KEY": "", "CLAUDE_CODE_OAUTH_TOKEN": "fake"} if kind == "claude" else {}
+    model = {"gemini": "fake-model", "opencode": "fake/fake-model"}.get(kind, "")
     lines = ["[plan]", "parallel = 2", "[defaults]", "retries = 1", 'retry_delay = "1s"']
-    for name, case in CASES.items():
+    for name, case in cases_of(kind).items():
         told: dict[str, object] = {"kind": kind, "program": str(program), "permissions": case.permissions, "max": 1}
-        told |= {"account": name, "isolation": "none"}
+        told |= {"account": name, "isolation": "none", **({"model": model} if model else {})}
+        if (kind, name) == ("opencode", "limit"):
+            told["silence"] = "5s"
         lines += [f"[agents.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in told.items())]
         if name == "limit" and env:
             lines.append(f"env = {{ {', '.join(f'{key} = {json.dumps(value)}' for key, value in env.items())} }}")
@@ -190,11 +212,19 @@ def environment(kind: str, url: str, folder: Path) -> Iterator[None]:
     provider = f'name = "fake"\nbase_url = "{url}/v1"\nenv_key = "FAKE_KEY"\nwire_api = "responses"\n'
     config = f'model = "fake-model"\nmodel_provider = "fake"\n[model_providers.fake]\n{provider}'
     (home / ".codex" / "config.toml").write_text(config + "request_max_retries = 1\nstream_max_retries = 1\n")
+    (home / ".gemini").mkdir()
+    chosen = {"security": {"auth": {"selectedType": "gemini-api-key"}}, "privacy": {"usageStatisticsEnabled": False}}
+    (home / ".gemini" / "settings.json").write_text(json.dumps(chosen))
+    fake = {"npm": "@ai-sdk/openai-compatible", "name": "fake", "models": {"fake-model": {"name": "fake"}}}
+    fake["options"] = {"baseURL": f"{url}/v1", "apiKey": "fake"}
+    (folder / "opencode.json").write_text(json.dumps({"provider": {"fake": fake}, "model": "fake/fake-model"}))
     for name, variable in (("state", STATE_HOME), ("run", RUNTIME_DIR)):
         (folder / name).mkdir(mode=0o700)
         os.environ[variable] = str(folder / name)
     own = {"HOME": str(home), "CODEX_HOME": str(home / ".codex"), "FAKE_KEY": "fake", "IS_SANDBOX": "1"}
     own |= {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "fake", "XDG_CONFIG_HOME": str(folder / "config")}
+    own |= {"GEMINI_API_KEY": "fake", "GOOGLE_GEMINI_BASE_URL": url, "OPENCODE_CONFIG": str(folder / "opencode.json")}
+    own |= {"XDG_DATA_HOME": str(folder / "data"), "XDG_CACHE_HOME": str(folder / "cache")}
     own |= {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"}
     os.environ.update(own)
     try:

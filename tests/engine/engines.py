@@ -75,7 +75,7 @@ class Engine:
         self.process.kill()
         self.process.wait(WITHIN)
 
-    def until(self, condition: Callable[[], T], what: str) -> T:
+    def until(self, condition: Callable[[], T], what: str, within: float = WITHIN) -> T:
         """Wait until the condition is true while the engine runs, and return what it returned."""
 
         def check() -> T:
@@ -83,7 +83,7 @@ class Engine:
             assert found or self.process.poll() is None, f"the engine ended before {what}:\n{self.text()}"
             return found
 
-        return until(check, what)
+        return until(check, what, within)
 
     def wait(self, within: float = WITHIN) -> int:
         """Its exit code."""
