@@ -24,6 +24,9 @@ ignores kinds and fields that it does not know. The kinds of version 2, which ad
 Seconds are of the Unix clock (`until`) or lengths (`wait`), `cost` is in US dollars, `inp` are the tokens that were
 read anew and `cached` those that came from a cache. A figure that is not known is absent, never 0. `least`: it ended
 before it could tell all that it used; `computed`: the cost follows from tokens and prices (also of `usage`).
+
+The minder writes `at` into each, when it was told; and into that of a tool `log`, the byte of the log of the attempt
+at which its line begins.
 """
 
 import json

@@ -150,14 +150,18 @@ class Files:
         }
         self.hiding = _hiding(brief.secrets) if brief.secrets else None
         self._hidden = {} if self.hiding is None else {which: self.hiding.stream() for which in self._raw}
+        self._log_size = os.fstat(1).st_size
+        """Bytes of the log, into which nobody else writes now; a pipe has none so far."""
 
     def tell(self, one: Fact) -> None:
         """Write a fact into the log and the file of facts."""
         if self.hiding is not None:
             one = self.hiding.fact(one)
-        for line in self._story.lines(one):
-            _write(1, line + "\n")
         short = {name: _short(value) for name, value in one.items()}
+        if text_of(one, "fact") == "tool":
+            short["log"] = self._log_size
+        for line in self._story.lines(one):
+            self._log_size += _write(1, line + "\n")
         _write(self._facts, encode({**short, "at": round(time.time(), 3)}) + "\n")
 
     def keep(self, which: str, data: bytes) -> None:
@@ -520,17 +524,17 @@ def _append(path: str) -> int:
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-def _write(descriptor: int, text: str) -> None:
-    _write_bytes(descriptor, text.encode("utf-8", "replace"))
+def _write(descriptor: int, text: str) -> int:
+    return _write_bytes(descriptor, text.encode("utf-8", "replace"))
 
 
-def _write_bytes(descriptor: int, data: bytes) -> None:
-    """Write, or go on without: a full disk must not end what an agent does."""
-    try:
-        while data:
-            data = data[os.write(descriptor, data) :]
-    except OSError:
-        pass
+def _write_bytes(descriptor: int, data: bytes) -> int:
+    """Write, or go on without: a full disk must not end what an agent does. Returns how many bytes were written."""
+    written = 0
+    with contextlib.suppress(OSError):
+        while written < len(data):
+            written += os.write(descriptor, data[written:])
+    return written
 
 
 def _short(value: object) -> object:

@@ -49,6 +49,11 @@ def raw_output_of(session: str, key: ProcessKey) -> Output | None:
     return LocalOutput(stream) if stream.exists() else None
 
 
+def facts_of(session: str, key: ProcessKey) -> Output:
+    """What the agent of an attempt did, in facts; of an attempt without a coding agent it is never there."""
+    return LocalOutput(Path(session_folder(session).of_agent(key).facts))
+
+
 def steps_of(session: str, key: ProcessKey) -> Sequence[str]:
     """The steps of the attempt of this key that have an output, the command first."""
     try:

@@ -12,7 +12,7 @@ from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_count, format_duration, format_size, write_factor
 from parexec_tui.core.rules.wording import POLICIES, UNRESTRICTED, budget_words, types_lines
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.one_line import one_line
+from parexec_tui.core.state.one_line import one_line, question_line
 from parexec_tui.core.state.people import by_whom, on_agent, who
 from parexec_tui.core.state.process_key import COMMIT, MERGE
 from parexec_tui.core.state.status import SATISFIED, TERMINAL, End, Flag, Status
@@ -400,7 +400,9 @@ def _of_coding(event: _OfCoding, me: str) -> Iterator[Line]:
         case ev.ConversationKnown():
             pass  # of no interest to a person
         case ev.TicketAsks():
-            yield Line(at, "asks", event.ticket, f"{one_line(event.what)}: parexec answer {event.ticket}", "warn")
+            yield Line(
+                at, "asks", event.ticket, f"{question_line(event.what)}: parexec answer {event.ticket}", "warn"
+            )
         case ev.TicketAnswered():
             allows = f"allows {', '.join(event.allow)}" if event.allow else ""
             said = ", ".join(filter(None, (event.answer, allows)))

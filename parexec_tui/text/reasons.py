@@ -12,7 +12,7 @@ from parexec_tui.core.schedule.root_counts import waiting_for
 from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state.accounts import coding_of
 from parexec_tui.core.state.isolation import conflicts_ahead
-from parexec_tui.core.state.one_line import one_line
+from parexec_tui.core.state.one_line import question_line
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ServiceStatus, Status
 from parexec_tui.core.wire.protocol import Roots
@@ -37,7 +37,7 @@ def _reasons(state: SessionState, name: str, now: float, me: str) -> Iterator[st
     ticket = state.tickets[name]
     yield from (blocker_words(blocker, now) for blocker in why(state, ticket, me))
     if ticket.is_asking and (asks := coding_of(state, ticket).asks) is not None:
-        yield f"asks: {one_line(asks.what)}"
+        yield f"asks: {question_line(asks.what)}"
     for other, foreseen in conflicts_ahead(state, name):
         yield ahead_text(other, foreseen.files, foreseen.count)
     if (told := state.unclaimed.get(name)) is not None:

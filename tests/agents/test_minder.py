@@ -234,6 +234,15 @@ def test_a_question_is_answered_by_a_file(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "answer").read_text())["response"]["response"]["behavior"] == "allow"
 
 
+def test_the_fact_of_a_tool_says_where_its_line_is_in_the_log(tmp_path: Path) -> None:
+    played = Played(tmp_path, "claude", f"cat >/dev/null; cat {recording('claude/multi')}")
+    played.run()
+    places = [each["log"] for each in played.facts if each["fact"] == "tool"]
+    assert len(places) > 1
+    lines = [played.log.encode()[at:].split(b"\n")[0].decode() for at in places if isinstance(at, int)]
+    assert lines == [line for line in played.log.split("\n") if line.startswith(("$ ", "· "))]
+
+
 def test_a_wrapper_writes_facts_itself(tmp_path: Path) -> None:
     script = """echo hello; echo '{"fact":"end","end":"refused","why":"no"}' >> "$PAREXEC_FACTS" """
     played = Played(tmp_path, "facts", script)

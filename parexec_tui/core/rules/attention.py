@@ -12,7 +12,7 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.accounts import budget_in_the_way, coding_of, rests_waited_for, spent_budgets, spent_on
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.coding import OFTEN
-from parexec_tui.core.state.one_line import one_line
+from parexec_tui.core.state.one_line import one_line, question_line
 from parexec_tui.core.state.outcome import LEFT_FOR_ANSWER, Outcome
 from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.services import ServiceState
@@ -112,7 +112,7 @@ def asking_needs(state: SessionState) -> Iterator[Need]:
     """Tickets whose agents ask a person something, and wait."""
     for ticket in state.asking_people():
         if (asks := coding_of(state, ticket).asks) is not None:
-            yield Need(Subject("ticket", ticket.id), f"asks: {one_line(asks.what)}")
+            yield Need(Subject("ticket", ticket.id), f"asks: {question_line(asks.what)}")
 
 
 def type_needs(state: SessionState) -> Iterator[Need]:

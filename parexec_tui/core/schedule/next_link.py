@@ -20,7 +20,7 @@ from parexec_tui.core.schedule.blockers import (
 )
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.state.accounts import coding_of, open_types, over_budget, over_type_budget, rest_in_the_way
-from parexec_tui.core.state.one_line import one_line
+from parexec_tui.core.state.one_line import one_line, question_line
 from parexec_tui.core.state.reruns import stale_by
 from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.services import ServiceState
@@ -121,7 +121,7 @@ def live_root(state: SessionState, ticket: TicketState) -> Root:
     asks = coding_of(state, ticket).asks if ticket.is_asking else None
     if asks is None:
         return of_live(ticket)
-    return Root("answer", ticket.id, ticket.agent or "", how="asks", reason=one_line(asks.what), since=asks.at)
+    return Root("answer", ticket.id, ticket.agent or "", how="asks", reason=question_line(asks.what), since=asks.at)
 
 
 def of_approval(ticket: TicketState) -> Root:

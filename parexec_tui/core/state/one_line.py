@@ -8,6 +8,8 @@ import re
 LINE_END = "⏎"
 """Stands for the end of a line that another one follows."""
 
+_LONGEST = 300
+
 _UNSEEN = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     r"\U000e0000-\U000e007f]"
@@ -19,6 +21,12 @@ def one_line(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return f" {LINE_END} ".join(line.strip() for line in visible_lines(text) if line.strip())
+
+
+def question_line(text: str) -> str:
+    """A question on one line, which says that it is longer if it is."""
+    line = one_line(text)
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]} … ({len(line)} characters)"
 
 
 def visible_lines(text: str) -> list[str]:

@@ -67,12 +67,6 @@ def is_zoomed(context: ActionContext) -> bool:
     return context.screen.arrangement.is_zoomed
 
 
-def open_row(context: ActionContext) -> None:
-    """To the panel that says more about what is under the cursor."""
-    if leads_to := context.screen.current.open():
-        context.screen.switch_to(leads_to)
-
-
 def back(context: ActionContext) -> None:
     """Take back one thing, the nearest first: the past, zoom, another panel, the filter, the marks."""
     screen, tickets = context.screen, context.tickets_panel

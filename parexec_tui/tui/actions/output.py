@@ -1,5 +1,9 @@
 """Reading the output: matches of the search, errors, wrapping, times, and the output of other attempts."""
 
+import asyncio
+
+from parexec_tui.core.state.accounts import is_coded
+from parexec_tui.core.state.process_key import RUN
 from parexec_tui.core.state.status import Status, happened
 from parexec_tui.text.failures import failure_groups
 from parexec_tui.text.words import all_failed, printable
@@ -17,6 +21,36 @@ def previous_match(context: ActionContext) -> None:
 
 def next_error(context: ActionContext) -> None:
     context.output_panel.next_error()
+
+
+def open_row(context: ActionContext) -> None:
+    """To the panel that says more about what is under the cursor; in the output of a coding agent, to what it did."""
+    if context.screen.current is context.output_panel and _open_call(context):
+        return
+    if leads_to := context.screen.current.open():
+        context.screen.switch_to(leads_to)
+
+
+def _open_call(context: ActionContext) -> bool:
+    """Show the call of a tool that is in sight in the output of a coding agent; whether that is one."""
+    from parexec_tui.outputs.output import facts_of, raw_output_of
+    from parexec_tui.outputs.tool_calls import Place, ToolCall, tool_call
+    from parexec_tui.tui.dialogs.tool_call import ToolCallDialog
+
+    session, key, view = context.state.session, context.output_panel.current_key, context.output_panel.log_view
+    ticket = context.state.tickets.get(key.ticket)
+    if ticket is None or key.step != RUN or not is_coded(context.state, ticket):
+        return False
+
+    async def read(which: Place | int) -> ToolCall | None:
+        stream = raw_output_of(session, key)
+        try:
+            return await asyncio.to_thread(tool_call, facts_of(session, key), stream, which)
+        except FileNotFoundError:
+            return None
+
+    context.open(ToolCallDialog(context.view, key.ticket, Place(*view.in_sight, is_last=view.following), read))
+    return True
 
 
 def pin(context: ActionContext) -> None:

@@ -54,8 +54,9 @@ ACTIONS: tuple[TableAction, ...] = (
         MOVING, Toggle(moving.zoom, moving.is_zoomed), footer=20, back="unzoom",
     ),
     Action(
-        "open", ("enter",), "open", "all about the ticket; of an agent, the ticket that it runs",
-        MOVING, moving.open_row, footer=50,
+        "open", ("enter",), "open",
+        "all about the ticket; of an agent, its ticket; in the output of a coding agent, the tool call",
+        MOVING, output.open_row, footer=50,
     ),
     Action(
         "back", ("escape",), "back", "back: from zoom, the filter, the marks, the past, the tour",

@@ -237,6 +237,14 @@ class LogView(Widget, can_focus=True):
         binary = "binary" if any(row.line.binary for row in self._window.rows) else ""
         return where, format_size(reader.size), binary, self._search_text()
 
+    @property
+    def in_sight(self) -> tuple[int, int]:
+        """Where the visible lines begin and end in the log; if the match of a search is among them, its line."""
+        lines = [row.raw for row in self._window.rows]
+        if self._match is not None:
+            lines = [line for line in lines if line.start == self._match.start] or lines
+        return (lines[0].start, lines[-1].end) if lines else (0, 0)
+
     def visible_text(self) -> str:
         """The visible lines, each whole even if only a part of it is visible."""
         lines = {row.raw.start: row for row in self._window.rows}.values()

@@ -117,6 +117,12 @@ class OutputPanel(Panel):
         return self._current.ticket
 
     @property
+    def current_key(self) -> ProcessKey:
+        """Of which process that output is."""
+        shown = self._current
+        return ProcessKey(shown.ticket, shown.attempt, shown.step)
+
+    @property
     def _current(self) -> _Shown:
         visible = self._all[: self._count]
         if service_of(visible[0].ticket):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from parexec_tui.core.state.one_line import one_line
+from parexec_tui.core.state.one_line import one_line, question_line
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,8 @@ from parexec_tui.core.state.one_line import one_line
 )
 def test_lines_end_in_a_sign_and_control_characters_are_seen(text: str, shown: str) -> None:
     assert one_line(text) == shown
+
+
+def test_a_long_question_says_that_it_is_longer() -> None:
+    assert question_line("a\nb") == "a ⏎ b"
+    assert question_line("x" * 2000) == f"{'x' * 300} … (2000 characters)"

@@ -1,13 +1,18 @@
 """Outputs beside each other: which are shown, where, and which of them the keys act on."""
 
+from pathlib import Path
 from typing import cast
 
 import pytest
 
+from parexec_tui.agents.facts import encode, fact
 from parexec_tui.core.plan.ticket import Ticket
+from parexec_tui.core.state.process_key import ProcessKey
+from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.paths import session_folder
 from parexec_tui.tui.panels.output import OutputPanel
+from tests.core.coded import coded
 from tests.core.sessions import Session, plan
 from tests.tui.harness import Harness, run_app
 from tests.tui.release import log_of
@@ -46,6 +51,45 @@ async def test_pinned_outputs_stay_beside_that_of_the_selected_ticket() -> None:
         assert ui.view.selected == "mirror"
         await ui.press("m")
         assert panel(ui).pins == ["links", "unit-web-2"]
+
+
+def write_calls(state: SessionState | None, count: int) -> None:
+    """What the first attempt of A did, as its minder writes it down."""
+    assert state is not None
+    folder, key = session_folder(state.session), ProcessKey("A", 1)
+    facts, stream, log = "", "", ""
+    for at in range(count):
+        told = fact("tool", id=f"t{at}", name="Bash", arg=f"make {at}", log=len(log.encode()))
+        events: tuple[dict[str, object], ...] = (
+            {"type": "tool_use", "id": f"t{at}", "input": {"command": f"make {at}\necho"}},
+            {"type": "tool_result", "tool_use_id": f"t{at}", "content": f"all of {at}"},
+        )
+        facts += encode(told) + "\n"
+        stream += "".join(encode(each) + "\n" for each in events)
+        log += f"$ make {at} … +1 line\n"
+    Path(folder.of_agent(key).facts).write_text(facts)
+    Path(folder.of_agent(key).stream).write_text(stream)
+    folder.log(key).write_text(log)
+
+
+async def test_enter_shows_all_of_the_tool_call_that_is_in_sight_in_the_output_of_a_coding_agent() -> None:
+    async with run_app("output", played=coded("A: agent=claude"), ticket="A", size=(80, 24)) as ui:
+        write_calls(ui.view.state, 60)
+        await ui.until(lambda: "$ make 59" in ui.text(), "the log is read")
+        await ui.press("enter")
+        await ui.until(lambda: "all of 59" in ui.text(), "the last call is read")
+        assert "call 60 of 60" in ui.text()
+        await ui.press("N")
+        await ui.until(lambda: "all of 58" in ui.text(), "the call before is read")
+        await ui.press("escape", "g")
+        await ui.until(lambda: "$ make 0 " in ui.text(), "the beginning is in sight")
+        await ui.press("enter")
+        await ui.until(lambda: "all of 0" in ui.text(), "the first call is read")
+        await ui.press("escape")
+        await ui.press("/", *"make 7", "enter")
+        await ui.until(lambda: "match 1 of 1" in ui.text(), "it is found")
+        await ui.press("enter")
+        await ui.until(lambda: "all of 7" in ui.text(), "the call of the match is read")
 
 
 async def test_wide_they_are_side_by_side_and_else_one_below_the_other() -> None:
