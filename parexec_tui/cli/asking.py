@@ -82,19 +82,20 @@ def _connect_to_living(row: "SessionRow", *, is_named: bool) -> "Client":
 def connect_or_restart(
     session: str | None, *, beside: bool = False, as_json: bool = False
 ) -> "Client | FinishedSession":
-    """As `connect`; a finished session gets a new engine for what is granted.
+    """As `connect`; a finished session gets a new engine for what is granted, and so does one that its engine left
+    by itself because nothing could run.
 
     `beside`: also if living sessions claim the same. `as_json`: a refusal for that reason is printed as JSON, too.
     """
-    from parexec_tui.client.sessions import NoSuchSession, is_living, resolve_to_change
+    from parexec_tui.client.sessions import NoSuchSession, resolve_to_change
 
     row = resolve_to_change(session)
-    if row.status != "finished" or is_living(row.session):
+    if not (over := _how_over(row)):
         try:
             return _connect_to_living(row, is_named=session is not None)
         except NoSuchSession:
             row = resolve_to_change(session)
-            if row.status != "finished" or is_living(row.session):
+            if not (over := _how_over(row)):
                 raise  # else its engine has left in that moment
     from parexec_tui.cli.finished import FinishedSession
 
@@ -102,7 +103,7 @@ def connect_or_restart(
         from parexec_tui.engine.errors import EngineFailedError
         from parexec_tui.engine.lifecycle.launch import take_over
 
-        click.echo(f"{row.session} was finished; a new engine takes it up", err=True)
+        click.echo(f"{row.session} {over}; a new engine takes it up", err=True)
         start = partial(take_over, row.session, resume=True, awaits=True, warn=warn)
         try:
             wish: Wish = "beside" if beside else "refuse"
@@ -113,6 +114,20 @@ def connect_or_restart(
         return connect(row.session)
 
     return FinishedSession(row.session, take_up)
+
+
+def _how_over(row: "SessionRow") -> str:
+    """Why no engine runs a session that a verb may take up, after its id: `was finished`; empty: it has one, or a
+    person ended it."""
+    from parexec_tui.client.sessions import is_living, replay_of
+    from parexec_tui.core.state.outcome import LEFT_FOR_ANSWER
+
+    if is_living(row.session):
+        return ""
+    if row.status != "stopped":
+        return "was finished" if row.status == "finished" else ""
+    left = replay_of(row.session).state.left
+    return f"was left: {left.reason}" if left is not None and left.reason in ("blocked", *LEFT_FOR_ANSWER) else ""
 
 
 def connect_or_do_without(session: str | None) -> "Client | LeftSession":

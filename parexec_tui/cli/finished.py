@@ -1,4 +1,5 @@
-"""A session that is finished: a verb is looked at first, and an engine takes the session up only if it is granted."""
+"""A session that is finished, or that its engine left by itself: a verb is looked at first, and an engine takes the
+session up only if it is granted."""
 
 import os
 import time

@@ -37,7 +37,7 @@ def _pairs(read: Callable[[str], tuple[str, Any]]) -> Callable[..., dict[str, An
 
 @click.command(
     help="Run tickets again that are over, or do not let them wait for their next try. What was skipped because of "
-    "them runs after them. A finished session gets an engine again.\n"
+    "them runs after them. A session that is finished, or where nothing could run, gets an engine again.\n"
     "\nThe environment is that of the engine, which has it from the shell that started it (run, resume, or a retry "
     "in a finished session), not from the shell of this command; --env changes it.\n"
     f"{SELECTORS}\n{ASKS}\nSo is --downstream."

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from parexec_tui.core.state.coding import often_text
 from parexec_tui.core.state.figures import Figures
+from parexec_tui.core.state.resting import often_text
 from parexec_tui.core.state.status import Flag, Status
 from parexec_tui.core.wire.protocol import Doing, RestFact
 from parexec_tui.text.words import counted_word, printable, short_duration

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from parexec_tui.core.plan.units import format_count
 from parexec_tui.core.schedule.root import Root, WaitedFor
-from parexec_tui.core.state.coding import often_text
 from parexec_tui.core.state.people import by_whom, on_agent
+from parexec_tui.core.state.resting import often_text
 from parexec_tui.text.coding import until_text
 from parexec_tui.text.words import clock, printable, short_duration
 

@@ -850,7 +850,7 @@ core core.plan core.plan.agent_type core.plan.checks core.plan.coding core.plan.
 core.plan.limits core.plan.outputs core.plan.plan_settings core.plan.resources core.plan.retries
 core.plan.ticket core.plan.unclaimed core.plan.units core.plan.waits core.schedule core.schedule.eta
 core.schedule.root core.state core.state.history core.state.people core.state.process_key core.state.status
-core.state.figures core.state.used
+core.state.figures core.state.one_line core.state.resting core.state.used
 core.wire core.wire.figures core.wire.protocol core.wire.requests
 registry registry.access registry.attempts registry.checksums registry.database registry.errors registry.events
 registry.fingerprints registry.lock registry.migrations registry.registry registry.sessions

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from parexec_tui.client.sessions import is_living
 from parexec_tui.core.state.status import End, Status
 from tests.engine import stand_ins
 from tests.engine.engines import run, state_of
@@ -46,3 +47,20 @@ def test_tokens_of_codex_are_priced(tmp_path: Path) -> None:
     assert figures.cost == pytest.approx(
         ((figures.inp or 0) * 1.25 + (figures.out or 0) * 10 + (figures.cached or 0) * 0.125) / 1e6
     )
+
+
+def test_a_retry_with_more_budget_gives_a_session_that_was_left_an_engine_again(tmp_path: Path) -> None:
+    plan = "[plan]\nparallel = 1\nbudget = '$0.01'\n" + agent("claude")
+    tickets = ticket("t", "[say Done.]", budget="$0.001", retries=0) + "".join(
+        ticket(id_, "[say B.]") for id_ in "ab"
+    )
+    code, state = run(tmp_path, plan + tickets)
+    assert (code, state.tickets["t"].end, state.left and state.left.reason) == (1, End.over_budget, "blocked")
+    assert "refused: " in parexec("retry", "t", "--budget", "0.002", cwd=tmp_path, code=1), "and no engine started"
+    assert not is_living(state.session)
+    said = parexec("retry", "t", "--budget", "1", cwd=tmp_path)
+    assert f"{state.session} was left: blocked; a new engine takes it up" in said
+    parexec("scale", "--budget", "1", cwd=tmp_path)
+    parexec("wait", cwd=tmp_path, code=1)  # the stand-in has nothing to say when its conversation goes on
+    after = state_of(state.session)
+    assert (after.tickets["t"].attempts, after.counts[Status.succeeded]) == (2, 2)

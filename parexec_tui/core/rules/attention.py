@@ -11,10 +11,10 @@ from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.accounts import budget_in_the_way, coding_of, rests_waited_for, spent_budgets, spent_on
 from parexec_tui.core.state.agents import AgentState
-from parexec_tui.core.state.coding import OFTEN
 from parexec_tui.core.state.one_line import one_line, question_line
 from parexec_tui.core.state.outcome import LEFT_FOR_ANSWER, Outcome
 from parexec_tui.core.state.people import by_whom
+from parexec_tui.core.state.resting import OFTEN
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ServiceStatus, Status

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from parexec_tui.core.state.events import TicketAnswered, TicketAsks
 from parexec_tui.core.state.figures import Figures, total
+from parexec_tui.core.state.resting import often_text
 from parexec_tui.core.state.status import End
 
 
@@ -82,15 +83,6 @@ class Coding(Struct, frozen=True):
 
 NOTHING: Coding = Coding()
 """What is remembered of all other tickets."""
-
-
-OFTEN: Final = 3
-"""Rests of an account in a row from which on a person is told: what it waits for may never come."""
-
-
-def often_text(times: int) -> str:
-    """That it is so again and again: `, 4 times in a row`."""
-    return f", {times} times in a row" if times >= OFTEN else ""
 
 
 class Rest(Struct, frozen=True):
