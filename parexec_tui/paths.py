@@ -108,6 +108,10 @@ class SessionFolder(Struct, frozen=True):
         """The file that a command may write tickets to."""
         return f"{self.path}/attempts/{stem_of(key)}.tickets"
 
+    def carried(self, key: ProcessKey) -> str:
+        """What is to come back from its host of a process."""
+        return f"{self.path}/attempts/{stem_of(key)}.carried"
+
     def of_agent(self, key: ProcessKey) -> "AgentFiles":
         """The files of an attempt whose agent is a coding CLI."""
         stem = f"{self.path}/attempts/{stem_of(key)}"

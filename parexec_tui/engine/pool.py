@@ -29,7 +29,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.steps import GateStep, gate_step, is_resolve
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.requests import IdleElapsed
-from parexec_tui.engine.backends.backend import TRAILER, Launch, Worktree
+from parexec_tui.engine.backends.backend import TRAILER, Carried, Launch, Worktree
 from parexec_tui.engine.briefs import goes_on, telling_of
 from parexec_tui.engine.secrets import NoSecretError, Secrets
 from parexec_tui.paths import id_in_names
@@ -129,6 +129,8 @@ class Pool:
         launch = self._given(self._launch(ticket), *self._sources(ticket))
         if ticket.spec.own_tmp:
             launch = structs.replace(launch, own_tmp=True)
+        if self._state.hosts:
+            launch = structs.replace(launch, carried=self._carried(ticket))
         if (worktree := self.worktree(ticket)) is None:
             return launch
         assert self._places is not None
@@ -144,6 +146,14 @@ class Pool:
             decides=decides,
             in_worktree=True,
         )
+
+    def _carried(self, ticket: TicketState, *, is_beside: bool = False) -> Carried | None:
+        """What is brought to the host of a ticket and back."""
+        host = self._state.hosts.get(self._state.host_of(ticket))
+        if host is None or host.spec.sync == "shared":
+            return None
+        spec, is_first = self._spec(ticket), ticket.live_attempt.step == RUN
+        return Carried(self.root(ticket), spec.reads, spec.writes, spec.outputs, is_first, is_beside)
 
     def _sources(self, ticket: TicketState) -> tuple[AgentType, Ticket]:
         assert ticket.agent is not None
@@ -270,7 +280,10 @@ class Pool:
         run = fill_units(check.run, ticket.live_attempt.units)
         folder, limits = self._folder(ticket.spec.cwd or agent_type.cwd), limits_now(self._state, ticket, agent_type)
         launch = self._given(self._by_shell(run, folder, env, limits), *self._sources(ticket))
-        return structs.replace(launch, log_of=ProcessKey(ticket.id, ticket.attempts), own_tmp=ticket.spec.own_tmp)
+        launch = structs.replace(launch, log_of=ProcessKey(ticket.id, ticket.attempts), own_tmp=ticket.spec.own_tmp)
+        if self._state.hosts:
+            launch = structs.replace(launch, carried=self._carried(ticket, is_beside=True))
+        return launch
 
     def _with_snapshot(self, launch: Launch, spec: Ticket) -> Launch:
         settings = self._state.plan.settings

@@ -143,6 +143,20 @@ Tended = WorktreeMade | WorkTried | WorktreeSized | ConflictSeen
 """What is reported of a task."""
 
 
+class Carried(Struct, frozen=True, gc=False):
+    """What is brought to a host that shares no files with this machine, and back. Patterns of files, as in Ticket."""
+
+    root: str
+    """Absolute, on this machine: where patterns start. It is in a worktree if the process works in one."""
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    is_first: bool = True
+    """Whether nothing of the attempt has run yet."""
+    is_beside: bool = False
+    """Whether it runs beside another process of the attempt: then that has what it needs, and nothing is brought."""
+
+
 class Launch(Struct, frozen=True, gc=False):
     """What to run."""
 
@@ -208,6 +222,8 @@ class Launch(Struct, frozen=True, gc=False):
     host says. Not looked at on this machine."""
     grace: float = 10.0
     """Seconds between TERM and KILL if its host ends it because that is over."""
+    carried: Carried | None = None
+    """What is brought to its host and back; None: the host shares files with this machine, or is this machine."""
     requires: Requirements | None = None
     """What must be there. It is looked for right before the process is started; if it is not so, there is none, and
     `ProcessEnded` says that the ticket is at fault."""

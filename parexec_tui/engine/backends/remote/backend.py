@@ -22,6 +22,7 @@ from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import (
     Adopted,
+    Carried,
     Ended,
     Identity,
     Launch,
@@ -38,11 +39,12 @@ from parexec_tui.engine.backends.local.spawn import Spawn
 from parexec_tui.engine.backends.local.starter import Start
 from parexec_tui.engine.backends.local.workspace import Workspace
 from parexec_tui.engine.backends.remote.channel import Asked, Channel, Facts, NodeError, OutOfReach
-from parexec_tui.engine.backends.remote.ends import never_began, noted_end, seen_by_record
+from parexec_tui.engine.backends.remote.ends import SYNC, never_began, noted_end, seen_by_record
 from parexec_tui.engine.backends.remote.fetching import Fetcher
 from parexec_tui.engine.backends.remote.log_copy import PIECE, is_left_on_host
 from parexec_tui.engine.backends.remote.requests import check_fits, key_from, key_to, start_request
 from parexec_tui.engine.backends.remote.ssh import Problem
+from parexec_tui.engine.backends.remote.syncing import Sync
 from parexec_tui.engine.backends.remote.usage import RemoteUsage
 from parexec_tui.engine.threads import in_thread
 from parexec_tui.outputs.gap import cut
@@ -108,9 +110,11 @@ class RemoteBackend(OnWorkspace):
         lease: float = inf,
         tell_host: Callable[[Facts | Problem, float], None] | None = None,
         ring: Callable[[], None] | None = None,
+        sync: Callable[[Channel], Sync] | None = None,
     ) -> None:
         """`lease`: of processes that have none of their own, in seconds. `tell_host`: told of the host whenever it is
-        reached, and whenever it is not, with `Channel.since`. `ring`: called when there is something to take."""
+        reached, and whenever it is not, with `Channel.since`. `ring`: called when there is something to take.
+        `sync`: how files get there and back; None: they are shared."""
         self._nursery = nursery
         self._folder = folder
         self._prefix = cookie_prefix(session, folder.attempts)
@@ -131,6 +135,7 @@ class RemoteBackend(OnWorkspace):
         self.workspace = Workspace(nursery, folder, self._report)
         self.channel = open_channel(self)
         self._fetcher = Fetcher(self.channel, folder)
+        self._sync = sync(self.channel) if sync is not None else None
         nursery.start_soon(self.channel.run)
 
     # -- the host --------------------------------------------------------------------------------------------
@@ -228,13 +233,20 @@ class RemoteBackend(OnWorkspace):
         if start.taken is not None:
             key, (files, size) = charge.key, start.taken
             self._report(rq.SnapshotMade(key.ticket, key.attempt, files, size, step=key.step))
+        asked = start_request(charge.key, launch, start.spawn.env, cookie_of(self._prefix, charge.key), self._lease)
+        if start.problem is None and self._sync is not None and launch.carried is not None:
+            try:
+                asked = await self._bring(self._sync, charge.key, launch.carried, asked)
+            except OSError as error:
+                start.problem = error
+            if self._charges.get(charge.key) is not charge:
+                self.workspace.given_up(start)
+                return
         charge.start = None
         if start.problem is not None:
             self._drop(charge, why_not(start))
             return
-        charge.asked = start_request(
-            charge.key, launch, start.spawn.env, cookie_of(self._prefix, charge.key), self._lease
-        )
+        charge.asked = asked
         if self.channel.is_up:
             self._send_start(charge)
 
@@ -243,6 +255,32 @@ class RemoteBackend(OnWorkspace):
         if noted_end(self._folder, start.key) is not None:
             raise FileExistsError
         self.workspace.before(start, launch)
+
+    async def _bring(self, sync: Sync, key: ProcessKey, carried: Carried, asked: dict[str, Any]) -> dict[str, Any]:
+        """Bring what a process needs to the host, once that is reached. Raises SyncError, OSError."""
+        while True:
+            await self.channel.until_up()
+            with suppress(OutOfReach):
+                return await sync.bring(key, carried, asked)
+            await trio.sleep(_FOLLOW)
+
+    async def _fetch_files(self, charge: _Charge, told: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Bring back what a process wrote. Returns how it ended, which is otherwise if they cannot be brought back.
+
+        Another attempt may work on the files by now if this one was given up: then they stay where they are.
+        """
+        if self._sync is None or told.get("state") != "ended" or told.get("fenced") or charge.grace is not None:
+            return told
+        while True:
+            try:
+                await self._sync.fetch(charge.key)
+            except OutOfReach:
+                await self.channel.until_up()
+                await trio.sleep(_FOLLOW)
+            except OSError as error:
+                return {**told, "problem": {"what": SYNC, "text": error.strerror or str(error)}}
+            else:
+                return told
 
     def _send_start(self, charge: _Charge) -> None:
         assert charge.asked is not None
@@ -365,6 +403,7 @@ class RemoteBackend(OnWorkspace):
     async def _fetch_end(self, charge: _Charge, told: Mapping[str, Any]) -> Ended:
         tells = charge.asked is None or "files" in charge.asked
         is_stopped = charge.grace is not None
+        told = await self._fetch_files(charge, told)
         report = await self._fetcher.fetch_end(charge.key, told, charge.seen, tells=tells, is_stopped=is_stopped)
         return seen_by_record(self._folder, report) if charge.is_adopted else report
 

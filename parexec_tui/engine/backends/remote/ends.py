@@ -28,6 +28,11 @@ _NOTHING = Used()
 
 _FENCED = "its host ended it: it was out of reach for longer than its lease"
 
+SYNC = "sync"
+"""What failed if the files of a process were not brought back."""
+
+_UNSYNCED = "what it wrote was not brought back from its host"
+
 _UNEXECUTED = "exec-"
 """Stands before an errno, in a record."""
 
@@ -43,6 +48,8 @@ _LOST = {
 def said_of(told: Mapping[str, Any]) -> bytes:
     """What a shell would have printed of a command that its host could not execute; empty if it could."""
     problem = told.get("problem") or {}
+    if problem.get("what") == SYNC:
+        return f"parexec: {_UNSYNCED}: {problem.get('text')}\n".encode()
     if problem.get("what") != "exec" or problem.get("errno") not in _AS_A_SHELL_SAYS:
         return b""
     return f"parexec: {problem.get('text')}\n".encode()
@@ -58,7 +65,9 @@ def note_end(folder: SessionFolder, key: ProcessKey, told: Mapping[str, Any], us
     problem = told.get("problem") or {}
     if problem.get("what") == "cwd":
         lines.append("nocwd")
-    if problem and problem["what"] != "cwd" and problem.get("errno") not in _AS_A_SHELL_SAYS:
+    if problem.get("what") == SYNC:
+        lines.append(f"lost {SYNC}")
+    elif problem and problem["what"] != "cwd" and problem.get("errno") not in _AS_A_SHELL_SAYS:
         lines.append(f"lost {_UNEXECUTED}{problem.get('errno') or errno.EIO}")
     elif told.get("fenced"):
         lines.append("lost fenced")
@@ -95,6 +104,8 @@ def noted_end(folder: SessionFolder, key: ProcessKey, *, is_stopped: bool = Fals
         return never_began(key)
     if record.lost.startswith(_UNEXECUTED):
         return _unexecuted(key, int(record.lost.removeprefix(_UNEXECUTED)))
+    if record.lost == SYNC:
+        return with_error_line(rq.ProcessEnded(key.ticket, key.attempt, problem=_UNSYNCED, step=key.step), folder)
     if record.lost:
         reason = _FENCED if record.lost == "fenced" else _LOST[record.lost]
         lost = rq.ProcessLost(key.ticket, key.attempt, reason, stopped_for=record.stopped_for, step=key.step)

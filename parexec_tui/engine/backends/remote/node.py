@@ -26,6 +26,7 @@ import errno
 import fcntl
 import gc
 import getpass
+import hashlib
 import json
 import os
 import platform
@@ -421,7 +422,7 @@ class Spool:
         self.boot = boot_id() if boot is None else boot
         self.keys = os.path.join(self.path, "keys")
         self.live = os.path.join(self.path, "live")
-        for folder in (self.path, self.keys, self.live):
+        for folder in (self.path, self.keys, self.live, os.path.join(self.path, "files")):
             os.makedirs(folder, 0o700, exist_ok=True)
         os.chmod(self.path, 0o700)
         self._contact = os.open(os.path.join(self.path, "contact"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -1000,10 +1001,12 @@ class Node:
         """{name: requests to start it that are not answered}"""
         self._forked: list[int] = []
         """Children that fork supervisors, and are to be waited for."""
+        self._arriving: dict[str, _Arriving] = {}
+        """{path: the file that comes there}"""
         self._guard = Guard(self._spool)
         self._guard_at = float("inf")
         self._told: list[Frame] = []
-        self._do = {
+        self._do: dict[str, Callable[[Header, bytes], tuple[Header, bytes] | None]] = {
             "hello": self._hello,
             "ping": self._ping,
             "start": self._start,
@@ -1017,6 +1020,13 @@ class Node:
             "void": self._void,
             "usage": self._usage,
             "metrics": self._metrics,
+            "folders": self._folders,
+            "scan": self._scan,
+            "put": self._put,
+            "get": self._get,
+            "sum": self._sum,
+            "drop": self._drop,
+            "git": self._git,
         }
         self._stand_guard()
         self._told.clear()  # who comes asks for all of it
@@ -1217,7 +1227,7 @@ class Node:
             return
         self.unwatch(answer)
         os.close(answer)
-        self._forked = [pid for pid in self._forked if not _is_reaped(pid)]
+        self._reap()
         result = json.loads(bytes(told) or b"{}")
         waiting = self._starting.pop(kept.name)
         if "pid" in result:
@@ -1348,6 +1358,96 @@ class Node:
 
     def _metrics(self, _header: Header, _: bytes) -> tuple[Header, bytes]:
         return metrics(self._spool.path), b""
+
+    # -- files
+
+    def _folders(self, header: Header, _: bytes) -> tuple[Header, bytes]:
+        """See to it that these folders are there."""
+        for path in header["paths"]:
+            os.makedirs(_absolute(path), exist_ok=True)
+        return {}, b""
+
+    def _scan(self, header: Header, _: bytes) -> None:
+        """List what is beneath `folders`: each is a path, and how many names a path has at most, or None."""
+        folders = [(str(path), most) for path, most in header["folders"]]
+        self._in_child(header["id"], lambda: {"files": list(files_beneath(folders, int(header["limit"])))})
+
+    def _put(self, header: Header, blob: bytes) -> tuple[Header, bytes]:
+        """Write the next part of a file; with the last one, `sha256` is the digest of all of it. Or make a link."""
+        path = _absolute(header["path"])
+        if "link" in header:
+            _make_link(path, str(header["link"]))
+            return {}, b""
+        arriving = self._arriving.pop(path, None)
+        if header["offset"] == 0:
+            if arriving is not None:
+                arriving.give_up()
+            arriving = _Arriving(path)
+        elif arriving is None or header["offset"] != arriving.size:
+            raise OSError(errno.ESPIPE, f"no part of {path} was expected at {header['offset']}")
+        try:
+            arriving.add(blob)
+            if "sha256" in header:
+                mtime = arriving.finish(header["sha256"], int(header["mode"]), int(header["mtime"]))
+                return {"size": arriving.size, "mtime": mtime}, b""
+        except BaseException:
+            arriving.give_up()
+            raise
+        self._arriving[path] = arriving
+        return {"size": arriving.size}, b""
+
+    def _get(self, header: Header, _: bytes) -> tuple[Header, bytes]:
+        with open(_absolute(header["path"]), "rb", buffering=0) as file:
+            data = os.pread(file.fileno(), min(int(header["limit"]), MAX_BLOB), int(header["offset"]))
+            return {"size": os.fstat(file.fileno()).st_size}, data
+
+    def _sum(self, header: Header, _: bytes) -> None:
+        path = _absolute(header["path"])
+        self._in_child(header["id"], lambda: digest_of(path))
+
+    def _drop(self, header: Header, _: bytes) -> tuple[Header, bytes]:
+        """Remove a file that was only on its way: nothing outside of the spool is ever removed."""
+        path = _absolute(header["path"])
+        if os.path.dirname(path) != os.path.join(self._spool.path, "files"):
+            raise OSError(errno.EPERM, f"{path} is not on its way")
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        return {}, b""
+
+    def _git(self, header: Header, _: bytes) -> None:
+        env = {**self._env, **_GIT_ENV, **header.get("env", {})}
+        words = ["git", *_GIT_OPTIONS, *map(str, header["args"])]
+        self._in_child(header["id"], lambda: _run(words, _absolute(header["cwd"]), env))
+
+    def _in_child(self, request: int, work: Callable[[], Header]) -> None:
+        """Answer a request with what a child of this process finds out: it may take a while."""
+        answer, write = os.pipe()
+        child = os.fork()
+        if not child:
+            _tell_result(work, write)
+        os.close(write)
+        self._forked.append(child)
+        told = bytearray()
+        self.watch(answer, select.POLLIN, lambda _: self._on_result(request, answer, told))
+
+    def _on_result(self, request: int, answer: int, told: bytearray) -> None:
+        data = os.read(answer, 1 << 16)
+        told += data
+        if not data:
+            self.unwatch(answer)
+            os.close(answer)
+            self._reap()
+            result = json.loads(bytes(told) or b"{}")
+            error = {"errno": errno.EIO, "text": "who looks for that was killed"}
+            self._tell({"id": request, **(result or {"error": error})})
+
+    def _reap(self) -> None:
+        self._forked = [pid for pid in self._forked if not _is_reaped(pid)]
+
+    def close(self) -> None:
+        """Give up what is under way; processes go on."""
+        for arriving in self._arriving.values():
+            arriving.give_up()
 
     def has_living(self) -> bool:
         """Whether there is somebody to guard."""
@@ -1493,6 +1593,139 @@ def metrics(path: str) -> Header:
     }
 
 
+# -- files -----------------------------------------------------------------------------------------------------
+
+
+_PART = ".parexec-"
+"""What the names of files begin with that have not arrived yet."""
+
+_GIT_OPTIONS = ("-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "safe.directory=*")
+_GIT_ENV = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+
+_MOST_SAID = 1 << 16
+"""Bytes of what a program prints that are told: the last ones of its errors."""
+
+
+def _absolute(path: Any) -> str:
+    if not isinstance(path, str) or not path.startswith("/") or "\0" in path:
+        raise OSError(errno.EINVAL, f"{path!r} is not an absolute path")
+    return os.path.normpath(path)
+
+
+class _Arriving:
+    """A file that comes in parts. It has its name once all of it is there."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        folder, name = os.path.split(path)
+        os.makedirs(folder, exist_ok=True)
+        self._temporary = os.path.join(folder, f"{_PART}{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._fd = os.open(self._temporary, flags, 0o600)
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def add(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+        self._digest.update(data)
+        self.size += len(data)
+
+    def finish(self, sha256: str, mode: int, mtime: int) -> int:
+        """Returns the time that the file has then. Raises OSError, also if it is not what was sent."""
+        if self._digest.hexdigest() != sha256:
+            raise OSError(errno.EBADMSG, f"{self._path} did not arrive as it was sent")
+        os.fchmod(self._fd, mode & 0o7777)
+        os.utime(self._fd, ns=(mtime, mtime))
+        os.rename(self._temporary, self._path)
+        kept = os.fstat(self._fd).st_mtime_ns
+        os.close(self._fd)
+        return kept
+
+    def give_up(self) -> None:
+        with suppress(OSError):
+            os.unlink(self._temporary)
+        with suppress(OSError):
+            os.close(self._fd)
+
+
+def _make_link(path: str, target: str) -> None:
+    folder, name = os.path.split(path)
+    os.makedirs(folder, exist_ok=True)
+    temporary = os.path.join(folder, f"{_PART}{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}")
+    with suppress(FileNotFoundError):
+        os.unlink(temporary)
+    os.symlink(target, temporary)
+    os.rename(temporary, path)
+
+
+def files_beneath(folders: Iterable[tuple[str, int | None]], limit: int) -> Iterator[list[Any]]:
+    """Path, size, nanoseconds of the last change, mode, and where a link leads, of all files and links beneath these
+    folders; or of a file that is named itself. Links are not followed. Raises OSError if there are more than `limit`.
+    """
+    count = 0
+    todo = [(_absolute(path), most) for path, most in folders]
+    while todo:
+        folder, most = todo.pop()
+        try:
+            with os.scandir(folder) as entries:
+                found = [entry.path for entry in entries if not entry.name.startswith(_PART)]
+        except NotADirectoryError:
+            found = [folder]
+        except FileNotFoundError:
+            continue
+        for path in found:
+            stat = os.lstat(path)
+            if path != folder and os.path.isdir(path) and not os.path.islink(path):
+                if most is None or path.count("/") < most:
+                    todo.append((path, most))
+            elif path == folder or os.path.islink(path) or os.path.isfile(path):
+                count += 1
+                if count > limit:
+                    raise OSError(errno.E2BIG, f"there are more than {limit} files beneath {folder}")
+                link = os.readlink(path) if os.path.islink(path) else None
+                yield [path, stat.st_size, stat.st_mtime_ns, stat.st_mode & 0o7777, link]
+
+
+def digest_of(path: str) -> Header:
+    """What a file has in it. Raises OSError."""
+    digest = hashlib.sha256()
+    size = 0
+    with open(path, "rb", buffering=0) as file:
+        stat = os.fstat(file.fileno())
+        while data := file.read(1 << 20):
+            digest.update(data)
+            size += len(data)
+    return {"size": size, "sha256": digest.hexdigest(), "mode": stat.st_mode & 0o7777, "mtime": stat.st_mtime_ns}
+
+
+def _run(words: Sequence[str], folder: str, env: dict[str, str]) -> Header:
+    import subprocess  # it takes longer than all the rest, and few need it
+
+    done = subprocess.run(words, cwd=folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    out, error = (text.decode(errors="surrogateescape") for text in (done.stdout, done.stderr[-_MOST_SAID:]))
+    if len(out) > MAX_BLOB:
+        raise OSError(errno.E2BIG, f"{words[0]} says too much")
+    return {"code": done.returncode, "out": out, "error": error}
+
+
+def _tell_result(work: Callable[[], Header], answer: int) -> None:
+    """Tell what this child found out. Does not return."""
+    try:
+        result: Header = {"ok": work()}
+    except OSError as error:
+        text = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        result = {"error": {"errno": error.errno or errno.EIO, "text": text}}
+    except BaseException as error:
+        result = {"error": {"errno": errno.EIO, "text": f"{type(error).__name__}: {error}"}}
+    try:
+        with os.fdopen(answer, "wb") as file:
+            file.write(json.dumps(result).encode())
+    finally:
+        os._exit(0)
+
+
 # -- the program -----------------------------------------------------------------------------------------------
 
 
@@ -1515,6 +1748,7 @@ def serve(path: str, unset: Sequence[str] = ()) -> int:
     gc.freeze()  # forks share what is there
     channel = _Channel(node, source, sink)
     code = channel.run()
+    node.close()
     if node.has_living() and not os.fork():
         _guard_alone(path)
     return code

@@ -58,11 +58,11 @@ class Node:
         self._in.write(MARKER)
         self.hello = self.ask("hello")
 
-    def send(self, do: str, **header: Any) -> int:
+    def send(self, do: str, *, blob: bytes = b"", **header: Any) -> int:
         """Ask for something, and return the number of the request."""
         self._number += 1
         heard = {} if self.is_mute or not self.heard else {"heard": self.heard}
-        self.write(encode({"id": self._number, "do": do, **heard, **header}))
+        self.write(encode({"id": self._number, "do": do, **heard, **header}, blob))
         return self._number
 
     def write(self, data: bytes) -> None:
@@ -104,7 +104,7 @@ class Node:
         return self.reply(self.send_start(run, at, **more))[0]
 
     def send_start(self, run: str = "true", at: Wire = FIRST, **more: Any) -> int:
-        what = {"shell": run} if run else {}
+        what: dict[str, Any] = {"shell": run} if run else {}
         cookie = f"{self.spool.parent.name}/{at}"
         defaults = {"cwd": str(self.spool.parent), "lease": WITHIN, "grace": 5.0, "cookie": cookie}
         return self.send("start", key=at, **what, **{**defaults, **more})
