@@ -205,6 +205,13 @@ class AttemptKeeper:
         else:
             self._report([rq.ProcessLost(key.ticket, key.attempt, "it never began", began=False, step=key.step)])
 
+    def end_there(self, event: ev.AttemptEnded) -> None:
+        """After an attempt was given up on a host that is out of reach: end it when that is back."""
+        if event.end is End.lost:
+            for key in self._backend.living():
+                if (key.ticket, key.attempt) == (event.ticket, event.attempt):
+                    self._backend.stop(key, 0.0)
+
     def freeze_or_thaw(self, event: ev.AttemptFrozen | ev.AttemptThawed) -> None:
         ticket = self._state.tickets[event.ticket]
         if not ticket.is_live or ticket.attempts != event.attempt:

@@ -50,6 +50,8 @@ class Effects:
                 self._worktrees.tidy(event)
             if isinstance(event, ev.WorkMerged | ev.WorkLost):
                 self._worktrees.look_again(event)
+            if isinstance(event, ev.AttemptEnded) and self._state.hosts:
+                self._attempts.end_there(event)
             if isinstance(event, ev.AttemptEnded):
                 self._writers.note_end(event)
                 self._attempts.leave_tmp(event)

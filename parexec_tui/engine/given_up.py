@@ -19,9 +19,9 @@ from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Answer
 from parexec_tui.engine.backends.local.orphans import Orphans
+from parexec_tui.engine.backends.opening import open_backend
 from parexec_tui.engine.lifecycle.abandon import stop_left
 from parexec_tui.engine.lifecycle.left_session import LeftSession
-from parexec_tui.engine.session import open_backend
 
 
 class GivenUp(LeftSession):

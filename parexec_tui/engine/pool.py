@@ -127,6 +127,9 @@ class Pool:
         if ticket.agent is None:
             return self._gate_of_group(ticket)
         launch = self._given(self._launch(ticket), *self._sources(ticket))
+        if (host := self._state.live_on.get(ticket.id)) is not None:
+            lease = self._state.lease_of(ticket, host)
+            launch = structs.replace(launch, lease=lease, grace=ticket.spec.grace)
         if ticket.spec.own_tmp:
             launch = structs.replace(launch, own_tmp=True)
         if self._state.hosts:

@@ -19,10 +19,10 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends import boot
 from parexec_tui.engine.backends.backend import Backend, OutOfReachError
-from parexec_tui.engine.backends.local.backend import LocalBackend
 from parexec_tui.engine.backends.local.cookie import hook_environment
 from parexec_tui.engine.backends.local.hook_processes import HookProcesses
 from parexec_tui.engine.backends.local.orphans import Orphans
+from parexec_tui.engine.backends.opening import open_backend
 from parexec_tui.engine.coordinator import Coordinator
 from parexec_tui.engine.generated import GeneratedTickets
 from parexec_tui.engine.housekeeping import keep_house_later
@@ -217,20 +217,6 @@ def _check_is_alone(registry: Registry, session: str) -> None:
         raise SessionOwned(session_folder(session).lock, row.pid)
 
 
-def open_backend(
-    session: str,
-    nursery: trio.Nursery,
-    orphans: Orphans,
-    environment: Mapping[str, str] = os.environ,
-    mask: Callable[[str], str] = str,
-) -> Backend:
-    """The place where the processes of a session run; they inherit this environment. `mask`: see `LocalBackend`."""
-    folder = session_folder(session)
-    return LocalBackend(
-        nursery, session, folder, environment=environment, boot=boot.here(), orphans=orphans, mask=mask
-    )
-
-
 async def _drive(
     begin: Beginning, session: str, registry: Registry, sink: EventSink, options: EngineOptions
 ) -> Outcome | StateLost:
@@ -241,10 +227,10 @@ async def _drive(
         secrets, environment = Secrets(os.environ, are_wanted=begin.state.has_secrets), dict(os.environ)
         for name in hidden_variables(begin.state.plan):
             environment.pop(name, None)
-        backend = open_backend(session, nursery, orphans, environment, secrets.mask)
+        clock = Clock(begin.first[0].at)
+        backend = open_backend(session, nursery, orphans, environment, secrets.mask, state=begin.state, now=clock.now)
         hooks = _open_hooks(nursery, begin.state.plan, session, sink.notice, orphans, environment)
         sinks = [sink.tell, hooks.tell]
-        clock = Clock(begin.first[0].at)
         writers = Writers(begin.state, clock.now)
         hooks.running = writers.running
         told = EventSink(_each(sinks), sink.notice)

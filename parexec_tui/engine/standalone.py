@@ -15,10 +15,11 @@ from msgspec import MsgspecError, json
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.engine.backends.local.orphans import Orphans
+from parexec_tui.engine.backends.opening import open_backend
 from parexec_tui.engine.lifecycle.beginning import EngineOptions
 from parexec_tui.engine.lifecycle.guardian import CANNOT_START, NOT_NOW, STATE_LOST
 from parexec_tui.engine.passing import first_of, is_passing
-from parexec_tui.engine.session import open_backend, run_session
+from parexec_tui.engine.session import run_session
 from parexec_tui.engine.sinks import EventSink
 from parexec_tui.gc_control import collect_seldom
 from parexec_tui.paths import session_folder

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Protocol
 
 import trio
 from msgspec import MsgspecError
@@ -47,7 +48,14 @@ _UNREAD_GRACE = 5.0
 _GIVE_UP = 15.0
 """Seconds after the grace in which everything must have ended. What has not is taken to be stuck in the kernel."""
 
-OpenBackend = Callable[[trio.Nursery], Backend]
+
+class OpenBackend(Protocol):
+    """Opens the place where the processes of a session are."""
+
+    def __call__(
+        self, nursery: trio.Nursery, *, state: SessionState | None = None, is_to_end: bool = False
+    ) -> Backend:
+        """`state`: of the session, if it can be read. `is_to_end`: see `open_backend`."""
 
 
 def abandon(session: str, reason: str, sink: EventSink, open_backend: OpenBackend, *, end_all: bool = False) -> None:
@@ -150,7 +158,7 @@ class _Abandoned:
         self.remember(decided)
         noting: StopReason | None = "stopped" if self.trouble is not None else None
         async with trio.open_nursery() as nursery:
-            backend = open_backend(nursery)
+            backend = open_backend(nursery, state=self._state, is_to_end=True)
             await _end(self._state, live, backend, noting, self._note_end, max_grace)
             await self._end_services(backend, noting, max_grace)
             await backend.end_strays()

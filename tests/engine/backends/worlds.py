@@ -3,7 +3,7 @@
 import os
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -50,8 +50,12 @@ class World:
         self.strays: list[rq.StraysFound] = []
         self.told: list[Facts | Problem] = []
         """Of the host."""
-        self.environment = dict(os.environ)
-        self._sshd: Sshd | None = None
+        self._sshd = Sshd(folder / "sshd") if kind == "ssh" else None
+        spool = str(folder / "spool")
+        self.way: Sequence[str] = ("/bin/sh", "-c", boot_command(spool))
+        """The command that leads to the host."""
+        if self._sshd is not None:
+            self.way = (str(self._sshd.keys.bin / "ssh"), *ssh_command("host", spool)[1:])
 
     @property
     def is_remote(self) -> bool:
@@ -70,13 +74,21 @@ class World:
         command = runner_command("session", self.folder)
         return PipeBackend(nursery, command, environment=os.environ, notice=self.notices.append)
 
-    def open_remote(self, nursery: trio.Nursery, *, lease: float = 600.0) -> RemoteBackend:
+    def open_remote(
+        self,
+        nursery: trio.Nursery,
+        *,
+        name: str = "host",
+        must_reach: bool = False,
+        ring: Callable[[], None] | None = None,
+    ) -> RemoteBackend:
         """An engine's view of a host that is reached through a channel."""
-        command = self._way()
+        command = self.way
+        environment = os.environ | {"XDG_CACHE_HOME": str(self.folder.path.parent / "cache")}
 
         def open_channel(listener: RemoteBackend) -> Channel:
             return Channel(
-                command, listener, lambda code, said: why_not(code, said, "host"), hello={}, environment=os.environ
+                command, listener, lambda code, said: why_not(code, said, "host"), hello={}, environment=environment
             )
 
         return RemoteBackend(
@@ -84,19 +96,12 @@ class World:
             "session",
             self.folder,
             open_channel,
-            lease=lease,
+            name=name,
+            lease=600.0,
+            ring=ring,
+            must_reach=must_reach,
             tell_host=lambda told, _since: self.told.append(told),
         )
-
-    def _way(self) -> Sequence[str]:
-        """The command that leads to the host."""
-        spool = str(self.folder.path.parent / "spool")
-        if self.kind == "node":
-            os.environ["XDG_CACHE_HOME"] = str(self.folder.path.parent / "cache")
-            return ("/bin/sh", "-c", boot_command(spool))
-        if self._sshd is None:
-            self._sshd = Sshd(self.folder.path.parent / "sshd")
-        return (str(self._sshd.keys.bin / "ssh"), *ssh_command("host", spool)[1:])
 
     def close(self) -> None:
         """Have orphans no longer come to this process, as when its engine has died."""

@@ -11,9 +11,9 @@ import pytest
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.engine.backends.local.orphans import Orphans
+from parexec_tui.engine.backends.opening import open_backend
 from parexec_tui.engine.lifecycle.abandon import abandon
 from parexec_tui.engine.lifecycle.watcher import REASON
-from parexec_tui.engine.session import open_backend
 from parexec_tui.engine.sinks import EventSink
 from parexec_tui.paths import ends_with_engine, registry_file, session_folder
 from parexec_tui.registry.errors import RegistryError

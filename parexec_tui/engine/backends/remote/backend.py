@@ -13,7 +13,7 @@ from math import inf
 from typing import Any
 
 import trio
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.state.process_key import ProcessKey
@@ -27,6 +27,7 @@ from parexec_tui.engine.backends.backend import (
     Identity,
     Launch,
     LogReading,
+    OutOfReachError,
     ProgressWanted,
     UsageReading,
 )
@@ -44,7 +45,7 @@ from parexec_tui.engine.backends.remote.fetching import Fetcher
 from parexec_tui.engine.backends.remote.log_copy import PIECE, is_left_on_host
 from parexec_tui.engine.backends.remote.requests import check_fits, key_from, key_to, start_request
 from parexec_tui.engine.backends.remote.ssh import Problem
-from parexec_tui.engine.backends.remote.syncing import Sync
+from parexec_tui.engine.backends.remote.syncing import Sync, moved
 from parexec_tui.engine.backends.remote.usage import RemoteUsage
 from parexec_tui.engine.threads import in_thread
 from parexec_tui.outputs.gap import cut
@@ -107,20 +108,28 @@ class RemoteBackend(OnWorkspace):
         folder: SessionFolder,
         open_channel: "Callable[[RemoteBackend], Channel]",
         *,
+        name: str = "",
         lease: float = inf,
+        workdirs: tuple[str, str] = ("/", "/"),
         tell_host: Callable[[Facts | Problem, float], None] | None = None,
         ring: Callable[[], None] | None = None,
         sync: Callable[[Channel], Sync] | None = None,
+        must_reach: bool = False,
     ) -> None:
-        """`lease`: of processes that have none of their own, in seconds. `tell_host`: told of the host whenever it is
-        reached, and whenever it is not, with `Channel.since`. `ring`: called when there is something to take.
-        `sync`: how files get there and back; None: they are shared."""
+        """`name`: of the host. `lease`: of processes that have none of their own, in seconds. `workdirs`: that of the
+        plan here, and where the same files are there. `tell_host`: told of the host whenever it is reached, and
+        whenever it is not, with `Channel.since`. `ring`: called when there is something to take. `sync`: how files
+        get there and back; None: they are shared. `must_reach`: nothing is adopted while the host is out of reach.
+        """
         self._nursery = nursery
         self._folder = folder
-        self._prefix = cookie_prefix(session, folder.attempts)
+        # Not that of this machine: a look there for what is left of attempts must not find these, if it is the host.
+        self._prefix = cookie_prefix(f"{session}+{name}", folder.attempts)
         self._lease = lease
+        self._workdirs = workdirs
         self._tell_host = tell_host
         self._rings = ring
+        self._must_reach = must_reach
         self._charges: dict[ProcessKey, _Charge] = {}
         self._reports: deque[rq.AnyReport] = deque()
         self._bell = trio.Event()
@@ -213,7 +222,7 @@ class RemoteBackend(OnWorkspace):
             return
         log, record = self._folder.log_and_record(key)
         charge = self._charges[key] = _Charge(key, log)
-        charge.start = Start(key, Spawn("", (), launch.cwd, {**launch.env, "PWD": launch.cwd}, log, record))
+        charge.start = Start(key, Spawn("", (), launch.cwd, launch.env, log, record))
         self._nursery.start_soon(self._begin, charge, launch)
 
     async def _begin(self, charge: _Charge, launch: Launch) -> None:
@@ -233,7 +242,8 @@ class RemoteBackend(OnWorkspace):
         if start.taken is not None:
             key, (files, size) = charge.key, start.taken
             self._report(rq.SnapshotMade(key.ticket, key.attempt, files, size, step=key.step))
-        asked = start_request(charge.key, launch, start.spawn.env, cookie_of(self._prefix, charge.key), self._lease)
+        there = structs.replace(launch, cwd=moved(launch.cwd, *self._workdirs))
+        asked = start_request(charge.key, there, start.spawn.env, cookie_of(self._prefix, charge.key), self._lease)
         if start.problem is None and self._sync is not None and launch.carried is not None:
             try:
                 asked = await self._bring(self._sync, charge.key, launch.carried, asked)
@@ -427,7 +437,9 @@ class RemoteBackend(OnWorkspace):
             return self._started_report(charge)
         try:
             told = await self._asked_about(key)
-        except OSError:
+        except OSError as error:
+            if self._must_reach:
+                raise OutOfReachError(str(error)) from error
             charge = self._charge_of_adopted(key, identity)
             return self._started_report(charge)
         return await self._adopted(key, identity, told)

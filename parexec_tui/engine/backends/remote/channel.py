@@ -20,11 +20,12 @@ import trio
 from msgspec import Struct, structs
 
 from parexec_tui.engine.backends.remote.frames import MARKER, Frame, FrameError, FrameReader, packed
-from parexec_tui.engine.backends.remote.shipping import node_program
+from parexec_tui.engine.backends.remote.shipping import Program, node_program
 from parexec_tui.engine.backends.remote.ssh import Problem
 
-_PAUSE, _MAX_PAUSE = 0.5, 60.0
-"""Seconds before a lost connection is tried again; doubled for each that did not last for _LASTS."""
+_PAUSE, _SHORT_PAUSE, _MAX_PAUSE = 0.5, 5.0, 60.0
+"""Seconds before a lost connection is tried again: at first, at most where the host was reached, at most where it was
+not. Doubled for each that did not last for _LASTS."""
 
 _LASTS = 10.0
 
@@ -113,14 +114,17 @@ class Channel:
         hello: Mapping[str, Any],
         environment: Mapping[str, str] | None = None,
         spare: Callable[[int], None] | None = None,
+        program: Callable[[], Program] = node_program,
     ) -> None:
         """`command` leads to a node program on its stdin and stdout. `explain`: what its exit code and what it said
-        mean. `hello`: what a node program is told first. `spare`: told the pid of each process that is started."""
+        mean. `hello`: what a node program is told first. `spare`: told the pid of each process that is started.
+        `program`: what is sent if it is not there: see `frames.WANTED`."""
         self._command = command
         self._listener = listener
         self._explain = explain
         self._hello = hello
         self._env = environment
+        self._program = program
         self._spare = spare
         self._asked: dict[int, Asked] = {}
         self._next_id = 0
@@ -305,7 +309,7 @@ class Channel:
                 reader.receive(data)
                 if reader.wants_program:
                     reader.wants_program = False
-                    self._outbox.append(node_program().text)
+                    self._outbox.append(self._program().text)
                     self._to_send.set()
                 if reader.has_begun and not self._is_connected:
                     self._outbox.append(MARKER)

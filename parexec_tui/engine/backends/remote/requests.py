@@ -20,7 +20,7 @@ _RLIMITS = {"memory": "DATA", "open_files": "NOFILE"}
 _KEPT = frozenset((*_RLIMITS, "nice"))
 
 
-class UnfitForHostError(OSError):
+class UnfitForHostError(ValueError):
     """A host cannot run this, today or later."""
 
 

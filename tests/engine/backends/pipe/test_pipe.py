@@ -224,7 +224,7 @@ needs = ["A"]
 def test_a_session_behind_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     notices: list[str] = []
 
-    def open_backend(session: str, nursery: trio.Nursery, orphans: Orphans, *_: object) -> Backend:
+    def open_backend(session: str, nursery: trio.Nursery, orphans: Orphans, *_: object, **__: object) -> Backend:
         command = runner_command(session, session_folder(session))
         return PipeBackend(nursery, command, environment=os.environ, notice=notices.append)
 

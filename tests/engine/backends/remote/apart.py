@@ -1,5 +1,6 @@
 """A host that shares no files with this machine, and is this machine all the same."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ class Apart(World):
                 listener,
                 lambda code, said: why_not(code, said, "host"),
                 hello={},
-                environment=self.environment | {"XDG_CACHE_HOME": str(self.cache)},
+                environment=os.environ | {"XDG_CACHE_HOME": str(self.cache)},
             )
 
         return RemoteBackend(

@@ -1,0 +1,84 @@
+"""The hosts of a plan, opened: a channel to each, and what is told of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import trio
+
+from parexec_tui.core.plan.hosts import HostSpec
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends.local.cookie import cookie_prefix
+from parexec_tui.engine.backends.remote.backend import RemoteBackend
+from parexec_tui.engine.backends.remote.channel import Channel, Facts
+from parexec_tui.engine.backends.remote.ssh import Problem, ssh_command, why_not
+from parexec_tui.paths import SessionFolder
+
+
+class HostOpener:
+    """Opens the hosts of one session."""
+
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        session: str,
+        folder: SessionFolder,
+        workdir: str,
+        environment: Mapping[str, str],
+        *,
+        spare: Callable[[int], None],
+        now: Callable[[], float],
+        report: Callable[[rq.AnyReport], None],
+        is_to_end: bool = False,
+    ) -> None:
+        """`workdir`: of the plan. `environment`: of the programs that lead to hosts. `spare`: see `Channel`. `now`:
+        the time of the engine. `report` is told of hosts. `is_to_end`: see `open_backend`."""
+        self._nursery = nursery
+        self._session = session
+        self._folder = folder
+        self._workdir = workdir
+        self._environment = environment
+        self._spare = spare
+        self._now = now
+        self._report = report
+        self._is_to_end = is_to_end
+
+    def open(self, name: str, spec: HostSpec, ring: Callable[[], None]) -> RemoteBackend:
+        """Begin to reach a host. `ring`: see `RemoteBackend`."""
+        workdir = spec.workdir or self._workdir
+
+        def open_channel(listener: RemoteBackend) -> Channel:
+            return Channel(
+                self._way(name, spec),
+                listener,
+                lambda code, said: why_not(code, said, spec.ssh or name),
+                hello={"session": self._session, "workdir": workdir},
+                environment=self._environment,
+                spare=self._spare,
+            )
+
+        return RemoteBackend(
+            self._nursery,
+            self._session,
+            self._folder,
+            open_channel,
+            name=name,
+            lease=spec.lease,
+            workdirs=(self._workdir, workdir),
+            tell_host=lambda told, since: self._tell(name, workdir, told, since),
+            ring=ring,
+            must_reach=self._is_to_end,
+        )
+
+    def _way(self, name: str, spec: HostSpec) -> Sequence[str]:
+        """The command of a channel. A home may be shared by hosts: each has a spool of its own."""
+        assert spec.ssh is not None
+        return ssh_command(spec.ssh, f"{cookie_prefix(self._session, self._folder.attempts)}/{name}", spec.python)
+
+    def _tell(self, name: str, workdir: str, told: Facts | Problem, since: float) -> None:
+        if isinstance(told, Facts) and told.workdir_exists is False:
+            self._report(rq.HostBad(name, f"its folder {workdir} does not exist there: make it, or set workdir"))
+        elif isinstance(told, Facts):
+            self._report(rq.HostSeen(name, told.cpus, told.memory, told.boot, told.skew, told.python))
+        elif told.is_of_host:
+            self._report(rq.HostBad(name, told.text))
+        else:
+            self._report(rq.HostGone(name, told.text, self._now() - (trio.current_time() - since)))

@@ -1,0 +1,179 @@
+"""What is wanted of processes on a host is done, and what became of them is told, also if the way there is lost.
+
+With a real node program, without ssh: what is killed is the process that leads there, with its group.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+from msgspec import structs
+
+from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.backends.backend import Identity, OutOfReachError
+from parexec_tui.engine.backends.boot import boot_id
+from parexec_tui.engine.backends.remote.backend import RemoteBackend
+from parexec_tui.engine.backends.remote.channel import Facts
+from parexec_tui.engine.backends.remote.ssh import Problem
+from tests.engine.backends.worlds import WITHIN, Engine, World, key
+from tests.engine.engines import exists
+
+pytestmark = pytest.mark.trio
+
+WAIT = "echo before; touch up; until [ -e go ]; do sleep 0.01; done; echo after; exit 3"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World("node", tmp_path)
+    yield made
+    made.close()
+
+
+def remote(engine: Engine) -> RemoteBackend:
+    assert isinstance(engine.backend, RemoteBackend)
+    return engine.backend
+
+
+async def lose(engine: Engine) -> None:
+    """Kill what leads to the host."""
+    channel = remote(engine).channel
+    with trio.fail_after(WITHIN):
+        await channel.until_up()
+        assert channel.pid is not None
+        os.killpg(channel.pid, signal.SIGKILL)
+        while channel.is_up:
+            await channel.changed.wait()
+    channel.retry()
+
+
+async def test_what_runs_outlives_the_way_there_and_its_end_is_told(world: World) -> None:
+    async with world.engine() as engine:
+        engine.start(WAIT)
+        await engine.file("up")
+        for _ in range(2):
+            await lose(engine)
+        (world.work / "go").touch()
+        assert await engine.ended(key()) == (3, None)
+        assert await engine.output() == "before\nafter\n"
+    reached = [told for told in world.told if isinstance(told, Facts)]
+    assert len(reached) == 3
+    assert all(told.boot and told.cpus and told.memory and abs(told.skew) < 5 for told in reached)
+    assert [told for told in world.told if isinstance(told, Problem)]
+
+
+async def test_what_ended_while_the_host_was_out_of_reach_is_told(world: World) -> None:
+    async with world.engine() as engine:
+        engine.start(WAIT)
+        await engine.file("up")
+        await lose(engine)
+        (world.work / "go").touch()
+        assert await engine.ended(key()) == (3, None)
+        assert await engine.output() == "before\nafter\n"
+
+
+async def test_what_is_asked_meanwhile_is_done_when_the_host_is_back(world: World) -> None:
+    async with world.engine() as engine:
+        engine.start("trap 'exit 7' TERM; touch up; while :; do sleep 0.01; done", at=key(1))
+        await engine.file("up")
+        await lose(engine)
+        engine.start("echo new; exit 4", at=key(2))
+        engine.start("touch never", at=key(3))
+        engine.backend.freeze(key(1))
+        engine.backend.stop(key(1), 20)
+        engine.backend.stop(key(3), 20)
+        lost = await engine.end_of(key(3))
+        assert isinstance(lost, rq.ProcessLost)
+        assert not lost.began
+        assert await engine.ended(key(1)) == (7, None)
+        assert await engine.ended(key(2)) == (4, None)
+        assert not (world.work / "never").exists()
+
+
+async def test_a_start_whose_answer_is_lost_is_one_start(world: World) -> None:
+    async with world.engine() as engine:
+        for number in range(1, 5):
+            engine.start(f"echo x >> ran.{number}; sleep 0.3", at=key(number))
+            await trio.sleep(0.015 * (number - 1))
+            await lose(engine)
+            await engine.ended(key(number))
+            assert (world.work / f"ran.{number}").read_text() == "x\n"
+
+
+async def test_while_the_host_is_out_of_reach_an_engine_goes_on(world: World) -> None:
+    async with world.engine(dies=True) as engine:
+        engine.start(WAIT)
+        await engine.file("up")
+        told = await engine.identity_of(key())
+    way = world.way
+    world.way = ("/bin/sh", "-c", "echo no way >&2; exit 255")
+    async with world.engine(dies=True) as engine:
+        began = trio.current_time()
+        assert await engine.backend.adopt(key(), Identity(told.pid, told.birth), boot_id()) == told
+        unnoted = await engine.backend.adopt(key(2), None, boot_id())
+        assert isinstance(unnoted, rq.ProcessStarted)
+        assert await engine.backend.end_strays() == 0
+        assert (await engine.backend.usage()).usages == []
+        assert trio.current_time() - began < 2
+        assert sorted(engine.backend.living()) == [key(1), key(2)]
+    world.way = way
+    async with world.engine() as engine:
+        assert await engine.backend.adopt(key(), Identity(told.pid, told.birth), boot_id()) == told
+        (world.work / "go").touch()
+        assert await engine.ended(key()) == (3, None)
+
+
+async def test_of_what_is_only_to_be_ended_nothing_is_guessed(world: World) -> None:
+    world.way = ("/bin/sh", "-c", "echo no way >&2; exit 255")
+    async with trio.open_nursery() as nursery:
+        backend = world.open_remote(nursery, must_reach=True)
+        with pytest.raises(OutOfReachError, match="no way"):
+            await backend.adopt(key(), Identity(1, 1.0), boot_id())
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_an_engine_did_not_adopt_is_ended_and_cannot_be_started_again(world: World) -> None:
+    async with world.engine(dies=True) as engine:
+        engine.start("touch up; sleep 60")
+        await engine.file("up")
+        told = await engine.identity_of(key())
+    async with world.engine() as engine:
+        engine.start("touch again")
+        lost = await engine.end_of(key())
+        assert isinstance(lost, rq.ProcessLost)
+        assert not lost.began
+        assert await engine.backend.end_strays() == 1
+        assert not exists(told.pid)
+        assert not (world.work / "again").exists()
+
+
+async def test_a_login_shell_may_say_something_first(world: World) -> None:
+    shell, *rest = world.way
+    world.way = (shell, rest[0], f"printf 'Welcome\\0\\n%0100000d' 7; echo to stderr >&2; {rest[1]}")
+    async with world.engine() as engine:
+        assert await engine.run("echo hi") == (0, None)
+        assert await engine.output() == "hi\n"
+
+
+async def test_what_cannot_run_on_a_host_says_why(world: World) -> None:
+    async with world.engine() as engine:
+        engine.backend.start(key(), structs.replace(world.launch("true"), secrets={"TOKEN": "x"}))
+        report = await engine.end_of(key())
+        assert isinstance(report, rq.ProcessEnded)
+        assert "secrets stay on this machine" in report.problem
+        assert report.ticket_at_fault
+
+
+async def test_the_middle_of_a_long_log_is_read_on_the_host(world: World) -> None:
+    async with world.engine() as engine:
+        assert await engine.run("head -c 60000000 /dev/zero | tr '\\0' x; echo end") == (0, None)
+        backend, at = engine.backend, key()
+        file = world.folder.log(at)
+        assert file.stat().st_size == 60_000_004
+        assert file.stat().st_blocks * 512 < 36 << 20
+        assert await backend.past_gap(at, 30_000_000) > 30_000_000
+        assert await backend.read_output(at, 30_000_000, 5) == b"xxxxx"
+        assert (await backend.read_output(at, 59_999_990, 100)).endswith(b"xend\n")
