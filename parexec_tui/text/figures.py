@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 
+from parexec_tui.core.state.accounts import cost_to_go
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import AgentStatus
 from parexec_tui.core.state.tally import TypeTally
@@ -39,7 +40,8 @@ def spent(state: SessionState) -> Spent | None:
     if total is None:
         return None
     types = {name: told.figures for name, told in state.tally.types.items() if told.figures is not None}
-    return Spent(total, types, state.budgets.get(""), {name: each for name, each in state.budgets.items() if name})
+    of_types = {name: each for name, each in state.budgets.items() if name}
+    return Spent(total, types, state.budgets.get(""), of_types, cost_to_go(state))
 
 
 def _of_type(type_: str, agents: Counter[str], tally: TypeTally) -> TypeFigures:

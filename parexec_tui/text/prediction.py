@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import Final
 
-from parexec_tui.core.plan.units import format_count, format_duration, write_duration
+from parexec_tui.core.plan.units import format_count, format_duration, format_money, write_duration
 from parexec_tui.core.predict.guess import Known
 from parexec_tui.core.predict.prediction import Prediction, Use
 from parexec_tui.core.predict.what_if import Finish, WhatIf
 from parexec_tui.core.schedule.bounds import Bound
+from parexec_tui.core.state.accounts import cost_to_go
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.text.coding import rest_facts, rest_text
 from parexec_tui.text.words import and_others
@@ -31,6 +32,8 @@ def prediction_lines(found: Prediction, state: SessionState) -> Iterator[str]:
     least = f"no order takes less than {format_duration(bound.seconds)} ({bound_text(bound, state)})"
     yield f"if each ticket takes what is expected: {format_duration(found.expected)}; {least}"
     yield known_text(found.known)
+    if (cost := cost_to_go(state)) is not None:
+        yield f"what is left costs about {format_money(cost)}, as attempts of this session did"
     if left := found.course.left:
         yield f"{format_count(len(left), 'ticket')} would not end: {and_others(left, _NAMED)}"
 

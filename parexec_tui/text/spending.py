@@ -37,8 +37,10 @@ def figures_text(figures: Figures, *, budget: float | None = None, ascii_only: b
 
 
 def spent_text(spent: Spent, *, ascii_only: bool = False) -> str:
-    """`$3.12 of $50 and 4.1M tokens; claude $2.80 of $20, codex -`."""
+    """`$3.12 of $50 and 4.1M tokens, ~$4.20 to go; claude $2.80 of $20, codex -`."""
     whole = figures_text(spent.total, budget=spent.budget, ascii_only=ascii_only)
+    if spent.to_go is not None:
+        whole += f", ~{format_money(spent.to_go)} to go"
     if len(spent.types) == 1 and not spent.budgets:
         return whole
     types = (

@@ -9,7 +9,7 @@ from parexec_tui.core.state.budgets import has_caps, over_text
 from parexec_tui.core.state.coding import NOTHING, Coding, Conversation, Rest
 from parexec_tui.core.state.findings import remembered
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import PENDING
+from parexec_tui.core.state.status import PENDING, TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
 
 
@@ -105,6 +105,25 @@ def _usual_cost(state: SessionState, type_: str) -> float:
     """Dollars that an attempt on a type is expected to cost; 0 while that is not known."""
     tally = state.tally.types.get(type_)
     return (tally.usual_cost or 0.0) if tally is not None else 0.0
+
+
+def cost_to_go(state: SessionState) -> float | None:
+    """Dollars that the tickets of coding agents that are left are expected to cost: an attempt of each, as those of
+    its agent type usually did here. None: none is left, or of one type it is not known. O(plan)."""
+    found: float | None = None
+    for ticket in state.tickets.values():
+        if ticket.status in TERMINAL or ticket.status is Status.approval or not ticket.types:
+            continue
+        if ticket.is_live and coding_of(state, ticket).figures_of(ticket.attempts) is not None:
+            continue  # its command is over, and counted
+        type_ = state.agents[ticket.agent].type if ticket.is_live and ticket.agent else _meant(ticket)[0]
+        if not is_minded(state.plan.agents[type_]):
+            continue
+        tally = state.tally.types.get(type_)
+        if tally is None or tally.usual_cost is None:
+            return None
+        found = (found or 0.0) + tally.usual_cost
+    return found
 
 
 def rest_of(state: SessionState, type_: str) -> Rest | None:

@@ -71,3 +71,6 @@ class Spent(Struct, frozen=True, omit_defaults=True):
     """US dollars that all may spend; absent: as much as they want."""
     budgets: dict[str, float] = {}
     """US dollars that an agent type may spend, where that is limited."""
+    to_go: float | None = None
+    """US dollars that what is left is expected to cost, by what attempts of the session usually did; absent: nothing
+    is left, or it is not known."""

@@ -11,6 +11,7 @@ from parexec_tui.core.predict.prediction import predict
 from parexec_tui.core.schedule.bounds import lower_bounds
 from parexec_tui.core.schedule.forecast import eta
 from parexec_tui.core.state.copying import copy_of
+from parexec_tui.core.state.figures import Figures
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.text.prediction import prediction_lines
 from tests.core.coding import coder, coding_session, says
@@ -83,3 +84,6 @@ def test_simulate_waits_for_the_reset_and_says_so() -> None:
     lines = list(prediction_lines(found, session.state))
     assert lines[1].startswith("claude limited until")
     assert lines[1].endswith("what waits for it begins after that")
+    assert not any("costs about" in line for line in lines), "nothing tells what one costs"
+    session.state.tally.of("claude").note_figures(Figures(cost=0.5))
+    assert any(line.startswith("what is left costs about $0.50,") for line in prediction_lines(found, session.state))

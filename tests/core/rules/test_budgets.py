@@ -8,12 +8,15 @@ from parexec_tui.core.rules.leaving import why_to_leave
 from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.accounts import cost_to_go
 from parexec_tui.core.state.budgets import Left, left_of
 from parexec_tui.core.state.figures import Figures
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
+from parexec_tui.text.figures import spent
 from parexec_tui.text.roots import root_text
+from parexec_tui.text.spending import spent_text
 from tests.core.coding import coder, coding_session, says
 from tests.core.sessions import Session, dump, replay
 
@@ -190,3 +193,23 @@ def test_a_budget_that_means_nothing_is_refused(asked: rq.Scale, reason: str) ->
     refusal = session.ask(asked)
     assert isinstance(refusal, Refusal)
     assert reason in refusal.reason
+
+
+def test_what_is_left_is_expected_to_cost_what_attempts_did() -> None:
+    agents = {"claude": coder(max=2), "codex": coder("codex"), "shell": AgentType()}
+    lines = [*(f"T{n}: agent=claude" for n in range(4)), "C: agent=codex T3"]
+    session = coding_session("\n".join(lines), agents=agents)
+    session.dispatch()
+    says(session, "T0", cost=2.0)
+    assert cost_to_go(session.state) is None, "what codex costs is not known"
+    session.act(rq.Waive(tickets=("C",)))
+    assert cost_to_go(session.state) == 6.0
+    told = spent(session.state)
+    assert told is not None
+    assert spent_text(told) == "$2 and - tokens, ~$6 to go"
+    for id_ in ("T1", "T2", "T3"):
+        session.dispatch()
+        says(session, id_, cost=1.0)
+    told = spent(session.state)
+    assert told is not None
+    assert told.to_go is None
