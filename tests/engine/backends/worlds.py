@@ -16,7 +16,6 @@ from parexec_tui.engine.backends.backend import Backend, Ended, Launch, WritesWa
 from parexec_tui.engine.backends.boot import boot_id
 from parexec_tui.engine.backends.local.backend import LocalBackend
 from parexec_tui.engine.backends.local.orphans import Orphans
-from parexec_tui.engine.backends.pipe.backend import PipeBackend, runner_command
 from parexec_tui.engine.backends.remote.backend import RemoteBackend
 from parexec_tui.engine.backends.remote.channel import Channel, Facts
 from parexec_tui.engine.backends.remote.shipping import boot_command
@@ -45,7 +44,6 @@ class World:
         self.work.mkdir()
         self.folder = SessionFolder(folder / "session")
         self.folder.create()
-        self.notices: list[str] = []
         self.orphans: Orphans | None = None
         self.strays: list[rq.StraysFound] = []
         self.told: list[Facts | Problem] = []
@@ -60,7 +58,7 @@ class World:
     @property
     def is_remote(self) -> bool:
         """Whether processes are kept by a node program."""
-        return self.kind in ("node", "ssh")
+        return self.kind != "local"
 
     def open(self, nursery: trio.Nursery) -> Backend:
         if self.kind == "local":
@@ -69,10 +67,7 @@ class World:
             return LocalBackend(
                 nursery, "session", self.folder, environment=os.environ, boot=boot_id(), orphans=self.orphans
             )
-        if self.is_remote:
-            return self.open_remote(nursery)
-        command = runner_command("session", self.folder)
-        return PipeBackend(nursery, command, environment=os.environ, notice=self.notices.append)
+        return self.open_remote(nursery)
 
     def open_remote(
         self,

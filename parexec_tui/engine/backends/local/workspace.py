@@ -57,10 +57,7 @@ _Look = tuple[ProcessKey, str, Sequence[str]]
 
 
 class Workspace:
-    """The part of `Backend` that is about files. Belongs to the trio run that created it.
-
-    What reports, in `Backend`, has a twin here that returns: who is behind a pipe wants to report itself.
-    """
+    """The part of `Backend` that is about files. Belongs to the trio run that created it."""
 
     def __init__(self, nursery: trio.Nursery, folder: SessionFolder, report: Callable[[rq.AnyReport], None]) -> None:
         self._nursery = nursery
@@ -203,10 +200,6 @@ class Workspace:
             found = [False] * len(wanted)
         for (key, _, _), done in zip(wanted, found, strict=True):
             self._report(rq.DoneChecked(key.ticket, key.attempt, done, step=key.step))
-
-    async def are_filled(self, root: str, paths: Sequence[str]) -> bool:
-        """Whether there is something that is not empty for each of these patterns."""
-        return await in_thread(are_filled, root, paths, may_hang=True, limiter=self._checks)
 
     async def freshness(self, wanted: tuple[FreshnessWanted, ...], *, anew: bool) -> list[Freshness]:
         def look() -> list[Freshness]:

@@ -1,9 +1,10 @@
-"""What every backend keeps to about addresses: whether something answers there. See `engine/backends/backend.py`."""
+"""Whether something answers at an address of this machine, where services run."""
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
+from pathlib import Path
 
 import pytest
 import trio
@@ -20,6 +21,13 @@ AT_MOST = 10.0
 """Seconds that an answer takes at most, which is to come within a few."""
 
 OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World("local", tmp_path)
+    yield made
+    made.close()
 
 
 @asynccontextmanager
