@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.agent_type import SHELL, AgentType
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_money
 from parexec_tui.core.rules.wording import UNRESTRICTED
@@ -25,9 +25,13 @@ def differing(old: AgentType, new: AgentType) -> tuple[str, ...]:
 
 
 def settled(old: AgentType, new: AgentType) -> AgentType:
-    """An agent type of a file as a session has it that had no git repository when it began."""
-    is_by_itself = new.kind is not None and (old.isolation, new.isolation) == (None, "worktree")
-    return structs.replace(new, isolation=None) if is_by_itself else new
+    """An agent type of a file as a session has it: one that had no git repository when it began, or that an earlier
+    version began, which noted no shell."""
+    if new.kind is not None and (old.isolation, new.isolation) == (None, "worktree"):
+        new = structs.replace(new, isolation=None)
+    if (old.command, old.shell, new.shell) == (None, None, SHELL):
+        new = structs.replace(new, shell=None)
+    return new
 
 
 def cannot_become(state: SessionState, name: str, new: AgentType | None) -> Refusal | None:
