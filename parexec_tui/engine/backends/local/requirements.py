@@ -41,7 +41,7 @@ class UnmetError(OSError):
         super().__init__("; ".join(each.problem for each in unmet))
 
 
-class _Version(NamedTuple):
+class Version(NamedTuple):
     """What a command said about itself."""
 
     number: str
@@ -69,7 +69,7 @@ class RequirementLooker:
     def __init__(self, *, only_ours: bool = False) -> None:
         """`only_ours`: nothing is run that a plan brings along; the version of such a command counts as enough."""
         self._only_ours = only_ours
-        self._versions: dict[_Program, _Version] = {}
+        self._versions: dict[_Program, Version] = {}
         self._locks: dict[_Program, Lock] = {}
         self._lock = Lock()
         self._env = dict(os.environ)
@@ -96,7 +96,7 @@ class RequirementLooker:
         """What is wrong with a command, and what to do."""
         command = parse_command(text)
         name, has_path = command.name, "/" in command.name
-        path = shutil.which(os.path.join(cwd, name) if has_path else name, path=env.get("PATH", os.defpath))  # noqa: PTH118
+        path = self._which(name, cwd, env)
         if path is None:
             where = f"it is looked for in {cwd}" if has_path else "install it, or put its folder on PATH"
             return f"required command {name} is not found", where
@@ -116,6 +116,11 @@ class RequirementLooker:
             )
         return None
 
+    def _which(self, name: str, cwd: str, env: Mapping[str, str]) -> str | None:
+        """Where a command is; None: nowhere."""
+        seen = os.path.join(cwd, name) if "/" in name else name  # noqa: PTH118
+        return shutil.which(seen, path=env.get("PATH", os.defpath))
+
     def _is_ours(self, name: str, path: str, env: Mapping[str, str]) -> bool:
         """Whether a person gets the same program, and runs it in the same way, by its name alone."""
         is_found = "/" not in name and shutil.which(name, path=self._env.get("PATH", os.defpath)) == path
@@ -130,11 +135,11 @@ class RequirementLooker:
             if own.get(name) != value and not name.startswith("PAREXEC_") and name != "PWD"
         )
 
-    def _version(self, path: str, env: Mapping[str, str], cwd: str) -> _Version:
+    def _version(self, path: str, env: Mapping[str, str], cwd: str) -> Version:
         try:
             found = os.stat(path)  # noqa: PTH116
         except OSError as error:
-            return _Version("", str(error.strerror))
+            return Version("", str(error.strerror))
         program = _Program(path, found.st_dev, found.st_ino, found.st_mtime_ns, cwd, self._added(env))
         wanted_since = time.monotonic()
         with self._lock:
@@ -146,7 +151,7 @@ class RequirementLooker:
             return known
 
 
-def _ask(path: str, env: Mapping[str, str], cwd: str) -> _Version:
+def _ask(path: str, env: Mapping[str, str], cwd: str) -> Version:
     """Let a command say its version, for a bounded time."""
     try:
         process = subprocess.Popen(
@@ -159,16 +164,16 @@ def _ask(path: str, env: Mapping[str, str], cwd: str) -> _Version:
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        return _Version("", f"it cannot be run: {getattr(error, 'strerror', None) or error}")
+        return Version("", f"it cannot be run: {getattr(error, 'strerror', None) or error}")
     assert process.stdout is not None
     with process:
         printed, has_said_all = _read(process.stdout.fileno())
         with suppress(ProcessLookupError):  # before anybody waits for it: its group cannot be another one yet
             os.killpg(process.pid, signal.SIGKILL)
     if number := version_in(printed.decode(errors="replace")):
-        return _Version(number)
+        return Version(number)
     slow = f"it does not answer `--version` within {VERSION_WITHIN:g}s"
-    return _Version("", "it tells no number with `--version`" if has_said_all else slow)
+    return Version("", "it tells no number with `--version`" if has_said_all else slow)
 
 
 def _read(fd: int) -> tuple[bytes, bool]:

@@ -36,14 +36,17 @@ from parexec_tui.engine.backends.local.logs import read_sizes
 from parexec_tui.engine.backends.local.not_started import why_not
 from parexec_tui.engine.backends.local.on_workspace import OnWorkspace
 from parexec_tui.engine.backends.local.record import void_record
+from parexec_tui.engine.backends.local.requirements import UnmetError
 from parexec_tui.engine.backends.local.spawn import Spawn
 from parexec_tui.engine.backends.local.starter import Start
 from parexec_tui.engine.backends.local.workspace import Workspace
 from parexec_tui.engine.backends.remote.channel import Asked, Channel, Facts, NodeError, OutOfReach
 from parexec_tui.engine.backends.remote.ends import SYNC, never_began, noted_end, seen_by_record
+from parexec_tui.engine.backends.remote.errands import printed_there
 from parexec_tui.engine.backends.remote.fetching import Fetcher
 from parexec_tui.engine.backends.remote.log_copy import PIECE, is_left_on_host
 from parexec_tui.engine.backends.remote.requests import check_fits, key_from, key_to, start_request
+from parexec_tui.engine.backends.remote.required import OnHost, look_script
 from parexec_tui.engine.backends.remote.ssh import Problem
 from parexec_tui.engine.backends.remote.syncing import Sync, moved
 from parexec_tui.engine.backends.remote.usage import RemoteUsage
@@ -231,7 +234,8 @@ class RemoteBackend(OnWorkspace):
         assert start is not None
         try:
             check_fits(launch)
-            await in_thread(self._before, start, launch, may_hang=True, limiter=self._looks)
+            looker = await self._look_there(charge.key, launch)
+            await in_thread(self._before, start, launch, looker, may_hang=True, limiter=self._looks)
         except (OSError, ValueError) as error:
             start.problem = error
         if self._charges.get(charge.key) is not charge:  # it was stopped meanwhile
@@ -260,10 +264,24 @@ class RemoteBackend(OnWorkspace):
         if self.channel.is_up:
             self._send_start(charge)
 
-    def _before(self, start: Start, launch: Launch) -> None:
-        """Called in a thread. Raises OSError."""
+    async def _look_there(self, key: ProcessKey, launch: Launch) -> OnHost | None:
+        """Look on the host for what is required, if it is to be looked for there. Raises OSError, ValueError."""
+        wanted = launch.requires
+        if wanted is None or not (wanted.commands or wanted.env):
+            return None
+        cookie = cookie_of(self._prefix, key)
+        cwd = moved(launch.cwd, *self._workdirs)
+        return OnHost(wanted, await printed_there(self.channel, key, look_script(wanted), cwd, launch.env, cookie))
+
+    def _before(self, start: Start, launch: Launch, looker: OnHost | None) -> None:
+        """`looker`: who knows of what is required there. Called in a thread. Raises OSError."""
         if noted_end(self._folder, start.key) is not None:
             raise FileExistsError
+        if looker is not None and launch.requires is not None:
+            env = {**looker.variables, **start.spawn.env}
+            if unmet := list(looker.unmet(launch.requires, env=env, cwd=launch.cwd, root=launch.root)):
+                raise UnmetError(unmet)
+            launch = structs.replace(launch, requires=None)
         self.workspace.before(start, launch)
 
     async def _bring(self, sync: Sync, key: ProcessKey, carried: Carried, asked: dict[str, Any]) -> dict[str, Any]:

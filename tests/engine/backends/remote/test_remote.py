@@ -12,6 +12,7 @@ import pytest
 import trio
 from msgspec import structs
 
+from parexec_tui.core.plan.requirements import Requirements
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Identity, OutOfReachError
 from parexec_tui.engine.backends.boot import boot_id
@@ -177,3 +178,32 @@ async def test_the_middle_of_a_long_log_is_read_on_the_host(world: World) -> Non
         assert await backend.past_gap(at, 30_000_000) > 30_000_000
         assert await backend.read_output(at, 30_000_000, 5) == b"xxxxx"
         assert (await backend.read_output(at, 59_999_990, 100)).endswith(b"xend\n")
+
+
+async def test_what_is_required_is_looked_for_there(world: World) -> None:
+    tools = world.work.parent / "tools"
+    tools.mkdir()
+    for name, says in (("onlythere", "onlythere 1.2.3"), ("mute", "what?")):
+        (tools / name).write_text(f"#!/bin/sh\necho {says}\n")
+        (tools / name).chmod(0o755)
+    shell, option, boot = world.way
+    world.way = (shell, option, f"export PATH={tools}:$PATH THERE=x EMPTY=; {boot}")
+    wanted = Requirements(("onlythere >= 1.2", "sh"), (), ("THERE", "MINE"))
+    async with world.engine() as engine:
+        launch = structs.replace(world.launch("onlythere", MINE="x"), requires=wanted, root=str(world.work))
+        engine.backend.start(key(1), launch)
+        assert await engine.ended(key(1)) == (0, None)
+        wanted = Requirements(("onlythere >= 1.3", "mute >= 1", "nowhere"), ("file",), ("EMPTY", "NOT"))
+        engine.backend.start(key(2), structs.replace(launch, requires=wanted))
+        report = await engine.end_of(key(2))
+        assert isinstance(report, rq.ProcessEnded)
+        assert report.problem.split("; ") == [
+            f"onlythere >= 1.3 is required, and {tools}/onlythere is 1.2.3",
+            f"mute >= 1 is required, and the version of {tools}/mute is not known: "
+            "it tells no number with `--version`",
+            "required command nowhere is not found",
+            "required file file does not exist",
+            "required variable EMPTY is empty",
+            "required variable NOT is not set",
+        ]
+        assert report.ticket_at_fault
