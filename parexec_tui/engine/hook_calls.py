@@ -83,7 +83,8 @@ def calls_for(state: SessionState, event: ev.AnyEvent, *, of_skipped: bool = Tru
         about = need.subject.name if need.subject.kind == "ticket" else ""
         agent = f"{need.subject.name} quarantined: " if need.subject.kind == "agent" else ""
         service = f"service {need.subject.name} " if need.subject.kind == "service" else ""
-        yield _call("on_needs_you", state, event, f"{agent}{service}{need.reason}", about)
+        host = f"host {need.subject.name} " if need.subject.kind == "remote" else ""
+        yield _call("on_needs_you", state, event, f"{agent}{service}{host}{need.reason}", about)
 
 
 def idle(state: SessionState, event: ev.AnyEvent) -> HookCall:

@@ -15,6 +15,7 @@ from parexec_tui.core.rules.attention import (
     Subject,
     account_needs,
     agent_needs,
+    host_needs,
     service_need,
     session_needs,
     ticket_need,
@@ -28,6 +29,8 @@ from parexec_tui.core.state.accounts import spent_budgets
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, happened
 from parexec_tui.text.coding import rest_facts, rest_text
+from parexec_tui.text.host_facts import host_facts
+from parexec_tui.text.hosts import problem_text
 from parexec_tui.text.pressure import pressed_text, pressure_fact
 from parexec_tui.text.roots import Ending, ending_of, fate_text, root_text, waited_for_text
 from parexec_tui.text.words import ahead_text, count_alike, how_failed, in_common, printable, short_duration
@@ -78,6 +81,8 @@ def pieces(state: SessionState, context: BannerContext = NO_CONTEXT) -> Iterator
         if need.subject.kind == "host" and need.subject.name in state.pressed:
             text = f"host short of {need.subject.name}: {printable(need.reason)}; nothing starts until there is room"
             yield Piece(text, "alert", need.subject)
+    if state.hosts and state.finished_at is None:
+        yield from _hosts(state, context)
     for fact in map(pressure_fact, state.ladders.values()):
         yield Piece(pressed_text(fact), "warn" if fact.step in TAKES_FROM_TICKETS else "dim")
     yield from _paused(state, context, needs.get("session"))
@@ -142,6 +147,16 @@ def _paused(state: SessionState, context: BannerContext, need: Need | None) -> I
     is_loud = root.how in ("held", "frozen") and not (need is not None and need.is_asked_for)
     subject = need.subject if need is not None and root.how in ("held", "frozen") else None
     yield Piece(text, "alert" if is_loud else "hold", subject, ending_of(root))
+
+
+def _hosts(state: SessionState, context: BannerContext) -> Iterator[Piece]:
+    """The other machines that are lost, those that need a person first."""
+    now = state.now if context.now is None else context.now
+    needy = {need.subject.name: need for need in host_needs(state)}
+    for fact in sorted(host_facts(state), key=lambda fact: fact.name not in needy):
+        if text := problem_text(fact, now, context.me):
+            need = needy.get(fact.name)
+            yield Piece(text, "warn" if need is None else "alert", None if need is None else need.subject)
 
 
 def _services(state: SessionState) -> Iterator[Piece]:

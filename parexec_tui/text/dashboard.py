@@ -64,6 +64,7 @@ def dashboard(report: StatusReport, *, now: float | None = None, me: str = "", w
         *_unclaimed(report, most.beside),
         *_ahead(report, most.beside),
         *(f"pressed  {each.resource}: {'; '.join(filter(None, (each.text, each.done)))}" for each in report.pressure),
+        *(_hosts(report, now, me) if report.hosts else ()),
         *_waits(shown, now, me),
         *(f"narrow   {text}" for text in report.bottlenecks[: most.bottlenecks]),
     ]
@@ -200,6 +201,18 @@ def _holds(holds: Sequence[HoldFact], me: str, room: int) -> Iterator[str]:
         yield f"held     and {more} more"
 
 
+def _hosts(report: StatusReport, now: float | None, me: str) -> Iterator[str]:
+    """All of them in a line, then those with which something is wrong."""
+    from parexec_tui.text.hosts import hosts_text, problem_text, slots_text  # only plans with hosts want it
+
+    at = report.started if now is None else now
+    running = ", ".join(f"{each.name} {slots_text(each)}" for each in report.hosts if each.status == "reachable")
+    yield f"hosts    {hosts_text(report.hosts, at)}{f': {running}' if running else ''}"
+    for each in report.hosts:
+        if text := problem_text(each, at, me):
+            yield f"host     {text}"
+
+
 def _services(services: Sequence[ServiceFact], most: int) -> Iterator[str]:
     """Those that failed first, then those that run."""
     told = sorted((each for each in services if each.status not in ("waiting", "stopped")), key=_is_well)
@@ -232,7 +245,8 @@ def _agents(report: StatusReport, room: int, now: float | None) -> Iterator[str]
         does = "  ".join(filter(None, doing_text(doing, now))) if doing is not None and now is not None else ""
         far = f"  {progress_text(agent.progress)}" if agent.progress is not None else ""
         step = f"  {agent.step or does}" if agent.step or does else ""
-        yield f"  {agent.id:<{width}}  {agent.status:<11}  {agent.ticket or ''}{step}{far}".rstrip()
+        where = f"  on {agent.host}" if agent.host else ""
+        yield f"  {agent.id:<{width}}  {agent.status:<11}  {agent.ticket or ''}{where}{step}{far}".rstrip()
     if (more := len(told) - len(shown)) > 0:
         yield f"  and {more} more"
 

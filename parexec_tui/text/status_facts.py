@@ -18,6 +18,7 @@ from parexec_tui.text.bottlenecks import bottleneck_text
 from parexec_tui.text.coding import answers_wanted, rest_facts
 from parexec_tui.text.failures import failures
 from parexec_tui.text.figures import figures, spent
+from parexec_tui.text.host_facts import host_facts
 from parexec_tui.text.pressure import pressure_fact
 from parexec_tui.text.service_facts import service_fact
 from parexec_tui.text.steps import step_reports
@@ -54,7 +55,7 @@ def status_report(state: SessionState, now: float) -> StatusReport:
         no_eta=no_eta_reason(state),
         holds=list(_holds(state)),
         agents=[
-            AgentFact(each.id, state.agent_word(each), each.ticket, step=_step(state, each.ticket))
+            AgentFact(each.id, state.agent_word(each), each.ticket, step=_step(state, each.ticket), host=each.host)
             for each in state.agents.values()
             if state.status_of(each) is not AgentStatus.stopped
         ],
@@ -88,6 +89,7 @@ def status_report(state: SessionState, now: float) -> StatusReport:
         pressure=list(map(pressure_fact, state.ladders.values())),
         figures=figures(state),
         spent=spent(state),
+        hosts=host_facts(state),
         tuning=tuning_fact(state) if state.finished_at is None else None,
         steps={id_: step_reports(state, id_) for id_ in islice(_with_steps(state), _MAX_STEPS)},
         bottlenecks=[bottleneck_text(each) for each in live_bottlenecks(state, now)[0]],

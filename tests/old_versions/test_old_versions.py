@@ -377,6 +377,7 @@ ADDED_TO_STATUS = {
     "variables",
     "profile",
     "not_known",
+    "hosts",
 }
 """Facts that a client of then does not know, and ignores."""
 

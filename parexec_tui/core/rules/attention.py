@@ -5,6 +5,7 @@ to look: `began` finds the needs that an event may have caused, `relieved` those
 """
 
 from collections.abc import Iterable, Iterator
+from math import inf
 from typing import Literal, NamedTuple
 
 from parexec_tui.core.schedule.root_counts import roots
@@ -20,7 +21,9 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ServiceStatus, Status
 from parexec_tui.core.state.tickets import TicketState
 
-NeedKind = Literal["ticket", "agent", "type", "account", "budget", "service", "session", "host", "engine", "end"]
+NeedKind = Literal[
+    "ticket", "agent", "type", "account", "budget", "service", "session", "host", "remote", "engine", "end"
+]
 
 TAKES_FROM_TICKETS = ("freeze", "requeue")
 """Steps against a pressed host by which tickets that run suffer. Before them nobody is called."""
@@ -34,8 +37,8 @@ class Subject(NamedTuple):
 
     kind: NeedKind
     name: str = ""
-    """The ticket, the agent, its type or account, the service, or what the host is short of; empty for the session,
-    its budget and its engine."""
+    """The ticket, the agent, its type or account, the service, what the host is short of, or (`remote`) another
+    machine; empty for the session, its budget and its engine."""
 
 
 class Need(NamedTuple):
@@ -72,6 +75,7 @@ def needs(state: SessionState, me: str = "") -> Iterator[Need]:
     yield from budget_needs(state)
     yield from _pool_needs(state, me)
     yield from service_needs(state, me)
+    yield from host_needs(state)
     yield from session_needs(state, me)
 
 
@@ -141,6 +145,20 @@ def budget_needs(state: SessionState) -> Iterator[Need]:
 def agent_needs(state: SessionState) -> Iterator[Need]:
     """Agents in quarantine: they get no ticket until somebody releases them."""
     return (_agent_need(agent) for agent in state.quarantined.values())
+
+
+def host_needs(state: SessionState) -> Iterator[Need]:
+    """Other machines that cannot be used before somebody has mended something, and those that are not reached while
+    a ticket is there whose lease never ends. Others come back, or what runs there runs elsewhere."""
+    if not state.hosts or state.finished_at is not None:
+        return
+    for host in state.hosts.values():
+        subject = Subject("remote", host.name)
+        if host.status == "unusable":
+            yield Need(subject, f"unusable: {host.problem}")
+        elif stays := [id_ for id_ in host.live if state.lease_over(state.tickets[id_]) == inf]:
+            more = f" and of {len(stays) - 1} more" if len(stays) > 1 else ""
+            yield Need(subject, f"unreachable, and the lease of {stays[0]}{more} never ends: {host.problem}")
 
 
 def service_needs(state: SessionState, me: str = "") -> Iterator[Need]:
@@ -223,6 +241,8 @@ def began(state: SessionState, event: ev.AnyEvent) -> Iterator[Need]:
             found = (_agent_need(agent) for agent in (state.quarantined.get(id_),) if agent is not None)
         case ev.ServiceEnded(service=name, then=ServiceStatus.failed):
             found = filter(None, (service_need(state.services[name]),))
+        case ev.HostUnusable(host=name) | ev.HostUnreachable(host=name):
+            found = (need for need in host_needs(state) if need.subject.name == name)
         case ev.SessionHeld():
             found = _of_kind(state, "session")
         case ev.HostPressed(resource=resource, at=at):
@@ -281,6 +301,8 @@ def relieved(event: ev.AnyEvent) -> Iterator[Subject]:
             yield Subject("agent", id_)
         case ev.ServiceStarted(service=name) | ev.ServiceRenewed(service=name) | ev.ServiceThawed(service=name):
             yield Subject("service", name)
+        case ev.HostReached(host=name):
+            yield Subject("remote", name)
         case ev.SessionReleased():
             yield Subject("session")
         case ev.HostRelieved(resource=resource) | ev.PressureEased(resource=resource, step="warn"):

@@ -347,6 +347,8 @@ class AgentFact(Struct, frozen=True):
     """How far that is; null: its output does not tell."""
     step: str = ""
     """The check that it is at, in words: `gate 2 of 3: lint`; empty while its command runs."""
+    host: str = ""
+    """The machine that it is on; empty: the one of the engine."""
 
 
 class StepReport(Struct, frozen=True, omit_defaults=True):
@@ -368,6 +370,36 @@ class StepReport(Struct, frozen=True, omit_defaults=True):
     """Why it did not pass, or has not begun; of a question, the answer."""
     log: str | None = None
     """The name of its log, in the folder of the session; null: no process runs in it."""
+
+
+class HostFact(Struct, frozen=True):
+    """One other machine on which agents run."""
+
+    name: str
+    status: str
+    """connecting, reachable, unreachable or unusable."""
+    since: float | None = None
+    """When that began, in seconds since the epoch; null: with the session. Of an unreachable one, when anything may
+    have been heard there last: leases count from it."""
+    problem: str = ""
+    """Why it cannot be reached or used."""
+    running: list[str] = []
+    """The tickets that have an attempt there."""
+    slots: int = 0
+    """How many may; 0: not known before it was reached once."""
+    cpus: float = 0.0
+    memory: int = 0
+    """Bytes that it has in all."""
+    python: str = ""
+    """The version of the Python that is used there."""
+    skew: float = 0.0
+    """Seconds by which its clock is ahead."""
+    held: str | None = None
+    """Who holds or drains it; null: nobody."""
+    draining: bool = False
+    leases: dict[str, float | None] = {}
+    """{ticket: when it may run elsewhere}, in seconds since the epoch, while the host is unreachable; null: never,
+    unless a person says so."""
 
 
 class ServiceFact(Struct, frozen=True):
@@ -566,3 +598,5 @@ class StatusReport(Struct, frozen=True):
     """The profile of the plan that was chosen."""
     not_known: dict[str, str] = {}
     """{family: the ticket that will generate it}, of those whose tickets are not known yet: `eta` is without them."""
+    hosts: list[HostFact] = []
+    """The other machines on which agents run, in the order of the plan."""

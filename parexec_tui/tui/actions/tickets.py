@@ -119,6 +119,10 @@ def next_needing_attention(context: ActionContext) -> None:
         case "host":
             context.screen.switch_to("gauges")
             what = f"host short of {need.subject.name}: {need.reason}; it goes on by itself once there is room"
+        case "remote":
+            context.screen.switch_to("agents")
+            context.agents_panel.go_to_host(need.subject.name)
+            what = f"host {need.subject.name} is {need.reason}"
         case "session":
             what = f"the session is {need.reason}"
         case "engine" | "end":

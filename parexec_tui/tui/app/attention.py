@@ -21,7 +21,7 @@ MIN_INTERVAL = 5.0
 MAX_LENGTH = 200
 """Characters of a notification."""
 
-_ORDER = ("end", "engine", "host", "session", "service", "agent", "type", "budget", "account", "ticket")
+_ORDER = ("end", "engine", "host", "remote", "session", "service", "agent", "type", "budget", "account", "ticket")
 """The kinds of needs, the most important first: of needs that come together, the first is named, the rest counted."""
 
 _ENGINE, _END = Subject("engine"), Subject("end")

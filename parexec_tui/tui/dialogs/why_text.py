@@ -22,6 +22,8 @@ from parexec_tui.core.state.steps import gate_step, step_text, step_timeout, tim
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.outputs.output import Output
 from parexec_tui.text.attempt_output import attempt_output, last_lines
+from parexec_tui.text.host_facts import host_fact
+from parexec_tui.text.hosts import lost_text
 from parexec_tui.text.roots import cause_text, ending_of, fate_of_live, merge_command, root_text, waited_for_text
 from parexec_tui.text.words import ahead_text, clock, held_text, printable, short_duration, why_ended
 from parexec_tui.tui.input.key_names import short_name
@@ -442,7 +444,11 @@ class _Why:
         attempt = ticket.live_attempt
         has = "has" if self._has_engine else "had"
         status = ticket.status if ticket.is_asking else ticket.shown_status
-        yield f"it {self._is} {status} {on_agent(attempt.agent)}, and {has} worked for {worked}"
+        host = self.state.live_on.get(ticket.id)
+        where = f"{on_agent(attempt.agent)}{f' of {host.name}' if host is not None else ''}"
+        yield f"it {self._is} {status} {where}, and {has} worked for {worked}"
+        if host is not None and (lost := lost_text(host_fact(self.state, host), ticket.id, self.now)):
+            yield f"   {lost}"
         pid = f", pid {attempt.pid}" if attempt.pid is not None else ""
         yield f"   attempt {attempt.number}, since {clock(attempt.started)}{pid}"
         if step := step_text(self.state, ticket):

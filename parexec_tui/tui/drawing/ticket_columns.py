@@ -19,7 +19,7 @@ _MIN_ID, _USUAL_ID, _MAX_ID = 12, 18, 40
 _LEAST_PROGRESS = 4
 """A percentage without a bar."""
 
-_MAX_AGENT = 14
+_MAX_AGENT, _MAX_HOST = 14, 12
 _MIN_TITLE, _MAX_TITLE = 16, 40
 _MIN_WHY = 8
 """Fewest cells for WHY beside a column that only some rows need: then it has a title, which may be cut."""
@@ -45,6 +45,7 @@ class TicketColumns(NamedTuple):
     priority: int
     time: int
     agent: int
+    host: int
     progress: int
     why: int
     """The last column; there is no blank after it."""
@@ -64,18 +65,18 @@ class TicketColumns(NamedTuple):
         there."""
         if self.has_room:
             return self.why
-        given = {"pending": self[4:7], "stopped": self[5:7], "untold": self[6:7], "running": ()}[kind]
+        given = {"pending": self[4:8], "stopped": self[5:8], "untold": self[7:8], "running": ()}[kind]
         return self.why + sum(cells + 1 for cells in given if cells)
 
 
-def ticket_columns(width: int, ids: int, agents: int, words: int = 0) -> TicketColumns:
-    """The columns of a row of so many cells. `ids`, `agents` and `words` are the cells of the longest id, agent and
-    status."""
+def ticket_columns(width: int, ids: int, agents: int, words: int = 0, hosts: int = 0) -> TicketColumns:
+    """The columns of a row of so many cells. `ids`, `agents`, `words` and `hosts` are the cells of the longest id,
+    agent, status and host; 0: there is none."""
     status = max(STATUS, words + 2) if width >= _NO_WORDS else 1
     least = _USUAL_ID if width >= _USUAL_WIDTH else _MIN_ID
     id_ = max(0, min(ids, max(least, min(_MAX_ID, width // 4 - 1)), width - status - 2))
     left = max(0, width - status - 1 - id_ - 1)
-    cells = {"title": 0, "priority": 0, "time": 0, "agent": 0, "progress": 0}
+    cells = {"title": 0, "priority": 0, "time": 0, "agent": 0, "host": 0, "progress": 0}
     for name, wanted in (("time", TIME), ("progress", PROGRESS), ("agent", min(agents, _MAX_AGENT))):
         if wanted and left - wanted - 1 >= _MIN_WHY:
             cells[name] = wanted
@@ -88,6 +89,10 @@ def ticket_columns(width: int, ids: int, agents: int, words: int = 0) -> TicketC
         id_ += more
         left -= more
     spare = left - WHY_WANTED - 1
+    if hosts and spare >= (host := min(hosts, _MAX_HOST)):
+        cells["host"] = host
+        left -= host + 1
+        spare -= host + 1
     if spare >= _MIN_TITLE:
         cells["title"] = min(spare, _MAX_TITLE)
         left -= cells["title"] + 1

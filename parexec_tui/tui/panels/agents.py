@@ -1,10 +1,12 @@
-"""The table of agents, by type: what each runs, how far that is, what it uses, and why it is idle; then services."""
+"""The table of agents, by host if there are several, and by type: what each runs, how far that is, what it uses, and
+why it is idle; then services."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from rich.style import Style
 
+from parexec_tui.core.plan.hosts import LOCAL, LOCAL_NAME
 from parexec_tui.core.state.accounts import is_coded, over_type_budget, rest_of
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.people import by_whom
@@ -14,6 +16,8 @@ from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire.protocol import Usage
 from parexec_tui.text.cells import width_of
 from parexec_tui.text.coding import doing_text, figures_of_doing, rest_fact, rest_text
+from parexec_tui.text.host_facts import host_fact, this_machine
+from parexec_tui.text.hosts import TONES, lease_text, slots_text, standing_text
 from parexec_tui.text.services import service_text
 from parexec_tui.text.spending import cost_text, tokens_text
 from parexec_tui.text.words import printable, short_duration, step_text
@@ -37,13 +41,23 @@ _OPTIONAL = (
 _CODING = (("COST", 7), ("TOKENS", 6))
 """Those before them, where coding agents are among the agents: what their attempts have used so far."""
 
-_Row = tuple[str, str]
-"""The agent type and the id of the agent; an empty id: the heading of the type."""
+
+class _Row(NamedTuple):
+    """A heading, an agent or a service."""
+
+    type: str
+    """The agent type; `_HOST` and `_SERVICES` stand for it in other rows."""
+    id: str
+    """The agent; empty: the heading of the type."""
+    host: str = LOCAL
+    """Where that is."""
+
 
 _MEASURED = ("ETA", "CPU", "MEM", "QUIET")
 
 _SERVICES = "@services"
-"""What stands in place of the agent type in the rows of services. No type has that name."""
+_HOST = "@host"
+"""What stands in place of the agent type in rows of services and in headings of hosts. No type has such a name."""
 
 
 class _Columns(NamedTuple):
@@ -60,7 +74,8 @@ class _Columns(NamedTuple):
 
 
 class AgentsPanel(RowsPanel):
-    """The table of agents. Steering keys act on the agent under the cursor, or on the type whose heading is there."""
+    """The table of agents. Steering keys act on the agent under the cursor, or on the host or type whose heading is
+    there."""
 
     title = "Agents"
     short_title = "Agent"
@@ -73,9 +88,11 @@ class AgentsPanel(RowsPanel):
         self.rows: list[_Row] = []
         self._of: object = None
         """The session that the rows show."""
-        self._known = (0, 0)
-        """How many agents that session has had, and has, as of those rows."""
+        self._known = (0, 0, 0, 0)
+        """How many agents that session has had, and has, how many types and how many hosts, as of those rows."""
         self._stopped: dict[str, int] = {}
+        self._there: dict[tuple[str, str], int] = {}
+        """{(host, type): agents there}, as of those rows"""
         self._tickets = 0
         self._widest, self._widest_ticket = 5, 6
         """Cells of the longest ids of agents and of tickets."""
@@ -90,7 +107,7 @@ class AgentsPanel(RowsPanel):
         state = self.view.state
         if state is None:
             return
-        known = len(state.agents), sum(state.pool_size.values())
+        known = len(state.agents), sum(state.pool_size.values()), len(state.available), len(state.hosts)
         if state is not self._of or len(state.tickets) != self._tickets:
             self._tickets = len(state.tickets)
             self._widest_ticket = max(6, max(map(width_of, state.tickets), default=0))
@@ -102,19 +119,21 @@ class AgentsPanel(RowsPanel):
     def _rebuild(self, state: SessionState) -> None:
         """Make the rows again. The cursor stays on its agent; if the agent is gone, on its line."""
         here = self.rows[self.cursor] if self.rows else None
-        there: dict[str, list[str]] = {type_: [] for type_ in state.available}
-        self._stopped = dict.fromkeys(there, 0)
+        there: dict[tuple[str, str], list[str]] = {}
+        self._stopped = dict.fromkeys(state.available, 0)
         for agent in state.agents.values():
             if agent.stopped:
                 self._stopped[agent.type] += 1
             else:
-                there[agent.type].append(agent.id)
-        self.rows = [(type_, id_) for type_, ids in there.items() for id_ in ("", *ids)]
+                there.setdefault((agent.host, agent.type), []).append(agent.id)
+        self.rows = list(_rows(state, there))
+        self._there = {place: len(ids) for place, ids in there.items()}
         if state.services:
-            self.rows += [(_SERVICES, name) for name in ("", *state.services)]
-        self._widest = max(5, *(width_of(id_) for _, id_ in self.rows))
+            self.rows += [_Row(_SERVICES, name) for name in ("", *state.services)]
+        self._widest = max(5, *(width_of(row.id) for row in self.rows))
         if here is None:
-            self.put_cursor(1 if len(self.rows) > 1 and self.rows[1][1] else 0)
+            first = next((at for at, row in enumerate(self.rows) if row.id), 0)
+            self.put_cursor(first if first <= 1 + bool(state.hosts) else 0)
         else:
             self.put_cursor(self.rows.index(here) if here in self.rows else self.cursor)
         self.cursor_moved()
@@ -122,32 +141,38 @@ class AgentsPanel(RowsPanel):
     def scroll_into_view(self) -> None:
         """Scroll as little as needed. If there is room, the heading of the first visible type is visible too."""
         super().scroll_into_view()
-        is_below_heading = self.top > 0 and not self.rows[self.top - 1][1]
+        is_below_heading = self.top > 0 and not self.rows[self.top - 1].id
         if is_below_heading and self.cursor < self.top + self.page - 1:
             self.top -= 1
 
     def go_to_agent(self, id_: str) -> None:
         """Put the cursor on an agent, if it has not stopped."""
-        self._go_to(lambda _, agent: agent == id_)
+        self._go_to(lambda row: row.id == id_ and row.type != _SERVICES)
 
     def go_to_type(self, type_: str) -> None:
         """Put the cursor on an agent type."""
-        self._go_to(lambda of, agent: of == type_ and not agent)
+        self._go_to(lambda row: row.type == type_ and not row.id)
+
+    def go_to_host(self, name: str) -> None:
+        """Put the cursor on the heading of a host."""
+        self._go_to(lambda row: row.type == _HOST and row.host == name)
 
     def go_to_service(self, name: str) -> None:
         """Put the cursor on a service."""
-        self._go_to(lambda of, service: (of, service) == (_SERVICES, name))
+        self._go_to(lambda row: (row.type, row.id) == (_SERVICES, name))
 
-    def _go_to(self, is_wanted: Callable[[str, str], bool]) -> None:
+    def _go_to(self, is_wanted: Callable[[_Row], bool]) -> None:
         self.changed(Change.nothing)  # a panel that was hidden may have old rows
-        if (index := next((at for at, row in enumerate(self.rows) if is_wanted(*row)), None)) is not None:
+        if (index := next((at for at, row in enumerate(self.rows) if is_wanted(row)), None)) is not None:
             self.go_to(index)
 
     def cursor_moved(self) -> None:
-        type_, id_ = self.rows[self.cursor]
-        is_service = type_ == _SERVICES
+        type_, id_, host = self.rows[self.cursor]
+        is_service, is_host = type_ == _SERVICES, type_ == _HOST
         self.view.agent, self.view.service = ("", id_ or "*") if is_service else (id_, "")
-        self.view.agent_type = "" if id_ or is_service else type_
+        self.view.agent_type = "" if id_ or is_service or is_host else type_
+        self.view.host = (host or LOCAL_NAME) if is_host else ""
+        self.view.gauges_of = host
 
     def open(self) -> str:
         if self.view.service in self.state.services:
@@ -160,7 +185,7 @@ class AgentsPanel(RowsPanel):
         return "output"
 
     def text_to_copy(self) -> str:
-        return self.view.agent or self.view.agent_type or self.view.service
+        return self.view.agent or self.view.agent_type or self.view.service or self.view.host
 
     def subtitle(self) -> str:
         state = self.view.state
@@ -202,17 +227,37 @@ class AgentsPanel(RowsPanel):
             line.column(name, columns.optional[name], dim, align="right")
 
     def draw_row(self, line: StyledLine, index: int, width: int) -> None:
-        type_, id_ = self.rows[index]
+        type_, id_, host = self.rows[index]
         if type_ == _SERVICES:
             self._draw_service(line, id_, width, is_here=index == self.cursor)
+        elif type_ == _HOST:
+            self._draw_host(line, host, width)
         elif not id_:
-            self._draw_type(line, type_, width)
+            self._draw_type(line, type_, host, width)
         elif (agent := self.state.agents.get(id_)) is not None:
             self._draw_agent(line, agent, width, is_here=index == self.cursor)
 
+    # -- a host ----------------------------------------------------------------------------------------------
+
+    def _draw_host(self, line: StyledLine, name: str, width: int) -> None:
+        """How it stands, how many of its slots are taken, when what runs there may run elsewhere, what it uses."""
+        state, now = self.state, self.view.now
+        host = state.hosts.get(name)
+        fact = this_machine(state) if host is None else host_fact(state, host)
+        line.add("host ", self.style("dim")).add(printable(fact.name), self.style("title"))
+        if said := standing_text(fact, now, self.view.me):
+            tone = "hold" if fact.held is not None and fact.status == "reachable" else TONES[fact.status]
+            line.column(f"  {said}", min(width_of(said) + 2, width - line.width), self.style(tone), gap=0)
+        if lease := lease_text(fact, now):
+            line.column(f"; {lease}", min(width_of(lease) + 2, width - line.width), self.style("warn"), gap=0)
+        elif fact.problem:
+            line.column(f": {printable(fact.problem)}", width - line.width, self.style("dim"), gap=0)
+        if fact.status == "reachable":
+            line.column(f"  {slots_text(fact)}", width - line.width, self.style("dim"), gap=0)
+
     # -- a type ----------------------------------------------------------------------------------------------
 
-    def _draw_type(self, line: StyledLine, type_: str, width: int) -> None:
+    def _draw_type(self, line: StyledLine, type_: str, host: str, width: int) -> None:
         state = self.state
         line.add(type_, self.style("title"))
         if trouble := state.type_troubles.get(type_):
@@ -230,7 +275,8 @@ class AgentsPanel(RowsPanel):
             return
         if (by := state.held_types.get(type_)) is not None:
             line.add(f"  {self.glyph('held')} held{printable(by_whom(by, self.view.me))}", self.style("hold"))
-        parts = [f"min {state.plan.agents[type_].min}", f"now {state.pool_size[type_]}"]
+        parts = [f"{self._there.get((host, type_), 0)} here"] if state.hosts else []
+        parts += [f"min {state.plan.agents[type_].min}", f"now {state.pool_size[type_]}"]
         parts.append(f"max {state.max_agents(type_)}")
         if stopped := self._stopped.get(type_):
             parts.append(f"{stopped} stopped")
@@ -339,6 +385,17 @@ class AgentsPanel(RowsPanel):
         """The style of an amount, which may be more than the ticket said it would use."""
         declared = ticket.claims.uses.get(resource)
         return self.style("warn") if declared and amount > declared else None
+
+
+def _rows(state: SessionState, there: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[_Row]:
+    """The rows of agents. `there`: those of each host and type. Of a plan with hosts, each host has a heading, and
+    below it the types whose agents may be there, or are."""
+    for host in (LOCAL, *state.hosts):
+        types = [type_ for type_ in state.available if host in state.hosts_of_types[type_] or (host, type_) in there]
+        if state.hosts and (types or host != LOCAL):
+            yield _Row(_HOST, "", host)
+        for type_ in types:
+            yield from (_Row(type_, id_, host) for id_ in ("", *there.get((host, type_), ())))
 
 
 def _word(state: SessionState, agent: AgentState, ticket: TicketState | None) -> str:

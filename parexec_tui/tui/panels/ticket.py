@@ -22,6 +22,8 @@ from parexec_tui.core.state.status import PENDING, End, Status, short_word
 from parexec_tui.core.state.steps import step_text, time_left
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.text.attempt_output import attempt_output
+from parexec_tui.text.host_facts import host_fact
+from parexec_tui.text.hosts import lost_text
 from parexec_tui.text.roots import waited_for_text
 from parexec_tui.text.spending import figures_text
 from parexec_tui.text.words import (
@@ -97,6 +99,8 @@ class TicketPanel(TextPanel):
         pieces: list[_Piece] = [(f"{self.glyph(word)} {word}", self.view.palette.status(word))]
         if ticket.agent is not None:
             pieces.append((f"  {'on' if ticket.is_live else 'last on'} {ticket.agent}", None))
+        if name := state.host_of(ticket):
+            pieces.append((f" of {name}", None))
         if ticket.is_live:
             pieces.append((f"  for {short_duration(ticket.worked(self.view.now))}", None))
         yield PanelLine("status", pieces)
@@ -104,6 +108,9 @@ class TicketPanel(TextPanel):
             yield from self._text("title", printable(ticket.spec.title), width, self.style("title"))
         if ticket.is_live:
             yield PanelLine("attempt", [(self._attempt_now(ticket), None)])
+            if (host := state.live_on.get(ticket.id)) is not None:
+                lost = lost_text(host_fact(state, host), ticket.id, self.view.now)
+                yield from self._text("host", lost, width, self.style("warn"))
             if step := step_text(state, ticket):
                 yield from self._text("step", printable(step), width)
             if (told := self.view.told_progress(ticket)) is not None:

@@ -3,6 +3,7 @@
 import time
 from operator import attrgetter
 
+from parexec_tui.core.plan.hosts import shown_host
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.state.attempts import Attempt
 from parexec_tui.core.state.status import PENDING, TERMINAL, Status, short_word
@@ -44,8 +45,9 @@ class TicketTable(RowsPanel):
     def __init__(self, view: ViewState, number: int) -> None:
         super().__init__(view, number)
         self.list = TicketList()
-        self._widths: tuple[int, int, int] = (4, 0, 0)
-        """Cells of the longest id, of the longest name of an agent, and of the longest word for how one failed."""
+        self._widths: tuple[int, int, int, int] = (4, 0, 0, 0)
+        """Cells of the longest id, of the longest name of an agent, of the longest word for how one failed, of the
+        longest name of a host."""
         self._said: dict[str, tuple[str, str]] = {}
         """ticket: its status and reason as its row has them, which depend on other tickets too. They are found again
         after an event, for the rows that are visible then."""
@@ -147,7 +149,7 @@ class TicketTable(RowsPanel):
         line.column("STATUS" if columns.has_words else "", columns.status, dim).column("ID", columns.id_, dim)
         line.column("TITLE", columns.title, dim).column("PRIORITY", columns.priority, dim)
         line.column("TIME", columns.time, dim, align="right").column("AGENT", columns.agent, dim)
-        line.column("PROGRESS", columns.progress, dim)
+        line.column("HOST", columns.host, dim).column("PROGRESS", columns.progress, dim)
         both = "WHY, OR TITLE"
         last = "WHY" if columns.title or columns.why < len(both) else both
         line.column(last, columns.why, dim, gap=0)
@@ -194,6 +196,9 @@ class TicketTable(RowsPanel):
         if line.width < begin:
             agent = self.view.short_agent(ticket.agent or "", columns.agent)
             line.column(agent, columns.agent, None if ticket.is_live else self.style("dim"))
+        if line.width < begin:
+            host = shown_host(self.state.host_of(ticket)) if columns.host and ticket.agent else ""
+            line.column(printable(host), columns.host, None if ticket.is_live else self.style("dim"))
         if line.width < begin:
             self.draw_progress(line, ticket, columns.progress)
         reason = self._reason(ticket, why)

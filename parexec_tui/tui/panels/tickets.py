@@ -97,9 +97,10 @@ class TicketsPanel(TicketTable):
         if len(state.tickets) != self._known:
             self._known = len(state.tickets)
             widest = max(map(width_of, state.tickets), default=2)
-            self._widths = (max(2, widest), max(5, *(width_of(type_) + 3 for type_ in state.plan.agents)), 0)
+            hosts = max((width_of(host) for host in state.hosts), default=0)
+            self._widths = (max(2, widest), max(5, *(width_of(type_) + 3 for type_ in state.plan.agents)), 0, hosts)
         words = max((len(short_word(ticket.end or "")) for ticket in state.failed.values()), default=0)
-        self._widths = (*self._widths[:2], words)
+        self._widths = (*self._widths[:2], words, self._widths[3])
         index = self.list.index(self.view.selected)
         if index is None:
             is_away = self.list.by_attention and not self.list.is_filtered and self.view.selected == self._own_choice

@@ -164,7 +164,7 @@ class Banner(Widget):
         subject = piece.subject
         if (
             subject is not None
-            and subject.kind in ("ticket", "agent", "type", "service")
+            and subject.kind in ("ticket", "agent", "type", "service", "remote")
             and not self._is_target(subject)
         ):
             goes_there = subject == first and goes_to_first(self.view, first, self._is_at)

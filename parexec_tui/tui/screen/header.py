@@ -26,6 +26,8 @@ from parexec_tui.core.state.status import (
 )
 from parexec_tui.text.cells import width_of
 from parexec_tui.text.coding import figures_of_doing, rest_facts, rest_text
+from parexec_tui.text.host_facts import host_facts
+from parexec_tui.text.hosts import LOST, hosts_text, is_any_lost
 from parexec_tui.text.spending import cost_text
 from parexec_tui.text.words import clock, counted_word, day_and_clock, glyph, outcome_text, printable, short_duration
 from parexec_tui.tui.drawing.fitting import Words, fit, more_text
@@ -185,6 +187,8 @@ class Header(Widget):
             yield Words(f"auto {state.parallel}", f"auto {state.parallel}", "dim")
         if state.has_coding and state.finished_at is None:
             yield from self._coding(state)
+        if state.hosts and state.finished_at is None:
+            yield self._hosts(state)
         if count := len(state.held_types.keys() - state.type_troubles.keys()):
             yield Words(f" {format_count(count, 'type')} held ", f"{count} held", "hold")
         if (quarantined := len(state.quarantined)) and state.finished_at is None:
@@ -221,6 +225,15 @@ class Header(Widget):
             types = [*map(printable, state.type_troubles)]
             needy = "needs you" if len(types) == 1 else "need you"
             yield Words(f" {listed(types)} {needy} ", f" {_named(types)} ! ", "alert")
+
+    def _hosts(self, state: SessionState) -> Words:
+        """How many other machines there are, and how they stand."""
+        hosts = host_facts(state)
+        text = hosts_text(hosts, self.view.now)
+        if not is_any_lost(hosts):
+            return Words(text, "", "dim")
+        lost = sum(host.status in LOST for host in hosts)
+        return Words(f" {text} ", f" {lost} of {format_count(len(hosts), 'host')} ! ", "alert", f"{lost} host !")
 
     def _cost(self, state: SessionState) -> Words | None:
         """What coding agents have cost so far, what works included."""

@@ -335,6 +335,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
             return Targets(agent=view.agent)
         if self.arrangement.current == "agents" and view.agent_type in state.available:
             return Targets(agent_type=view.agent_type)
+        if self.arrangement.current == "agents" and view.host:
+            return Targets(host=view.host)
         if self.arrangement.current == "agents" and view.service:
             return Targets(service=view.service if view.service in state.services else "")
         marked = tuple(islice((id_ for id_ in view.marks if id_ in state.tickets), max_targets))
@@ -342,10 +344,12 @@ class MainScreen(Screen[None], inherit_bindings=False):
         return Targets(marked or ((view.selected,) if is_here else ()))
 
     def _is_target(self, subject: Subject) -> bool:
-        """Whether an action is about this ticket, agent, agent type or service, and about nothing else."""
+        """Whether an action is about this ticket, agent, agent type, service or host, and nothing else."""
         targets = self.targets(max_targets=2)
         if subject.kind == "service":
             return targets.service == subject.name
+        if subject.kind == "remote":
+            return targets.host == subject.name
         if subject.kind == "type":
             return not targets.agent and targets.agent_type == subject.name
         return subject.name == targets.agent if subject.kind == "agent" else targets.tickets == (subject.name,)
@@ -362,6 +366,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
                 return view.agent_type == subject.name
             case "service":
                 return view.service == subject.name
+            case "remote":
+                return view.host == subject.name
             case "session" | "host" | "engine" | "end" | "account" | "budget":
                 return view.visited_need == subject
 

@@ -52,8 +52,12 @@ def reason_of(state: SessionState, ticket: TicketState, now: float, me: str = ""
     if ticket.is_live:
         if state.coding and (asks := live_root(state, ticket)).kind == "answer":
             return cause_text(asks, None, me)
+        where = state.live_on.get(ticket.id)
+        lost = f"{where.name} unreachable" if where is not None and where.status == "unreachable" else ""
         ahead = (ahead_text(other, each.files, each.count) for other, each in conflicts_ahead(state, ticket.id))
-        return "; ".join(filter(None, (printable(step_text(state, ticket)), held_text(ticket.held, me), *ahead)))
+        return "; ".join(
+            filter(None, (printable(lost), printable(step_text(state, ticket)), held_text(ticket.held, me), *ahead))
+        )
     if ticket.end is not None and ticket.end is not End.succeeded:
         return _why_ended(ticket, me)
     return printable(as_read_by(me, ticket.reason))

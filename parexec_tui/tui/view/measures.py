@@ -179,7 +179,7 @@ def _rates(one: str, into: float, other: str, out: float) -> str:
 
 def slots(state: SessionState, waiting: Waiting) -> Gauge:
     """How many tickets have an attempt, and how many may: what is frozen or is being stopped keeps its place."""
-    running, limit = len(state.live), state.slots
+    running, limit = state.live_here, state.slots
     holds = _waits(waiting.ready) if running >= limit else ""
     text = f"{running} of {limit}" if state.tuning is None else f"{running}/{limit} auto"
     return Gauge("at once", text, _share(running, limit), holds=holds)

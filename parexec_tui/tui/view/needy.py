@@ -6,7 +6,7 @@ from parexec_tui.core.rules.attention import Need, Subject
 from parexec_tui.text.banner import Piece
 from parexec_tui.tui.view.view_state import ViewState
 
-_PLACES = ("ticket", "agent", "type", "service", "host")
+_PLACES = ("ticket", "agent", "type", "service", "host", "remote")
 
 
 def first_subject(pieces: Iterable[Piece]) -> Subject | None:

@@ -1,4 +1,4 @@
-"""What an action is about: the tickets, the agent, agent type or service that a person has marked or selected."""
+"""What an action is about: the tickets, the agent, agent type, service or host that is marked or selected."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -7,12 +7,14 @@ from parexec_tui.core.state.session import SessionState
 
 
 class Targets(NamedTuple):
-    """Tickets; or in the panel of agents an agent, an agent type, or a service."""
+    """Tickets; or in the panel of agents an agent, an agent type, a service, or a host."""
 
     tickets: tuple[str, ...] = ()
     agent: str = ""
     agent_type: str = ""
     service: str = ""
+    host: str = ""
+    """`local`: the machine of the engine."""
 
 
 def in_plan_order(state: SessionState, tickets: Iterable[str]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from enum import Flag, auto
 
 from rich.style import Style
 
+from parexec_tui.core.plan.hosts import LOCAL
 from parexec_tui.core.rules.attention import Subject
 from parexec_tui.core.schedule.forecast import Told, left_as_told
 from parexec_tui.core.state.accounts import is_coded
@@ -128,6 +129,10 @@ class ViewState:
         """The agent that is selected in the panel of agents."""
         self.agent_type = ""
         """The agent type that is selected there, if no agent is."""
+        self.host = ""
+        """The host that is selected there, if its heading is; `local`: the machine of the engine."""
+        self.gauges_of = LOCAL
+        """The host whose gauges are shown: that of what was selected there last, or what keys asked for since."""
         self.service = ""
         """The service that is selected there; `*`: their heading."""
         self.service_log = ("", "")

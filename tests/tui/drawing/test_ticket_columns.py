@@ -55,8 +55,14 @@ def test_ids_grow_with_the_width(width: int, longest: int, agent: int) -> None:
 
 
 def test_what_a_row_is_at_usual_widths() -> None:
-    assert ticket_columns(36, 13, 9) == TicketColumns(1, 12, 0, 0, 6, 0, 0, 14)
-    assert ticket_columns(76, 13, 9) == TicketColumns(13, 13, 0, 0, 6, 9, 8, 22)
-    assert ticket_columns(116, 13, 9) == TicketColumns(13, 13, 17, 0, 6, 9, 8, 44)
-    assert ticket_columns(196, 13, 9) == TicketColumns(13, 13, 40, 8, 6, 9, 8, 92)
+    assert ticket_columns(36, 13, 9) == TicketColumns(1, 12, 0, 0, 6, 0, 0, 0, 14)
+    assert ticket_columns(76, 13, 9) == TicketColumns(13, 13, 0, 0, 6, 9, 0, 8, 22)
+    assert ticket_columns(116, 13, 9) == TicketColumns(13, 13, 17, 0, 6, 9, 0, 8, 44)
+    assert ticket_columns(196, 13, 9) == TicketColumns(13, 13, 40, 8, 6, 9, 0, 8, 92)
+
+
+def test_the_host_has_a_column_where_a_reason_loses_nothing_by_it() -> None:
+    assert ticket_columns(76, 13, 9, hosts=7) == ticket_columns(76, 13, 9)
+    assert ticket_columns(106, 13, 9, hosts=7) == TicketColumns(13, 13, 0, 0, 6, 9, 7, 8, 44)
+    assert ticket_columns(196, 13, 9, hosts=30) == TicketColumns(13, 13, 40, 8, 6, 9, 12, 8, 79)
     assert [ticket_columns(76, 13, 9).reason(kind) for kind in KINDS] == [48, 41, 31, 22]

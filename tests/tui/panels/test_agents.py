@@ -231,7 +231,7 @@ def test_where_there_is_room_the_heading_above_the_first_agent_is_in_view() -> N
     shown = panel_of(AgentsPanel, view_of(busy_session()), 78, 5)
 
     def in_view() -> list[str]:
-        return [id_ or type_ for type_, id_ in shown.rows[shown.top : shown.top + 3]]
+        return [id_ or type_ for type_, id_, _ in shown.rows[shown.top : shown.top + 3]]
 
     assert (in_view(), shown.view.agent) == (["builder", "builder-1", "builder-2"], "builder-1")
     shown.go_last()

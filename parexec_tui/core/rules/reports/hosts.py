@@ -1,6 +1,5 @@
 """What the engine finds out about other machines: they answer, they do not, or a lease there is over."""
 
-from parexec_tui.core.plan.hosts import shown_host
 from parexec_tui.core.plan.units import format_duration
 from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.rules.reports.ends import attempt_ended
@@ -76,18 +75,3 @@ def lost_there(state: SessionState, ticket: TicketState, reason: str, now: float
         skipped = skips(state, ticket)
         return [attempt_ended(ticket, report, End.lost, Status.cancelled, now, skipped=skipped, reason=reason)]
     return [attempt_ended(ticket, report, End.lost, Status.waiting, now, reason=reason, host_at_fault=True)]
-
-
-def unreachable_text(state: SessionState, ticket: TicketState, now: float) -> str:
-    """`gpu-box unreachable for 40s; its lease there ends in 4m20s, then it may run elsewhere`; empty if it is not."""
-    over = state.lease_over(ticket)
-    if over is None:
-        return ""
-    host = state.live_on[ticket.id]
-    since = f"{shown_host(host.name)} unreachable for {format_duration(max(0.0, now - host.since))}"
-    if over == float("inf"):
-        return (
-            f"{since}; its lease there never ends: reassign {ticket.id} --now, if nothing of it runs there any more"
-        )
-    left = format_duration(max(0.0, over - now))
-    return f"{since}; its lease there ends in {left}, then it may run elsewhere"
