@@ -155,8 +155,18 @@ class Pool:
         host = self._state.hosts.get(self._state.host_of(ticket))
         if host is None or host.spec.sync == "shared":
             return None
-        spec, is_first = self._spec(ticket), ticket.live_attempt.step == RUN
-        return Carried(self.root(ticket), spec.reads, spec.writes, spec.outputs, is_first, is_beside)
+        spec, agent_type = self._spec(ticket), self._sources(ticket)[0]
+        return Carried(
+            self.root(ticket),
+            spec.reads,
+            spec.writes,
+            spec.outputs,
+            is_first=ticket.live_attempt.step == RUN,
+            in_worktree=self._places is not None and works_apart(self._state, ticket),
+            copy=agent_type.copy,
+            link=agent_type.link,
+            is_beside=is_beside,
+        )
 
     def _sources(self, ticket: TicketState) -> tuple[AgentType, Ticket]:
         assert ticket.agent is not None

@@ -153,6 +153,11 @@ class Carried(Struct, frozen=True, gc=False):
     outputs: tuple[str, ...] = ()
     is_first: bool = True
     """Whether nothing of the attempt has run yet."""
+    in_worktree: bool = False
+    """Whether `root` is in a worktree of the ticket."""
+    copy: tuple[str, ...] = ()
+    link: tuple[str, ...] = ()
+    """As in AgentType, of such a worktree."""
     is_beside: bool = False
     """Whether it runs beside another process of the attempt: then that has what it needs, and nothing is brought."""
 

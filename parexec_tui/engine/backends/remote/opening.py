@@ -10,6 +10,9 @@ from parexec_tui.engine.backends.local.cookie import cookie_prefix
 from parexec_tui.engine.backends.remote.backend import RemoteBackend
 from parexec_tui.engine.backends.remote.channel import Channel, Facts
 from parexec_tui.engine.backends.remote.ssh import Problem, ssh_command, why_not
+from parexec_tui.engine.backends.remote.sync_files import FileSync
+from parexec_tui.engine.backends.remote.sync_git import GitSync
+from parexec_tui.engine.backends.remote.syncing import Sync
 from parexec_tui.paths import SessionFolder
 
 
@@ -43,14 +46,14 @@ class HostOpener:
 
     def open(self, name: str, spec: HostSpec, ring: Callable[[], None]) -> RemoteBackend:
         """Begin to reach a host. `ring`: see `RemoteBackend`."""
-        workdir = spec.workdir or self._workdir
+        workdir, is_shared = spec.workdir or self._workdir, spec.sync == "shared"
 
         def open_channel(listener: RemoteBackend) -> Channel:
             return Channel(
                 self._way(name, spec),
                 listener,
                 lambda code, said: why_not(code, said, spec.ssh or name),
-                hello={"session": self._session, "workdir": workdir},
+                hello={"session": self._session, "workdir": workdir if is_shared else ""},
                 environment=self._environment,
                 spare=self._spare,
             )
@@ -62,11 +65,21 @@ class HostOpener:
             open_channel,
             name=name,
             lease=spec.lease,
-            workdirs=(self._workdir, workdir),
+            workdirs=(self._workdir, workdir if is_shared else self._workdir),
             tell_host=lambda told, since: self._tell(name, workdir, told, since),
             ring=ring,
             must_reach=self._is_to_end,
+            sync=self._sync_of(spec),
         )
+
+    def _sync_of(self, spec: HostSpec) -> Callable[[Channel], Sync] | None:
+        match spec.sync:
+            case "shared":
+                return None
+            case "rsync":
+                return lambda channel: FileSync(channel, self._folder, self._workdir, spec.workdir or self._workdir)
+            case "git":
+                return lambda channel: GitSync(channel, self._folder, spec.workdir)
 
     def _way(self, name: str, spec: HostSpec) -> Sequence[str]:
         """The command of a channel. A home may be shared by hosts: each has a spool of its own."""

@@ -3,13 +3,12 @@ back if it changed. Nothing is ever deleted, here or there. A file of the same s
 """
 
 import os
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import trio
 from msgspec import Struct
 
 from parexec_tui.core.plan.outputs import pattern_of
@@ -18,13 +17,10 @@ from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.engine.backends.backend import Carried
 from parexec_tui.engine.backends.local.files import files_of, folder_of
 from parexec_tui.engine.backends.remote.channel import Channel, NodeError
-from parexec_tui.engine.backends.remote.syncing import SyncError, moved
+from parexec_tui.engine.backends.remote.syncing import SyncError, all_of, moved, moved_request, read_note, write_note
 from parexec_tui.engine.backends.remote.transfer import MOST_FILES, PART, File, Transfer, file_at
 from parexec_tui.engine.threads import in_thread
 from parexec_tui.paths import SessionFolder
-
-_AT_ONCE = 4
-"""Files that are on their way at once."""
 
 
 class _Note(Struct, frozen=True):
@@ -50,8 +46,11 @@ class FileSync:
 
     async def bring(self, key: ProcessKey, carried: Carried, asked: dict[str, Any]) -> dict[str, Any]:
         """See `Sync`."""
+        if carried.in_worktree:
+            raise SyncError('worktrees take sync = "git": the files of one are not in the workdir')
+        request = moved_request(asked, self._here, self._there)
         if carried.is_beside:
-            return asked
+            return request
         written = (*carried.writes, *map(pattern_of, carried.outputs))
         patterns = self._inside((*carried.reads, *written), carried.root)
         here = await in_thread(_files_here, patterns, may_hang=True)
@@ -59,7 +58,7 @@ class FileSync:
         wanted = {self._to(path): path for path in here}
         folders = await in_thread(_folders, patterns, may_hang=True)
         with _of_host():
-            await self._channel.ask("folders", paths=[asked["cwd"], *map(self._to, folders)])
+            await self._channel.ask("folders", paths=[request["cwd"], *map(self._to, folders)])
 
             async def send(path: str) -> None:
                 there[path] = await self._transfer.send(wanted[path], path)
@@ -69,13 +68,13 @@ class FileSync:
             path: file for path, file in there.items() if self._is_of(path, self._inside(written, carried.root))
         }
         note = _Note(carried.root, written, before)
-        await in_thread(_write, Path(self._folder.carried(key)), msgspec.json.encode(note), may_hang=True)
-        return asked
+        await in_thread(write_note, Path(self._folder.carried(key)), msgspec.json.encode(note), may_hang=True)
+        return request
 
     async def fetch(self, key: ProcessKey) -> None:
         """See `Sync`."""
         kept = Path(self._folder.carried(key))
-        data = await in_thread(_read, kept, may_hang=True)
+        data = await in_thread(read_note, kept, may_hang=True)
         if data is None:
             return
         note = msgspec.json.decode(data, type=_Note)
@@ -129,26 +128,6 @@ def _of_host() -> Iterator[None]:
         raise SyncError(f"its host says: {error.strerror}") from error
 
 
-async def all_of(do: Callable[[str], Awaitable[None]], each: Iterable[str]) -> None:
-    """Do this for each of them, some at once. Raises the first error."""
-    errors: list[OSError] = []
-    limit = trio.CapacityLimiter(_AT_ONCE)
-
-    async def one(item: str) -> None:
-        async with limit:
-            try:
-                await do(item)
-            except OSError as error:
-                errors.append(error)
-                nursery.cancel_scope.cancel()
-
-    async with trio.open_nursery() as nursery:
-        for item in each:
-            nursery.start_soon(one, item)
-    if errors:
-        raise errors[0]
-
-
 def _files_here(patterns: Iterable[Pattern]) -> dict[str, File]:
     """Called in a thread. Raises SyncError if there are too many."""
     found: dict[str, File] = {}
@@ -166,16 +145,3 @@ def _folders(patterns: Iterable[Pattern]) -> list[str]:
     """Folders that are here, and that a command may take to be there: those in which files are, or come to be."""
     found = {folder_of(each) for each in patterns} | {os.path.dirname(folder_of(each)) for each in patterns}  # noqa: PTH120
     return [path for path in found if os.path.isdir(path)]  # noqa: PTH112
-
-
-def _write(path: Path, data: bytes) -> None:
-    new = path.with_suffix(".new")
-    new.write_bytes(data)
-    new.rename(path)
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None

@@ -48,5 +48,5 @@ class Apart(World):
 
     def carrying(self, run: str, cwd: Path | None = None, root: Path | None = None, **carried: Any) -> Launch:
         """A launch that carries files; it runs on the host."""
-        launch = self.launch(run, cwd=cwd or self.there)
+        launch = self.launch(run, cwd=cwd, PAREXEC_WORKDIR=str(cwd or self.work))
         return structs.replace(launch, carried=Carried(str(root or self.work), **carried))

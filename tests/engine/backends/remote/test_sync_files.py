@@ -48,11 +48,11 @@ async def test_what_is_read_gets_there_and_what_is_written_gets_back(world: Apar
     async with world.engine() as engine:
         command = (
             "src/sub/run.sh > out/log; cp src/big out/big2; ln -s big2 out/to; echo no > other; cat src/link; "
-            "[ ! -e secret ] && echo apart"
+            "[ ! -e secret ] && echo apart; pwd; echo $PAREXEC_WORKDIR"
         )
         end = await run(engine, command, reads=("src/**",), writes=("out/*",), outputs=("out/big2",))
         assert (end.code, end.problem) == (0, "")
-        assert await engine.output() == "a\napart\n"
+        assert await engine.output() == f"a\napart\n{world.there}\n{world.there}\n"
     assert (world.work / "out" / "log").read_text() == "ran a\n"
     assert (world.work / "out" / "big2").read_bytes() == big
     assert (world.work / "out" / "to").readlink() == Path("big2")
