@@ -14,14 +14,10 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 from parexec_tui.core.plan.claims import EMPTY
-from parexec_tui.core.schedule.blockers import (
-    PressureKey,
-    memory_blocker,
-    parallel_blocker,
-    pick_agent,
-    pressure_blocker,
-    session_blocker,
-)
+from parexec_tui.core.schedule.blocker import PressureKey
+from parexec_tui.core.schedule.blockers import parallel_blocker, session_blocker
+from parexec_tui.core.schedule.machine import memory_blocker, pressure_blocker
+from parexec_tui.core.schedule.placement import pick_agent
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.accounts import left_types, over_type_budget, rest_in_the_way
 from parexec_tui.core.state.admission import memory_need
@@ -190,7 +186,7 @@ class Waits:
         if (found := rest_in_the_way(state, ticket)) is not None and pick_agent(state, ticket) is None:
             _, rest = found
             return Reason(Cause.outage if rest.is_outage else Cause.limit, rest.account)
-        if parallel_blocker(state) is not None:
+        if not state.hosts and parallel_blocker(state) is not None:
             return Reason(Cause.slots)
         if not ticket.is_gates and pick_agent(state, ticket) is None:
             if state.budgets and any(over_type_budget(state, type_) for type_ in ticket.types):

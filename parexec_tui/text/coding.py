@@ -11,7 +11,7 @@ from parexec_tui.core.wire.protocol import Doing, RestFact
 from parexec_tui.text.words import counted_word, printable, short_duration
 
 if TYPE_CHECKING:
-    from parexec_tui.core.schedule.blockers import Blocker
+    from parexec_tui.core.schedule.blocker import Blocker
     from parexec_tui.core.state.coding import Rest
     from parexec_tui.core.state.session import SessionState
 

@@ -134,6 +134,8 @@ def ending_of(root: Root) -> Ending | None:
             return Ending("hold", "release", "releases", root.ticket or root.agent or root.name)
         case "limit" | "outage" if root.how:
             return Ending("hold", "release", "releases", root.how)
+        case "remote" if root.how in ("held", "draining"):
+            return Ending("hold", "release", "releases", f"host:{root.name}")
         case "service" if root.how == "frozen":
             return Ending("freeze", "thaw", "thaws", root.name)
         case "service" if root.how in ("failed", "backoff"):
@@ -199,6 +201,10 @@ def _standing(root: Root) -> str:
             return f"the session {'drains' if root.how == 'draining' else f'is {root.how}'}"
         case "host":
             return f"host short of {root.name}: {root.reason}"
+        case "remote" if root.how == "connecting":
+            return f"host {root.name} is being reached"
+        case "remote":
+            return f"host {root.name} {'drains' if root.how == 'draining' else f'is {root.how}'}"
         case "engine" if root.how in ("stopped", "drained"):
             return f"the session is {root.how}"
         case "engine":

@@ -455,7 +455,7 @@ def dump(state: SessionState) -> object:
 
 _NOT_STATE = (
     "estimate_errors", "tally", "plan", "graph", "dirty", "findings", "stall_findings", "_types", "_family_sizes",
-    "_needed_whole",
+    "_places", "_most_elsewhere", "_needed_whole",
 )  # fmt: skip
 _of_ticket = attrgetter(*(name for name in TicketState.__slots__ if name not in ("attempt", "question_clock")))
 _of_clock = attrgetter(*QuestionClock.__slots__)
@@ -556,7 +556,7 @@ def _plain(value: object) -> object:
 
 def overlooked(state: SessionState) -> list[str]:
     """Tickets that nothing blocks and that yet do not run; after a dispatch there are none."""
-    if len(state.live) >= state.parallel:
+    if not state.hosts and len(state.live) >= state.parallel:
         return []
     return [ticket.id for ticket in state.tickets.values() if not why(state, ticket)]
 
@@ -566,7 +566,10 @@ def check_start(state: SessionState, event: ev.AttemptStarted) -> None:
     tickets = state.tickets.values()
     could = [ticket for ticket in tickets if next(blockers(state, ticket), None) is None]
     assert event.ticket == min(could, key=state.rank).id
-    assert len([ticket for ticket in tickets if ticket.status in LIVE]) < state.parallel
+    host = state.host_of_agent(event.agent)
+    live = [ticket for ticket in tickets if ticket.status in LIVE and state.host_of(ticket) == host]
+    assert len(live) < (state.hosts[host].slots if host else state.parallel)
+    assert not host or state.hosts[host].is_open, f"{event.ticket} starts on {host}, where nothing may"
     if state.plan.settings.barrier and not state.tickets[event.ticket].spec.finally_:
         group = state.tickets[event.ticket].group
         assert all(ticket.status in TERMINAL for ticket in tickets if ticket.group < group)
@@ -588,7 +591,7 @@ def check_start(state: SessionState, event: ev.AttemptStarted) -> None:
     assert ticket.is_decided, f"{ticket.id} starts, and it is not known whether it is wanted"
     place = state.agents.get(ticket.pin)
     if ticket.pin and (place is None or not (place.stopped or place.quarantined)):
-        assert ticket.pin in (agent.id, agent.type)
+        assert ticket.pin in (agent.id, agent.type, f"host:{agent.host or 'local'}")
 
 
 def _strict(state: SessionState, ticket: TicketState) -> Iterable[str]:
@@ -694,7 +697,7 @@ def _gates_past(state: SessionState, ticket: TicketState, needs: list[str]) -> l
 def check_room(state: SessionState, type_: str) -> None:
     """Before an agent starts: there are fewer of its type than there may be."""
     up = [agent for agent in state.agents.values() if agent.type == type_ and not agent.stopped]
-    assert len(up) < (state.agent_limits[type_] or state.parallel)
+    assert len(up) < (state.agent_limits[type_] or state.max_agents(type_))
 
 
 def check_plan(state: SessionState) -> None:

@@ -274,6 +274,13 @@ class Holdings:
         """The first reason why `claims` cannot be had now."""
         return None if claims is EMPTY else next(self.conflicts(claims), None)
 
+    def fits(self, uses: Mapping[str, float]) -> bool:
+        """Whether these amounts can be had now."""
+        return all(
+            self._taken(name) + _billionths(amount) <= _billionths(self.capacity(name)) + _SLACK
+            for name, amount in uses.items()
+        )
+
     def conflicts(self, claims: Claims) -> Iterator[Conflict]:
         """Every reason why `claims` cannot be had now; each key names one of its holders."""
         for lock in claims.locks:
@@ -368,7 +375,7 @@ class Holdings:
 
     def _shortage(self, name: str, amount: float) -> Conflict | None:
         capacity = self.capacity(name)
-        if self._taken(name) + _billionths(amount) <= _billionths(capacity) + _SLACK:
+        if self.fits({name: amount}):
             return None
         used = self._used.get(name)
         holder = max(used, key=used.__getitem__) if used else ""

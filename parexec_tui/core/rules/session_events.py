@@ -1,5 +1,6 @@
 """The events that every session begins and ends with, and the end of what can never start."""
 
+from parexec_tui.core.plan.hosts import LOCAL
 from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.schedule.blockers import agents_left
 from parexec_tui.core.state import events as ev
@@ -33,6 +34,7 @@ def opening(
     first = [
         (f"{type_}-{number}", type_)
         for type_, agent in plan.agents.items()
+        if LOCAL in state.hosts_of_types[type_]  # elsewhere nothing is known of any host yet
         for number in range(1, min(agent.min, limits[type_]) + 1)
     ]
     return [

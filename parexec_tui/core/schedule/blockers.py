@@ -4,23 +4,21 @@ The dispatcher asks `blockers` for the first reason, people ask for all of them;
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
-from typing import Literal
 
-from msgspec import Struct, structs
+from msgspec import structs
 
-from parexec_tui.core.plan.claims import ClaimKey, Claims, Conflict
+from parexec_tui.core.plan.claims import Conflict
 from parexec_tui.core.plan.gates import described
 from parexec_tui.core.plan.generated import awaited_from
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.secrets import secrets_for
-from parexec_tui.core.plan.units import format_count, format_size
+from parexec_tui.core.plan.units import format_count
 from parexec_tui.core.plan.waits import Wait
+from parexec_tui.core.schedule.blocker import AgentKey, AmountKey, AskKey, Blocker, ReservationKey, ServiceKey
+from parexec_tui.core.schedule.machine import memory_blocker, pressure_blocker
+from parexec_tui.core.schedule.placement import first_of_place, has_room, pick_agent, pinned_agent, place_blocker
 from parexec_tui.core.state.accounts import left_types, open_types, over_budget, over_type_budget, rest_of
-from parexec_tui.core.state.admission import memory_need, uses_more
 from parexec_tui.core.state.agents import AgentState
-from parexec_tui.core.state.findings import remembered
-from parexec_tui.core.state.memory import MemoryNeed
 from parexec_tui.core.state.one_line import one_line
 from parexec_tui.core.state.people import by_whom, on_agent
 from parexec_tui.core.state.pressure import fewest
@@ -32,107 +30,6 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, AgentStatus, ServiceStatus, Status, happened
 from parexec_tui.core.state.steps import step_text
 from parexec_tui.core.state.tickets import TicketState
-
-BlockerKind = Literal[
-    "needs",
-    "again",
-    "status",
-    "session",
-    "host",
-    "held",
-    "secret",
-    "approval",
-    "answer",
-    "conflict",
-    "backoff",
-    "barrier",
-    "finally",
-    "claim",
-    "resource",
-    "memory",
-    "pressure",
-    "reservation",
-    "asked",
-    "when",
-    "service",
-    "limit",
-    "budget",
-    "agent",
-    "parallel",
-]
-
-
-class AmountKey(Struct, frozen=True, gc=False):
-    """Tickets that want this amount of a resource. What is too little for another amount may be enough for them."""
-
-    resource: str
-    amount: float
-
-
-class AgentKey(Struct, frozen=True, gc=False):
-    """Tickets that the same agents can run."""
-
-    types: tuple[str, ...]
-    excluded: tuple[str, ...] = ()
-    pinned: str = ""
-    """The one agent that they are pinned to."""
-    meant: str = ""
-    """The type that they are meant for, where the others are fallbacks only."""
-
-
-class AskKey(Struct, frozen=True, gc=False):
-    """Tickets that are to be asked by a step of this kind whether they are done: some at a time."""
-
-    kind: str
-
-
-class ServiceKey(Struct, frozen=True, gc=False):
-    """Tickets that use a service which is not ready."""
-
-    name: str
-
-
-class ReservationKey(Struct, frozen=True, gc=False):
-    """Tickets that are held back for a reservation. It says the same of all that are alike in these."""
-
-    claims: Claims
-    takes: float | None
-    priority_rank: int
-
-
-class MemoryKey(Struct, frozen=True, gc=False):
-    """Tickets that need this much memory, in bytes."""
-
-    size: int
-
-
-class PressureKey(Struct, frozen=True, gc=False):
-    """Tickets that would use more of what the host is pressed for."""
-
-    resource: str
-
-
-ParkingKey = ClaimKey | AmountKey | AgentKey | ReservationKey | AskKey | ServiceKey | MemoryKey | PressureKey
-"""What a ticket waits for: a path or lock that is held, an amount of a resource, an agent, a reservation, its turn to
-be asked, a service, memory of the host, or that this is not pressed any more."""
-
-
-class Blocker(Struct, frozen=True):
-    """One reason why a ticket does not run."""
-
-    kind: BlockerKind
-    text: str
-    """In words that a person can act on."""
-    key: ParkingKey | None = None
-    """What the ticket is parked under while this is the first reason; None: an event makes it ready again."""
-    holder: str = ""
-    """The ticket that is in the way, where there is one."""
-    since: float = 0.0
-    """When it began; 0 where that says nothing."""
-    until: float | None = None
-    """When it ends by itself, if that is known."""
-    detail: str = ""
-    """Why it is so, to be said after the times."""
 
 
 def session_blocker(state: SessionState, me: str = "", *, is_last: bool = False) -> Blocker | None:
@@ -176,7 +73,7 @@ def blockers(state: SessionState, ticket: TicketState, me: str = "") -> Iterator
         yield structs.replace(blocker, text=f"{blocker.text}; gates and whatever comes after its command wait for it")
     yield from _own_blockers(state, ticket, me)
     if ticket.status in PENDING:
-        if not ticket.is_gates and pick_agent(state, ticket) is None:
+        if lacks_agent(state, ticket):
             yield _agents(state, ticket, me)
         if ticket.spec.uses_service:  # the last ones: a service is started for a ticket that could start but for it
             yield from _services(state, ticket, me)
@@ -187,7 +84,7 @@ def first_blocker(state: SessionState, ticket: TicketState) -> Blocker | None:
     that are tried find none, and nobody reads it."""
     if ticket.is_in_conflict or ticket.status is Status.approval:
         return next(blockers(state, ticket), None)
-    for blocker in _own_blockers(state, ticket, ""):
+    for blocker in _own_blockers(state, ticket, "", is_first=True):
         return blocker
     if not ticket.is_gates and pick_agent(state, ticket) is None:
         return Blocker("agent", "", agent_key(state, ticket))
@@ -201,7 +98,8 @@ def blockers_but_agents(state: SessionState, ticket: TicketState, me: str = "") 
         yield from _services(state, ticket, me)
 
 
-def _own_blockers(state: SessionState, ticket: TicketState, me: str) -> Iterator[Blocker]:
+def _own_blockers(state: SessionState, ticket: TicketState, me: str, *, is_first: bool = False) -> Iterator[Blocker]:
+    """`is_first`: only the first is wanted, and of places without words."""
     if ticket.status not in PENDING:
         yield Blocker("status", _status_text(state, ticket))
         return
@@ -229,6 +127,18 @@ def _own_blockers(state: SessionState, ticket: TicketState, me: str) -> Iterator
         yield Blocker("barrier", f"group {state.open_group + 1} comes first: {left} left")
     if state.last and (blocker := _end_blocker(state, ticket)) is not None:
         yield blocker
+    if state.hosts:
+        blocker = first_of_place(state, ticket) if is_first else place_blocker(state, ticket, me)
+        if blocker is not None:
+            yield blocker
+    else:
+        yield from _room_blockers(state, ticket)
+    if not ticket.is_asked:
+        yield _asked(ticket, me)
+
+
+def _room_blockers(state: SessionState, ticket: TicketState) -> Iterator[Blocker]:
+    """Each reason why there is no room for a ticket on this machine, in a plan without hosts."""
     for conflict in state.holdings.conflicts(ticket.claims):
         yield _claim(state, ticket, conflict)
     if state.memory is not None and (blocker := memory_blocker(state, ticket)) is not None:
@@ -237,8 +147,13 @@ def _own_blockers(state: SessionState, ticket: TicketState, me: str) -> Iterator
         yield blocker
     if kept := obstacle(state, ticket):
         yield _reservation(state, ticket, kept)
-    if not ticket.is_asked:
-        yield _asked(ticket, me)
+
+
+def lacks_agent(state: SessionState, ticket: TicketState) -> bool:
+    """Whether no agent is free for a ticket, and none may be started, where there is room for it."""
+    if ticket.is_gates or pick_agent(state, ticket) is not None:
+        return False
+    return not state.hosts or place_blocker(state, ticket) is None
 
 
 def secret_blocker(state: SessionState, ticket: TicketState) -> Blocker | None:
@@ -252,78 +167,21 @@ def secret_blocker(state: SessionState, ticket: TicketState) -> Blocker | None:
     return None
 
 
-def memory_blocker(state: SessionState, ticket: TicketState) -> Blocker | None:
-    """Why there is too little memory for the ticket now. Never if nothing runs: then it would not become more."""
-    memory = state.memory
-    if memory is None or not state.live:
-        return None
-    if (short := memory_short(state, ticket)) is None:
-        return _kept_for_another(state, ticket)
-    growth = f"; {format_size(memory.growth)} more are kept for what runs" if memory.growth > 0 else ""
-    room = format_size(max(0, memory.room))
-    text = f"waits for memory: needs {format_size(short.size)}{short.source}, {room} are available now{growth}"
-    return Blocker("memory", text, MemoryKey(short.size))
-
-
-def _kept_for_another(state: SessionState, ticket: TicketState) -> Blocker | None:
-    """That memory is kept for a ticket of its class or a higher one, which has waited long for that."""
-    need, first = memory_need(state, ticket), remembered(state.findings, _longest_short, state)
-    if first is None or not need.size or ticket.spec.priority.rank < first.spec.priority.rank:
-        return None
-    size = format_size(memory_need(state, first).size)
-    text = f"memory is kept for {first.id}, which needs {size} and has waited long"
-    return Blocker("memory", text, MemoryKey(need.size), first.id, first.ready_at)
-
-
-def _longest_short(state: SessionState) -> TicketState | None:
-    """Of the tickets that have waited for `reserve_after`, and for which there is too little memory, the best."""
-    short = (
-        ticket
-        for ticket in islice(state.ready.values(), _MOST_LOOKED_AT)
-        if state.now - ticket.ready_at >= state.reserve_after
-        and ticket.held is None
-        and not ticket.awaits_approval
-        and memory_short(state, ticket) is not None
-    )
-    return min(short, key=state.own_rank, default=None)
-
-
 _MAX_NAMED = 3
 """Needs that are named, and families of needs."""
-
-_MOST_LOOKED_AT = 200
-"""Ready tickets of which it is found out whether one has waited long for memory."""
-
-
-def memory_short(state: SessionState, ticket: TicketState) -> MemoryNeed | None:
-    """What the ticket needs, if that is more than there is for it now."""
-    if state.memory is None:
-        return None
-    need = memory_need(state, ticket)
-    return need if need.size > max(0, state.memory.room) else None
-
-
-def pressure_blocker(state: SessionState, ticket: TicketState) -> Blocker | None:
-    """Why the ticket does not start while the host is pressed. Never if nothing runs: then nothing would end."""
-    if not state.live:
-        return None
-    for ladder in state.ladders.values():
-        if ladder.holds and uses_more(state, ticket, ladder):
-            text = f"pressed for {ladder.resource}: {ladder.text}; what would use more waits"
-            return Blocker("pressure", text, PressureKey(ladder.resource), since=ladder.since)
-    return None
 
 
 def parallel_blocker(state: SessionState) -> Blocker | None:
     """Why one more ticket cannot run, whichever it is."""
-    if len(state.live) >= state.slots:
+    live = len(state.live) - len(state.live_on)
+    if live >= state.slots:
         frozen = f", {len(state.frozen)} of them frozen" if state.frozen else ""
         if state.slots < state.parallel:
             pressed = listed([each.resource for each in state.ladders.values() if fewest((each,)) is not None])
             at_most = f"at most {state.slots} while pressed for {pressed}, else {state.parallel}"
-            return Blocker("parallel", f"{len(state.live)} running{frozen}; {at_most}")
+            return Blocker("parallel", f"{live} running{frozen}; {at_most}")
         how = f"at once{frozen}" if frozen else "running"
-        return Blocker("parallel", f"{len(state.live)} of {state.slots} {how}{_tuned(state)}")
+        return Blocker("parallel", f"{live} of {state.slots} {how}{_tuned(state)}")
     return None
 
 
@@ -342,7 +200,7 @@ def why(state: SessionState, ticket: TicketState, me: str = "") -> list[Blocker]
     found = list(blockers(state, ticket, me))
     if ticket.missing and ticket.status in PENDING and any(map(comes_free, able_agents(state, ticket))):
         return [blocker for blocker in found if blocker.kind != "agent"]
-    if ticket.status in PENDING and (parallel := parallel_blocker(state)) is not None:
+    if ticket.status in PENDING and not state.hosts and (parallel := parallel_blocker(state)) is not None:
         found.append(parallel)
     return found
 
@@ -450,37 +308,6 @@ def _reservation(state: SessionState, ticket: TicketState, kept: str) -> Blocker
     text = f"{kept} is kept for {reservation.ticket}, which has waited long; {why_not}"
     key = ReservationKey(ticket.claims, takes, ticket.spec.priority.rank)
     return Blocker("reservation", text, key, reservation.ticket)
-
-
-def pinned_agent(state: SessionState, ticket: TicketState) -> AgentState | None:
-    """The one agent that the ticket is pinned to.
-
-    None if it is pinned to nothing or to a type. A pin to an agent that has stopped or is in quarantine holds for
-    its type, so that the ticket can still run.
-    """
-    agent = state.agents.get(ticket.pin) if ticket.pin else None
-    return None if agent is None or agent.stopped or agent.quarantined else agent
-
-
-def pick_agent(state: SessionState, ticket: TicketState) -> AgentState | str | None:
-    """The agent that would run the ticket: one that can, idle longest; else a type that may start one more."""
-    types = open_types(state, ticket)
-    if (pinned := pinned_agent(state, ticket)) is not None:
-        may_run = pinned.is_available and pinned.type in types and pinned.id not in ticket.excluded_agents
-        return pinned if may_run else None
-    best: AgentState | None = None
-    for type_ in types:
-        for agent in state.available[type_].values():
-            if agent.id not in ticket.excluded_agents:
-                if best is None or agent.turn < best.turn:
-                    best = agent
-                break
-    return best or next((type_ for type_ in types if has_room(state, type_)), None)
-
-
-def has_room(state: SessionState, type_: str) -> bool:
-    """Whether one more agent of this type may be started."""
-    return state.pool_size[type_] < state.max_agents(type_)
 
 
 def agents_left(state: SessionState, ticket: TicketState) -> bool:

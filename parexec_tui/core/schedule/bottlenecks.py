@@ -11,8 +11,10 @@ from typing import Final
 from msgspec import Struct
 
 from parexec_tui.core.plan.claims import ClaimKey
-from parexec_tui.core.schedule.blockers import AgentKey, AmountKey, blockers_but_agents, parallel_blocker, pick_agent
+from parexec_tui.core.schedule.blocker import AgentKey, AmountKey
+from parexec_tui.core.schedule.blockers import blockers_but_agents, parallel_blocker
 from parexec_tui.core.schedule.forecast import NOTHING_TOLD, Forecast, Told
+from parexec_tui.core.schedule.placement import pick_agent
 from parexec_tui.core.schedule.simulation import Limit, Rest, Simulation
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL
@@ -120,7 +122,7 @@ def _waits(state: SessionState) -> Iterator[Limit]:
             return
         blocker = next(blockers_but_agents(state, ticket), None)
         if blocker is None:
-            if parallel_blocker(state) is not None:
+            if not state.hosts and parallel_blocker(state) is not None:
                 if _may_be_more_at_once(state):
                     yield Limit("parallel")
             elif pick_agent(state, ticket) is None:

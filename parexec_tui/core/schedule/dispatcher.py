@@ -6,26 +6,26 @@ first did not take what was freed. So the cost of a dispatch depends on what cha
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import heapify, heappop, heappush
 
 from parexec_tui.core.plan.claims import EMPTY
-from parexec_tui.core.schedule.blockers import (
+from parexec_tui.core.plan.hosts import LOCAL, shown_host
+from parexec_tui.core.schedule.blocker import (
     AgentKey,
     AmountKey,
     AskKey,
     MemoryKey,
     ParkingKey,
+    PlaceKey,
     PressureKey,
     ReservationKey,
     ServiceKey,
-    first_blocker,
-    memory_short,
-    parallel_blocker,
-    pick_agent,
-    session_blocker,
 )
+from parexec_tui.core.schedule.blockers import first_blocker, parallel_blocker, session_blocker
+from parexec_tui.core.schedule.machine import memory_short
 from parexec_tui.core.schedule.overdue import OverdueTickets, prospect, wants_the_same
+from parexec_tui.core.schedule.placement import find_place, pick_agent
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import SKIP_IF
 from parexec_tui.core.state.session import DirtySet, Rank, SessionState
@@ -60,6 +60,8 @@ class Dispatcher:
         self._parked_by_type: defaultdict[str, set[AgentKey]] = defaultdict(set)
         self._parked_for_reservation: set[ReservationKey] = set()
         self._parked_for_host: set[MemoryKey | PressureKey] = set()
+        self._places: dict[PlaceKey, None] = {}
+        """Keys of those that no host has room for."""
         self._entry_id: dict[str, int] = {}
         """ticket: id of its living entry, in the queue or parked"""
         self._woken: dict[str, ParkingKey] = {}
@@ -75,6 +77,7 @@ class Dispatcher:
         self._parked_by_type.clear()
         self._parked_for_reservation.clear()
         self._parked_for_host.clear()
+        self._places.clear()
         self._entry_id.clear()
         self._woken.clear()
         for ticket in self.state.tickets.values():
@@ -107,7 +110,7 @@ class Dispatcher:
             return False
         self._end_pointless_reservation(now, emit)
         for _ in range(MAX_CHECKS):
-            if not self._queue or parallel_blocker(self.state) is not None:
+            if not self._queue or (not self.state.hosts and parallel_blocker(self.state) is not None):
                 return False
             _, id_, entry_id = heappop(self._queue)
             if self._entry_id.get(id_) == entry_id:
@@ -216,18 +219,39 @@ class Dispatcher:
         if ticket.is_gates:
             self._start_gates(ticket, now, emit)
             return
-        agent = pick_agent(self.state, ticket)
-        assert agent is not None
+        if self.state.hosts:
+            agent_id = self._agent_at(ticket, now, emit)
+        else:
+            agent = pick_agent(self.state, ticket)
+            assert agent is not None
+            agent_id = new_agent_id(self.state, agent) if isinstance(agent, str) else agent.id
+            self._say_if_short(ticket, now, emit)
+            if isinstance(agent, str):
+                emit(ev.AgentStarted(at=now, agent=agent_id, type=agent))
+        self._overdue.started(ticket, now)
+        emit(ev.AttemptStarted(at=now, ticket=ticket.id, attempt=ticket.attempts + 1, agent=agent_id))
+
+    def _agent_at(self, ticket: TicketState, now: float, emit: Emit) -> str:
+        """The agent at the best place for a ticket, which is started there if need be; one elsewhere that has nothing
+        to do makes room for it if there may be no more of its type."""
+        place = find_place(self.state, ticket)
+        assert place is not None
+        if place.host == LOCAL:
+            self._say_if_short(ticket, now, emit)
+        if place.agent is not None:
+            return place.agent.id
+        if place.leaving is not None:
+            reason = f"one is wanted on {shown_host(place.host)}"
+            emit(ev.AgentStopped(at=now, agent=place.leaving.id, reason=reason))
+        agent_id = new_agent_id(self.state, place.type)
+        emit(ev.AgentStarted(at=now, agent=agent_id, type=place.type, host=place.host))
+        return agent_id
+
+    def _say_if_short(self, ticket: TicketState, now: float, emit: Emit) -> None:
+        """Say that a ticket starts although it needs more memory than there is: nothing else runs."""
         if self.state.memory is not None and (short := memory_short(self.state, ticket)) is not None:
             room = max(0, self.state.memory.room)
             emit(ev.StartedAnyway(at=now, ticket=ticket.id, needs=short.size, available=room))
-        if isinstance(agent, str):
-            agent_id = new_agent_id(self.state, agent)
-            emit(ev.AgentStarted(at=now, agent=agent_id, type=agent))
-        else:
-            agent_id = agent.id
-        self._overdue.started(ticket, now)
-        emit(ev.AttemptStarted(at=now, ticket=ticket.id, attempt=ticket.attempts + 1, agent=agent_id))
 
     def _start_gates(self, ticket: TicketState, now: float, emit: Emit) -> None:
         """Start the first of the gates for which a ticket stands: it has no command, and needs no agent."""
@@ -249,6 +273,8 @@ class Dispatcher:
                 self._parked_for_reservation.add(key)
             elif isinstance(key, MemoryKey | PressureKey):
                 self._parked_for_host.add(key)
+            elif isinstance(key, PlaceKey):
+                self._places[key] = None
         heappush(heap, self._entry(ticket))
 
     def _forget(self, key: ParkingKey) -> None:
@@ -263,6 +289,8 @@ class Dispatcher:
             self._parked_for_reservation.discard(key)
         elif isinstance(key, MemoryKey | PressureKey):
             self._parked_for_host.discard(key)
+        elif isinstance(key, PlaceKey):
+            self._places.pop(key, None)
 
     def _take_dirty(self) -> None:
         """Queue what may start after the latest events."""
@@ -276,6 +304,8 @@ class Dispatcher:
             for id_ in dirty.ready:
                 self._enqueue(self.state.tickets[id_])
             dirty.ready.clear()
+        if self.state.hosts:
+            self._take_places(dirty)
         if dirty.freed or dirty.idle or dirty.reservation or dirty.answered or dirty.services or dirty.host:
             for key in tuple(self._freed_keys(dirty)):
                 self._wake_one(key)
@@ -284,6 +314,20 @@ class Dispatcher:
             dirty.answered.clear()
             dirty.services.clear()
             dirty.reservation = dirty.host = False
+
+    def _take_places(self, dirty: DirtySet) -> None:
+        """Queue what may have room on the hosts where something came free, or that all have in common."""
+        hosts, types = set(dirty.hosts), set(dirty.idle)
+        dirty.hosts.clear()
+        if not self._places:
+            return
+        keys: Iterable[PlaceKey] = self._places
+        if not (dirty.freed or dirty.reservation or dirty.host):
+            if not (hosts or types):
+                return
+            keys = (each for each in keys if not (hosts.isdisjoint(each.hosts) and types.isdisjoint(each.types)))
+        for key in tuple(keys):
+            self._wake_one(key)
 
     def _freed_keys(self, dirty: DirtySet) -> Iterator[ParkingKey]:
         for key in dirty.freed:

@@ -12,10 +12,10 @@ from math import exp, pi, sqrt
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from parexec_tui.core.schedule.blockers import pinned_agent
 from parexec_tui.core.schedule.bounds import greatest, loads
 from parexec_tui.core.schedule.doubt import HOST, doubt_of, error_of
 from parexec_tui.core.schedule.eta import Eta
+from parexec_tui.core.schedule.placement import pinned_agent
 from parexec_tui.core.schedule.root_counts import roots
 from parexec_tui.core.state.findings import remembered
 from parexec_tui.core.state.history import USUAL_SIGMA, normal, rest_of

@@ -6,20 +6,20 @@
 from collections.abc import Iterable, MutableMapping
 from itertools import islice
 
+from parexec_tui.core.schedule.blocker import AgentKey
 from parexec_tui.core.schedule.blockers import (
-    AgentKey,
     able_agents,
     agent_key,
     agents_left,
     comes_free,
-    memory_blocker,
     parallel_blocker,
-    pick_agent,
-    pressure_blocker,
     secret_blocker,
 )
+from parexec_tui.core.schedule.machine import memory_blocker, pressure_blocker
+from parexec_tui.core.schedule.placement import hosts_in_the_way, pick_agent, places
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.state.accounts import coding_of, open_types, over_budget, over_type_budget, rest_in_the_way
+from parexec_tui.core.state.hosts import HostState
 from parexec_tui.core.state.one_line import one_line, question_line
 from parexec_tui.core.state.reruns import stale_by
 from parexec_tui.core.state.reservation import obstacle
@@ -54,6 +54,22 @@ def next_link(state: SessionState, ticket: TicketState, known: KnownOfAgents) ->
         return _first_of_group(state)
     if state.last and (before := _before_it(state, ticket)) is not None:
         return before
+    if (room := _of_hosts(state, ticket) if state.hosts else _of_room(state, ticket)) is not None:
+        return room
+    if ticket.asking:
+        return Root("next", ticket=ticket.id)
+    if not ticket.is_gates and pick_agent(state, ticket) is None:
+        return _of_agents(state, ticket, known)
+    if not state.hosts and parallel_blocker(state) is not None:
+        frozen = _first_frozen(state.frozen.values())
+        return frozen if frozen is not None and len(state.frozen) == len(state.live) else Root("busy", name="slots")
+    if ticket.spec.uses_service and (service := _service_in_the_way(state, ticket)) is not None:
+        return service
+    return Root("next", ticket=ticket.id)
+
+
+def _of_room(state: SessionState, ticket: TicketState) -> TicketState | Root | None:
+    """What it comes from that there is no room for it on this machine, in a plan without hosts."""
     if (holder := _holder(state, ticket)) is not None:
         return holder
     if state.memory is not None and memory_blocker(state, ticket) is not None:
@@ -63,16 +79,42 @@ def next_link(state: SessionState, ticket: TicketState, known: KnownOfAgents) ->
     if obstacle(state, ticket):
         assert state.reservation is not None
         return state.tickets[state.reservation.ticket]
-    if ticket.asking:
-        return Root("next", ticket=ticket.id)
-    if not ticket.is_gates and pick_agent(state, ticket) is None:
-        return _of_agents(state, ticket, known)
-    if parallel_blocker(state) is not None:
-        frozen = _first_frozen(state.frozen.values())
-        return frozen if frozen is not None and len(state.frozen) == len(state.live) else Root("busy", name="slots")
-    if ticket.spec.uses_service and (service := _service_in_the_way(state, ticket)) is not None:
-        return service
-    return Root("next", ticket=ticket.id)
+    return None
+
+
+def _of_hosts(state: SessionState, ticket: TicketState) -> TicketState | Root | None:
+    """What it comes from that no host has room for it: what is held in the session as a whole, a host that has, in
+    time, or that none of them can be used."""
+    found = hosts_in_the_way(state, ticket, places(state, ticket))
+    if not found:
+        return None
+    if all(each.conflict is not None for each in found) and (holder := _holder(state, ticket)) is not None:
+        return holder
+    open_ = [each for each in found if each.kind != "closed"]
+    if not open_:
+        return of_host(state.hosts[found[0].host])
+    for each in open_:
+        if each.conflict is not None and each.conflict.holder:
+            return state.tickets[each.conflict.holder]
+    for each in open_:
+        if each.kind in ("slots", "memory", "pressure"):
+            return Root("busy", name=each.kind)
+    if state.reservation is not None and open_[0].kind == "reservation":
+        return state.tickets[state.reservation.ticket]
+    return Root("resource", ticket.id, name=open_[0].host, reason=open_[0].text)
+
+
+def of_host(host: HostState) -> Root:
+    """What those wait for that wait for a host on which nothing starts."""
+    if host.status == "reachable":
+        return Root(
+            "remote",
+            name=host.name,
+            how="draining" if host.draining else "held",
+            by=host.held or "",
+            since=host.held_at,
+        )
+    return Root("remote", name=host.name, how=host.status, reason=host.problem, since=host.since)
 
 
 def _service_in_the_way(state: SessionState, ticket: TicketState) -> Root | None:
@@ -118,6 +160,8 @@ def of_live(ticket: TicketState) -> Root:
 
 def live_root(state: SessionState, ticket: TicketState) -> Root:
     """The same, or that its agent asks a person something, and waits."""
+    if state.live_on and (host := state.live_on.get(ticket.id)) is not None and host.status == "unreachable":
+        return of_host(host)
     asks = coding_of(state, ticket).asks if ticket.is_asking else None
     if asks is None:
         return of_live(ticket)

@@ -11,7 +11,8 @@ from math import inf
 from msgspec import Struct
 
 from parexec_tui.core.plan.claims import EMPTY, Claims
-from parexec_tui.core.schedule.blockers import AmountKey, agents_come, blockers
+from parexec_tui.core.schedule.blocker import AmountKey
+from parexec_tui.core.schedule.blockers import agents_come, blockers
 from parexec_tui.core.state.reservation import can_be_reserved_for
 from parexec_tui.core.state.session import Rank, SessionState
 from parexec_tui.core.state.status import Status

@@ -8,6 +8,7 @@ RootKind = Literal[
     "engine",
     "session",
     "host",
+    "remote",
     "frozen",
     "held",
     "secret",
@@ -64,7 +65,8 @@ class Root(Struct, frozen=True):
     """The agent that has the ticket; for `agent`, the agent that takes no ticket."""
     name: str = ""
     """The agent type of `type`; the account of `limit` and `outage`; the resource of `host` and `resource`; the
-    service; what `busy` is about: `agents`, `slots`, `memory` or `pressure` of the host."""
+    service; the other machine of `remote`; what `busy` is about: `agents`, `slots`, `memory` or `pressure` of the
+    host."""
     how: str = ""
     """Of `session`: held, frozen, draining, stopping or rolling back. Of `agent`: held, quarantined or draining.
     Of `service`: its status, a `ServiceStatus`.
@@ -72,6 +74,7 @@ class Root(Struct, frozen=True):
     `stopped` or `drained` if it left because the session was, `budget` if for that; else it is known.
     Of `approval`: whether that comes before the ticket starts, or after it has run. Of `limit` and `outage`: an agent
     type of the account.
+    Of `remote`: how that stands: connecting, unreachable, unusable, held or draining.
     Of `answer`: `asks` while the agent waits for it."""
     by: str = ""
     """Who did it; empty if a rule did, or nobody."""
@@ -86,6 +89,8 @@ class Root(Struct, frozen=True):
     @property
     def stays(self) -> bool:
         """Whether it does not go away until a person acts, or the host has room."""
+        if self.kind == "remote":
+            return self.how != "connecting"
         if self.kind == "answer":
             return self.how != "asks"  # its agent may go on without
         return self.kind in _STAYS or (self.kind == "service" and self.how in ("frozen", "failed"))

@@ -59,13 +59,14 @@ def uses_more(state: SessionState, ticket: TicketState, ladder: Ladder) -> bool:
 
 def measured(state: SessionState, available: int, total: int, used: Mapping[str, int]) -> Memory:
     """What there is, given what the host has available and what live tickets use."""
-    used = {id_: used.get(id_, 0) for id_ in state.live}
+    here = [id_ for id_ in state.live if id_ not in state.live_on] if state.hosts else state.live
+    used = {id_: used.get(id_, 0) for id_ in here}
     amount = 0
     if "memory" in state.plan.resources:  # then the plan may use no more than that, whatever the host has
         budget = int(state.holdings.capacity("memory"))
         left, total = max(0, budget - sum(used.values())), min(total, budget)
         available, amount = (left, budget) if left < available else (available, 0)
-    kept = {id_: max(used[id_], memory_need(state, ticket).size) for id_, ticket in state.live.items()}
+    kept = {id_: max(used[id_], memory_need(state, ticket).size) for id_, ticket in state.live.items() if id_ in used}
     room = available - sum(kept[id_] - used[id_] for id_ in kept)
     return Memory(available=available, total=total, room=room, used=used, kept=kept, amount=amount)
 
@@ -73,7 +74,7 @@ def measured(state: SessionState, available: int, total: int, used: Mapping[str,
 def count_memory_of_start(state: SessionState, ticket: TicketState) -> None:
     """A ticket starts: what it needs is kept for it."""
     memory = state.memory
-    if memory is not None:
+    if memory is not None and ticket.id not in state.live_on:
         need = memory_need(state, ticket).size
         state.memory = structs.replace(
             memory,

@@ -22,8 +22,8 @@ class HostState:
     """One host, and what runs there."""
 
     __slots__ = (
-        "boot", "cpus", "draining", "held", "held_at", "holdings", "live", "memory", "name", "problem", "python",
-        "since", "skew", "spec", "status",
+        "boot", "cpus", "draining", "held", "held_at", "holdings", "kind", "live", "memory", "name", "problem",
+        "python", "since", "skew", "slots", "spec", "status",
     )  # fmt: skip
 
     def __init__(self, name: str, spec: HostSpec) -> None:
@@ -36,6 +36,10 @@ class HostState:
         """Why it cannot be used or reached, if it cannot."""
         self.cpus = 0.0
         """0 until it was reached once."""
+        self.slots = spec.max or 0
+        """How many tickets may run there at once; 0 until it is known."""
+        self.kind = spec.sync == "shared", frozenset(spec.resources)
+        """What `split` depends on: the same for many hosts."""
         self.memory = 0
         self.boot = ""
         self.skew = 0.0
@@ -49,11 +53,6 @@ class HostState:
         """Tickets that have an attempt there now."""
         self.holdings = Holdings(spec.resources.amounts, spec.resources.units)
         """What is held of what it has itself; of all else, `SessionState.holdings` knows."""
-
-    @property
-    def slots(self) -> int:
-        """How many tickets may run there at once; 0 until it is known."""
-        return self.spec.max or (max(1, int(self.cpus)) if self.cpus else 0)
 
     @property
     def is_open(self) -> bool:
@@ -81,6 +80,7 @@ class HostState:
     def reached(self, cpus: float, memory: int) -> None:
         """Note what it has: that is the limit of what tickets take of it, unless the plan says another one."""
         self.cpus, self.memory = cpus, memory
+        self.slots = self.spec.max or max(1, int(cpus))
         for name, amount in (("cpu", cpus), ("memory", float(memory))):
             if name not in self.spec.resources:
                 self.holdings.limit(name, amount)

@@ -4,6 +4,7 @@ The reservation says when the ticket could start, and how much of each resource 
 kept as attempts start and end, so it costs O(1) to say whether another ticket would delay it.
 """
 
+from parexec_tui.core.plan.claims import Claims
 from parexec_tui.core.state.session import Reservation, SessionState
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.state.tickets import TicketState
@@ -55,8 +56,9 @@ def count_end(state: SessionState, ticket: TicketState) -> None:
         _tell_dispatcher(state)
 
 
-def obstacle(state: SessionState, ticket: TicketState) -> str:
-    """What the ticket would take from the one with the reservation; empty if it may start.
+def obstacle(state: SessionState, ticket: TicketState, claims: Claims | None = None) -> str:
+    """What the ticket would take from the one with the reservation; empty if it may start. `claims`: what of its
+    claims counts; None: all of them.
 
     Tickets of a higher class are not bound by it. Others pass if they are done in time or leave enough.
     """
@@ -66,12 +68,9 @@ def obstacle(state: SessionState, ticket: TicketState) -> str:
     reserved = state.tickets[reservation.ticket]
     if ticket.spec.priority.rank < reserved.spec.priority.rank:
         return ""
-    found = ticket.claims.clash(reserved.claims) or next(
-        (
-            name
-            for name, amount in ticket.claims.uses.items()
-            if amount > reservation.spare.get(name, amount) + _SLACK
-        ),
+    claims = ticket.claims if claims is None else claims
+    found = claims.clash(reserved.claims) or next(
+        (name for name, amount in claims.uses.items() if amount > reservation.spare.get(name, amount) + _SLACK),
         "",
     )
     return "" if not found or _ends_in_time(state, ticket, state.now) else found

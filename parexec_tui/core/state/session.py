@@ -241,6 +241,11 @@ class SessionState:
         self.holdings = Holdings(plan.amounts, plan.resources.units)
         self.hosts = {name: HostState(name, spec) for name, spec in plan.hosts.items()}
         """The other machines of the plan; most plans have none."""
+        self._places: dict[tuple[str, ...], dict[str, tuple[str, ...]]] = {}
+        """{agent types: as `places_of`}, of those of which that was asked"""
+        self._most_elsewhere: dict[str, tuple[int, bool]] = {}
+        """{agent type: how many of its agents there may be on other machines, and whether some may be on this one},
+        of those of which that was asked"""
         self.find_hosts()
         self.live_on: dict[str, HostState] = {}
         """{live ticket: where}, of those that are on other machines"""
@@ -626,11 +631,22 @@ class SessionState:
     def max_agents(self, type_: str) -> int:
         """How many agents of a type there may be: without a limit, as many as tickets may run at once."""
         limit = self.agent_limits[type_]
-        return self.slots_of(self.hosts_of_types[type_]) if limit is None else limit
+        if limit is not None:
+            return limit
+        if not self.hosts:
+            return self.parallel
+        known = self._most_elsewhere.get(type_)
+        if known is None:
+            names = self.hosts_of_types[type_]
+            others = sum(max(1, self.hosts[name].slots) for name in names if name)
+            known = self._most_elsewhere[type_] = others, "" in names
+        others, is_here = known
+        return others + self.parallel if is_here else others
 
     def find_hosts(self) -> None:
         """Find anew where the agents of each type may be."""
         self.hosts_of_types = {type_: hosts_of(each, self.plan.hosts) for type_, each in self.plan.agents.items()}
+        self.forget_slots()
 
     def slots_of(self, hosts: Iterable[str]) -> int:
         """How many tickets may run at once on all of these, see `slots_on`."""
@@ -639,6 +655,22 @@ class SessionState:
     def slots_on(self, host: str) -> int:
         """How many tickets may run at once on a host; without pressure, of this machine."""
         return self.hosts[host].slots if host else self.parallel
+
+    def forget_slots(self) -> None:
+        """Find anew, when that is asked, where agents may be and how many."""
+        self._places.clear()
+        self._most_elsewhere.clear()
+
+    def places_of(self, types: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+        """{host: those of these agent types whose agents may be there}, in the order of the types."""
+        found = self._places.get(types)
+        if found is None:
+            found = {}
+            for type_ in types:
+                for host in self.hosts_of_types[type_]:
+                    found[host] = (*found.get(host, ()), type_)
+            self._places[types] = found
+        return found
 
     @property
     def live_here(self) -> int:
@@ -782,7 +814,11 @@ class SessionState:
         should: O(live)."""
         if self.tuning is None:
             return Pace()
-        live = ((ticket.live_attempt, self.work(ticket)) for ticket in self.live.values() if not ticket.is_gates)
+        live = (
+            (ticket.live_attempt, self.work(ticket))
+            for id_, ticket in self.live.items()
+            if not ticket.is_gates and id_ not in self.live_on
+        )
         return self.tuning.pace_at(now, live)
 
     def work(self, ticket: TicketState) -> float:

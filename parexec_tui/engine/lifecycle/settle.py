@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from parexec_tui.core.rules.reports import on_report
-from parexec_tui.core.schedule.blockers import pick_agent
 from parexec_tui.core.schedule.dispatcher import new_agent_id
+from parexec_tui.core.schedule.placement import pick_agent
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.process_key import RUN, WITHOUT_PROCESS, ProcessKey
@@ -83,7 +83,8 @@ class _Settling:
             return False
         id_ = new_agent_id(self._state, agent) if isinstance(agent, str) else agent.id
         if isinstance(agent, str):
-            first.append(ev.AgentStarted(at=self._now, agent=id_, type=agent))
+            host = next(iter(self._state.hosts_of_types[agent]), "")
+            first.append(ev.AgentStarted(at=self._now, agent=id_, type=agent, host=host))
         first.append(ev.AttemptStarted(at=self._now, ticket=ticket.id, attempt=number, agent=id_))
         return self._end(ticket, number, first)
 

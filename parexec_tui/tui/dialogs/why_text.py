@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_count, format_duration
-from parexec_tui.core.schedule.blockers import Blocker, ServiceKey, able_agents, unmet_needs
+from parexec_tui.core.schedule.blocker import Blocker, ServiceKey
+from parexec_tui.core.schedule.blockers import able_agents, unmet_needs
 from parexec_tui.core.schedule.next_link import live_root, of_service
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.schedule.root import Root
@@ -251,7 +252,7 @@ class _Why:
         match blocker.kind:
             case "needs":
                 return self._needs()
-            case "claim" | "resource" | "reservation" | "again":
+            case "claim" | "resource" | "reservation" | "again" | "place":
                 return self._holder(blocker)
             case "agent":
                 return self._agents()
@@ -382,6 +383,8 @@ class _Why:
                 return "it goes on when one of them is done"
             case "parallel":
                 return f"{self._key('more', Targets(), 'run one more')} lets one ticket more run at once"
+            case "place":
+                return "it goes on by itself when one has room, or is reached"
             case "agent":
                 return self._agent_remedy()
             case "limit":

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from msgspec import structs
 
 from parexec_tui.core.plan.units import format_duration, format_size
-from parexec_tui.core.schedule.blockers import Blocker, agents_left, not_wanted_text, unmet_needs, why
+from parexec_tui.core.schedule.blocker import Blocker
+from parexec_tui.core.schedule.blockers import agents_left, not_wanted_text, unmet_needs, why
 from parexec_tui.core.schedule.next_link import live_root, of_approval
 from parexec_tui.core.schedule.root import Root
 from parexec_tui.core.schedule.root_counts import waiting_for

@@ -11,7 +11,8 @@ from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.services import Service
 from parexec_tui.core.schedule import readiness
-from parexec_tui.core.schedule.blockers import Blocker, blockers_but_agents
+from parexec_tui.core.schedule.blocker import Blocker
+from parexec_tui.core.schedule.blockers import blockers_but_agents
 from parexec_tui.core.schedule.readiness import WaitingCounts, display_status, waiting_counts
 from parexec_tui.core.state.session import EngineLost, SessionState
 from parexec_tui.core.state.tickets import TicketState

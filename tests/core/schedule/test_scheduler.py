@@ -8,7 +8,8 @@ import pytest
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.ticket import Priority, Ticket
 from parexec_tui.core.schedule import dispatcher
-from parexec_tui.core.schedule.blockers import Blocker, blockers, first_blocker, why
+from parexec_tui.core.schedule.blocker import Blocker
+from parexec_tui.core.schedule.blockers import blockers, first_blocker, why
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.history import USUAL_SIGMA
 from parexec_tui.core.state.session import SessionState

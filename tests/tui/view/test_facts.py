@@ -3,7 +3,8 @@
 import pytest
 
 from parexec_tui.core.plan.agent_type import AgentType
-from parexec_tui.core.schedule.blockers import Blocker, why
+from parexec_tui.core.schedule.blocker import Blocker
+from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.readiness import display_status
 from parexec_tui.core.schedule.roots import root_of, roots_of_all
 from parexec_tui.core.state import events as ev

@@ -166,7 +166,7 @@ def _used(reading: Reading, ticket: TicketState, memory: Memory) -> int:
 
 def _fewer(state: SessionState) -> int:
     """How many tickets may run at once next: half of those that do."""
-    return max(1, (len(state.live) - len(state.frozen)) // 2)
+    return max(1, (state.live_here - len(state.frozen)) // 2)
 
 
 def _last_frozen(state: SessionState, ladder: Ladder | None) -> TicketState | None:
@@ -200,6 +200,7 @@ def _to_freeze(state: SessionState, of: Collection[str]) -> TicketState | None:
         ticket
         for ticket in state.live.values()
         if ticket.status is Status.running
+        and ticket.id not in state.live_on
         and not ticket.is_frozen
         and ticket.spec.freezable
         and ticket.id not in kept

@@ -21,7 +21,7 @@ from parexec_tui.core.rules.reports.lost_merges import lost_before_start
 from parexec_tui.core.rules.reports.stops import ended_on_purpose
 from parexec_tui.core.rules.reports.taking_back import files_restored, quarantine, rollback_over
 from parexec_tui.core.rules.reports.worktrees import conflict_resolved
-from parexec_tui.core.schedule.blockers import has_room, pinned_agent
+from parexec_tui.core.schedule.placement import has_room, pinned_agent
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.process_key import OUTPUTS_AGAIN, RESTORE, RUN, check_number, is_check
 from parexec_tui.core.state.session import SessionState

@@ -37,9 +37,10 @@ def scale(state: SessionState, asked: rq.Scale, now: float) -> Decision:
         return Refusal(reason, f"drain {asked.type} to have none")
     if limit == state.agent_limits[asked.type]:
         return []
+    most = state.slots_of(state.hosts_of_types[asked.type]) if limit is None else limit
     return [
         ev.TypeScaled(at=now, type=asked.type, most=limit, by=asked.by),
-        *drain_agents(_surplus(state, asked.type, state.parallel if limit is None else limit), asked.by, now),
+        *drain_agents(_surplus(state, asked.type, most), asked.by, now),
     ]
 
 

@@ -65,7 +65,7 @@ def on_attempt_started(state: SessionState, event: ev.AttemptStarted) -> None:
     tally.started += 1
     tally.retries += event.attempt > 1
     count_memory_of_start(state, ticket)
-    if state.tuning is not None:
+    if state.tuning is not None and ticket.id not in state.live_on:
         state.tuning.count_start(event.at)
 
 
@@ -223,7 +223,7 @@ def on_attempt_ended(state: SessionState, event: ev.AttemptEnded) -> None:
     _leave_agent(state, ticket, attempt, event)
     judge_order(state, ticket, event.end)
     count_memory_of_end(state, ticket)
-    if state.tuning is not None:
+    if state.tuning is not None and ticket.id not in state.live_on:
         work = 0.0 if ticket.is_gates or event.ended_before else state.work(ticket)
         state.tuning.count_end(attempt, work, succeeded=event.end is End.succeeded)
     if state.ladders and state.dirty is not None:

@@ -2,7 +2,7 @@
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.hosts import HostState
-from parexec_tui.core.state.indexes import doubt_reservation, host_changed
+from parexec_tui.core.state.indexes import check_types_again, doubt_reservation, host_changed
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.transitions import IllegalEventError
 
@@ -21,7 +21,9 @@ def on_host_reached(state: SessionState, event: ev.HostReached) -> None:
     host.status, host.since, host.problem = "reachable", event.at, ""
     host.boot, host.skew, host.python = event.boot, event.skew, event.python
     host.reached(event.cpus, event.memory)
+    state.forget_slots()
     host_changed(state, host.name)
+    check_types_again(state, *(type_ for type_, hosts in state.hosts_of_types.items() if host.name in hosts))
 
 
 def on_host_unreachable(state: SessionState, event: ev.HostUnreachable) -> None:
