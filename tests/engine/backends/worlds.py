@@ -50,6 +50,8 @@ class World:
         """Of the host."""
         self._sshd = Sshd(folder / "sshd") if kind == "ssh" else None
         spool = str(folder / "spool")
+        self.path = os.environ["PATH"]
+        """Where the program is that leads there."""
         self.way: Sequence[str] = ("/bin/sh", "-c", boot_command(spool))
         """The command that leads to the host."""
         if self._sshd is not None:
@@ -79,7 +81,7 @@ class World:
     ) -> RemoteBackend:
         """An engine's view of a host that is reached through a channel."""
         command = self.way
-        environment = os.environ | {"XDG_CACHE_HOME": str(self.folder.path.parent / "cache")}
+        environment = {**os.environ, "XDG_CACHE_HOME": str(self.folder.path.parent / "cache"), "PATH": self.path}
 
         def open_channel(listener: RemoteBackend) -> Channel:
             return Channel(
