@@ -89,6 +89,10 @@ def test_other_hosts_are_for_the_next_session() -> None:
         (GPU_BOX + '[agents.a]\non = ["gpu-box"]\non_labels = ["gpu"]\n', "`on` says already where"),
         (GPU_BOX + '[agents.b]\n[agents.a]\nkind = "claude"\non = ["gpu-box"]\n', "coding agents run on this"),
         ('[hosts.a]\nssh = "a"\nsync = "git"\n[agents.a]\non = ["a"]\n', "a gets its files by git, which takes work"),
+        (
+            '[hosts.a]\nssh = "a"\nsync = "git"\n[agents.a]\non = ["a"]\nisolation = "worktree"\nlink = ["x"]\n',
+            "p:7:1: agents.a.link: a cannot have links to files of this machine",
+        ),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_with_its_place(text: str, told: str) -> None:

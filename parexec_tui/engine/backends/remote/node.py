@@ -452,6 +452,14 @@ class Spool:
             # In place: it takes no room on a full disk.
             os.pwrite(self._contact, _NANOSECONDS.pack(int(at * 1e9)), 0)
 
+    def claim(self, token: bytes) -> None:
+        """Be the node program that the engine speaks to: what still comes to another one is from before."""
+        os.pwrite(self._contact, token, _NANOSECONDS.size)
+
+    def is_claimed_by(self, token: bytes) -> bool:
+        """Whether this token claimed it last, or nobody has."""
+        return os.pread(self._contact, len(token), _NANOSECONDS.size).strip(b"\0") in (b"", token)
+
     def is_own(self, fd: int) -> bool:
         """Whether it is a descriptor of this spool."""
         return fd == self._contact
@@ -595,6 +603,16 @@ def _living_of(run: Header) -> set[str]:
 # -- guard -----------------------------------------------------------------------------------------------------
 
 
+def _signal_supervisor(run: Header, sig: int) -> bool:
+    """Whether there is one."""
+    if birth_of(run["supervisor"]) != run["supervisor_birth"]:
+        return False
+    for each in (signal.SIGCONT, sig):
+        with suppress(ProcessLookupError):
+            os.kill(run["supervisor"], each)
+    return True
+
+
 class Guard:
     """Does for others what their supervisors do not: they were killed, or do not fence in time."""
 
@@ -623,6 +641,13 @@ class Guard:
                 pause = wait if pause is None else min(pause, wait)
         return pause, over
 
+    def end(self, kept: Kept, run: Header, grace: float) -> None:
+        """End a key that has no supervisor, in the next steps."""
+        if kept.name in self._ladders:
+            self._ladders[kept.name].hasten(grace, clock())
+        else:
+            self._ladders[kept.name] = Ladder(lambda: family_of(run), run["pid"], grace)
+
     def _look_at(self, kept: Kept) -> float | None:
         run = kept.read("run")
         if run is None:
@@ -635,12 +660,12 @@ class Guard:
             late = clock() - self._spool.contact() - run["lease"] if run["lease"] is not None else -1.0
             stop = kept.read("stop")
             if late > (_SLACK + run["grace"] if "supervisor" in living else 0.0):
-                self._ladders[kept.name] = Ladder(lambda: family_of(run), run["pid"], min(run["grace"], _FENCE_GRACE))
+                self.end(kept, run, min(run["grace"], _FENCE_GRACE))
                 self._fenced.add(kept.name)
             elif "supervisor" in living:
                 return _GUARD_EVERY
             elif stop is not None:
-                self._ladders[kept.name] = Ladder(lambda: family_of(run), run["pid"], stop["grace"])
+                self.end(kept, run, stop["grace"])
             elif "command" not in living:
                 self._ladders[kept.name] = Ladder(lambda: family_of(run), run["pid"], None)
             else:
@@ -756,16 +781,22 @@ def _answer(fd: int, what: Header) -> None:
 def _leave_everything(spool: Spool, answer: int) -> None:
     """Let go of what the program that forked us has: a channel stays open while anybody has it."""
     gc.disable()
+    _close_all(lambda fd: fd == answer or spool.is_own(fd))
+    os.chdir("/")
+
+
+def _close_all(is_kept: Callable[[int], bool] = lambda _: False) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for fd in range(3):
         os.dup2(null, fd)
     for name in os.listdir("/proc/self/fd"):
-        fd = int(name)
-        if fd > 2 and fd != answer and not spool.is_own(fd):
+        if int(name) > 2 and not is_kept(int(name)):
             with suppress(OSError):  # the one that listed them is closed
-                os.close(fd)
-    os.chdir("/")
+                os.close(int(name))
 
+
+_NOFILE = resource.getrlimit(resource.RLIMIT_NOFILE)
+"""Of whoever started this program, which takes as many as it may: one for each process."""
 
 _BLOCKED = frozenset(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGSEGV, signal.SIGBUS}
 
@@ -795,6 +826,7 @@ class _Supervisor:
                 signal.signal(sig, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, _BLOCKED)
         self._has_orphans = _become_subreaper()
+        _set_oom_score(-900)  # it takes little memory, and knows how its command ended
         self._kept.reserve("exit")
         log = os.open(self._kept.file(LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         go, let_go = os.pipe()
@@ -833,8 +865,16 @@ class _Supervisor:
     def run(self) -> None:
         """Stay until the command is over, and record that."""
         while (pause := self._step()) is not None:
-            signal.sigtimedwait(_BLOCKED, pause)
+            told = signal.sigtimedwait(_BLOCKED, pause)
+            if told is not None and told.si_signo in (signal.SIGTERM, signal.SIGQUIT):
+                self._end(self._launch.grace if told.si_signo == signal.SIGTERM else 0.0)
         self._record()
+
+    def _end(self, grace: float) -> None:
+        if self._ladder is None:
+            self._ladder = Ladder(self._find, self.pid, grace)
+        else:
+            self._ladder.hasten(grace, clock())
 
     def _step(self) -> float | None:
         """Seconds after which to look again, if no signal comes; None: nothing of it lives."""
@@ -872,17 +912,10 @@ class _Supervisor:
         stop = self._kept.read("stop")
         if stop != self._stop and stop is not None:
             self._stop = stop
-            if self._ladder is None:
-                self._ladder = Ladder(self._find, self.pid, stop["grace"])
-            else:
-                self._ladder.hasten(stop["grace"], now)
+            self._end(stop["grace"])
         if self._lease_left(now) <= 0 and not self._is_fenced and self._status is None:
             self._is_fenced = True
-            grace = min(self._launch.grace, _FENCE_GRACE)
-            if self._ladder is None:
-                self._ladder = Ladder(self._find, self.pid, grace)
-            else:
-                self._ladder.hasten(grace, now)
+            self._end(min(self._launch.grace, _FENCE_GRACE))
 
     def _lease_left(self, now: float) -> float:
         lease = self._launch.lease
@@ -962,13 +995,18 @@ def _become(launch: Launch, log: int, go: int, tell: int) -> None:
         os._exit(126 if what == "cwd" else 127)
 
 
+def _set_oom_score(score: int) -> None:
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # below what it is, only for root
+        file.write(str(score))
+
+
 def _reset_environment(launch: Launch) -> None:
     """Undo what a command would inherit of whoever started this program: signals are done by the supervisor."""
     os.umask(launch.umask)
     with suppress(OSError):  # below what it is, only for root
         os.setpriority(os.PRIO_PROCESS, 0, launch.nice)
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write("0")
+    _set_oom_score(0)
+    resource.setrlimit(resource.RLIMIT_NOFILE, _NOFILE)
     for name in ("CPU", "FSIZE", "DATA", "AS"):
         number = getattr(resource, f"RLIMIT_{name}")
         _, most = resource.getrlimit(number)
@@ -1001,6 +1039,7 @@ class Node:
         """{name: requests to start it that are not answered}"""
         self._forked: list[int] = []
         """Children that fork supervisors, and are to be waited for."""
+        self._token = os.urandom(16).hex().encode()
         self._arriving: dict[str, _Arriving] = {}
         """{path: the file that comes there}"""
         self._guard = Guard(self._spool)
@@ -1059,6 +1098,7 @@ class Node:
         try:
             if "heard" in header:
                 self._spool.heard(float(header["heard"]))
+            self._refuse_late(header)
             answer = self._do.get(str(header.get("do")), self._unknown)(header, blob)
         except OSError as error:
             self._fail(header.get("id"), error.errno or errno.EIO, error.strerror or str(error))
@@ -1070,6 +1110,11 @@ class Node:
             if answer is not None:
                 self._tell({"id": header.get("id"), "ok": answer[0]}, answer[1])
         return self._take()
+
+    def _refuse_late(self, header: Header) -> None:
+        """The network may deliver what was said long ago on a connection that the engine has given up."""
+        if header.get("do") != "hello" and not self._spool.is_claimed_by(self._token):
+            raise OSError(errno.ESTALE, "another connection to this host has taken the place of this one")
 
     def _fail(self, request: Any, number: int, text: str) -> None:
         self._tell({"id": request, "error": {"errno": number, "text": text}})
@@ -1141,6 +1186,7 @@ class Node:
     # -- requests
 
     def _hello(self, header: Header, _: bytes) -> tuple[Header, bytes]:
+        self._spool.claim(self._token)
         workdir = header.get("workdir")
         memory, available = _memory()
         return {
@@ -1158,6 +1204,7 @@ class Node:
             "memory_available": available,
             "disk_free": _free(self._spool.path),
             "nice": os.getpriority(os.PRIO_PROCESS, 0),
+            "ends_at_logout": _ends_at_logout(),
             "now": time.time(),
             "workdir_exists": os.path.isdir(workdir) if workdir else None,
         }, b""
@@ -1258,27 +1305,37 @@ class Node:
         kept = self._kept(header)
         if kept.name not in self._starting and kept.state()["state"] != "running":
             return kept.state(), b""
-        kept.write("stop", {"grace": float(header.get("grace", 0.0)), "why": header.get("why"), "at": time.time()})
-        self._alert(kept)
+        grace = float(header.get("grace", 0.0))
+        try:
+            kept.write("stop", {"grace": grace, "why": header.get("why"), "at": time.time()})
+        except OSError:  # a full disk saves nobody
+            self._end_unnoted(kept, grace)
+        else:
+            self._alert(kept)
         return kept.state(), b""
+
+    def _end_unnoted(self, kept: Kept, grace: float) -> None:
+        run = kept.read("run")
+        if run is not None and _signal_supervisor(run, signal.SIGTERM if grace else signal.SIGQUIT):
+            return
+        if run is not None:
+            self._guard.end(kept, run, grace)
+            self._stand_guard()
 
     def _alert(self, kept: Kept) -> None:
         """Let the supervisor look at what it is asked for; if there is none, do it."""
         run = kept.read("run")
         if run is None:
             return
-        if birth_of(run["supervisor"]) == run["supervisor_birth"]:
-            for sig in (signal.SIGCONT, signal.SIGUSR1):
-                with suppress(ProcessLookupError):
-                    os.kill(run["supervisor"], sig)
-        else:
+        if not _signal_supervisor(run, signal.SIGUSR1):
             self._stand_guard()
 
     def _freeze(self, header: Header, _: bytes) -> tuple[Header, bytes]:
         kept, run = self._running(header)
         if run is None:
             return kept.state(), b""
-        kept.write("frozen", {"at": time.time()})
+        with suppress(OSError):  # a full disk: it is frozen all the same
+            kept.write("frozen", {"at": time.time()})
         frozen: set[tuple[int, int]] = set()
         for _again in range(_FREEZE_PASSES):  # until nobody forked meanwhile
             new = [stat for stat in family_of(run) if (stat.pid, stat.birth) not in frozen]
@@ -1512,6 +1569,18 @@ def _user() -> str:
         return str(os.getuid())
 
 
+def _ends_at_logout() -> bool:
+    """Whether this system ends what a user leaves behind when the last session of the user ends."""
+    try:
+        with open("/etc/systemd/logind.conf", encoding="ascii", errors="replace") as file:
+            lines = [line.partition("=") for line in file]
+    except OSError:
+        return False
+    answers = [value.strip().lower() for name, _, value in lines if name.strip() == "KillUserProcesses"]
+    is_kept = os.getuid() == 0 or os.path.exists(f"/var/lib/systemd/linger/{_user()}")
+    return answers[-1:] in (["yes"], ["true"], ["1"], ["on"]) and not is_kept
+
+
 def _memory() -> tuple[int, int]:
     """Bytes in all, and bytes that a new process could have."""
     with open("/proc/meminfo", encoding="ascii") as file:
@@ -1612,6 +1681,10 @@ def _absolute(path: Any) -> str:
     return os.path.normpath(path)
 
 
+def _part_of(folder: str, name: str) -> str:
+    return os.path.join(folder, f"{_PART}{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}-{os.getpid()}")
+
+
 class _Arriving:
     """A file that comes in parts. It has its name once all of it is there."""
 
@@ -1619,7 +1692,7 @@ class _Arriving:
         self._path = path
         folder, name = os.path.split(path)
         os.makedirs(folder, exist_ok=True)
-        self._temporary = os.path.join(folder, f"{_PART}{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}")
+        self._temporary = _part_of(folder, name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         self._fd = os.open(self._temporary, flags, 0o600)
         self._digest = hashlib.sha256()
@@ -1653,7 +1726,7 @@ class _Arriving:
 def _make_link(path: str, target: str) -> None:
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
-    temporary = os.path.join(folder, f"{_PART}{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}")
+    temporary = _part_of(folder, name)
     with suppress(FileNotFoundError):
         os.unlink(temporary)
     os.symlink(target, temporary)
@@ -1737,6 +1810,7 @@ def serve(path: str, unset: Sequence[str] = ()) -> int:
     os.dup2(null, 1)  # whatever prints must not spoil the stream
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_NOFILE[1], _NOFILE[1]))
     for name in unset:
         os.environ.pop(name, None)
     try:
@@ -1758,8 +1832,7 @@ def _guard_alone(path: str) -> None:
     os.setsid()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.chdir("/")
-    os.dup2(0, 2)
-    os.closerange(3, 1024)
+    _close_all()
     try:
         stand_guard(Spool(path))
     finally:

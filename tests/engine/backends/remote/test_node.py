@@ -63,18 +63,44 @@ def test_a_key_is_started_once(node: Node) -> None:
     assert node.output() == b"once\n"
 
 
-def test_two_nodes_start_a_key_once(node: Node) -> None:
-    other = Node(node.spool)
-    keys = [key(number) for number in range(1, 9)]
-    replies = []
-    for at in keys:
-        numbers = [(each, each.send_start("echo $$ >> begun", at)) for each in (node, other)]
-        replies += [each.reply(number)[0] for each, number in numbers]
-    for each in (node, other):
-        until(lambda: all(state["state"] == "ended" for state in each.ask("list")["keys"]), "all to end")  # noqa: B023
-    assert sum(reply["new"] for reply in replies) == len(keys)
-    assert len((node.spool.parent / "begun").read_text().split()) == len(keys)
-    other.close()
+SLOW = f"""
+import sys, time
+sys.path.insert(0, {str(PROGRAM.parent)!r})
+import node
+start = node._Supervisor.start
+
+def start_late(self, lock):
+    time.sleep(1.0)
+    return start(self, lock)
+
+node._Supervisor.start = start_late
+sys.exit(node.main(sys.argv[4:]))
+"""
+"""A node program whose supervisors take their time between the lock and the record."""
+
+
+def test_two_nodes_start_a_key_once(spool: Path) -> None:
+    first = Node(spool, sys.executable, "-c", SLOW)
+    before = first.send_start("echo $$ >> begun; sleep 600")
+    second = Node(spool)
+    replies = [node.reply(number)[0] for node, number in ((second, second.send_start("echo again")), (first, before))]
+    assert [reply["new"] for reply in replies] == [False, True]
+    assert replies[0]["pid"] == replies[1]["pid"]
+    until(lambda: (spool.parent / "begun").exists(), "the command")
+    second.ask("stop", key=key(), grace=0.0)
+    assert second.end()["signal"] == signal.SIGKILL
+    for node in (first, second):
+        node.close()
+
+
+def test_what_comes_on_a_connection_from_before_is_refused(node: Node) -> None:
+    second = Node(node.spool)
+    for do in ("start", "thaw", "put", "ping"):
+        with pytest.raises(RemoteError, match="another connection") as refused:
+            node.ask(do, key=key(), shell="touch begun", cwd="/")
+        assert refused.value.errno == errno.ESTALE
+    assert second.ask("list") == {"keys": []}
+    second.close()
 
 
 def test_a_key_that_is_void_does_not_begin(node: Node) -> None:

@@ -1,7 +1,9 @@
 """The node program under load, at rest, on a full disk and after a reboot."""
 
 import errno
+import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -70,13 +72,21 @@ def test_the_end_is_recorded_on_a_full_disk(tmp_path: Path) -> None:
         script = 'mount -t tmpfs -o size=256k tmpfs "$1" && shift && exec "$@"'
         node = Node(spool, "unshare", "-m", "sh", "-c", script, "sh", str(spool))
         go = tmp_path / "go"
+        node.start(sleeps(), key(4))
+        pid = node.start(sleeps(), key(5))["pid"]
+        record = node.reply(node.send("read", key=key(5), name="run.json"))[1]
+        os.kill(json.loads(record)["supervisor"], signal.SIGKILL)
         node.start(f"until [ -e {go} ]; do sleep 0.01; done; exit 3", key(1))
         node.start(f"cat /dev/zero; touch {go}; exit 4", key(2))
         assert [node.end(key(number))["code"] for number in (1, 2)] == [3, 4]
         with pytest.raises(RemoteError) as refused:
             node.start("true", key(3))
         assert refused.value.errno == errno.ENOSPC
-        assert node.ask("ping") == {}
+        node.ask("freeze", key=key(4))
+        node.ask("stop", key=key(4), grace=5.0)
+        assert node.end(key(4))["signal"] == signal.SIGTERM
+        assert node.ask("stop", key=key(5), grace=5.0)["state"] == "running"
+        assert (node.end(key(5))["state"], exists(pid)) == ("lost", False)
         node.close()
 
 

@@ -94,6 +94,8 @@ def _faults_of_type(draft: Draft, agent: AgentType, path: Path) -> Iterator[Faul
         if host.sync == "git" and agent.isolation != "worktree":
             hint = 'write isolation = "worktree", or another `sync`'
             yield Fault((*path, key), f"{name} gets its files by git, which takes worktrees", hint)
+        elif host.sync == "git" and agent.link:
+            yield Fault((*path, "link"), f"{name} cannot have links to files of this machine", "write `copy`")
         elif host.sync == "rsync" and agent.isolation == "worktree":
             yield Fault(
                 (*path, key), f"{name} gets its files by rsync, which knows no worktrees", 'write sync = "git"'
