@@ -1,6 +1,7 @@
 """When an engine leaves a session of which nothing runs any more, and why."""
 
 from parexec_tui.core.plan.secrets import wanted_secrets
+from parexec_tui.core.schedule.placement import places
 from parexec_tui.core.state.accounts import rests_waited_for
 from parexec_tui.core.state.outcome import UNAPPROVED, UNDECIDED, Outcome
 from parexec_tui.core.state.services import ServiceState
@@ -47,7 +48,21 @@ def goes_on_by_itself(state: SessionState) -> bool:
         return True
     if state.has_secrets and wanted_secrets(state.plan).keys() - state.secrets.keys():
         return True  # they are being looked for
+    if state.hosts and _waits_for_host(state):
+        return True
     return any(map(_may_go_on, state.services.values()))
+
+
+def _waits_for_host(state: SessionState) -> bool:
+    """Whether a ticket may start once a host is reached, which nobody has to do anything for."""
+    waited = {
+        name
+        for name, host in state.hosts.items()
+        if host.status in ("connecting", "unreachable") and host.held is None
+    }
+    return bool(waited) and any(
+        ticket.held is None and not waited.isdisjoint(places(state, ticket)) for ticket in state.ready.values()
+    )
 
 
 def _may_go_on(service: ServiceState) -> bool:

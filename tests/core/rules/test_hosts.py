@@ -10,6 +10,7 @@ from parexec_tui.core.plan.claims import ClaimKey, Holdings
 from parexec_tui.core.plan.hosts import HostSpec
 from parexec_tui.core.plan.resources import Resources
 from parexec_tui.core.plan.units import Lease
+from parexec_tui.core.rules.leaving import why_to_leave
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.transitions import IllegalEventError
@@ -154,3 +155,15 @@ def test_what_is_cancelled_while_its_host_is_gone_does_not_run_again() -> None:
 
 def _all_holdings(session: Session) -> list[Holdings]:
     return [session.state.holdings, session.state.hosts["box"].holdings]
+
+
+def test_a_session_is_not_left_while_its_tickets_wait_for_a_host_to_be_reached() -> None:
+    hosts = {"box": HostSpec(ssh="box"), "unused": HostSpec(ssh="unused")}
+    session = Session(plan("A:", agents={"t": AgentType(on=("box",))}, hosts=hosts), checks=False)
+    assert why_to_leave(session.state, stays=False) is None, "it is still being connected to"
+    session.tell(rq.HostBad("box", "no python3"))
+    assert why_to_leave(session.state, stays=False) == "blocked", "a person has to mend that"
+    session.tell(rq.HostGone("box", "no route", since=session.now))
+    assert why_to_leave(session.state, stays=False) is None
+    session.act(rq.Hold(("A",)))
+    assert why_to_leave(session.state, stays=False) == "blocked", "it would not start anywhere"

@@ -339,7 +339,7 @@ class RemoteBackend(OnWorkspace):
         """The report of a process that the host could not start. If it lacks something, it is left for a while."""
         log, record = self._folder.log_and_record(charge.key)
         if error.errno in _WANTS:
-            self.channel.leave(Problem(f"it cannot start processes: {error.strerror}", is_of_host=True))
+            self.channel.leave(Problem(f"it cannot start processes: {error.strerror}"))
             return never_began(charge.key, f"its host could not start it: {error.strerror}")
         return why_not(Start(charge.key, Spawn("", (), "", {}, log, record), problem=error))
 
