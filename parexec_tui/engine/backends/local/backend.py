@@ -60,7 +60,7 @@ from parexec_tui.engine.backends.local.starter import Start, Starter
 from parexec_tui.engine.backends.local.strays import Strays
 from parexec_tui.engine.backends.local.usage import LiveProcess, UsageMeter
 from parexec_tui.engine.backends.local.watch import Watch, open_watch
-from parexec_tui.engine.backends.local.workspace import Workspace
+from parexec_tui.engine.backends.local.workspace import Workspace, has_to_look
 from parexec_tui.engine.backends.local.worktrees.git import PLACES
 from parexec_tui.engine.descriptors import raise_limit
 from parexec_tui.engine.threads import in_thread
@@ -150,9 +150,7 @@ class LocalBackend(OnWorkspace):
         elif chosen := self._cgroups.choose(key, trio.current_time()):
             start.spawn = structs.replace(start.spawn, cgroups=chosen)
         self._starting[key] = start
-        looks = launch.own_tmp or launch.outputs or launch.reads or launch.snapshot or launch.ports or launch.ready
-        looks = looks or launch.env_files or launch.lacks
-        if looks or launch.notes_begin or launch.requires is not None or launch.worktree is not None:
+        if launch.ready or has_to_look(launch):
             if launch.worktree is not None:
                 self.workspace.open_worktrees()
             self._preparing.add(key)

@@ -56,6 +56,13 @@ _Look = tuple[ProcessKey, str, Sequence[str]]
 """Who is told, where patterns start, and the patterns of what is looked for."""
 
 
+def has_to_look(launch: Launch) -> bool:
+    """Whether `Workspace.before` has something to do before this is started."""
+    wanted = launch.own_tmp or launch.outputs or launch.reads or launch.snapshot or launch.ports or launch.env_files
+    besides = launch.lacks or launch.notes_begin or launch.worktree is not None or launch.requires is not None
+    return bool(wanted or besides)
+
+
 class Workspace:
     """The part of `Backend` that is about files. Belongs to the trio run that created it."""
 

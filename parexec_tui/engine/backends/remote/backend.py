@@ -6,6 +6,7 @@ noted in the exit record, beside the copy of the log, and then the host may forg
 """
 
 import errno
+import os
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -39,7 +40,7 @@ from parexec_tui.engine.backends.local.record import void_record
 from parexec_tui.engine.backends.local.requirements import UnmetError
 from parexec_tui.engine.backends.local.spawn import Spawn
 from parexec_tui.engine.backends.local.starter import Start
-from parexec_tui.engine.backends.local.workspace import Workspace
+from parexec_tui.engine.backends.local.workspace import Workspace, has_to_look
 from parexec_tui.engine.backends.remote.channel import Asked, Channel, Facts, NodeError, OutOfReach
 from parexec_tui.engine.backends.remote.ends import SYNC, never_began, noted_end, seen_by_record
 from parexec_tui.engine.backends.remote.errands import printed_there
@@ -234,8 +235,11 @@ class RemoteBackend(OnWorkspace):
         assert start is not None
         try:
             check_fits(launch)
-            looker = await self._look_there(charge.key, launch)
-            await in_thread(self._before, start, launch, looker, may_hang=True, limiter=self._looks)
+            if has_to_look(launch):
+                looker = await self._look_there(charge.key, launch)
+                await in_thread(self._before, start, launch, looker, may_hang=True, limiter=self._looks)
+            else:
+                self._check_is_new(start)
         except (OSError, ValueError) as error:
             start.problem = error
         if self._charges.get(charge.key) is not charge:  # it was stopped meanwhile
@@ -273,10 +277,15 @@ class RemoteBackend(OnWorkspace):
         cwd = moved(launch.cwd, *self._workdirs)
         return OnHost(wanted, await printed_there(self.channel, key, look_script(wanted), cwd, launch.env, cookie))
 
+    @staticmethod
+    def _check_is_new(start: Start) -> None:
+        """Raise FileExistsError if this attempt was made before, and is over."""
+        if os.path.exists(start.spawn.record):  # noqa: PTH110 - for each process
+            raise FileExistsError
+
     def _before(self, start: Start, launch: Launch, looker: OnHost | None) -> None:
         """`looker`: who knows of what is required there. Called in a thread. Raises OSError."""
-        if noted_end(self._folder, start.key) is not None:
-            raise FileExistsError
+        self._check_is_new(start)
         if looker is not None and launch.requires is not None:
             env = {**looker.variables, **start.spawn.env}
             if unmet := list(looker.unmet(launch.requires, env=env, cwd=launch.cwd, root=launch.root)):

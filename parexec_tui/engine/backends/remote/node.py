@@ -1150,6 +1150,7 @@ class Node:
         run = kept.read("run")
         if run is None:
             return
+        self._drop_watch(kept.name)  # a descriptor that nobody knows any more would wake this program for ever
         self._watched[kept.name] = None
         for pid, birth in ((run["supervisor"], run["supervisor_birth"]), (run["pid"], run["birth"])):
             try:

@@ -5,8 +5,9 @@ With a real node program, without ssh: what is killed is the process that leads 
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -207,3 +208,20 @@ async def test_what_is_required_is_looked_for_there(world: World) -> None:
             "required variable NOT is not set",
         ]
         assert report.ticket_at_fault
+
+
+async def test_an_end_is_told_and_the_node_program_is_at_rest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with world.engine() as engine:
+        backend = remote(engine)
+        on_event, told = backend.on_event, list[object]()
+
+        def count(header: Mapping[str, Any]) -> None:
+            told.append(header)
+            on_event(header)
+
+        monkeypatch.setattr(backend, "on_event", count)
+        for number in range(1, 61):
+            engine.start("true", at=key(number))
+        for number in range(1, 61):
+            assert await engine.ended(key(number)) == (0, None)
+        assert len(told) <= 120, "some are told twice: by the end of their supervisor, and after the start"
