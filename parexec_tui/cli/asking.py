@@ -204,17 +204,18 @@ class VerbContext:
         if not words:
             return {}
         names = self._names("scope", words)
-        if not (names.tickets or names.agents or names.types or names.services):
+        if not (names.tickets or names.agents or names.types or names.services or names.hosts):
             self.exit_unchanged("no ticket is like that")
-        services = {"services": names.services} if names.services else {}
-        return {"tickets": names.tickets, "agents": names.agents, "types": names.types, **services}
+        others = {"services": names.services, "hosts": names.hosts}
+        named = {kind: found for kind, found in others.items() if found}
+        return {"tickets": names.tickets, "agents": names.agents, "types": names.types, **named}
 
     def services(self, words: Sequence[str]) -> tuple[str, ...]:
         """The services that these words mean. Exits if they mean something else. Raises Refused."""
         from parexec_tui.client.framing import Refused
 
         names = self._names("scope", words)
-        if others := (*names.tickets, *names.agents, *names.types):
+        if others := (*names.tickets, *names.agents, *names.types, *names.hosts):
             raise Refused(f"{others[0]} is no service", f"retry {others[0]}, or restart --from a ticket")
         return names.services
 

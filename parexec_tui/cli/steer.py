@@ -98,18 +98,21 @@ def drain(context: VerbContext, what: tuple[str, ...], reason: str) -> None:
 
 
 @click.command(
-    help="Give tickets to AGENT, an agent or an agent type, and to no other; `any` lets any agent run them again. "
-    f"One that runs elsewhere is stopped on purpose and starts there, and no retry is charged.\n{SELECTORS}\n{ASKS}"
+    help="Give tickets to AGENT, an agent, an agent type or host:NAME, and to no other; `any` lets any agent run "
+    "them. One that runs elsewhere is stopped on purpose and starts there, and no retry is charged.\n"
+    f"{SELECTORS}\n{ASKS}"
 )
 @tickets_argument(complete.anything)
 @click.argument("agent", shell_complete=complete.agents_and_types)
+@click.option("--now", is_flag=True, help="Give up what runs on a host that is not reached: it may run twice.")
 @verb
-def reassign(context: VerbContext, tickets: tuple[str, ...], agent: str) -> None:
+def reassign(context: VerbContext, tickets: tuple[str, ...], agent: str, now: bool) -> None:
     from parexec_tui.core.wire.requests import Reassign
 
     chosen = context.tickets(tickets)
     context.ask(
-        Reassign(tickets=chosen, agent="" if agent == "any" else agent), confirm=is_wide(tickets, len(chosen))
+        Reassign(tickets=chosen, agent="" if agent == "any" else agent, now=now),
+        confirm=now or is_wide(tickets, len(chosen)),
     )
 
 

@@ -15,6 +15,9 @@ LOCAL: Final = ""
 LOCAL_NAME: Final = "local"
 """The same as people write and see it."""
 
+ON_HOST: Final = "host:"
+"""Before the name of a host, where a ticket is pinned to one."""
+
 USUAL_LEASE: Final = Lease(30 * 60)
 
 
@@ -76,6 +79,14 @@ def hosts_of(agent_type: AgentType, hosts: Mapping[str, HostSpec]) -> tuple[str,
     if not agent_type.on:
         return (LOCAL,)
     return tuple(dict.fromkeys(LOCAL if name == LOCAL_NAME else name for name in agent_type.on))
+
+
+def pinned_host(pin: str) -> str | None:
+    """The host that a ticket is pinned to by this; None if that names none."""
+    if not pin.startswith(ON_HOST):
+        return None
+    name = pin.removeprefix(ON_HOST)
+    return LOCAL if name == LOCAL_NAME else name
 
 
 def shown_host(name: str) -> str:

@@ -21,7 +21,7 @@ Decision = list[ev.AnyEvent] | Refusal
 class Refused(NamedTuple):
     """One of several targets of a request, and why it alone would be refused."""
 
-    field: Literal["tickets", "agents", "types", "services"]
+    field: Literal["tickets", "agents", "types", "services", "hosts"]
     """Of the request, in which its name stands."""
     name: str
     refusal: Refusal
@@ -52,8 +52,9 @@ def refuse_unknown(
     agents: Iterable[str] = (),
     types: Iterable[str] = (),
     services: Iterable[str] = (),
+    hosts: Iterable[str] = (),
 ) -> Refusal | None:
-    """Refuse a name that no ticket, agent, agent type or service has."""
+    """Refuse a name that no ticket, agent, agent type, service or host has."""
     for id_ in tickets:
         if id_ not in state.tickets:
             return unknown_ticket(state, id_)
@@ -67,11 +68,14 @@ def refuse_unknown(
     for name in services:
         if name not in state.services:
             return Refusal(f"there is no service {name}", did_you_mean(name, state.services))
+    for name in hosts:
+        if name not in state.hosts:
+            return Refusal(f"there is no host {name}", did_you_mean(name, state.hosts))
     return None
 
 
 def refuse_unknown_in(state: SessionState, scope: rq.Scope) -> Refusal | None:
-    if refusal := refuse_unknown(state, scope.tickets, scope.agents, scope.types, scope.services):
+    if refusal := refuse_unknown(state, scope.tickets, scope.agents, scope.types, scope.services, scope.hosts):
         return refusal
     if scope.services and not isinstance(scope, rq.Freeze | rq.Thaw):
         name = scope.services[0]
@@ -108,7 +112,10 @@ def live_in_scope(state: SessionState, asked: rq.Scope) -> list[TicketState]:
     return [
         ticket
         for ticket in state.live.values()
-        if ticket.id in tickets or ticket.agent in asked.agents or agent_type_of(state, ticket) in asked.types
+        if ticket.id in tickets
+        or ticket.agent in asked.agents
+        or agent_type_of(state, ticket) in asked.types
+        or (asked.hosts and state.host_of(ticket) in asked.hosts)
     ]
 
 

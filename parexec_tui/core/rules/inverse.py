@@ -42,6 +42,8 @@ def _ends_work(state: SessionState, events: Sequence[ev.AnyEvent]) -> str:
         return f"the agent of {heard} has heard it"
     if restarted := listed(event.service for event in events if isinstance(event, ev.ServiceStopRequested)):
         return f"it stopped {restarted}"
+    if lost := listed(event.ticket for event in events if isinstance(event, ev.AttemptEnded)):
+        return f"it gave up {lost}"
     stopped = listed(event.ticket for event in events if isinstance(event, ev.AttemptStopRequested))
     return f"it stopped {stopped}" if stopped else ""
 
@@ -199,9 +201,13 @@ def _of_holds(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | st
         return f"a release would also end what kept the agent back before: {listed(back)}"
     tickets = tuple(event.ticket for event in events if isinstance(event, ev.TicketHeld))
     types = tuple(event.type for event in events if isinstance(event, ev.AgentTypeHeld))
+    kept = [event.host for event in events if isinstance(event, ev.HostHeld | ev.HostDraining)]
+    if back := [name for name in kept if state.hosts[name].held is not None]:
+        return f"a release would also end what kept the host back before: {listed(back)}"
+    hosts = tuple(dict.fromkeys(kept))
     found: _Steps = []
-    if tickets or agents or types:
-        found.append(undo.ReleaseHolds(tickets=tickets, agents=agents, types=types))
+    if tickets or agents or types or hosts:
+        found.append(undo.ReleaseHolds(tickets=tickets, agents=agents, types=types, hosts=hosts))
     for event in events:
         match event:
             case ev.SessionHeld() if not _is_freeze_of_all(state, events):
@@ -224,6 +230,11 @@ def _of_holds(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | st
                 found.append(undo.HoldAgain(tickets=(event.ticket,), by=state.tickets[event.ticket].held or ""))
             case ev.AgentTypeReleased():
                 found.append(undo.HoldAgain(types=(event.type,), by=state.held_types[event.type]))
+            case ev.HostReleased():
+                host = state.hosts[event.host]
+                found.append(undo.HoldAgain(hosts=(host.name,), by=host.held or ""))
+                if host.draining:
+                    found.append(undo.DrainAgain(hosts=(host.name,)))
             case ev.AgentReleased():
                 agent = state.agents[event.agent]
                 if agent.quarantined:

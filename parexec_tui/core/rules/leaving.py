@@ -61,7 +61,8 @@ def _waits_for_host(state: SessionState) -> bool:
         if host.status in ("connecting", "unreachable") and host.held is None
     }
     return bool(waited) and any(
-        ticket.held is None and not waited.isdisjoint(places(state, ticket)) for ticket in state.ready.values()
+        ticket.held is None and not ticket.awaits_approval and not waited.isdisjoint(places(state, ticket))
+        for ticket in state.ready.values()
     )
 
 

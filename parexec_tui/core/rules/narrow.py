@@ -34,7 +34,7 @@ class Narrowed(NamedTuple):
 def narrow(state: SessionState, asked: rq.AnyRequest) -> Narrowed:
     """Leave out of a request the targets that alone would refuse it; if that is all of them, none."""
     refused_by = _REFUSED.get(type(asked))
-    targets = {field: getattr(asked, field, ()) for field in ("tickets", "agents", "types", "services")}
+    targets = {field: getattr(asked, field, ()) for field in ("tickets", "agents", "types", "services", "hosts")}
     if refused_by is None or sum(map(len, targets.values())) < 2 or refuse_unknown(state, **targets) is not None:
         return Narrowed(asked)
     refused: dict[tuple[str, str], Refusal] = {}

@@ -6,6 +6,7 @@ from msgspec import structs
 
 from parexec_tui.core.plan.agent_type import AgentType, blanks, eligible_types, has_capabilities
 from parexec_tui.core.plan.gates import described
+from parexec_tui.core.plan.hosts import LOCAL, LOCAL_NAME, pinned_host, shown_host
 from parexec_tui.core.plan.reading.faults import did_you_mean, listed
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.state.session import SessionState
@@ -23,6 +24,8 @@ def cannot_go_to(
     """
     if refusal := runs_on_no_agent(ticket):
         return refusal
+    if (host := pinned_host(place)) is not None:
+        return _cannot_go_to_host(state, ticket.id, host, spec or ticket.spec)
     agent = state.agents.get(place)
     type_ = agent.type if agent is not None else place
     if type_ not in state.available:
@@ -37,6 +40,16 @@ def cannot_go_to(
         return Refusal(f"{place} is {agent.status}{why}", f"release {place}, or name its type, {type_}")
     spec = spec or ticket.spec
     return None if can_run(state.plan.agents, type_, spec) else _not_able(state, ticket.id, spec, type_)
+
+
+def _cannot_go_to_host(state: SessionState, id_: str, host: str, spec: Ticket) -> Refusal | None:
+    if host != LOCAL and host not in state.hosts:
+        there_is = listed((LOCAL_NAME, *state.hosts))
+        return Refusal(f"there is no host {host}", did_you_mean(host, state.hosts) or f"there is {there_is}")
+    types = state.types_of(spec)
+    if any(host in state.hosts_of_types[type_] for type_ in types):
+        return None
+    return Refusal(f"no agent that could run {id_} may be on {shown_host(host)}", f"see `on` of {listed(types)}")
 
 
 def runs_on_no_agent(ticket: TicketState) -> Refusal | None:

@@ -12,7 +12,7 @@ from parexec_tui.core.rules.wording import POLICIES, budget_words, types_lines
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.people import on_agent
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import Status, StopReason
+from parexec_tui.core.state.status import End, Status, StopReason
 
 _Ids = tuple[str, ...]
 _Kind = TypeVar("_Kind", bound=ev.Event)
@@ -305,6 +305,14 @@ def _session(events: Sequence[ev.AnyEvent]) -> Iterator[str]:
                     yield "what runs at the end is skipped"
             case ev.AgentTypeHeld():
                 yield f"nothing is started on agents of type {event.type} until released"
+            case ev.AttemptEnded(end=End.lost):
+                yield f"{event.ticket} may still run on its host, which is not reached: then it runs twice"
+            case ev.HostHeld():
+                yield f"nothing is started on host {event.host} until released"
+            case ev.HostDraining():
+                yield f"nothing is started on host {event.host} until released; its agents stop when they are done"
+            case ev.HostReleased():
+                yield f"tickets start on host {event.host} again"
             case ev.AgentTypeReleased():
                 yield f"agents of type {event.type} take tickets again"
             case ev.TypeScaled():

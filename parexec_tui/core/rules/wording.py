@@ -87,6 +87,8 @@ def _scope(asked: rq.Scope) -> str:
         parts.append(f"{'agent' if len(asked.agents) == 1 else 'agents'} {_names(asked.agents)}")
     if asked.types:
         parts.append(f"{'agent type' if len(asked.types) == 1 else 'agent types'} {_names(asked.types)}")
+    if asked.hosts:
+        parts.append(f"{'host' if len(asked.hosts) == 1 else 'hosts'} {_names(asked.hosts)}")
     if asked.services:
         parts.append(f"{'service' if len(asked.services) == 1 else 'services'} {_names(asked.services)}")
     return "; ".join(parts)

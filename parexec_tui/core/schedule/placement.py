@@ -5,11 +5,11 @@ them that the agent types of the ticket may use is looked at in the same way, th
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from parexec_tui.core.plan.claims import EMPTY, Claims, Conflict, format_amount
 from parexec_tui.core.plan.family import family_of
-from parexec_tui.core.plan.hosts import LOCAL, shown_host
+from parexec_tui.core.plan.hosts import LOCAL, ON_HOST, pinned_host, shown_host
 from parexec_tui.core.schedule.blocker import AmountKey, Blocker, PlaceKey
 from parexec_tui.core.schedule.machine import memory_blocker, pressure_blocker
 from parexec_tui.core.state.accounts import open_types
@@ -19,9 +19,6 @@ from parexec_tui.core.state.people import by_whom
 from parexec_tui.core.state.reservation import obstacle
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.tickets import TicketState
-
-ON_HOST: Final = "host:"
-"""Before the name of a host, where a ticket is pinned to one."""
 
 _MANY = 20
 """Hosts of which it is not worth finding out which agent types may be there."""
@@ -177,11 +174,8 @@ def places(state: SessionState, ticket: TicketState) -> Mapping[str, tuple[str, 
         is_open = pinned.type in open_types(state, ticket) and pinned.id not in ticket.excluded_agents
         return {pinned.host: (pinned.type,)} if is_open else {}
     found = state.places_of(open_types(state, ticket))
-    if ticket.pin.startswith(ON_HOST):
-        host = ticket.pin.removeprefix(ON_HOST)
-        host = LOCAL if host == shown_host(LOCAL) else host
-        return {host: found[host]} if host in found else {}
-    return found
+    host = pinned_host(ticket.pin) if ticket.pin else None
+    return found if host is None else {host: found[host]} if host in found else {}
 
 
 def _agent_there(state: SessionState, ticket: TicketState, host: str, types: tuple[str, ...]) -> Place | None:

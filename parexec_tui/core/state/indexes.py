@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
+from parexec_tui.core.plan.hosts import pinned_host
 from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.process_key import CONDITIONS
@@ -338,7 +339,7 @@ def refresh_agent(state: SessionState, agent: AgentState) -> None:
 
 def find_types(state: SessionState, ticket: TicketState) -> None:
     """Find the types that may run a ticket: the type that it is pinned to, else all types that can."""
-    if not ticket.pin:
+    if not ticket.pin or pinned_host(ticket.pin) is not None:
         ticket.types = state.types_of(ticket.spec)
     else:
         agent = state.agents.get(ticket.pin)

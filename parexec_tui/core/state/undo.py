@@ -78,19 +78,21 @@ class FreezeServices(UndoStep, frozen=True, tag="freeze_services"):
 
 
 class ReleaseHolds(UndoStep, frozen=True, tag="release"):
-    """Release these tickets, agents and agent types; with none, the session."""
+    """Release these tickets, agents, agent types and hosts; with none, the session."""
 
     tickets: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 class HoldAgain(UndoStep, frozen=True, tag="hold"):
-    """Hold these tickets, agents and agent types again; with none, the session."""
+    """Hold these tickets, agents, agent types and hosts again; with none, the session."""
 
     tickets: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     reason: str = ""
     freeze: bool | None = None
     """Of the session: as in `SessionHeld`."""
@@ -99,9 +101,10 @@ class HoldAgain(UndoStep, frozen=True, tag="hold"):
 
 
 class DrainAgain(UndoStep, frozen=True, tag="drain"):
-    """Drain these agents again; with none, the session."""
+    """Drain these agents and hosts again; with none, the session."""
 
     agents: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
     reason: str = ""
 
 

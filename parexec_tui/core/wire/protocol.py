@@ -448,12 +448,13 @@ class Roots(Struct, frozen=True):
 
 
 class Names(Struct, frozen=True, omit_defaults=True):
-    """Some of the tickets, agents, agent types and services of a session."""
+    """Some of the tickets, agents, agent types, services and hosts of a session."""
 
     tickets: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 class FailureFact(Struct, frozen=True):

@@ -29,23 +29,25 @@ class Request(Struct, frozen=True, kw_only=True, tag_field="verb", tag=None, omi
 
 
 class Scope(Request, frozen=True):
-    """What a request is about: these tickets, agents, agent types and services; or (none named) the session."""
+    """What a request is about: these tickets, agents, agent types, services and hosts; none named: the session."""
 
     tickets: tuple[str, ...] = ()
     agents: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     """Only freeze and thaw can be about them."""
+    hosts: tuple[str, ...] = ()
+    """Other machines of the plan. Freeze and thaw are about what runs there."""
 
     @property
     def is_session(self) -> bool:
-        return not (self.tickets or self.agents or self.types or self.services)
+        return not (self.tickets or self.agents or self.types or self.services or self.hosts)
 
 
 class Hold(Scope, frozen=True, tag="hold"):
     """Do not start. A ticket that runs finishes; it is not tried again until released.
 
-    Of a type: no ticket starts on its agents, and none of them is started.
+    Of a type or a host: no ticket starts on its agents, and none of them is started.
     """
 
     reason: str = ""
@@ -60,7 +62,7 @@ class Release(Scope, frozen=True, tag="release"):
 class Drain(Scope, frozen=True, tag="drain"):
     """Start nothing new, let running finish. A drained agent then stops; a drained session ends.
 
-    A drained type is held, and its agents are drained; a drained ticket is held.
+    A drained type or host is held, and its agents are drained; a drained ticket is held.
     """
 
     reason: str = ""
@@ -177,11 +179,14 @@ class PutBack(Request, frozen=True, tag="restore"):
 
 
 class Reassign(Request, frozen=True, tag="reassign"):
-    """Pin these tickets to an agent or agent type. One that runs elsewhere is stopped on purpose and moves there."""
+    """Pin these tickets to an agent, an agent type or a host. One that runs elsewhere is stopped on purpose and moves
+    there."""
 
     tickets: tuple[str, ...]
     agent: str
-    """Empty: any agent that can run them may do so; no ticket is stopped."""
+    """Also `host:NAME`. Empty: any agent that can run them may do so; no ticket is stopped."""
+    now: bool = False
+    """Also give up what runs on a host that is not reached, before its lease there is over: it may run twice."""
 
 
 class Prioritise(Request, frozen=True, tag="prioritise"):

@@ -1,10 +1,11 @@
-"""What the words of hold, release, freeze, thaw, drain and restart mean: tickets, agents, agent types, services.
+"""What the words of hold, release, freeze, thaw, drain and restart mean: tickets, agents, types, services, hosts.
 
 T3               the ticket, agent, agent type or service of this name; refused if there are several
 ticket:T3        the ticket
 agent:mill-*     agents
 type:mill        agent types
 service:db       services
+host:gpu-box     hosts
 status:ready     and all else that selects tickets; see `selectors`
 """
 
@@ -40,7 +41,7 @@ def scope(state: SessionState, words: Sequence[str]) -> Names | Refusal:
         found["ticket"] |= dict.fromkeys(select(state, selectors))
     except SelectorError as error:
         return Refusal(str(error))
-    return Names(tuple(found["ticket"]), tuple(found["agent"]), tuple(found["type"]), tuple(found["service"]))
+    return Names(*(tuple(found[kind]) for kind in ("ticket", "agent", "type", "service", "host")))
 
 
 def _known(state: SessionState) -> dict[str, Iterable[str]]:
@@ -49,6 +50,7 @@ def _known(state: SessionState) -> dict[str, Iterable[str]]:
         "agent": [agent.id for agent in state.agents.values() if not agent.stopped],
         "type": state.available,
         "service": state.services,
+        "host": state.hosts,
     }
 
 
@@ -58,7 +60,9 @@ def _kind_of(word: str, known: dict[str, Iterable[str]]) -> str:
         return kinds[0]
     if not kinds:
         hint = did_you_mean(word, (name for names in known.values() for name in names))
-        kind = "ticket, agent, agent type or service" if known["service"] else "ticket, agent or agent type"
+        more = [kind for kind in ("service", "host") if known[kind]]
+        *others, last = ("ticket", "agent", "agent type", *more)
+        kind = f"{', '.join(others)} or {last}"
         raise SelectorError(f"there is no {kind} {word}{f', {hint}' if hint else ''}")
     said = [f"{kind}:{word}" for kind in kinds]
     raise SelectorError(f"{word} is a name of several things: say {' or '.join(said)}")

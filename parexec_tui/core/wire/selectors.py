@@ -6,6 +6,7 @@
                         it or all its agent types back), live, over
     agent:builder-2     that run there, or ran there last
     type:builder        that agents of this type can run
+    host:gpu-box        that run there, or ran there last; host:local is this machine
     group:3             by dependency group, the first is 1
     priority:low        by priority class
     family:test         all of a family; `test` alone, if no ticket is called that
@@ -234,6 +235,10 @@ def _has_status(state: SessionState, ticket: TicketState, values: set[str]) -> b
 _KEYS: dict[str, _FilterKey] = {
     "status": (lambda _: _STATUS_WORDS, _has_status),
     "agent": (lambda state: state.agents, lambda _, ticket, values: ticket.agent in values),
+    "host": (
+        lambda state: ("local", *state.hosts),
+        lambda state, ticket, values: ticket.attempt is not None and (state.host_of(ticket) or "local") in values,
+    ),
     "type": (lambda state: state.available, lambda _, ticket, values: not values.isdisjoint(ticket.types)),
     "group": (
         lambda state: (str(number) for number, members in enumerate(state.groups, 1) if members),

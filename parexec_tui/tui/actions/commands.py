@@ -48,7 +48,7 @@ def _scoped(make: Callable[..., AnyRequest]) -> Callable[[ActionContext, str], A
         names = scope(state_of(context), words.split())
         if isinstance(names, Refusal):
             raise CommandError(str(names))
-        found = {"tickets": names.tickets, "agents": names.agents, "types": names.types}
+        found = {"tickets": names.tickets, "agents": names.agents, "types": names.types, "hosts": names.hosts}
         if words.split() and not any(found.values()):
             raise CommandError(f"{words.strip()} is no ticket now")
         if not reason.strip():

@@ -10,11 +10,17 @@ from parexec_tui.core.plan.claims import ClaimKey, Holdings
 from parexec_tui.core.plan.hosts import HostSpec
 from parexec_tui.core.plan.resources import Resources
 from parexec_tui.core.plan.units import Lease
+from parexec_tui.core.rules.decide import decide
 from parexec_tui.core.rules.leaving import why_to_leave
+from parexec_tui.core.rules.preview import preview
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
 from parexec_tui.core.state.transitions import IllegalEventError
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.protocol import Names
+from parexec_tui.core.wire.requests import Refusal
+from parexec_tui.core.wire.scopes import scope
+from parexec_tui.core.wire.selectors import select
 from tests.core.sessions import Session, dump, plan, replay
 
 GIB = 2**30
@@ -151,6 +157,120 @@ def test_what_is_cancelled_while_its_host_is_gone_does_not_run_again() -> None:
     session.wait(60)
     session.tell(rq.LeaseElapsed("A"))
     assert session.statuses() == {"A": "cancelled", "B": "skipped"}
+
+
+def two_hosts(text: str = "A:\nB:\nC: A") -> Session:
+    """A session with two hosts of one slot that were reached, and what starts there."""
+    hosts = {name: HostSpec(ssh=name, max=1, lease=Lease(60)) for name in ("box", "den")}
+    session = Session(plan(text, agents={"t": AgentType(on=("box", "den"))}, hosts=hosts))
+    for name in hosts:
+        session.tell(rq.HostSeen(name, cpus=4, memory=GIB, boot="b"))
+    session.dispatch()
+    return session
+
+
+def names(session: Session, *words: str) -> Names:
+    found = scope(session.state, words)
+    assert isinstance(found, Names)
+    return found
+
+
+def test_a_host_is_meant_by_its_name_and_by_the_tickets_that_run_there() -> None:
+    session = two_hosts()
+    assert names(session, "host:b*", "den") == Names(hosts=("box", "den"))
+    assert select(session.state, ["host:den"]) == ["B"]
+    assert select(session.state, ["host:local"]) == []
+    refused = scope(session.state, ["host:attic"])
+    assert isinstance(refused, Refusal)
+    assert refused.reason == "there is no host attic, there is box and den"
+
+
+def test_nothing_starts_on_a_host_that_is_held_until_it_is_released_and_both_are_undone() -> None:
+    session = two_hosts()
+    session.act(rq.Hold(hosts=("box",), by="ann"))
+    session.succeed("A")
+    assert session.dispatch() == []
+    assert session.why("C") == ["no host has a slot free: box held by ann, den 1 of 1 run"]
+    session.act(rq.Undo(by="ann"))
+    assert session.dispatch() == ["C"]
+    session.act(rq.Hold(hosts=("box",), by="ann"))
+    session.act(rq.Release(hosts=("box",), by="bob"))
+    session.act(rq.Undo(by="bob"))
+    assert session.state.hosts["box"].held == "ann"
+    assert session.ask(rq.Hold(hosts=("attic",))) == Refusal("there is no host attic")
+
+
+def test_a_drained_host_has_no_agents_left_when_what_runs_there_is_done() -> None:
+    session = two_hosts()
+    session.act(rq.Drain(hosts=("box",), by="ann"))
+    assert session.state.hosts["box"].draining
+    session.succeed("A")
+    assert session.dispatch() == []
+    assert [agent.host for agent in session.state.agents.values() if not agent.stopped] == ["den"]
+    session.act(rq.Release(hosts=("box",)))
+    assert session.dispatch() == ["C"]
+
+
+def test_what_runs_on_a_host_is_frozen_and_thawed() -> None:
+    session = two_hosts()
+    session.act(rq.Freeze(hosts=("box",)))
+    assert [ticket.id for ticket in session.state.frozen.values()] == ["A"]
+    session.act(rq.Thaw(hosts=("box",)))
+    assert not session.state.frozen
+    session.succeed("A", "B")
+    refused = session.act(rq.Freeze(hosts=("den",)))
+    assert refused == Refusal("nothing runs on den, only what runs can be frozen", "hold host:den")
+
+
+def test_a_ticket_goes_to_the_host_that_a_person_names_and_to_no_other() -> None:
+    session = two_hosts()
+    session.act(rq.Reassign(tickets=("C",), agent="host:den"))
+    session.succeed("A")
+    assert session.dispatch() == []
+    session.succeed("B")
+    assert session.dispatch() == ["C"]
+    assert session.state.host_of(session["C"]) == "den"
+    refused = session.act(rq.Reassign(tickets=("C",), agent="host:local"))
+    assert isinstance(refused, Refusal)
+    assert refused.reason == "no agent that could run C may be on local"
+    session.act(rq.Reassign(tickets=("C",), agent="host:box"))
+    assert session.status("C") == "stopping"
+
+
+def test_what_runs_on_a_host_that_is_not_reached_moves_sooner_only_by_a_word_that_says_what_it_risks() -> None:
+    session = two_hosts("A:\nB:")
+    session.succeed("B")
+    session.tell(rq.HostGone("box", "no answer", since=session.now))
+    refused = session.act(rq.Reassign(tickets=("A",), agent="host:den"))
+    assert refused == Refusal(
+        "A runs on box, which is not reached: it cannot be stopped there",
+        "wait for the end of its lease, or reassign A with --now: it may run twice then",
+    )
+    sooner = rq.Reassign(tickets=("A",), agent="host:den", now=True)
+    events = decide(session.state, sooner, session.now)
+    assert not isinstance(events, Refusal)
+    assert "A may still run on its host, which is not reached: then it runs twice" in list(
+        preview(session.state, events).lines()
+    )
+    session.act(sooner)
+    assert session.dispatch() == ["A"]
+    assert session.state.host_of(session["A"]) == "den"
+    refused = session.act(rq.Undo())
+    assert isinstance(refused, Refusal)
+    assert "it gave up A" in refused.reason
+
+
+def test_a_session_waits_for_a_host_that_may_be_back_and_not_for_one_that_somebody_has_to_mend() -> None:
+    session = two_hosts("A:\nB:\nC:")
+    for name in ("box", "den"):
+        session.tell(rq.HostGone(name, "no answer", since=session.now))
+    session.succeed("A", "B")
+    assert session.dispatch() == []
+    assert session.end_unrunnable() == []
+    assert why_to_leave(session.state, stays=False) is None
+    for name in ("box", "den"):
+        session.tell(rq.HostBad(name, "no python3"))
+    assert why_to_leave(session.state, stays=False) == "blocked"
 
 
 def _all_holdings(session: Session) -> list[Holdings]:

@@ -79,7 +79,10 @@ def test_words(session: Session, words: str, ids: str) -> None:
         ("XYZZY", "there is no ticket XYZZY"),
         ("MAD-*", "no ticket matches MAD-*"),
         ("statsu:failed", "there is no selector statsu:, did you mean `status`?"),
-        ("colour:red", "there is no selector colour: - there is status, agent, type, group, priority and family"),
+        (
+            "colour:red",
+            "there is no selector colour: - there is status, agent, host, type, group, priority and family",
+        ),
         ("status:faild", "there is no status faild, did you mean `failed`?"),
         ("agent:builder-9", "there is no agent builder-9, did you mean `builder-2`?"),
         ("agent:x*", "there is no agent x*, there is builder-1, builder-2 and writer-1"),

@@ -1,13 +1,9 @@
 """What the engine finds out about other machines: they answer, they do not, or a lease there is over."""
 
 from parexec_tui.core.plan.units import format_duration
-from parexec_tui.core.rules.downstream import skips
-from parexec_tui.core.rules.reports.ends import attempt_ended
+from parexec_tui.core.rules.lost_hosts import given_up
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import End, Status
-from parexec_tui.core.state.steps import takes_back
-from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
 
 
@@ -59,19 +55,4 @@ def on_lease_elapsed(state: SessionState, report: rq.LeaseElapsed, now: float) -
         return []
     host = state.live_on[ticket.id]
     lease = format_duration(state.lease_of(ticket, host))
-    return lost_there(state, ticket, f"{host.name} was not reached, and its lease of {lease} is over", now)
-
-
-def lost_there(state: SessionState, ticket: TicketState, reason: str, now: float) -> list[ev.AnyEvent]:
-    """The attempt of a ticket is given up, as its host is not reached: it runs again elsewhere, at no charge.
-
-    What is being taken back there goes on when the host is back.
-    """
-    attempt = ticket.live_attempt
-    if takes_back(attempt.step):
-        return []
-    report = rq.ProcessLost(ticket.id, attempt.number, reason=reason, step=attempt.step)
-    if attempt.stop_reason == "cancelled":
-        skipped = skips(state, ticket)
-        return [attempt_ended(ticket, report, End.lost, Status.cancelled, now, skipped=skipped, reason=reason)]
-    return [attempt_ended(ticket, report, End.lost, Status.waiting, now, reason=reason, host_at_fault=True)]
+    return given_up(state, ticket, f"{host.name} was not reached, and its lease of {lease} is over", now)

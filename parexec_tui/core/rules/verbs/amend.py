@@ -13,6 +13,7 @@ from parexec_tui.core.plan.family import differing_limits, needed_whole, with_li
 from parexec_tui.core.plan.gates import described, is_gate_ticket
 from parexec_tui.core.plan.generated import awaits_others
 from parexec_tui.core.plan.group_gates import GatesOf, with_gates
+from parexec_tui.core.plan.hosts import pinned_host
 from parexec_tui.core.plan.model import told_of_variables
 from parexec_tui.core.plan.reading.faults import Fault, listed
 from parexec_tui.core.plan.reading.rules import broken_rules
@@ -252,6 +253,8 @@ def _strays_from_its_pin(
         pin = state.tickets[id_].pin
         if not pin:
             continue
+        if pinned_host(pin) is not None:
+            continue  # it goes to whichever agent there can run it
         agent = state.agents.get(pin)
         type_ = agent.type if agent is not None else pin
         if not can_run(types, type_, spec):

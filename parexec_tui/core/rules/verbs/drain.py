@@ -25,10 +25,19 @@ def drain(state: SessionState, asked: rq.Drain, now: float) -> Decision:
     if refusal := first_refusal(refused_if_over(state, asked)):
         return refusal
     agents = [state.agents[id_] for id_ in asked.agents]
-    agents += [agent for agent in state.agents.values() if agent.type in asked.types and not agent.stopped]
+    agents += [
+        agent
+        for agent in state.agents.values()
+        if (agent.type in asked.types or (agent.host and agent.host in asked.hosts)) and not agent.stopped
+    ]
     return [
         *hold_tickets(state, asked, now),
         *hold_types(state, asked, now),
+        *(
+            ev.HostDraining(at=now, host=name, by=asked.by)
+            for name in dict.fromkeys(asked.hosts)
+            if not state.hosts[name].draining
+        ),
         *drain_agents(agents, asked.by, now),
     ]
 

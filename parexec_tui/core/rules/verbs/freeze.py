@@ -65,6 +65,9 @@ def refused_freezes(state: SessionState, asked: rq.Freeze) -> Iterator[Refused]:
         if not any(agent_type_of(state, ticket) == type_ for ticket in state.live.values()):
             refusal = Refusal(f"no agent of type {type_} runs anything, {only}", f"hold {type_}")
             yield Refused("types", type_, refusal)
+    for name in asked.hosts:
+        if not state.hosts[name].live:
+            yield Refused("hosts", name, Refusal(f"nothing runs on {name}, {only}", f"hold host:{name}"))
     for name in asked.services:
         if (service := state.services[name]).status not in FREEZABLE_SERVICE:
             yield Refused("services", name, Refusal(f"service {name} is {service.shown_status}, {only}"))

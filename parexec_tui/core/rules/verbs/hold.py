@@ -20,6 +20,15 @@ def hold(state: SessionState, asked: rq.Hold, now: float) -> Decision:
         *hold_tickets(state, asked, now),
         *(ev.AgentHeld(at=now, agent=agent.id, by=asked.by) for agent in agents if agent.held is None),
         *hold_types(state, asked, now),
+        *hold_hosts(state, asked, now),
+    ]
+
+
+def hold_hosts(state: SessionState, asked: rq.Scope, now: float) -> list[ev.AnyEvent]:
+    return [
+        ev.HostHeld(at=now, host=name, by=asked.by)
+        for name in dict.fromkeys(asked.hosts)
+        if state.hosts[name].held is None
     ]
 
 

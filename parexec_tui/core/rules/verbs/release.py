@@ -33,6 +33,11 @@ def release(state: SessionState, asked: rq.Release, now: float) -> Decision:
             if type_ in state.held_types
         ),
         *(
+            ev.HostReleased(at=now, host=name, by=asked.by)
+            for name in dict.fromkeys(asked.hosts)
+            if state.hosts[name].held is not None
+        ),
+        *(
             ev.AccountTried(at=now, account=account, by=asked.by)
             for account in dict.fromkeys(account_of(type_, state.plan.agents) for type_ in asked.types)
             if (rest := state.accounts.get(account)) is not None and not rest.is_tried

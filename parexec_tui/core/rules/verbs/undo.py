@@ -164,15 +164,15 @@ def _take(
             return thaw(state, rq.Thaw(services=services, by=by), now)
         case stored.FreezeServices(services=services):
             return freeze(state, rq.Freeze(services=services, by=by), now)
-        case stored.ReleaseHolds(tickets=tickets, agents=agents, types=types):
-            return release(state, rq.Release(tickets=tickets, agents=agents, types=types, by=by), now)
-        case stored.HoldAgain(tickets=(), agents=(), types=()):
+        case stored.ReleaseHolds(tickets=tickets, agents=agents, types=types, hosts=hosts):
+            return release(state, rq.Release(tickets=tickets, agents=agents, types=types, hosts=hosts, by=by), now)
+        case stored.HoldAgain(tickets=(), agents=(), types=(), hosts=()):
             held = ev.SessionHeld(at=now, reason=step.reason, by=step.by, freeze=step.freeze)
             return [] if state.held is not None else [held]
-        case stored.HoldAgain(tickets=tickets, agents=agents, types=types):
-            return hold(state, rq.Hold(tickets=tickets, agents=agents, types=types, by=step.by), now)
-        case stored.DrainAgain(agents=agents, reason=reason):
-            return drain(state, rq.Drain(agents=agents, reason=reason, by=by), now)
+        case stored.HoldAgain(tickets=tickets, agents=agents, types=types, hosts=hosts):
+            return hold(state, rq.Hold(tickets=tickets, agents=agents, types=types, hosts=hosts, by=step.by), now)
+        case stored.DrainAgain(agents=agents, hosts=hosts, reason=reason):
+            return drain(state, rq.Drain(agents=agents, hosts=hosts, reason=reason, by=by), now)
         case stored.SetLimit(most=most, type=str(type_)) if _is_planned_anew(type_, before):
             return [ev.TypeScaled(at=now, type=type_, most=most, by=by)]
         case stored.SetBudget(type=type_, budget=budget) if _is_planned_anew(type_, before):

@@ -2,6 +2,7 @@
 
 from msgspec import structs
 
+from parexec_tui.core.plan.hosts import pinned_host
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply.accounts import take_back_answer
 from parexec_tui.core.state.apply.claims import take_claims
@@ -179,8 +180,9 @@ def on_ticket_put_back(state: SessionState, event: ev.TicketPutBack) -> None:
 
 def on_ticket_pinned(state: SessionState, event: ev.TicketPinned) -> None:
     ticket = named_ticket(state, event)
-    if event.agent and event.agent not in state.agents and event.agent not in state.available:
-        raise IllegalEventError(f"{event!r}: there is no such agent or agent type")
+    is_host = pinned_host(event.agent) in ("", *state.hosts)
+    if event.agent and not is_host and event.agent not in state.agents and event.agent not in state.available:
+        raise IllegalEventError(f"{event!r}: there is no such agent, agent type or host")
     ticket.pin = event.agent
     ticket.excluded_agents = tuple(agent for agent in ticket.excluded_agents if agent != event.agent)
     find_types(state, ticket)
