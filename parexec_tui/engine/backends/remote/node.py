@@ -559,6 +559,22 @@ class Kept:
         with open(self.file(f"{name}.new"), "wb") as file:
             file.write(b" " * _RECORD_BYTES)
 
+    def decide(self, what: str) -> bool:
+        """Decide whether the key begins, `run`, or never does, `void`; False: it is decided. Raises OSError."""
+        try:
+            os.symlink(what, self.file("decided"))  # there as a whole or not at all, and only once
+        except FileExistsError:
+            return False
+        return True
+
+    @property
+    def is_void(self) -> bool:
+        """Whether it is decided that it never begins."""
+        try:
+            return os.readlink(self.file("decided")) == "void"
+        except OSError:
+            return False
+
     def lock(self) -> int | None:
         """A descriptor with the lock of the key; None: somebody else has it, its supervisor that is."""
         return _lock(self.file("lock"))
@@ -587,7 +603,7 @@ class Kept:
             found.update(pid=run["pid"], birth=run["birth"], lease=run["lease"], frozen=self.exists("frozen.json"))
         if ended is not None:
             return {**found, **ended}
-        return {**found, "state": "running" if run is not None else "void" if self.exists("void.json") else "unknown"}
+        return {**found, "state": "void" if self.is_void else "unknown" if run is None else "running"}
 
 
 def _living_of(run: Header) -> set[str]:
@@ -650,7 +666,7 @@ class Guard:
 
     def _look_at(self, kept: Kept) -> float | None:
         run = kept.read("run")
-        if run is None:
+        if run is None or kept.is_void:
             return self._never_began(kept)
         if run["boot"] != self._spool.boot:
             self._record(kept, "rebooted")  # without its lock: a server of files may not know yet that it is free
@@ -686,7 +702,7 @@ class Guard:
         if lock is None:
             return _GUARD_EVERY
         try:
-            if kept.read("run") is None:
+            if kept.read("run") is None or kept.is_void:
                 kept.set_over()
         finally:
             os.close(lock)
@@ -748,6 +764,10 @@ class Launch(NamedTuple):
     rlimits: dict[str, int]
 
 
+class _VoidError(Exception):
+    """It was decided that the key never begins."""
+
+
 def supervise(spool: Spool, kept: Kept, launch: Launch, answer: int) -> None:
     """Start a command, and stay until it is over. Runs in a process of its own, a fork.
 
@@ -755,13 +775,17 @@ def supervise(spool: Spool, kept: Kept, launch: Launch, answer: int) -> None:
     """
     _leave_everything(spool, answer)
     lock = kept.lock()
-    if lock is None or kept.read("run") is not None or kept.exists("void.json"):
+    if lock is None or kept.read("run") is not None or kept.is_void:
         _answer(answer, {"taken": True})
         return
     kept.set_live()
     try:
         supervisor = _Supervisor(spool, kept, launch)
         problem = supervisor.start(lock)
+    except _VoidError:
+        kept.set_over()
+        _answer(answer, {"taken": True})
+        return
     except OSError as error:
         if kept.read("run") is None:
             kept.set_over()
@@ -855,6 +879,8 @@ class _Supervisor:
             "at": time.time(),
         }
         self._kept.write("run", self._run)  # an error here closes let_go, and with it ends the child
+        if not self._kept.decide("run"):
+            raise _VoidError
         os.write(let_go, b"!")
         os.close(let_go)
         with os.fdopen(failed, "rb") as file:
@@ -864,7 +890,7 @@ class _Supervisor:
 
     def run(self) -> None:
         """Stay until the command is over, and record that."""
-        while (pause := self._step()) is not None:
+        while (pause := self._next_step()) is not None:
             told = signal.sigtimedwait(_BLOCKED, pause)
             if told is not None and told.si_signo in (signal.SIGTERM, signal.SIGQUIT):
                 self._end(self._launch.grace if told.si_signo == signal.SIGTERM else 0.0)
@@ -875,6 +901,12 @@ class _Supervisor:
             self._ladder = Ladder(self._find, self.pid, grace)
         else:
             self._ladder.hasten(grace, clock())
+
+    def _next_step(self) -> float | None:
+        try:
+            return self._step()
+        except OSError:  # the disk cannot be read now
+            return 1.0
 
     def _step(self) -> float | None:
         """Seconds after which to look again, if no signal comes; None: nothing of it lives."""
@@ -1134,6 +1166,8 @@ class Node:
         for kept in over:
             self._tell_end(kept)
         for kept in {kept.name: kept for kept in (*self._spool.living(), *self._unwatched())}.values():
+            if kept.name in self._starting:  # its start is told first
+                continue
             if kept.read("exit") is not None:
                 self._tell_end(kept)
             elif self._watched.get(kept.name) is None:
@@ -1294,10 +1328,16 @@ class Node:
                 self._tell({"id": request, "ok": {**self._state_of_other(kept), "new": False}})
 
     def _state_of_other(self, kept: Kept) -> Header:
-        """What became of a start by another node program, which had the lock of the key a moment ago."""
+        """What becomes of a start by another node program, which had the lock of the key a moment ago.
+
+        If that takes too long, it becomes nothing.
+        """
         until = clock() + _OTHERS_START
         while (state := kept.state())["state"] == "unknown" and clock() < until:
             time.sleep(0.005)
+        if state["state"] == "unknown":
+            kept.decide("void")
+            state = kept.state()
         if state["state"] == "running" and kept.name not in self._watched:
             self._look_after(kept)
         return state
@@ -1394,15 +1434,8 @@ class Node:
         """See to it that the key can no longer begin, if it has not."""
         kept = self._kept(header)
         os.makedirs(kept.path, 0o700, exist_ok=True)
-        lock = kept.lock()
-        if lock is None:
-            return self._state_of_other(kept), b""
-        try:
-            if kept.state()["state"] == "unknown":
-                kept.write("void", {"at": time.time()})
-        finally:
-            os.close(lock)
-        return kept.state(), b""
+        kept.decide("void")
+        return self._state_of_other(kept), b""
 
     def _usage(self, header: Header, _: bytes) -> tuple[Header, bytes]:
         everything, now = scan(), time.time()

@@ -112,6 +112,20 @@ def test_a_key_that_is_void_does_not_begin(node: Node) -> None:
     assert node.ask("void", key=key(2))["state"] == "running"
 
 
+def test_a_key_can_be_made_void_while_it_is_being_started(spool: Path) -> None:
+    first = Node(spool, sys.executable, "-c", SLOW)
+    before = first.send_start("touch begun")
+    second = Node(spool)
+    assert second.ask("void", key=key())["state"] == "void"
+    reply = first.reply(before)[0]
+    assert (reply["new"], reply["state"]) == (False, "void")
+    until(lambda: not any((spool / "live").iterdir()), "the supervisor to leave")
+    assert not (spool.parent / "begun").exists()
+    assert second.ask("forget", keys=[key()]) == {"forgotten": 1}
+    for node in (first, second):
+        node.close()
+
+
 def test_what_is_forgotten_is_gone(node: Node) -> None:
     node.start("true", key(1))
     node.end(key(1))

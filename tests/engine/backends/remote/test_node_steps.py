@@ -35,7 +35,7 @@ def supervise_until(spool, kept, *more):
     supervise(spool, kept, *more)
 
 node.supervise = supervise_until
-for name in ("open", "fsync", "rename", "pwrite", "write", "fork", "unlink", "pipe", "waitpid", "pread"):
+for name in ("open", "fsync", "rename", "pwrite", "write", "fork", "unlink", "pipe", "waitpid", "pread", "symlink"):
     setattr(os, name, with_death(getattr(os, name)))
 sys.exit(node.main(sys.argv[4:]))
 """
