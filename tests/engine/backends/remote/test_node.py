@@ -64,26 +64,30 @@ def test_a_key_is_started_once(node: Node) -> None:
 
 
 SLOW = f"""
-import sys, time
+import os, sys, time
 sys.path.insert(0, {str(PROGRAM.parent)!r})
 import node
 start = node._Supervisor.start
 
 def start_late(self, lock):
-    time.sleep(1.0)
+    while not os.path.exists(self._spool.path + "/go"):
+        time.sleep(0.01)
     return start(self, lock)
 
 node._Supervisor.start = start_late
 sys.exit(node.main(sys.argv[4:]))
 """
-"""A node program whose supervisors take their time between the lock and the record."""
+"""A node program whose supervisors wait for a file between the lock and the record."""
 
 
 def test_two_nodes_start_a_key_once(spool: Path) -> None:
     first = Node(spool, sys.executable, "-c", SLOW)
     before = first.send_start("echo $$ >> begun; sleep 600")
     second = Node(spool)
-    replies = [node.reply(number)[0] for node, number in ((second, second.send_start("echo again")), (first, before))]
+    until(lambda: list(spool.glob("keys/*/lock")), "the lock")
+    numbers = (second, second.send_start("echo again")), (first, before)
+    (spool / "go").touch()
+    replies = [node.reply(number)[0] for node, number in numbers]
     assert [reply["new"] for reply in replies] == [False, True]
     assert replies[0]["pid"] == replies[1]["pid"]
     until(lambda: (spool.parent / "begun").exists(), "the command")
@@ -116,7 +120,9 @@ def test_a_key_can_be_made_void_while_it_is_being_started(spool: Path) -> None:
     first = Node(spool, sys.executable, "-c", SLOW)
     before = first.send_start("touch begun")
     second = Node(spool)
+    until(lambda: list(spool.glob("keys/*/lock")), "the lock")
     assert second.ask("void", key=key())["state"] == "void"
+    (spool / "go").touch()
     reply = first.reply(before)[0]
     assert (reply["new"], reply["state"]) == (False, "void")
     until(lambda: not any((spool / "live").iterdir()), "the supervisor to leave")
