@@ -96,6 +96,7 @@ def examine(host: Host, plan: Plan | None = None, machine: Machine | None = None
         lambda: limits(host),
         lambda: room_for(parallel, machine),
         lambda: coding_clis(plan),
+        lambda: other_machines(plan),
         lambda: locale(dict(os.environ)),
         registry,
         disk_use,
@@ -374,6 +375,18 @@ def coding_clis(plan: Plan | None) -> Iterator[Finding]:
     for found in look_at(clis, wants_login=True):
         text, remedy = told_of(found)
         yield Finding("coding agents", not remedy, text, remedy)
+
+
+def other_machines(plan: Plan | None) -> Iterator[Finding]:
+    """The hosts of a plan and of the settings; of none, nothing is said, and nothing is imported."""
+    with suppress(SettingsError):  # others say it
+        known = read_settings().hosts
+        if wanted := known if plan is None else known | plan.hosts:
+            from parexec_tui.cli.host_words import told_of
+            from parexec_tui.engine.backends.remote.look import look_at
+
+            for look in look_at(wanted, "" if plan is None else plan.workdir):
+                yield from (Finding("hosts", told.is_fine, told.text, told.remedy) for told in told_of(look))
 
 
 def locale(environment: dict[str, str]) -> Iterator[Finding]:

@@ -122,6 +122,7 @@ LAZY_COMMANDS = {
     "parexec_tui.cli.standing_session": ("session",),
     "parexec_tui.cli.schedule": ("schedule",),
     "parexec_tui.cli.listing": ("ls",),
+    "parexec_tui.cli.hosts": ("hosts",),
     "parexec_tui.cli.reading": ("show", "log", "events"),
     "parexec_tui.cli.exporting": ("export", "import"),
     "parexec_tui.cli.insight": ("bottlenecks", "claims"),

@@ -39,6 +39,10 @@ EXAMPLES: dict[str, Examples] = {
         ("parexec doctor", "what of this machine may be in the way"),
         ("parexec doctor --repair --dry-run", "what could be saved of a damaged registry"),
     ),
+    "hosts": (
+        ("parexec hosts plan.toml", "reach each host of a plan: what it has, or what is missing there"),
+        ("parexec hosts --json | jq -r '.hosts[] | select(.problem) | .host'", "which cannot be used, for scripts"),
+    ),
     "ls": (
         ("parexec ls", "the sessions, newest first"),
         ("parexec ls --long", "also what each takes on the disk"),

@@ -331,6 +331,7 @@ NOT_INSIDE: Mapping[str, str] = {
     "each": "a new session is started from a shell: parexec each COMMAND -- INPUT...; O shows it here",
     "validate": "a plan is checked from a shell: parexec validate PLAN; reload checks the file of this session",
     "doctor": "the machine is checked from a shell: parexec doctor",
+    "hosts": "hosts are reached from a shell: parexec hosts; the panel of agents says how they stand",
     "schema": "the schema is for editors: parexec schema, from a shell",
     "show": "the panels show every ticket; report writes them to a file",
     "export": "reports are written with report FILE; a shell makes archives: parexec export",

@@ -1,6 +1,6 @@
 """The hosts of a plan, opened: a channel to each, and what is told of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import trio
 
@@ -9,10 +9,11 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.local.cookie import cookie_prefix
 from parexec_tui.engine.backends.remote.backend import RemoteBackend
 from parexec_tui.engine.backends.remote.channel import Channel, Facts
-from parexec_tui.engine.backends.remote.ssh import Problem, ssh_command, why_not
+from parexec_tui.engine.backends.remote.ssh import Problem
 from parexec_tui.engine.backends.remote.sync_files import FileSync
 from parexec_tui.engine.backends.remote.sync_git import GitSync
 from parexec_tui.engine.backends.remote.syncing import Sync
+from parexec_tui.engine.backends.remote.ways import channel_to
 from parexec_tui.paths import SessionFolder
 
 
@@ -49,10 +50,10 @@ class HostOpener:
         workdir, is_shared = spec.workdir or self._workdir, spec.sync == "shared"
 
         def open_channel(listener: RemoteBackend) -> Channel:
-            return Channel(
-                self._way(name, spec),
+            return channel_to(
+                spec,
+                f"{cookie_prefix(self._session, self._folder.attempts)}/{name}",  # a home may be shared by hosts
                 listener,
-                lambda code, said: why_not(code, said, spec.ssh or name),
                 hello={"session": self._session, "workdir": workdir if is_shared else ""},
                 environment=self._environment,
                 spare=self._spare,
@@ -80,11 +81,6 @@ class HostOpener:
                 return lambda channel: FileSync(channel, self._folder, self._workdir, spec.workdir or self._workdir)
             case "git":
                 return lambda channel: GitSync(channel, self._folder, spec.workdir)
-
-    def _way(self, name: str, spec: HostSpec) -> Sequence[str]:
-        """The command of a channel. A home may be shared by hosts: each has a spool of its own."""
-        assert spec.ssh is not None
-        return ssh_command(spec.ssh, f"{cookie_prefix(self._session, self._folder.attempts)}/{name}", spec.python)
 
     def _tell(self, name: str, workdir: str, told: Facts | Problem, since: float) -> None:
         if isinstance(told, Facts) and told.workdir_exists is False:

@@ -1,0 +1,105 @@
+"""`parexec hosts`: real hosts on the loopback, reached by a real ssh."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from parexec_tui.cli import doctor
+from parexec_tui.cli.doctor import Machine
+from parexec_tui.cli.entry import cli
+from parexec_tui.core.plan.model import Host
+from parexec_tui.engine.backends.remote.channel import Facts
+from parexec_tui.engine.backends.remote.look import _remarks
+from parexec_tui.settings import settings_file
+from tests.engine.backends.worlds import Sshd
+
+PLAN = """
+[hosts.box]
+ssh = "host"
+python = "/usr/bin/python3"
+[hosts.elsewhere]
+ssh = "host"
+workdir = "/"
+[hosts.copied]
+ssh = "host"
+workdir = "/nowhere/yet"
+sync = "rsync"
+[hosts.gone]
+ssh = "no-such-host.invalid"
+[agents.all]
+on = ["box", "elsewhere", "copied", "gone"]
+[tickets.T]
+run = "true"
+"""
+
+
+@pytest.fixture
+def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """`ssh host` reaches this machine."""
+    sshd = Sshd(tmp_path / "keys")
+    monkeypatch.setenv("PATH", f"{sshd.keys.bin}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    yield
+    sshd.close()
+
+
+def parexec(*words: str) -> Result:
+    return CliRunner().invoke(cli, words)
+
+
+@pytest.mark.usefixtures("ssh")
+def test_each_host_says_what_it_has_or_what_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text(PLAN)
+    before = set(tmp_path.iterdir())
+
+    ran = parexec("hosts", "check", "plan.toml", "--json")
+
+    assert ran.exit_code == 1, ran.output
+    box, elsewhere, copied, gone = json.loads(ran.stdout)["hosts"]
+    assert (box["problem"], box["remarks"], box["workdir_exists"]) == ("", [], True)
+    assert box["cpus"] == len(os.sched_getaffinity(0))
+    assert box["memory"] > 0 < box["disk_free"]
+    assert abs(box["skew"]) < 2
+    assert elsewhere["problem"].startswith("/ there is another folder than the plan's here: mount the same")
+    assert (copied["problem"], copied["workdir_exists"]) == ("", False), "it is made when it is needed"
+    assert gone["problem"].startswith("there is no host of this name: see ~/.ssh/config (")
+    assert (gone["was_reached"], elsewhere["was_reached"]) == (False, True)
+    assert [box["standing"], json.loads(ran.stdout)["session"]] == [None, None], "no engine knows them"
+    assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.usefixtures("ssh")
+def test_hosts_of_the_settings_are_looked_at_by_hosts_and_by_doctor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    settings_file().parent.mkdir(parents=True)
+    settings_file().write_text('[hosts.mine]\nssh = "host"\n')
+
+    ran = parexec("hosts")
+
+    assert ran.exit_code == 0, ran.output
+    assert ran.stdout.startswith("fine  mine: host: ")
+    assert "; clock as here" in ran.stdout
+    (found,) = doctor.other_machines(None)
+    assert (found.check, found.fine) == ("hosts", True)
+    assert found.text == ran.stdout.strip().removeprefix("fine  ")
+
+
+def test_without_hosts_there_is_nothing_to_look_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = parexec("hosts")
+    assert (ran.exit_code, ran.stdout[:10]) == (0, "no hosts: ")
+    assert "hosts" not in {found.check for found in doctor.examine(Host(2.0, 1 << 30), machine=Machine())}
+    assert parexec("hosts", "check", "a", "b").exit_code == 2
+
+
+def test_a_clock_that_is_wrong_and_a_full_disk_are_said() -> None:
+    assert list(_remarks(Facts(skew=1.0, disk_free=1 << 40))) == []
+    clock, disk = _remarks(Facts(skew=-7.2, disk_free=1 << 20))
+    assert clock.text.startswith("its clock is 7 s behind the one here")
+    assert disk.text == "only 1MiB are free where its logs go"
