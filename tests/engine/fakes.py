@@ -1,6 +1,6 @@
 """A backend without processes: the test says how attempts end, and sees what the coordinator does to them."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import trio
 
@@ -9,7 +9,7 @@ from parexec_tui.core.plan.unclaimed import Unclaimed
 from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.core.wire.protocol import Usage
+from parexec_tui.core.wire.protocol import HostSample, Usage
 from parexec_tui.engine.backends.backend import (
     Adopted,
     AnyTask,
@@ -243,6 +243,9 @@ class FakeBackend:
     async def usage(self, progress: Sequence[ProgressWanted] | None = ()) -> UsageReading:  # noqa: ARG002
         used = [Usage(id_, number, 0.0, self.memory.get(id_, 0), 1, None, 0) for id_, number in self.live]
         return UsageReading(used, 0.0)
+
+    def host_samples(self) -> Mapping[str, HostSample]:
+        return {}
 
     async def read_output(self, key: ProcessKey, offset: int, limit: int) -> bytes:
         if key.ticket not in self.printed:

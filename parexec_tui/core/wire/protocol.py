@@ -300,6 +300,9 @@ class Sampled(Message, frozen=True, tag="sampled"):
     attempts: tuple[Usage, ...]
     engine_cpu: float
     """CPUs that the engine itself uses."""
+    hosts: dict[str, HostSample] = {}
+    """How busy the other machines of the plan were a moment ago, those that were reached; the time of each is its
+    own."""
 
 
 class Farewell(Message, frozen=True, tag="farewell"):

@@ -12,7 +12,7 @@ adopts what still runs, and can prove how the rest ended. Nothing of a process i
 Every backend passes `tests/engine/backends/test_contract.py`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol, Self
 
 from msgspec import Struct
@@ -27,7 +27,7 @@ from parexec_tui.core.plan.unclaimed import Writer
 from parexec_tui.core.state.events import MergeSide
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
-from parexec_tui.core.wire.protocol import Usage
+from parexec_tui.core.wire.protocol import HostSample, Usage
 from parexec_tui.core.wire.requests import (
     AnyReport,
     ChangedSince,
@@ -526,6 +526,10 @@ class Backend(Protocol):
         `progress`: of these it is also found out how far they are, from a bounded part of what they printed.
         None: of the same as the last time.
         """
+
+    def host_samples(self) -> Mapping[str, HostSample]:
+        """How busy the other machines are, by name, as each said last; and have those that are reached say it again.
+        It waits for none of them."""
 
     # -- output ----------------------------------------------------------------------------------------------
 

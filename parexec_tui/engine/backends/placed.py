@@ -4,7 +4,7 @@ Each process has one place, for as long as it lives: where its agent is. All tha
 hosts share them.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.protocol import HostSample
 from parexec_tui.engine.backends.backend import (
     Adopted,
     AnyTask,
@@ -192,6 +193,9 @@ class PlacedBackend:
         readings = await _at_once([partial(each.usage, progress) for each in self._all()])
         usages = [usage for reading in readings for usage in reading.usages]
         return UsageReading(usages, sum(reading.cost for reading in readings))
+
+    def host_samples(self) -> Mapping[str, HostSample]:
+        return {name: sample for host in self.hosts.values() for name, sample in host.host_samples().items()}
 
     # -- output ----------------------------------------------------------------------------------------------
 

@@ -230,5 +230,6 @@ class SampleLoop:
             host=measured.host,
             attempts=self._feed.usages,
             engine_cpu=measured.engine_cpu,
+            hosts=dict(self._backend.host_samples()),
         )
         self._feed.publish(encode(sampled))

@@ -31,12 +31,14 @@ ACTIONS: tuple[TableAction, ...] = (
     Action("down", ("j", "down"), "down", "down a row", MOVING, moving.down),
     Action(
         "left", ("h", "left"), "left",
-        "fold; to a need in the graph; to the attempt before in the timeline; scroll left in the output",
+        "fold; to a need in the graph; to the attempt before in the timeline; scroll left in the output; "
+        "to the host before in the gauges",
         MOVING, moving.left,
     ),
     Action(
         "right", ("l", "right"), "right",
-        "unfold; to a dependent in the graph; to the next attempt in the timeline; scroll right in the output",
+        "unfold; to a dependent in the graph; to the next attempt in the timeline; scroll right in the output; "
+        "to the next host in the gauges",
         MOVING, moving.right,
     ),
     Action("page-up", ("pageup", "ctrl+u"), "page up", "up a page", MOVING, moving.page_up),

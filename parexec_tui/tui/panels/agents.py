@@ -23,7 +23,7 @@ from parexec_tui.text.spending import cost_text, tokens_text
 from parexec_tui.text.words import printable, short_duration, step_text
 from parexec_tui.tui.drawing.line import StyledLine
 from parexec_tui.tui.view.facts import fate_word, idle_reason, short_count, short_size
-from parexec_tui.tui.view.view_state import Change, ViewState
+from parexec_tui.tui.view.view_state import STALE_AFTER, Change, ViewState
 from parexec_tui.tui.widgets.rows_panel import RowsPanel
 
 SILENT_AFTER = 600.0
@@ -175,6 +175,8 @@ class AgentsPanel(RowsPanel):
         self.view.gauges_of = host
 
     def open(self) -> str:
+        if self.view.host:
+            return "gauges"
         if self.view.service in self.state.services:
             self.view.service_log = self.view.service, self.view.selected
             return "output"
@@ -253,7 +255,15 @@ class AgentsPanel(RowsPanel):
         elif fact.problem:
             line.column(f": {printable(fact.problem)}", width - line.width, self.style("dim"), gap=0)
         if fact.status == "reachable":
-            line.column(f"  {slots_text(fact)}", width - line.width, self.style("dim"), gap=0)
+            parts = [slots_text(fact), *self._busy(name)]
+            line.column(f"  {', '.join(parts)}", width - line.width, self.style("dim"), gap=0)
+
+    def _busy(self, host: str) -> Iterator[str]:
+        """How much of a host is used, as far as that was measured a moment ago."""
+        sample = self.view.samples.latest_of(host)
+        if sample is not None and not self.view.looks_back and self.view.clock() - sample.at <= STALE_AFTER:
+            yield f"cpu {sample.cpu:.0%}"
+            yield f"memory {short_size(sample.memory_used)}/{short_size(sample.memory_total)}"
 
     # -- a type ----------------------------------------------------------------------------------------------
 

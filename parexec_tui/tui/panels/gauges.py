@@ -1,18 +1,21 @@
 """The gauges: how much there is of what tickets need, how much of it is used, and where that keeps work waiting."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from textwrap import wrap
 from typing import NamedTuple
 
 from rich.style import Style
 from textual.strip import Strip
 
+from parexec_tui.core.plan.hosts import LOCAL, shown_host
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.wire.protocol import HostSample
 from parexec_tui.text.words import printable, short_duration
 from parexec_tui.tui.drawing.line import StyledLine
+from parexec_tui.tui.drawing.sign import CURSOR
 from parexec_tui.tui.drawing.spark import SparkCell, SparkKind, bar, spark
 from parexec_tui.tui.view import measures
+from parexec_tui.tui.view.host_measures import at_a_glance, gauges_of
 from parexec_tui.tui.view.measures import Gauge
 from parexec_tui.tui.view.view_state import STALE_AFTER, Change, ViewState
 from parexec_tui.tui.widgets.panel import Panel
@@ -40,7 +43,7 @@ class GaugesPanel(Panel):
     short_title = "Gauge"
     name_ = "gauges"
     pace = 0.5
-    watches = Change.state | Change.samples | Change.clock | Change.appearance
+    watches = Change.state | Change.selection | Change.samples | Change.clock | Change.appearance
 
     def __init__(self, view: ViewState, number: int) -> None:
         super().__init__(view, number)
@@ -48,9 +51,9 @@ class GaugesPanel(Panel):
         """The first gauge that is visible."""
         self.gauges: list[Gauge] = []
         self.cores: tuple[float, ...] = ()
-        self._curves: dict[tuple[str, int], list[SparkCell]] = {}
-        """(label, cells): the curve, until there is a new sample"""
-        self._curves_of = (0.0, 0.0)
+        self._curves: dict[tuple[str, str | None, int], list[SparkCell]] = {}
+        """(label, host, cells): the curve, until there is a new sample"""
+        self._curves_of = (0.0, 0.0, LOCAL)
 
     # -- what is shown ---------------------------------------------------------------------------------------
 
@@ -68,12 +71,22 @@ class GaugesPanel(Panel):
 
     def _measure(self, state: SessionState) -> None:
         """Find the gauges, the most important first."""
-        waiting, sample = self.view.waiting, self.sample
+        view = self.view
+        waiting, sample = view.waiting, self.sample
+        glance: Iterable[Gauge] = ()
+        if state.hosts:
+            glance = at_a_glance(state, self._sample_of, self.host, view.now, view.me)
+        if (host := state.hosts.get(self.host)) is not None:
+            self.gauges, self.cores = [*glance, *gauges_of(host, sample)], ()
+            self._forget_curves()
+            self.scroll_gauges(0)
+            return
         if sample is not None:
             self.gauges = measures.host_gauges(sample, state)
             self.cores = sample.per_cpu
         else:
             self.gauges, self.cores = [], ()
+        self.gauges[:0] = glance
         self.gauges += [
             *measures.pressure_gauges(state),
             *measures.short_gauges(state, sample),
@@ -88,11 +101,18 @@ class GaugesPanel(Panel):
 
     @property
     def sample(self) -> HostSample | None:
-        """The latest sample; while the person looks back, the sample of that time."""
+        """The latest sample of the host that is shown; while the person looks back, the sample of that time."""
+        return self._sample_of(self.host)
+
+    def _sample_of(self, host: str) -> HostSample | None:
         samples = self.view.samples
-        if not self.view.looks_back:
-            return samples.latest
-        return samples.at(self.view.now)
+        return samples.latest_of(host) if not self.view.looks_back else samples.at(self.view.now, host)
+
+    @property
+    def host(self) -> str:
+        """The host that is shown; empty: this machine."""
+        state = self.view.state
+        return self.view.gauges_of if state is not None and self.view.gauges_of in state.hosts else LOCAL
 
     def note(self) -> str:
         """A remark about the sample itself; empty if it is of now."""
@@ -112,12 +132,22 @@ class GaugesPanel(Panel):
 
     def subtitle(self) -> str:
         count, page = len(self._all()), self.body_height
-        return f"{self.top + 1}-{min(count, self.top + page)} of {count}" if count > page else ""
+        place = f"{self.top + 1}-{min(count, self.top + page)} of {count}" if count > page else ""
+        state = self.view.state
+        name = printable(shown_host(self.host)) if state is not None and state.hosts else ""
+        return "  ".join(filter(None, (name, place)))
 
     # -- moving ----------------------------------------------------------------------------------------------
 
     def move(self, rows: int) -> None:
         self.scroll_gauges(rows)
+        self.refresh()
+
+    def move_across(self, steps: int) -> None:
+        """To the gauges of the next host, or of the one before."""
+        hosts = (LOCAL, *self.state.hosts)
+        self.view.gauges_of = hosts[(hosts.index(self.host) + steps) % len(hosts)]
+        self._measure(self.state)
         self.refresh()
 
     def move_page(self, pages: int) -> None:
@@ -175,7 +205,12 @@ class GaugesPanel(Panel):
     def _draw(self, line: StyledLine, gauge: Gauge, columns: _Columns) -> None:
         level = "gauge-full" if gauge.is_short else "gauge-warn" if gauge.holds or gauge.is_pressing else "gauge-low"
         is_calm = level == "gauge-low"
-        line.add("!" if gauge.is_short else " ", self.style("alert") if gauge.is_short else None)
+        if gauge.is_short:
+            line.add("!", self.style("alert"))
+        elif gauge.is_shown:
+            line.add(CURSOR[self.view.ascii_only], self.style("title"))
+        else:
+            line.add(" ")
         line.column(printable(gauge.label), columns.label, self.style("dim") if is_calm else None)
         is_old = gauge.read is not None and bool(self.note())
         number = self.style("dim") if is_old else None if is_calm else self.style(level)
@@ -228,19 +263,20 @@ class GaugesPanel(Panel):
 
     def _forget_curves(self) -> None:
         sample = self.sample
-        of = (self.view.samples.taken_at, sample.at if sample is not None else 0.0)
+        of = (self.view.samples.taken_at, sample.at if sample is not None else 0.0, self.host)
         if of != self._curves_of:
             self._curves_of = of
             self._curves.clear()
 
     def _curve(self, gauge: Gauge, cells: int) -> list[SparkCell]:
-        known = self._curves.get((gauge.label, cells))
-        if known is None and gauge.read is not None and self.sample is not None:
-            until = self.sample.at
-            samples = self.view.samples.until(until) if self.view.looks_back else self.view.samples.host
-            values = measures.curve(samples, gauge.read, until, cells)
+        host = self.host if gauge.host is None else gauge.host
+        known = self._curves.get((gauge.label, gauge.host, cells))
+        if known is None and gauge.read is not None and (newest := self._sample_of(host)) is not None:
+            kept = self.view.samples
+            samples = kept.until(newest.at, host) if self.view.looks_back else kept.of(host)
+            values = measures.curve(samples, gauge.read, newest.at, cells)
             known = spark(values, cells, maximum=gauge.top, ascii_only=self.view.ascii_only)
-            self._curves[gauge.label, cells] = known
+            self._curves[gauge.label, gauge.host, cells] = known
         return known or []
 
 

@@ -5,10 +5,10 @@ tickets wait for. A busy host makes nothing wait, so it is no warning. One under
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from parexec_tui.core.plan.claims import ClaimKey, format_amount
+from parexec_tui.core.plan.claims import Holdings, format_amount
 from parexec_tui.core.plan.resources import HOST_RESOURCES
 from parexec_tui.core.plan.units import format_count
 from parexec_tui.core.state.session import SessionState
@@ -49,6 +49,10 @@ class Gauge(NamedTuple):
     """How to read it from a sample; None: samples do not have it."""
     top: float | None = None
     """The highest value that `read` can return; None: not known."""
+    host: str | None = None
+    """Whose samples they are; None: those of the host that is shown."""
+    is_shown: bool = False
+    """It is of the host that is shown, among those of all."""
 
 
 # --- The host ---
@@ -57,6 +61,11 @@ class Gauge(NamedTuple):
 def host_gauges(sample: HostSample, state: SessionState) -> list[Gauge]:
     """The measures of the host, the most important first."""
     floor = state.plan.settings.min_free_disk
+    return usual_gauges(sample, floor, state.pressed)
+
+
+def usual_gauges(sample: HostSample, floor: float = 0.0, pressed: Collection[str] = ()) -> list[Gauge]:
+    """CPU, memory and disks. `floor`: bytes that a disk should have free. `pressed`: what there is too little of."""
     return [
         Gauge(_label("cpu", sample), f"{sample.cpu:.0%}", sample.cpu, read=lambda of: of.cpu, top=1.0),
         Gauge(
@@ -66,7 +75,7 @@ def host_gauges(sample: HostSample, state: SessionState) -> list[Gauge]:
             read=lambda of: _share(of.memory_used, of.memory_total),
             top=1.0,
         ),
-        *(_disk(disk, floor, is_short=disk.name in state.pressed) for disk in sample.disks),
+        *(_disk(disk, floor, is_short=disk.name in pressed) for disk in sample.disks),
     ]
 
 
@@ -93,8 +102,9 @@ def pressure_gauges(state: SessionState) -> Iterator[Gauge]:
         yield Gauge(f"low {ladder.resource}", ladder.rung, holds=tickets or "pressed", is_pressing=True)
 
 
-def busy_gauges(sample: HostSample) -> Iterator[Gauge]:
-    """The other measures of the host: how busy it is, and what waits for it."""
+def busy_gauges(sample: HostSample, has_cpus: float = 0.0) -> Iterator[Gauge]:
+    """The other measures of a host: how busy it is, and what waits for it. `has_cpus`: where the sample does not tell
+    of each."""
     for gpu in sample.gpus:
         yield from _gpu(gpu)
     yield Gauge("disk i/o", _rates("r", sample.disk_read, "w", sample.disk_write), read=_io)
@@ -102,7 +112,7 @@ def busy_gauges(sample: HostSample) -> Iterator[Gauge]:
     for kind, waited in sample.pressure.items():
         is_pressing = waited >= PRESSING.get(kind, 1.0)
         yield Gauge(f"psi {kind}", f"{waited:.0%}", waited, is_pressing=is_pressing, read=_pressure(kind), top=1.0)
-    cpus = float(len(sample.per_cpu)) or None
+    cpus = float(len(sample.per_cpu)) or has_cpus or None
     one, five, _ = sample.load
     share = min(1.0, one / cpus) if cpus else None
     yield Gauge("load", f"{short_count(one)} {short_count(five)}", share, read=lambda of: of.load[0], top=cpus)
@@ -181,26 +191,35 @@ def slots(state: SessionState, waiting: Waiting) -> Gauge:
     """How many tickets have an attempt, and how many may: what is frozen or is being stopped keeps its place."""
     running, limit = state.live_here, state.slots
     holds = _waits(waiting.ready) if running >= limit else ""
-    text = f"{running} of {limit}" if state.tuning is None else f"{running}/{limit} auto"
-    return Gauge("at once", text, _share(running, limit), holds=holds)
+    return slots_gauge(running, limit, holds, is_auto=state.tuning is not None)
+
+
+def slots_gauge(running: int, limit: int, holds: str = "", *, is_auto: bool = False) -> Gauge:
+    """How many tickets have an attempt somewhere, and how many may; 0: that is not known."""
+    text = f"{running}/{limit} auto" if is_auto else f"{running} of {limit}" if limit else f"{running}"
+    return Gauge("at once", text, _share(running, limit) if limit else None, holds=holds)
 
 
 def resource_gauges(state: SessionState, waiting: Waiting) -> Iterator[Gauge]:
     """How much of each resource is claimed: what tickets said they would use, not what they do use."""
-    holdings = state.holdings
-    amounts = state.plan.amounts
+    waits = {key.name: len(tickets) for key, tickets in waiting.by_key.items() if key.kind == "resource"}
+    return amount_gauges(state.holdings, state.plan.amounts, waits)
+
+
+def amount_gauges(holdings: Holdings, amounts: Mapping[str, float], waits: Mapping[str, int]) -> Iterator[Gauge]:
+    """How much of each resource is held. `amounts`: of those that are always shown. `waits`: how many tickets want
+    more than there is."""
     for name in dict.fromkeys((*HOST_RESOURCES, *amounts)):
         capacity = holdings.capacity(name)
         used = capacity - holdings.free(name)
-        waits = waiting.by_key.get(ClaimKey("resource", name), ())
-        if not used and not waits and name not in amounts:
+        if not used and not waits.get(name) and name not in amounts:
             continue
         if name == "memory":
             text = f"{short_size(used)}/{short_size(capacity)}"
         else:
             text = f"{format_amount(name, used)} of {format_amount(name, capacity)}"
         label = f"uses {name}" if name in HOST_RESOURCES else name
-        yield Gauge(label, text, _share(used, capacity), holds=_waits(len(waits)))
+        yield Gauge(label, text, _share(used, capacity), holds=_waits(waits.get(name, 0)))
 
 
 def pool_gauges(state: SessionState, waiting: Waiting) -> Iterator[Gauge]:

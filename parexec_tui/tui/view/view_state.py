@@ -69,6 +69,8 @@ class Samples:
         """The oldest first."""
         self.kept: Sequence[HostSample] = ()
         """What the engine kept of the whole session, the oldest first, as it was read last."""
+        self.of_hosts: dict[str, deque[HostSample]] = {}
+        """The same of each other machine."""
         self.usage: dict[str, Usage] = {}
         """ticket: what its processes use now"""
         self.engine_cpu = 0.0
@@ -76,28 +78,42 @@ class Samples:
 
     def take(self, sampled: Sampled) -> None:
         self.host.append(sampled.host)
+        for name, sample in sampled.hosts.items():
+            of_host = self.of_hosts.setdefault(name, deque(maxlen=KEPT_SAMPLES))
+            if not of_host or of_host[-1].at != sample.at:
+                of_host.append(sample)
         self.usage = {usage.ticket: usage for usage in sampled.attempts if usage.step == RUN}
         self.engine_cpu = sampled.engine_cpu
         self.taken_at = sampled.host.at
 
-    def at(self, moment: float) -> HostSample | None:
-        """The host sample of a moment; None if there was none at that time."""
-        for samples, most in ((self.host, STALE_AFTER), (self.kept, KEPT_STALE_AFTER)):
+    def at(self, moment: float, host: str = LOCAL) -> HostSample | None:
+        """The sample of a host at a moment; None if there was none at that time."""
+        kept = self.kept if host == LOCAL else ()
+        for samples, most in ((self.of(host), STALE_AFTER), (kept, KEPT_STALE_AFTER)):
             found = next((sample for sample in reversed(samples) if sample.at <= moment), None)
             if found is not None and moment - found.at <= most:
                 return found
-        first = next(iter(self.kept), None)  # its rates are those since the start
+        first = next(iter(kept), None)  # its rates are those since the start
         return first if first is not None and 0 < first.at - moment <= _FIRST_AFTER else None
 
-    def until(self, moment: float) -> Sequence[HostSample]:
+    def until(self, moment: float, host: str = LOCAL) -> Sequence[HostSample]:
         """The samples up to a moment, the oldest first: those that are here, and before them the kept ones."""
-        first = self.host[0].at if self.host else moment
-        kept = (sample for sample in self.kept if sample.at < first)
-        return [sample for sample in (*kept, *self.host) if sample.at <= moment]
+        here = self.of(host)
+        first = here[0].at if here else moment
+        kept = (sample for sample in self.kept if sample.at < first) if host == LOCAL else ()
+        return [sample for sample in (*kept, *here) if sample.at <= moment]
+
+    def of(self, host: str) -> Sequence[HostSample]:
+        """All of a host that are here, the oldest first."""
+        return self.host if host == LOCAL else self.of_hosts.get(host, ())
 
     @property
     def latest(self) -> HostSample | None:
-        return self.host[-1] if self.host else None
+        return self.latest_of(LOCAL)
+
+    def latest_of(self, host: str) -> HostSample | None:
+        here = self.of(host)
+        return here[-1] if here else None
 
 
 class ViewState:

@@ -1,16 +1,17 @@
 """Samples: what they say of the host, when they are taken, and that they cannot hold up the engine."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 import trio
 from trio.testing import MockClock
 
 from parexec_tui.core.plan.model import Host
-from parexec_tui.core.wire.protocol import DiskSample, HostSample, Usage
+from parexec_tui.core.wire.protocol import DiskSample, HostSample, Sampled, Usage
 from parexec_tui.engine.backends.backend import ProgressWanted, UsageReading
 from parexec_tui.engine.measure import monitor
 from parexec_tui.engine.measure.cgroup import Cgroup
@@ -206,6 +207,9 @@ class MeasuredBackend(FakeBackend):
         self.goes_on.set()
         self._limit = trio.CapacityLimiter(1)
 
+    def host_samples(self) -> Mapping[str, HostSample]:
+        return {"box": HOST}
+
     async def usage(self, progress: Sequence[ProgressWanted] | None = ()) -> UsageReading:  # noqa: ARG002
         return await trio.to_thread.run_sync(self._read, abandon_on_cancel=True, limiter=self._limit)
 
@@ -313,6 +317,7 @@ async def test_who_asks_is_told_at_once_and_with_a_rate(autojump_clock: MockCloc
         assert scene.collector.warmed == 1
         assert BASELINE <= trio.current_time() - began < 2 * BASELINE, "long enough for a rate, and no longer"
         assert scene.feed.line.startswith(b'{"type":"sampled","host":{"at":1.0,"cpu":0.5')
+        assert [*msgspec.json.decode(scene.feed.line, type=Sampled).hosts] == ["box"]
         nursery.cancel_scope.cancel()
 
 

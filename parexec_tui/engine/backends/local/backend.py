@@ -16,7 +16,7 @@ from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.core.wire.protocol import Usage
+from parexec_tui.core.wire.protocol import HostSample, Usage
 from parexec_tui.engine.agent_answers import write_answer
 from parexec_tui.engine.backends.backend import (
     Adopted,
@@ -346,6 +346,9 @@ class LocalBackend(OnWorkspace):
         for known, usage in zip(processes, reading.usages, strict=True):
             self.note_usage(known.key, usage)
         return self._agents.with_doing(reading)
+
+    def host_samples(self) -> Mapping[str, HostSample]:
+        return {}
 
     def live_processes(self) -> list[LiveProcess]:
         """Every key that is not over, and how its processes are found."""

@@ -21,6 +21,7 @@ from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import StopReason
 from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.protocol import HostSample
 from parexec_tui.engine.backends.backend import (
     Adopted,
     Carried,
@@ -45,6 +46,7 @@ from parexec_tui.engine.backends.remote.channel import Asked, Channel, Facts, No
 from parexec_tui.engine.backends.remote.ends import SYNC, never_began, noted_end, seen_by_record
 from parexec_tui.engine.backends.remote.errands import printed_there
 from parexec_tui.engine.backends.remote.fetching import Fetcher
+from parexec_tui.engine.backends.remote.host_samples import HostSamples
 from parexec_tui.engine.backends.remote.log_copy import PIECE, is_left_on_host
 from parexec_tui.engine.backends.remote.requests import check_fits, key_from, key_to, start_request
 from parexec_tui.engine.backends.remote.required import OnHost, look_script
@@ -126,6 +128,7 @@ class RemoteBackend(OnWorkspace):
         get there and back; None: they are shared. `must_reach`: nothing is adopted while the host is out of reach.
         """
         self._nursery = nursery
+        self._name = name
         self._folder = folder
         # Not that of this machine: a look there for what is left of attempts must not find these, if it is the host.
         self._prefix = cookie_prefix(f"{session}+{name}", folder.attempts)
@@ -147,6 +150,7 @@ class RemoteBackend(OnWorkspace):
         """Whether what runs there and is nobody's is ended."""
         self.workspace = Workspace(nursery, folder, self._report)
         self.channel = open_channel(self)
+        self._samples = HostSamples(nursery, self.channel)
         self._fetcher = Fetcher(self.channel, folder)
         self._sync = sync(self.channel) if sync is not None else None
         nursery.start_soon(self.channel.run)
@@ -583,6 +587,10 @@ class RemoteBackend(OnWorkspace):
                     Used(usage.cpu_seconds, usage.memory, usage.processes, usage.disk_read, usage.disk_written)
                 )
         return reading
+
+    def host_samples(self) -> Mapping[str, HostSample]:
+        sample = self._samples.look_nowait()
+        return {} if sample is None else {self._name: sample}
 
     # -- output ----------------------------------------------------------------------------------------------
 

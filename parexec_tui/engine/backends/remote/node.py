@@ -1626,6 +1626,14 @@ def _kib(words: str) -> int:
     return int(words.split()[0]) * 1024
 
 
+def _total(path: str) -> int | None:
+    try:
+        found = os.statvfs(path)
+    except OSError:
+        return None
+    return found.f_blocks * found.f_frsize
+
+
 def _free(path: str) -> int | None:
     try:
         found = os.statvfs(path)
@@ -1689,6 +1697,7 @@ def metrics(path: str) -> Header:
         "memory": memory,
         "memory_available": available,
         "disk_free": _free(path),
+        "disk_total": _total(path),
         "disk_read": read,
         "disk_written": written,
         "net_received": received,

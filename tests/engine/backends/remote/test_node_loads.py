@@ -119,6 +119,7 @@ def test_metrics_and_usage(node: Node) -> None:
     assert end["usage"]["memory"] > 40_000_000
     first = node.ask("metrics")
     assert first["cpus"] == len(os.sched_getaffinity(0))
+    assert 0 < first["disk_free"] < first["disk_total"]
     assert 0 < first["memory_available"] <= first["memory"]
     second = node.ask("metrics")
     assert second["cpu_total"] >= first["cpu_total"] > 0

@@ -22,6 +22,7 @@ from parexec_tui.engine.backends.remote.channel import Facts
 from parexec_tui.engine.backends.remote.ssh import Problem
 from tests.engine.backends.worlds import WITHIN, Engine, World, key
 from tests.engine.engines import exists
+from tests.engine.virtual_time import until
 
 pytestmark = pytest.mark.trio
 
@@ -225,3 +226,19 @@ async def test_an_end_is_told_and_the_node_program_is_at_rest(world: World, monk
         for number in range(1, 61):
             assert await engine.ended(key(number)) == (0, None)
         assert len(told) <= 120, "some are told twice: by the end of their supervisor, and after the start"
+
+
+async def test_how_busy_the_host_is_is_told_without_waiting_and_as_it_was_last_while_it_is_lost(world: World) -> None:
+    async with world.engine() as engine:
+        backend = remote(engine)
+        assert backend.host_samples() == {}
+        await backend.channel.until_up()
+        await until(backend.host_samples, "a sample")
+        first = backend.host_samples()["host"]
+        await until(lambda: backend.host_samples()["host"].at > first.at, "the next one")
+        second = backend.host_samples()["host"]
+        assert 0 <= second.cpu <= 1
+        assert 0 < second.memory_used < second.memory_total
+        assert 0 < second.disks[0].free < second.disks[0].total
+        await lose(engine)
+        assert backend.host_samples()["host"].at >= second.at
