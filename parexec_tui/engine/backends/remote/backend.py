@@ -14,7 +14,7 @@ from math import inf
 from typing import Any
 
 import trio
-from msgspec import Struct, structs
+from msgspec import structs
 
 from parexec_tui.core.plan.resources import Units
 from parexec_tui.core.state.process_key import ProcessKey
@@ -29,7 +29,6 @@ from parexec_tui.engine.backends.backend import (
     Identity,
     Launch,
     LogReading,
-    OutOfReachError,
     ProgressWanted,
     UsageReading,
 )
@@ -37,14 +36,15 @@ from parexec_tui.engine.backends.local.cookie import cookie_of, cookie_prefix
 from parexec_tui.engine.backends.local.logs import read_sizes
 from parexec_tui.engine.backends.local.not_started import why_not
 from parexec_tui.engine.backends.local.on_workspace import OnWorkspace
-from parexec_tui.engine.backends.local.record import void_record
 from parexec_tui.engine.backends.local.requirements import UnmetError
 from parexec_tui.engine.backends.local.spawn import Spawn
 from parexec_tui.engine.backends.local.starter import Start
 from parexec_tui.engine.backends.local.workspace import Workspace, has_to_look
+from parexec_tui.engine.backends.remote.adoption import Adoption
 from parexec_tui.engine.backends.remote.channel import Asked, Channel, Facts, NodeError, OutOfReach
-from parexec_tui.engine.backends.remote.ends import SYNC, never_began, noted_end, seen_by_record
-from parexec_tui.engine.backends.remote.errands import printed_there
+from parexec_tui.engine.backends.remote.charge import Charge
+from parexec_tui.engine.backends.remote.ends import SYNC, never_began, seen_by_record
+from parexec_tui.engine.backends.remote.errands import is_errand, printed_there
 from parexec_tui.engine.backends.remote.fetching import Fetcher
 from parexec_tui.engine.backends.remote.host_samples import HostSamples
 from parexec_tui.engine.backends.remote.log_copy import PIECE, is_left_on_host
@@ -57,9 +57,6 @@ from parexec_tui.engine.threads import in_thread
 from parexec_tui.outputs.gap import cut
 from parexec_tui.outputs.local import LocalOutput
 from parexec_tui.paths import SessionFolder
-
-_ADOPTS_WITHIN = 3.0
-"""Seconds for which an engine that begins waits for a host to say what became of a process."""
 
 _TOLD_WITHIN = 2.0
 """Seconds in which a host must say what its processes use, to be in a sample."""
@@ -77,31 +74,6 @@ _FOLLOW, _FOLLOW_SLOWLY = 0.1, 1.0
 
 _ENDS_WITHIN = 15.0
 """Seconds that what is left behind gets to end."""
-
-
-class _Charge(Struct, eq=False):
-    """A process that we are in charge of."""
-
-    key: ProcessKey
-    log: str
-    asked: dict[str, Any] | None = None
-    """What starts it; None: it is being prepared, or an engine before this one started it."""
-    start: Start | None = None
-    """While it is being prepared."""
-    may_have_begun: bool = False
-    """Whether the node program may have been told to start it."""
-    identity: Identity | None = None
-    """None: not known yet."""
-    is_to_be_identified: bool = False
-    frozen: bool | None = None
-    """None: nobody said anything."""
-    grace: float | None = None
-    """None: nobody asked to stop it."""
-    why: str = ""
-    is_adopted: bool = False
-    is_ending: bool = False
-    seen: Used = Used()
-    following: trio.CancelScope | None = None
 
 
 class RemoteBackend(OnWorkspace):
@@ -136,8 +108,7 @@ class RemoteBackend(OnWorkspace):
         self._workdirs = workdirs
         self._tell_host = tell_host
         self._rings = ring
-        self._must_reach = must_reach
-        self._charges: dict[ProcessKey, _Charge] = {}
+        self._charges: dict[ProcessKey, Charge] = {}
         self._reports: deque[rq.AnyReport] = deque()
         self._bell = trio.Event()
         self._token = trio.lowlevel.current_trio_token()
@@ -153,6 +124,9 @@ class RemoteBackend(OnWorkspace):
         self._samples = HostSamples(nursery, self.channel)
         self._fetcher = Fetcher(self.channel, folder)
         self._sync = sync(self.channel) if sync is not None else None
+        self._adoption = Adoption(
+            self.channel, folder, self._charges, self._runs, self._fetch_end, must_reach=must_reach
+        )
         nursery.start_soon(self.channel.run)
 
     # -- the host --------------------------------------------------------------------------------------------
@@ -185,7 +159,7 @@ class RemoteBackend(OnWorkspace):
         reply = await self.channel.ask("list")
         return {key_from(each["key"]): each for each in reply.ok.get("keys", ())}
 
-    async def _reconcile(self, charge: _Charge, told: Mapping[str, Any] | None) -> None:
+    async def _reconcile(self, charge: Charge, told: Mapping[str, Any] | None) -> None:
         """Bring a process that the host was out of reach for to what is wanted of it."""
         state = told.get("state") if told is not None else "unknown"
         if charge.asked is not None and not charge.may_have_begun and state != "unknown":
@@ -205,12 +179,12 @@ class RemoteBackend(OnWorkspace):
         else:
             self._end(charge, {"state": "lost", "pid": charge.identity.pid})
 
-    async def _void(self, charge: _Charge) -> None:
+    async def _void(self, charge: Charge) -> None:
         """Make sure that a process that did not begin cannot begin."""
         await self.channel.ask("void", key=key_to(charge.key))
         self._drop(charge, never_began(charge.key))
 
-    async def _push(self, charge: _Charge) -> None:
+    async def _push(self, charge: Charge) -> None:
         key = key_to(charge.key)
         with suppress(NodeError):  # it is over: that is told
             if charge.grace is not None:
@@ -218,7 +192,7 @@ class RemoteBackend(OnWorkspace):
             elif charge.frozen is not None:
                 await self.channel.ask("freeze" if charge.frozen else "thaw", key=key)
 
-    def _say(self, charge: _Charge, do: str, **fields: Any) -> None:
+    def _say(self, charge: Charge, do: str, **fields: Any) -> None:
         """Tell the node program something that it is told again when it is reached anew."""
         if self.channel.is_up and charge.start is None:
             self.channel.tell(do, key=key_to(charge.key), **fields)
@@ -229,11 +203,11 @@ class RemoteBackend(OnWorkspace):
         if key in self._charges:
             return
         log, record = self._folder.log_and_record(key)
-        charge = self._charges[key] = _Charge(key, log)
+        charge = self._charges[key] = Charge(key, log)
         charge.start = Start(key, Spawn("", (), launch.cwd, launch.env, log, record))
         self._nursery.start_soon(self._begin, charge, launch)
 
-    async def _begin(self, charge: _Charge, launch: Launch) -> None:
+    async def _begin(self, charge: Charge, launch: Launch) -> None:
         """Start a process after a look at files, as soon as the host is reached."""
         start = charge.start
         assert start is not None
@@ -305,7 +279,7 @@ class RemoteBackend(OnWorkspace):
                 return await sync.bring(key, carried, asked)
             await trio.sleep(_FOLLOW)
 
-    async def _fetch_files(self, charge: _Charge, told: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def _fetch_files(self, charge: Charge, told: Mapping[str, Any]) -> Mapping[str, Any]:
         """Bring back what a process wrote. Returns how it ended, which is otherwise if they cannot be brought back.
 
         Another attempt may work on the files by now if this one was given up: then they stay where they are.
@@ -323,20 +297,22 @@ class RemoteBackend(OnWorkspace):
             else:
                 return told
 
-    def _send_start(self, charge: _Charge) -> None:
+    def _send_start(self, charge: Charge) -> None:
         assert charge.asked is not None
         with suppress(OutOfReach):  # it is asked again, or found, when the host is reached
             asked = self.channel.send("start", **charge.asked)
             self._nursery.start_soon(self._started, charge, asked, not charge.may_have_begun)
             charge.may_have_begun = True
 
-    async def _started(self, charge: _Charge, asked: Asked, is_first: bool) -> None:
+    async def _started(self, charge: Charge, asked: Asked, is_first: bool) -> None:
         try:
             reply = await self.channel.answer(asked)
         except OutOfReach:
             return
         except NodeError as error:
-            if charge.key in self._charges and not charge.is_ending:
+            if error.errno == errno.ESTALE:  # it was too long on its way: it is asked again, or found
+                self.channel.leave(Problem("it was out of touch for longer than a lease"))
+            elif charge.key in self._charges and not charge.is_ending:
                 self._drop(charge, self._not_started(charge, error))
             return
         if charge.key not in self._charges or charge.is_ending:
@@ -348,7 +324,7 @@ class RemoteBackend(OnWorkspace):
         else:
             self._end(charge, reply.ok)
 
-    def _not_started(self, charge: _Charge, error: NodeError) -> Ended:
+    def _not_started(self, charge: Charge, error: NodeError) -> Ended:
         """The report of a process that the host could not start. If it lacks something, it is left for a while."""
         log, record = self._folder.log_and_record(charge.key)
         if error.errno in _WANTS:
@@ -356,7 +332,7 @@ class RemoteBackend(OnWorkspace):
             return never_began(charge.key, f"its host could not start it: {error.strerror}")
         return why_not(Start(charge.key, Spawn("", (), "", {}, log, record), problem=error))
 
-    def _runs(self, charge: _Charge, told: Mapping[str, Any]) -> None:
+    def _runs(self, charge: Charge, told: Mapping[str, Any]) -> None:
         """The node program says that a process runs."""
         if told.get("pid"):
             charge.identity = Identity(int(told["pid"]), float(told.get("birth") or 0.0))
@@ -371,7 +347,7 @@ class RemoteBackend(OnWorkspace):
             return
         charge.is_to_be_identified = charge.identity is None
         if charge.identity is not None:
-            self._report(rq.ProcessStarted(key.ticket, key.attempt, *_who(charge.identity), step=key.step))
+            self._report(charge.started_report())
 
     def stop(self, key: ProcessKey, grace: float, noting: StopReason | None = None) -> None:
         charge = self._charges.get(key)
@@ -411,7 +387,7 @@ class RemoteBackend(OnWorkspace):
 
     # -- logs ------------------------------------------------------------------------------------------------
 
-    async def _follow(self, charge: _Charge) -> None:
+    async def _follow(self, charge: Charge) -> None:
         """Copy what a process prints while it runs."""
         assert charge.following is not None
         pause = _FOLLOW
@@ -426,14 +402,14 @@ class RemoteBackend(OnWorkspace):
 
     # -- ends ------------------------------------------------------------------------------------------------
 
-    def _end(self, charge: _Charge, told: Mapping[str, Any]) -> None:
+    def _end(self, charge: Charge, told: Mapping[str, Any]) -> None:
         if not charge.is_ending:
             charge.is_ending = True
             if charge.following is not None:
                 charge.following.cancel()
             self._nursery.start_soon(self._until_told, charge, dict(told))
 
-    async def _until_told(self, charge: _Charge, told: Mapping[str, Any]) -> None:
+    async def _until_told(self, charge: Charge, told: Mapping[str, Any]) -> None:
         report = await self._fetch_end(charge, told)
         self._drop(charge, report)
         if strays := tuple(told.get("strays") or ()):
@@ -441,14 +417,14 @@ class RemoteBackend(OnWorkspace):
             self._report(rq.StraysFound(key.ticket, key.attempt, strays, len(strays), step=key.step))
         await self._fetcher.forget_oldest()
 
-    async def _fetch_end(self, charge: _Charge, told: Mapping[str, Any]) -> Ended:
+    async def _fetch_end(self, charge: Charge, told: Mapping[str, Any]) -> Ended:
         tells = charge.asked is None or "files" in charge.asked
         is_stopped = charge.grace is not None
         told = await self._fetch_files(charge, told)
         report = await self._fetcher.fetch_end(charge.key, told, charge.seen, tells=tells, is_stopped=is_stopped)
         return seen_by_record(self._folder, report) if charge.is_adopted else report
 
-    def _drop(self, charge: _Charge, report: Ended) -> None:
+    def _drop(self, charge: Charge, report: Ended) -> None:
         """The end of a process is known."""
         del self._charges[charge.key]
         if charge.following is not None:
@@ -459,73 +435,10 @@ class RemoteBackend(OnWorkspace):
     # -- what an engine before this one left -----------------------------------------------------------------
 
     async def adopt(self, key: ProcessKey, identity: Identity | None, boot: str) -> Adopted:  # noqa: ARG002
-        """See `Backend.adopt`. Of a host that is out of reach, what the registry knew is returned, and what became of
-        the process is reported when it is reached."""
-        ended = await self._noted(key)
-        if ended is not None:
-            return ended
-        if (charge := self._charges.get(key)) is not None:
-            return self._started_report(charge)
-        try:
-            told = await self._asked_about(key)
-        except OSError as error:
-            if self._must_reach:
-                raise OutOfReachError(str(error)) from error
-            charge = self._charge_of_adopted(key, identity)
-            return self._started_report(charge)
-        return await self._adopted(key, identity, told)
-
-    async def _asked_about(self, key: ProcessKey) -> Mapping[str, Any]:
-        """What the node program knows of a process. An engine that begins waits a moment for it. Raises OSError."""
-        with trio.move_on_after(_ADOPTS_WITHIN):
-            while not self.channel.is_up and self.channel.problem is None:
-                await self.channel.changed.wait()
-        return (await self.channel.ask("adopt", key=key_to(key))).ok
-
-    async def _adopted(self, key: ProcessKey, identity: Identity | None, told: Mapping[str, Any]) -> Adopted:
-        state = told.get("state")
-        if state in ("void", "unknown") and identity is None:
-            with suppress(OSError):
-                await self.channel.ask("void", key=key_to(key))
-            await in_thread(void_record, self._folder.record(key))
-            return never_began(key)
-        charge = self._charge_of_adopted(key, identity)
-        if state == "running":
-            self._runs(charge, told)
-            return self._started_report(charge)
-        charge.is_ending = True
-        del self._charges[key]
-        return await self._fetch_end(charge, told if state in ("ended", "lost", "rebooted") else {"state": "lost"})
-
-    def _charge_of_adopted(self, key: ProcessKey, identity: Identity | None) -> _Charge:
-        charge = _Charge(key, self._folder.log_and_record(key)[0], identity=identity, is_adopted=True)
-        charge.may_have_begun = True
-        self._charges[key] = charge
-        return charge
-
-    def _started_report(self, charge: _Charge) -> rq.ProcessStarted:
-        key, identity = charge.key, charge.identity or Identity(0, 0.0)
-        return rq.ProcessStarted(key.ticket, key.attempt, identity.pid, identity.birth, step=key.step)
-
-    async def _noted(self, key: ProcessKey) -> Ended | None:
-        """How a process ended, if that is noted here."""
-        ended = await in_thread(noted_end, self._folder, key)
-        if ended is None:
-            return None
-        return seen_by_record(self._folder, ended)
+        return await self._adoption.adopt(key, identity)
 
     async def prove_end(self, key: ProcessKey) -> Ended:
-        if (ended := await self._noted(key)) is not None:
-            return ended
-        try:
-            told = await self._asked_about(key)
-        except OSError as error:
-            return rq.ProcessLost(key.ticket, key.attempt, f"its host does not tell: {error}", step=key.step)
-        if told.get("state") in ("void", "unknown"):
-            await in_thread(void_record, self._folder.record(key))
-            return never_began(key)
-        charge = _Charge(key, self._folder.log_and_record(key)[0], is_adopted=True)
-        return await self._fetch_end(charge, told if told.get("state") != "running" else {**told, "state": "lost"})
+        return await self._adoption.prove_end(key)
 
     async def recorded(self) -> Collection[ProcessKey]:
         keys = set(self._folder.recorded())
@@ -548,7 +461,8 @@ class RemoteBackend(OnWorkspace):
 
     async def _end_unknown(self, listed: Mapping[ProcessKey, Mapping[str, Any]]) -> int:
         """End what runs there and is nobody's, and let it be forgotten. Returns how many there were."""
-        unknown = [key for key in listed if key not in self._charges and not self._fetcher.is_kept(key)]
+        known = self._charges.keys()
+        unknown = [key for key in listed if not (key in known or self._fetcher.is_kept(key) or is_errand(key))]
         running = [key for key in unknown if listed[key].get("state") == "running"]
         await self._end_there(running)
         await self._fetcher.forget(unknown)
@@ -650,7 +564,3 @@ class RemoteBackend(OnWorkspace):
             await self.end_strays()
         await self.workspace.finish()
         self.channel.close()
-
-
-def _who(identity: Identity) -> tuple[int, float]:
-    return identity.pid, identity.birth

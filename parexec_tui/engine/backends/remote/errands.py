@@ -17,6 +17,14 @@ _POLLS = 0.02, 0.5
 """Seconds between two looks whether it is over: the first, the longest."""
 
 
+_STEP = "-look"
+
+
+def is_errand(key: ProcessKey) -> bool:
+    """Whether such a command runs under this name."""
+    return key.step.endswith(_STEP)
+
+
 async def printed_there(
     channel: Channel, key: ProcessKey, script: str, cwd: str, env: Mapping[str, str], cookie: str
 ) -> bytes:
@@ -24,7 +32,7 @@ async def printed_there(
 
     `key`: that of the process that it is run for. Raises OSError.
     """
-    there = ProcessKey(key.ticket, key.attempt, f"{key.step}-look")
+    there = ProcessKey(key.ticket, key.attempt, f"{key.step}{_STEP}")
     asked = {"key": key_to(there), "shell": script, "cwd": cwd, "env": dict(env), "cookie": cookie}
     while True:
         await channel.until_up()
