@@ -67,8 +67,11 @@ def loads(
 
     busy = Counter(state.agents[ticket.agent].type for ticket in state.live.values() if ticket.agent)
     most = {type_: max(state.max_agents(type_), busy[type_]) for type_ in state.agent_limits}
-    at_once, agents = max(1, state.parallel, len(state.live)), sum(most.values())
-    capacity = state.holdings.capacity
+    slots = state.parallel + sum(host.slots for host in state.hosts.values())
+    at_once, agents = max(1, slots, len(state.live)), sum(most.values())
+    capacity = Counter(state.holdings.capacities)  # of hosts, what they have all together: it is a lower bound
+    for host in state.hosts.values():
+        capacity.update(host.holdings.capacities)
     for id_, seconds in left.items():
         ticket = state.tickets[id_]
         if ticket.status is Status.approval:
@@ -83,7 +86,7 @@ def loads(
         for lock in ticket.claims.locks:
             add("lock", lock, 1.0, of, rest)
         for resource, amount in ticket.claims.uses.items():
-            if (there_is := capacity(resource)) > 0:
+            if (there_is := capacity[resource]) > 0:
                 add("resource", resource, amount / there_is, of, rest)
     for limit, rest in rests.items():
         by_limit[limit] = max(by_limit[limit], (rest + behind[limit][0], behind[limit][1]))

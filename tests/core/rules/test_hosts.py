@@ -260,19 +260,6 @@ def test_what_runs_on_a_host_that_is_not_reached_moves_sooner_only_by_a_word_tha
     assert "it gave up A" in refused.reason
 
 
-def test_a_session_waits_for_a_host_that_may_be_back_and_not_for_one_that_somebody_has_to_mend() -> None:
-    session = two_hosts("A:\nB:\nC:")
-    for name in ("box", "den"):
-        session.tell(rq.HostGone(name, "no answer", since=session.now))
-    session.succeed("A", "B")
-    assert session.dispatch() == []
-    assert session.end_unrunnable() == []
-    assert why_to_leave(session.state, stays=False) is None
-    for name in ("box", "den"):
-        session.tell(rq.HostBad(name, "no python3"))
-    assert why_to_leave(session.state, stays=False) == "blocked"
-
-
 def _all_holdings(session: Session) -> list[Holdings]:
     return [session.state.holdings, session.state.hosts["box"].holdings]
 

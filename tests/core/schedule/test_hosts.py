@@ -12,6 +12,7 @@ from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.resources import Resources
 from parexec_tui.core.plan.units import Lease
 from parexec_tui.core.schedule.blockers import blockers, first_blocker
+from parexec_tui.core.schedule.bounds import loads
 from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
@@ -159,6 +160,15 @@ def test_a_lease_that_is_over_lets_the_ticket_run_on_the_other_host() -> None:
     assert session.dispatch() == ["A"]
     assert placed(session) == {"A": "cluster"}
     assert dump(replay(session.plan, session.journal)) == dump(session.state)
+
+
+def test_what_all_hosts_have_together_bounds_how_fast_the_rest_can_go() -> None:
+    left = {f"T{number}": 60.0 for number in range(36)}
+    text = "\n".join(f"{id_}: uses=gpu:1" for id_ in left)
+    session = session_of(text, on=("local", "gpu-box", "cluster"), parallel=1)
+    found = loads(session.state, left, {}, session.now)
+    assert found["parallel", ""][0] == pytest.approx(36 * 60 / (1 + 4 + 4))
+    assert found["resource", "gpu"][0] == pytest.approx(36 * 60 / (2 + 8))
 
 
 # --- Whatever happens ---
