@@ -3,11 +3,13 @@
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import trio
 
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
+from parexec_tui.core.state.steps import is_resolve
 from parexec_tui.engine.backends import boot
 from parexec_tui.engine.backends.backend import Backend
 from parexec_tui.engine.backends.local.backend import LocalBackend
@@ -41,15 +43,10 @@ def open_backend(
     from parexec_tui.engine.backends.remote.backend import RemoteBackend
     from parexec_tui.engine.backends.remote.opening import HostOpener
 
-    def host_of(key: ProcessKey) -> str:
-        if key.service or not key.attempt or (ticket := state.tickets.get(key.ticket)) is None:
-            return ""
-        return state.host_of(ticket)
-
     def open_host(name: str) -> RemoteBackend:
         return opener.open(name, state.hosts[name].spec, placed.wake)
 
-    placed = PlacedBackend(local, host_of, lambda: state.hosts, open_host)
+    placed = PlacedBackend(local, partial(host_of, state), lambda: state.hosts, open_host)
     opener = HostOpener(
         nursery,
         session,
@@ -63,3 +60,12 @@ def open_backend(
     )
     placed.reach_new()
     return placed
+
+
+def host_of(state: SessionState, key: ProcessKey) -> str:
+    """Where a process is to run, and where it runs; empty: on this machine."""
+    if key.service or not key.attempt or (ticket := state.tickets.get(key.ticket)) is None:
+        return ""
+    host = state.host_of(ticket)
+    # A merge that is to be resolved has begun in the worktree here, which a host knows by its commit alone.
+    return "" if host and is_resolve(key.step) and state.hosts[host].spec.sync != "shared" else host

@@ -562,5 +562,8 @@ class RemoteBackend(OnWorkspace):
     async def finish(self) -> None:
         with trio.move_on_after(_ENDS_WITHIN):
             await self.end_strays()
+            if self._sync is not None and self.channel.is_up:
+                with suppress(OSError):  # what is left there takes room, and harms nobody
+                    await self._sync.leave()
         await self.workspace.finish()
         self.channel.close()

@@ -92,6 +92,9 @@ class FileSync:
             await all_of(fetch, changed)
         await in_thread(kept.unlink, may_hang=True)
 
+    async def leave(self) -> None:
+        """See `Sync`. Nothing is removed: the workdir is not ours."""
+
     def _inside(self, patterns: Iterable[str], root: str) -> list[Pattern]:
         """Those that are about files of the folder that is brought: others stand for what both have."""
         found = [parse_pattern(each, root) for each in patterns]

@@ -64,6 +64,8 @@ class GitSync:
         self._transfer = Transfer(channel)
         self._folder = folder
         self._workdir = workdir
+        self._repositories: set[str] = set()
+        """Those that were used there."""
         self._one_at_once = trio.Lock()
         """Held while a repository there is changed: git does not like two that do."""
 
@@ -100,6 +102,7 @@ class GitSync:
         path = f"{self._base()}/repositories/{crc32(os.fsencode(common)):08x}.git"
         await self._channel.ask("folders", paths=[path])
         await self._git(path, "init", "--quiet", "--bare", ".")
+        self._repositories.add(path)
         return path
 
     async def _send(self, top: str, repository: str, key: ProcessKey, commit: str) -> None:
@@ -181,6 +184,21 @@ class GitSync:
             await in_thread(_read_bundle, note.here, file, ref)
         with suppress(OSError):
             await self._channel.ask("drop", path=bundle)
+
+    async def leave(self) -> None:
+        """See `Sync`. It is made again when an attempt needs it."""
+        notes = await in_thread(_notes_in, self._folder.attempts, may_hang=True)
+        wanted = {msgspec.json.decode(note, type=_Note).there for note in notes}
+        ours = f"{self._base()}/worktrees/{self._session()}/"
+        with _of_host():
+            for repository in self._repositories:
+                listed = await self._git(repository, "worktree", "list", "--porcelain")
+                paths = [
+                    line.removeprefix("worktree ") for line in listed.splitlines() if line.startswith("worktree ")
+                ]
+                for path in paths:
+                    if path.startswith(ours) and path not in wanted:
+                        await self._git(repository, "worktree", "remove", "--force", path)
 
     # -- git there -------------------------------------------------------------------------------------------
 
@@ -273,6 +291,10 @@ def _take_over(note: _Note, head: str, left: str) -> None:
     git.run("read-tree", note.sent)  # what it began with is known to git, so what is gone there goes
     git.run("reset", "--hard", "--quiet", left)
     git.run("reset", "--quiet", note.head if head == note.sent else head)
+
+
+def _notes_in(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.glob("*.carried")]
 
 
 def _files_of(top: str, brought: tuple[str, ...]) -> list[str]:

@@ -36,6 +36,9 @@ class Sync(Protocol):
         Raises as `bring` does.
         """
 
+    async def leave(self) -> None:
+        """Remove what was made on the host only to work in, and whose work is here. Raises OutOfReach, SyncError."""
+
 
 def moved_request(asked: dict[str, Any], here: str, there: str) -> dict[str, Any]:
     """A request to start something, with paths beneath `there` in its folder and its variables instead of `here`."""

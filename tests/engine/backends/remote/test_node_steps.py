@@ -73,3 +73,19 @@ def test_a_supervisor_killed_at_each_step(spool: Path) -> None:
 def terminal(node: Node) -> dict[int, dict[str, object]]:
     states = {each["key"][1]: each for each in node.ask("list")["keys"]}
     return states if all(state["state"] != "running" for state in states.values()) else {}
+
+
+def test_a_node_killed_among_many_starts(spool: Path) -> None:
+    keys = [key(number) for number in range(40)]
+    begun = [spool.parent / f"begun-{number}" for number in range(40)]
+    first = Node(spool)
+    numbers = [first.send_start(f"echo once >> {file}", at) for at, file in zip(keys, begun, strict=True)]
+    first.reply(numbers[5])
+    first.kill()
+    second = Node(spool)
+    for at, file in zip(keys, begun, strict=True):
+        second.start(f"echo once >> {file}", at)
+    states = until(lambda: terminal(second), "all to end")
+    assert [state["state"] for state in states.values()] == ["ended"] * len(keys)
+    assert [file.read_text() for file in begun] == ["once\n"] * len(keys)
+    second.close()

@@ -68,6 +68,7 @@ async def test_what_is_done_there_is_in_the_worktree(world: Repository) -> None:
         lines = (await engine.output()).splitlines()
         assert lines[0].startswith(str(world.there))
         assert lines[1:] == ["first"]
+    assert not Path(lines[0]).exists()  # noqa: ASYNC240 - a test
     assert world.head == head
     assert world.status() == [" M a", " D b", "?? c/d"]
     assert (world.work / "c" / "d").read_text() == "new\n"
