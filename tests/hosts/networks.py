@@ -6,6 +6,7 @@ A host has its own processes, home, address, name, boot id and clock since boot;
 import contextlib
 import fcntl
 import os
+import pwd
 import shlex
 import shutil
 import signal
@@ -29,6 +30,13 @@ _NETWORKS = range(1, 250)
 _INIT = Path(__file__).with_name("init.py")
 _WITHIN = 20.0
 
+_ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": pwd.getpwuid(os.getuid()).pw_dir,
+    "LANG": "C.UTF-8",
+}
+"""Of what runs on a host: not that of a test, by which it would be taken for something that the test left behind."""
+
 
 class NoHostsError(Exception):
     """There can be no such hosts on this machine."""
@@ -49,15 +57,10 @@ class Host:
         self._link = f"{network.link}h{number}"
         self._boot = self.folder / "boot_id"
         self._process: subprocess.Popen[bytes] | None = None
+        self.pid = 0
+        """Its first process, as this machine sees it; 0: it is off."""
         network.keys.know(name, self.address)
         self.power_on()
-
-    @property
-    def pid(self) -> int:
-        """Its first process, as this machine sees it."""
-        assert self._process is not None, f"{self.name} is off"
-        pid = self._process.pid
-        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
 
     @property
     def boot(self) -> str:
@@ -90,10 +93,12 @@ class Host:
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
+                env=_ENVIRONMENT,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         self._until_sshd_answers()
+        self.pid = int(Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text())
 
     def power_off(self) -> None:
         """Take its power away: whoever talks to it hears nothing more, not even that a connection is closed."""
@@ -101,7 +106,7 @@ class Host:
             self.cut()
             self._process.kill()
             self._process.wait()
-            self._process = None
+            self._process, self.pid = None, 0
             # The kernel removes what was in a namespace some time later: the other end would still be there.
             _ip("link", "delete", self._link)
         _remove_space(self._space)
@@ -128,7 +133,8 @@ class Host:
 
     def command(self, *argv: str) -> list[str]:
         """What runs a command there without sshd or network: as if typed on its keyboard."""
-        return ["nsenter", "--target", str(self.pid), "--all", "--", *argv]
+        clean = ["env", "-i", *(f"{name}={value}" for name, value in _ENVIRONMENT.items())]
+        return ["nsenter", "--target", str(self.pid), "--all", "--", *clean, *argv]
 
     def run(self, *argv: str) -> str:
         """What a command printed there. Raises CalledProcessError if it fails."""

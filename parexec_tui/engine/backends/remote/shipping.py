@@ -6,6 +6,7 @@ nothing in it that one of them reads in its own way: no line break, no `!`, no q
 """
 
 import shlex
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +21,7 @@ _FIND = (
     "for p in {python} python3 /usr/bin/python3 /usr/local/bin/python3 python3.13 python3.12 python3.11 python3.10"
     " python3.9 python3.8; do "
     'if "$p" -I -c "import sys; sys.exit(sys.version_info < (3, 8))" 2>/dev/null; then'
-    ' exec "$p" -I -c "import sys; exec(bytes.fromhex(sys.argv[1]).decode())" {boot} {digest} {size} {spool}; fi;'
+    ' exec "$p" -I -c "import sys; exec(bytes.fromhex(sys.argv[1]).decode())" {boot} {digest} {size} {words}; fi;'
     f" done; echo parexec: no python3 of 3.8 or later here >&2; exit {NO_PYTHON}"
 )
 
@@ -66,35 +67,47 @@ if not found:
     except OSError as error:
         sys.stderr.write("parexec: " + str(error) + "\\n")
         sys.exit({NO_PROGRAM})
-os.execv(sys.executable, [sys.executable, "-I", path, "serve", spool])
+os.execv(sys.executable, [sys.executable, "-I", path, "serve", spool, *sys.argv[5:]])
 """
 
 
 class Program(NamedTuple):
-    """The text of a node program."""
+    """The text of a node program, or of what is one to the engine."""
 
     text: bytes
     digest: str
 
 
-@lru_cache(1)
-def node_program() -> Program:
-    """The node program of this version."""
-    text = Path(__file__).with_name("node.py").read_bytes()
+def program_of(text: bytes) -> Program:
+    """A program with the hash by which it is found again."""
     return Program(text, sha256(text).hexdigest())
 
 
-def boot_command(spool: str, python: str = "") -> str:
-    """A command for any login shell that becomes the node program.
+@lru_cache(1)
+def node_program() -> Program:
+    """The node program of this version."""
+    return program_of(Path(__file__).with_name("node.py").read_bytes())
+
+
+def boot_command(
+    spool: str,
+    python: str = "",
+    program: Program | None = None,
+    arguments: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+) -> str:
+    """A command for any login shell that becomes the node program, or another one.
 
     `spool`: an absolute path, or a name in the state folder of the user there. `python`: looked for first.
+    `arguments`: what the program gets behind the spool. `env`: what is added to the environment there.
     """
-    program = node_program()
+    program = program or node_program()
     script = _FIND.format(
         python=shlex.quote(python) if python else "",
         boot=_BOOT.strip().encode().hex(),
         digest=program.digest,
         size=len(program.text),
-        spool=shlex.quote(spool),
+        words=shlex.join((spool, *arguments)),
     )
-    return f"exec /bin/sh -c {shlex.quote(script)}"
+    more = shlex.join(("env", *(f"{name}={value}" for name, value in env.items()))) + " " if env else ""
+    return f"exec {more}/bin/sh -c {shlex.quote(script)}"

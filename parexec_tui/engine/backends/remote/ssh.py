@@ -30,7 +30,12 @@ def ssh_command(target: str, spool: str, python: str = "", options: tuple[str, .
 
     `target`: as ssh takes it, `user@host` or a name of `~/.ssh/config`. `options`: go before ours, so they win.
     """
-    return ("ssh", *options, *_OPTIONS, "--", target, boot_command(spool, python))
+    return over_ssh(target, boot_command(spool, python), options)
+
+
+def over_ssh(target: str, command: str, options: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """A command that runs another one there, by the login shell of the user. The rest as in `ssh_command`."""
+    return ("ssh", *options, *_OPTIONS, "--", target, command)
 
 
 _OF_SSH = (

@@ -18,6 +18,20 @@ def channel_to(
     spare: Callable[[int], None] | None = None,
 ) -> Channel:
     """A channel to a host, which is not connected yet. For `spool` see `boot_command`, for the others `Channel`."""
+    if spec.ray is not None:
+        from parexec_tui.engine.backends.remote import ray  # with asyncio, which nobody else needs
+
+        cluster = spec.ray
+        command, program = ray.ray_command(cluster, spool), ray.bridge_program
+        return Channel(
+            command,
+            listener,
+            lambda code, said: ray.why_not(code, said, cluster),
+            hello=hello,
+            environment=environment,
+            spare=spare,
+            program=program,
+        )
     assert spec.ssh is not None
     target = spec.ssh
     return Channel(

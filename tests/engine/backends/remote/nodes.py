@@ -36,11 +36,17 @@ class Node:
     """A running node program. It hears what it said, as an engine lets it, unless `is_mute`."""
 
     def __init__(
-        self, spool: Path, *through: str, python: str = sys.executable, options: Sequence[str] = (), **env: str
+        self,
+        spool: Path,
+        *through: str,
+        python: str = sys.executable,
+        program: str = str(PROGRAM),
+        options: Sequence[str] = (),
+        **env: str,
     ) -> None:
         self.spool = spool
         self.process = subprocess.Popen(
-            [*through, python, "-I", str(PROGRAM), "serve", str(spool), *options],
+            [*through, python, "-I", program, "serve", str(spool), *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **env},
