@@ -37,7 +37,8 @@ class TypeTally:
         self.figures: Figures | None = None
         """What coding agents used; None: none of these was one."""
         self.costs: list[float] = []
-        """Dollars of each of their attempts of which they are known, the least first."""
+        """Dollars of each of their attempts of which they are known, without those that were cut short, the least
+        first."""
 
     def note_end(self, end: End, seconds: float, used: Used) -> None:
         """An attempt ended."""
@@ -49,10 +50,10 @@ class TypeTally:
         self.disk_written += used.disk_written
         self.peak_memory = max(self.peak_memory, used.peak_memory)
 
-    def note_figures(self, figures: Figures) -> None:
-        """A coding agent told what it used in an attempt."""
+    def note_figures(self, figures: Figures, *, is_usual: bool = True) -> None:
+        """A coding agent told what it used in an attempt. `is_usual`: whether others may cost as much."""
         self.figures = figures if self.figures is None else self.figures.then(figures)
-        if figures.cost is not None:
+        if figures.cost is not None and is_usual:
             insort(self.costs, figures.cost)
 
     @property

@@ -213,3 +213,17 @@ def test_what_is_left_is_expected_to_cost_what_attempts_did() -> None:
     told = spent(session.state)
     assert told is not None
     assert told.to_go is None
+
+
+def test_attempts_that_were_cut_short_say_nothing_of_what_others_cost() -> None:
+    session = coding_session("\n".join(f"T{n}:" for n in range(9)), agents={"claude": coder(max=4)})
+    first, *others = session.dispatch()
+    says(session, first, "limited", until=session.now + 60, cost=0.0058)
+    for id_ in others:
+        says(session, id_, "limited", until=session.now + 60, cost=0.0)
+    assert cost_to_go(session.state) is None
+    session.now = session.state.accounts["claude"].until
+    session.tell(rq.RestElapsed("claude"))
+    (canary,) = session.dispatch()
+    says(session, canary, cost=0.5)
+    assert cost_to_go(session.state) == 4.0

@@ -115,7 +115,7 @@ def note_end(state: SessionState, ticket: TicketState, event: ev.AttemptEnded) -
     figures, attempt = event.figures or NOT_KNOWN, ticket.attempt
     assert attempt is not None
     if figures.is_known or _may_have_used(attempt, event):
-        note_figures(state, ticket, figures)
+        note_figures(state, ticket, figures, is_usual=event.end not in _CUT_SHORT)
     told = coding_of(state, ticket)
     past = told.past
     if event.end is not End.could_not_start:
@@ -139,8 +139,10 @@ def note_end(state: SessionState, ticket: TicketState, event: ev.AttemptEnded) -
     )
 
 
-def note_figures(state: SessionState, ticket: TicketState, figures: Figures) -> None:
-    """What an attempt of a coding agent used, when its command is over. Of one attempt it is counted once."""
+def note_figures(state: SessionState, ticket: TicketState, figures: Figures, *, is_usual: bool = True) -> None:
+    """What an attempt of a coding agent used, when its command is over. Of one attempt it is counted once.
+
+    `is_usual`: whether it came to an end of its own."""
     told, attempt = coding_of(state, ticket), ticket.attempt
     assert attempt is not None
     if told.figures_of(attempt.number) is not None:
@@ -152,7 +154,7 @@ def note_figures(state: SessionState, ticket: TicketState, figures: Figures) -> 
     if conversation is not None and conversation.attempt == attempt.number:
         conversation = conversation._replace(used=total(filter(None, (conversation.used, figures))))
     remember(state, ticket, used=tuple(used.items()), newest=(attempt.number, figures), conversation=conversation)
-    state.tally.of(type_).note_figures(figures)
+    state.tally.of(type_).note_figures(figures, is_usual=is_usual)
     if state.budgets:
         check_types_again(state, *state.plan.agents)  # there may be room for more attempts than one
 
@@ -166,6 +168,9 @@ def _may_have_used(attempt: Attempt, event: ev.AttemptEnded) -> bool:
 
 _USED_NOTHING = frozenset((End.could_not_start, End.not_logged_in, End.bad_setup))
 """Ends of attempts in which no provider was asked for anything."""
+
+_CUT_SHORT = frozenset((End.stopped, End.cancelled, End.could_not_start, End.lost, *PUT_BACK))
+"""Ends of attempts that may have done next to nothing of their tickets."""
 
 _UNHEARD = frozenset((End.stopped, *PUT_BACK))
 """Ends after which it is not known whether the agent heard what a person answered."""
