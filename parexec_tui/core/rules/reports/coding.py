@@ -101,6 +101,14 @@ def _rests(
     ]
 
 
+def _interrupted(
+    state: SessionState, ticket: TicketState, report: rq.ProcessEnded, said: rq.Said, now: float
+) -> list[ev.AnyEvent]:
+    """Somebody else ended it: the engine did not want that."""
+    by = f"signal {report.signal}" if report.signal is not None else said.why.removeprefix("stopped by ")
+    return failed(state, ticket, report, End.lost, f"ended from outside{f' by {by}' if by else ''}", now)
+
+
 def _held(end: End) -> Answer:
     """What is wrong with the type of its agent, and holds it until a person has mended it."""
 
@@ -154,6 +162,7 @@ _ENDS: dict[str, Answer] = {
     "needs you": _needs_you,
     "refused": _another(End.refused),
     "budget": _another(End.over_budget),
+    "interrupted": _interrupted,
 }
 """By what a minder says the rule; all else is a failure."""
 

@@ -9,7 +9,7 @@ from typing import get_args
 import msgspec
 from msgspec import Struct, structs
 
-from parexec_tui.agents.ends import EXIT_CODES
+from parexec_tui.agents.ends import EXIT_CODES, INTERRUPTED
 from parexec_tui.core.plan.values import MAX_VALUES, Values, read_values
 from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.status import StopReason
@@ -166,7 +166,8 @@ def report_of(
         code, sig = exit_of(code)
     if minded and not problem:
         said = said or read_said(folder.of_agent(key), code)
-        if said is not None and code is None:  # its last word is known, whatever ended its minder then
+        is_stray = sig is not None and said is not None and said.end == INTERRUPTED  # we ended its minder ourselves
+        if said is not None and code is None and not is_stray:  # its last word is known, whatever ended its minder then
             code, sig = EXIT_CODES.get(said.end, 1), None
     values, bad_values = _values(folder.values(key)) if tells and key.step == RUN and sig is None else (_NONE, "")
     return rq.ProcessEnded(
