@@ -17,7 +17,7 @@ from parexec_tui.core.plan.waits import Wait
 from parexec_tui.core.schedule.blocker import AgentKey, AmountKey, AskKey, Blocker, ReservationKey, ServiceKey
 from parexec_tui.core.schedule.machine import memory_blocker, pressure_blocker
 from parexec_tui.core.schedule.placement import first_of_place, has_room, pick_agent, pinned_agent, place_blocker
-from parexec_tui.core.state.accounts import left_types, open_types, over_budget, over_type_budget, rest_of
+from parexec_tui.core.state.accounts import first_rest, left_types, open_types, over_budget, over_type_budget
 from parexec_tui.core.state.agents import AgentState
 from parexec_tui.core.state.one_line import one_line
 from parexec_tui.core.state.people import by_whom, on_agent
@@ -428,16 +428,14 @@ def type_held(state: SessionState, type_: str, me: str = "") -> str:
 
 
 def _closed(state: SessionState, ticket: TicketState, key: AgentKey) -> Blocker | None:
-    """That an agent type on which the ticket would start has spent its budget, or that its account rests."""
-    for type_ in ticket.types:
-        if over := over_type_budget(state, type_):
-            return Blocker("budget", over, key)
-    for type_ in ticket.types:
-        if (rest := rest_of(state, type_)) is not None:
-            text = f"{rest.account} {rest.word}{'; one ticket tries it now' if rest.is_tried else ''}"
-            until = None if rest.is_tried else rest.until
-            return Blocker("limit", text, key, since=rest.since, until=until, detail=rest.why)
-    return None
+    """That the account of an agent type rests on which the ticket would start, or that its budget is spent."""
+    if state.accounts and (found := first_rest(state, ticket)) is not None:
+        rest = found[1]
+        text = f"{rest.account} {rest.word}{'; one ticket tries it now' if rest.is_tried else ''}"
+        until = None if rest.is_tried else rest.until
+        return Blocker("limit", text, key, since=rest.since, until=until, detail=rest.why)
+    over = next(filter(None, (over_type_budget(state, type_) for type_ in ticket.types)), "")
+    return Blocker("budget", over, key) if over else None
 
 
 def agent_key(state: SessionState, ticket: TicketState) -> AgentKey:

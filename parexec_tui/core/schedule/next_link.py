@@ -244,10 +244,6 @@ def _of_agents(state: SessionState, ticket: TicketState, known: KnownOfAgents) -
 def _find_of_agents(state: SessionState, ticket: TicketState) -> TicketState | Root:
     if not agents_left(state, ticket):
         return Root("no-agent", ticket=ticket.id, name=", ".join(ticket.types))
-    if state.budgets and not open_types(state, ticket):
-        over = filter(None, (over_type_budget(state, type_) for type_ in ticket.types))
-        if (text := next(over, None)) is not None:
-            return Root("budget", reason=text)
     if (found := rest_in_the_way(state, ticket)) is not None:
         type_, rest = found
         return Root(
@@ -258,6 +254,10 @@ def _find_of_agents(state: SessionState, ticket: TicketState) -> TicketState | R
             until=None if rest.is_tried else rest.until,
             times=rest.times,
         )
+    if state.budgets and not open_types(state, ticket):
+        over = filter(None, (over_type_budget(state, type_) for type_ in ticket.types))
+        if (text := next(over, None)) is not None:
+            return Root("budget", reason=text)
     able = [agent for agent in able_agents(state, ticket) if agent.id not in ticket.excluded_agents]
     if any(map(comes_free, able)):
         return Root("busy", name="agents")

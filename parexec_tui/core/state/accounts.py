@@ -150,8 +150,20 @@ def rest_in_the_way(state: SessionState, ticket: TicketState) -> tuple[str, Rest
     alone = {*ticket.types} - {*_meant(ticket)} if state.has_fallbacks else set()
     if {*open_types(state, ticket)} - alone:
         return None
-    rests = ((type_, rest_of(state, type_)) for type_ in left_types(state, ticket))
-    return next(((type_, rest) for type_, rest in rests if rest is not None), None)
+    return first_rest(state, ticket)
+
+
+def first_rest(state: SessionState, ticket: TicketState) -> tuple[str, Rest] | None:
+    """Of the agent types of a ticket whose accounts rest, and from which nothing else keeps it, that which
+    it can start on first."""
+    found: tuple[str, Rest] | None = None
+    for type_ in left_types(state, ticket):
+        rest = rest_of(state, type_)
+        if rest is None or type_ in state.held_types or over_type_budget(state, type_):
+            continue
+        if found is None or (not found[1].is_tried and (rest.is_tried or rest.until < found[1].until)):
+            found = type_, rest
+    return found
 
 
 def rests_waited_for(state: SessionState) -> list[Rest]:
@@ -217,8 +229,8 @@ def rests_ahead(state: SessionState, now: float) -> Callable[[TicketState], floa
 def _rest_ahead(state: SessionState, ticket: TicketState, now: float) -> float:
     if open_types(state, ticket):
         return 0.0
-    rests = (rest_of(state, name) for name in left_types(state, ticket) if name not in state.held_types)
-    return min((0.0 if rest.is_tried else max(0.0, rest.until - now) for rest in rests if rest), default=0.0)
+    found = first_rest(state, ticket)
+    return 0.0 if found is None or found[1].is_tried else max(0.0, found[1].until - now)
 
 
 def _may_work(state: SessionState, type_: str) -> bool:

@@ -2,6 +2,8 @@
 
 from parexec_tui.core.rules.leaving import why_to_leave
 from parexec_tui.core.rules.reports.coding import GUESSES, MOST_OUTAGES, OUTAGES
+from parexec_tui.core.schedule.blockers import why
+from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.outcome import UNAPPROVED
 from parexec_tui.core.state.status import End, Status
@@ -157,3 +159,36 @@ def test_nobody_waits_for_an_attempt_that_began_before_the_limit() -> None:
     assert len(session.dispatch()) == 1
     assert session.state.tickets[slow].is_live
     assert dump(replay(session.plan, session.journal)) == dump(session.state)
+
+
+def test_a_ticket_that_says_nothing_does_not_open_an_account() -> None:
+    session = coding_session("\n".join(f"T{n}: retries=0" for n in range(4)), agents={"claude": coder(max=2)})
+    for id_ in session.dispatch():
+        says(session, id_, "unavailable", "API Error: boom")
+    for _ in range(2):  # two that try it after each other
+        (canary,) = wakes(session) or session.dispatch()
+        says(session, canary, "crashed", "ended without its last word, exit code 0")
+        assert session.state.accounts["claude"].is_tried
+    (canary,) = session.dispatch()
+    says(session, canary, "crashed", "ended without its last word, exit code 1", inp=900)
+    assert session.state.accounts == {}, "it has read what it was told"
+
+
+def test_who_waits_for_several_accounts_is_told_of_the_one_that_comes_back_first() -> None:
+    agents = {"claude": coder(max=1, fallback=("codex",)), "codex": coder("codex", max=1)}
+    session = coding_session("A: agent=claude\nB: agent=claude", agents=agents)
+    session.dispatch()
+    says(session, "A", "limited", until=session.now + 5 * HOUR)
+    (on_codex,) = session.dispatch()
+    says(session, on_codex, "limited", until=session.now + 240)
+    assert session.dispatch() == []
+    until = session.state.accounts["codex"].until
+    for ticket in session.state.tickets.values():
+        root = root_of(session.state, ticket)
+        assert root is not None
+        assert (root.name, root.until) == ("codex", until)
+        (blocker,) = why(session.state, ticket)
+        assert (blocker.text, blocker.until) == ("codex is limited", until)
+    session.act(rq.Hold(types=("codex",)))
+    (blocker,) = why(session.state, session.state.tickets["A"])
+    assert blocker.text == "claude is limited", "codex does not come back by itself"

@@ -244,8 +244,14 @@ def _known(
 
 
 def _well(state: SessionState, ticket: TicketState, said: rq.Said, now: float) -> list[ev.AnyEvent]:
-    """That the provider answers again, if an end says that."""
-    return [] if said.end in ("limited", "unavailable", "auth", "bad setup") else _is_well(state, ticket, now)
+    """That the provider answers again, if an end says that: a verdict of it, or tokens."""
+    has_used = any((said.inp, said.out, said.cached)) and said.end not in _UNWELL
+    return _is_well(state, ticket, now) if has_used or said.end in _ANSWERED else []
+
+
+_UNWELL = frozenset(("limited", "unavailable", "auth", "bad setup"))
+_ANSWERED = frozenset(("succeeded", "needs you", "refused", "budget"))
+"""Ends to which none comes whose provider does not answer."""
 
 
 def _is_well(state: SessionState, ticket: TicketState, now: float) -> list[ev.AnyEvent]:

@@ -167,7 +167,9 @@ def report_of(
     if minded and not problem:
         said = said or read_said(folder.of_agent(key), code)
         is_stray = sig is not None and said is not None and said.end == INTERRUPTED  # we ended its minder ourselves
-        if said is not None and code is None and not is_stray:  # its last word is known, whatever ended its minder then
+        if (
+            said is not None and code is None and not is_stray
+        ):  # its last word is known, whatever ended its minder then
             code, sig = EXIT_CODES.get(said.end, 1), None
     values, bad_values = _values(folder.values(key)) if tells and key.step == RUN and sig is None else (_NONE, "")
     return rq.ProcessEnded(
