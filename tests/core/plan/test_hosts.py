@@ -80,6 +80,7 @@ def test_other_hosts_are_for_the_next_session() -> None:
         ('[hosts.a]\nssh = "a"\nray = { address = "b" }\n', "it is reached by `ssh` or `ray`, not by both"),
         ('[hosts.a]\nssh = "-oProxyCommand=x"\n', "p:2:1: hosts.a.ssh: '-oProxyCommand=x' is no name of a machine"),
         ('[hosts.a]\nray = { python = "x" }\n', "hosts.a.ray: `address` is missing"),
+        ('[hosts.a]\nray = { address = "b" }\nsync = "git"\n', "p:3:1: hosts.a.sync: a Ray cluster gets no files"),
         ('[hosts.a]\nssh = "a"\nlease = "0s"\n', "p:3:1: hosts.a.lease: a lease of '0s' would end at once"),
         ('[hosts.a]\nssh = "a"\nlease = "ever"\n', 'write for instance 45s, 30m, 1h30m, 250ms or 2d, or "never"'),
         ('[hosts.a]\nssh = "a"\nworkdir = "x"\n', "'x' is not an absolute path"),

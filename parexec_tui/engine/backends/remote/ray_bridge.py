@@ -358,12 +358,19 @@ class Places:
     """The file that says where each key is. A line is written before what it tells of is done."""
 
     def __init__(self, folder: str) -> None:
-        """Raises OSError."""
-        os.makedirs(folder, 0o700, exist_ok=True)
-        self._lock = take_over(os.path.join(folder, "lock"))
+        self._folder = folder
+        self._file: Any = None
+        self._lock = -1
         self.seats: dict[int, Seat] = {}
         self.keys: dict[Key, Seat] = {}
-        self._file = open(os.path.join(folder, "places.jsonl"), "a+b", buffering=0)
+
+    def open(self) -> None:
+        """Read it, and let no other bridge write it. Raises OSError."""
+        if self._file is not None:
+            return
+        os.makedirs(self._folder, 0o700, exist_ok=True)
+        self._lock = take_over(os.path.join(self._folder, "lock"))
+        self._file = open(os.path.join(self._folder, "places.jsonl"), "a+b", buffering=0)
         self._read()
 
     def close(self) -> None:
@@ -390,6 +397,8 @@ class Places:
                 self.seats[told["seat"]] = Seat(told["seat"], told["agent"], told["ip"], told["spool"], told["needs"])
 
     def _write(self, line: Header) -> None:
+        if self._file is None:
+            raise OSError(errno.EPERM, "who starts something says first for which session")
         self._file.write(json.dumps(line).encode() + b"\n")
         os.fsync(self._file.fileno())
 
@@ -443,9 +452,9 @@ class Bridge:
         self._heard = 0.0
         self._keepers: Any = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._of_agent: dict[str, Seat] = {seat.agent: seat for seat in self._places.seats.values()}
+        self._of_agent: dict[str, Seat] = {}
         self._locks: dict[str, asyncio.Lock] = {}
-        self._of_attempt: dict[tuple[str, int], str] = {key[:2]: s.agent for key, s in self._places.keys.items()}
+        self._of_attempt: dict[tuple[str, int], str] = {}
         self._silent: dict[str, float] = {}
         """{machine that did not answer: when that was}"""
         self._nodes: list[Header] = []
@@ -499,6 +508,10 @@ class Bridge:
     async def _hello(self, header: Header, _: bytes) -> Frame:
         import ray
 
+        if "session" in header:  # who only looks has no processes here
+            self._places.open()
+            self._of_agent = {seat.agent: seat for seat in self._places.seats.values()}
+            self._of_attempt = {key[:2]: seat.agent for key, seat in self._places.keys.items()}
         alive = [node for node in await self._look() if node["Alive"]]
         workdir = header.get("workdir")
         return {

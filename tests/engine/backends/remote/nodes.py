@@ -62,7 +62,7 @@ class Node:
         self.replies: dict[int, tuple[Header, bytes]] = {}
         self.events: list[Header] = []
         self._in.write(MARKER)
-        self.hello = self.ask("hello")
+        self.hello = self.ask("hello", session="s")
 
     def send(self, do: str, *, blob: bytes = b"", **header: Any) -> int:
         """Ask for something, and return the number of the request."""

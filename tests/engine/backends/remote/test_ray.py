@@ -12,7 +12,7 @@ import pytest
 
 from parexec_tui.engine.backends.remote.ray import bridge_program
 from tests.engine.backends.remote.nodes import Node, RemoteError, Wire, key
-from tests.engine.engines import until
+from tests.engine.engines import Engine, until
 from tests.hosts import clusters
 from tests.hosts.clusters import RAY_PYTHON, Cluster
 from tests.hosts.networks import Host
@@ -298,3 +298,34 @@ def test_the_control_plane_may_go_and_come_back(bridge: Bridge, cluster: Cluster
     later.ask("stop", key=key(), grace=0.0)
     assert later.end()["signal"] == signal.SIGKILL
     later.close()
+
+
+_PLAN = """
+[hosts.cluster]
+ray = {{ address = "{address}", python = "{python}", via = "head" }}
+[agents.there]
+on = ["cluster"]
+[tickets.FIRST]
+agent = "there"
+run = "echo ran >> first; hostname; while [ ! -e go ]; do sleep 0.05; done; echo went on"
+[tickets.SECOND]
+agent = "there"
+needs = ["FIRST"]
+run = "cat first; exit 3"
+"""
+
+
+def test_a_session_whose_engine_is_killed_runs_each_ticket_once(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", cluster.network.path)
+    (tmp_path / "plan.toml").write_text(_PLAN.format(address=cluster.address, python=RAY_PYTHON))
+    first = Engine("run", "plan.toml", cwd=tmp_path)
+    until((tmp_path / "first").exists, "the first ticket runs")
+    first.kill()
+    (tmp_path / "go").touch()
+    second = Engine("resume", cwd=tmp_path)
+    assert second.process.wait(60) == 1
+    assert "SECOND  failed: exit 3: ran" in second.output.read_text()
+    assert (tmp_path / "first").read_text() == "ran\n"
+    until(lambda: not _where(cluster, "ray::Keeper"), "nothing occupies the cluster any more")

@@ -79,6 +79,7 @@ def test_it_goes_there_by_ssh_with_what_ray_needs_for_encryption(monkeypatch: py
 def test_where_keys_are_is_known_after_a_restart(tmp_path: Path) -> None:
     folder = str(tmp_path / "s1.ray")
     places = Places(folder)
+    places.open()
     seat = places.add_seat("a1", {"cpu": 2})
     seat.ip, seat.spool = "10.0.0.5", "/spool/s1/1"
     places.note_seat(seat)
@@ -89,6 +90,7 @@ def test_where_keys_are_is_known_after_a_restart(tmp_path: Path) -> None:
         file.write(b'{"key": ["T1", 3')  # the bridge was killed here
     places.close()
     again = Places(folder)
+    again.open()
     assert list(again.keys) == [("T1", 2, "run")]
     found = again.keys["T1", 2, "run"]
     assert (found.agent, found.ip, found.spool, found.needs) == ("a1", "10.0.0.5", "/spool/s1/1", {"cpu": 2})
@@ -97,6 +99,7 @@ def test_where_keys_are_is_known_after_a_restart(tmp_path: Path) -> None:
     again.add_key(("T1", 4, "run"), found, None, 5.0)
     again.close()
     last = Places(folder)
+    last.open()
     assert list(last.keys) == [("T1", 2, "run"), ("T1", 4, "run")]
     last.close()
 
@@ -105,12 +108,14 @@ def test_there_is_one_bridge(tmp_path: Path) -> None:
     code = (
         "import sys, time\n"
         "from parexec_tui.engine.backends.remote.ray_bridge import Places\n"
-        "Places(sys.argv[1]); print('up', flush=True); time.sleep(600)"
+        "places = Places(sys.argv[1]); places.open(); print('up', flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "s")], stdout=subprocess.PIPE) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == b"up\n"
-        Places(str(tmp_path / "s")).close()
+        second = Places(str(tmp_path / "s"))
+        second.open()
+        second.close()
     assert first.returncode == -9
 
 

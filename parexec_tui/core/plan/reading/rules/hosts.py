@@ -64,6 +64,9 @@ def faults_of_host(host: HostSpec, path: Path) -> Iterator[Fault]:
         yield Fault((*path, "workdir"), f"{shown(host.workdir)} is not an absolute path", "begin it with /")
     if host.ray is not None and host.ray.token_file and not host.ray.token_file.startswith(("/", "~/")):
         yield Fault((*path, "ray", "token_file"), "this is not an absolute path", "begin it with / or ~/")
+    if host.ray is not None and host.sync != "shared":
+        told = "a Ray cluster gets no files: its nodes have the workdir in common"
+        yield Fault((*path, "sync"), told, "leave it out, or reach its machines by `ssh`")
     first: dict[str, str] = {}
     for name in host.resources.units:
         if (other := first.setdefault(unit_variable(name), name)) != name:
