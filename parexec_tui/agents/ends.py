@@ -31,6 +31,9 @@ EXIT_CODES = {
 }
 """By end the exit code of a minder, so that the exit record alone tells the end when the facts are torn."""
 
+FARTHEST = 400 * 86_400.0
+"""Seconds: a reset further ahead is not meant, as one in milliseconds is not."""
+
 ENDS = tuple(EXIT_CODES)
 
 END_OF_CODE = {code: end for end, code in EXIT_CODES.items()}

@@ -1,14 +1,13 @@
 """Coding agents in words: what one does now, which accounts rest until when, what needs a person."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from parexec_tui.core.state.figures import Figures
 from parexec_tui.core.state.resting import often_text
 from parexec_tui.core.state.status import Flag, Status
 from parexec_tui.core.wire.protocol import Doing, RestFact
-from parexec_tui.text.words import counted_word, printable, short_duration
+from parexec_tui.text.words import counted_word, local_time, printable, short_duration
 
 if TYPE_CHECKING:
     from parexec_tui.core.schedule.blocker import Blocker
@@ -25,7 +24,7 @@ _SOON, _FAR = 120.0, 72_000.0
 def time_of_day(at: float, now: float) -> str:
     """A time that comes, in the time zone of this host: `22:30`, `22:30:15` if that is soon, `Tue 22:30` if not."""
     soon, far = at - now < _SOON, at - now > _FAR
-    return datetime.fromtimestamp(at).astimezone().strftime(f"{'%a ' if far else ''}%H:%M{':%S' if soon else ''}")
+    return local_time(at).strftime(f"{'%a ' if far else ''}%H:%M{':%S' if soon else ''}")
 
 
 def until_text(until: float, now: float | None) -> str:

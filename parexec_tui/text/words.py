@@ -78,12 +78,21 @@ def glyph(word: str, *, ascii_only: bool) -> str:
 
 def clock(at: float) -> str:
     """The time of day, in the time zone of this host."""
-    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")
+    return local_time(at).strftime("%H:%M:%S")
 
 
 def day_and_clock(at: float) -> str:
     """The date and the time of day, in the time zone of this host."""
-    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return local_time(at).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def local_time(at: float) -> datetime:
+    """A time in the time zone of this host; the first or last that there is a date for, if it lies beyond that."""
+    return datetime.fromtimestamp(min(max(at, 0.0), _LAST)).astimezone()
+
+
+_LAST = 253_402_000_000.0
+"""Hours before the end of the year 9999."""
 
 
 def short_duration(seconds: float) -> str:

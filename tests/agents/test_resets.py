@@ -1,10 +1,17 @@
 """When a limit ends, in the words of providers."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 
+from parexec_tui.agents.facts import fact
 from parexec_tui.agents.resets import reset_of
+from parexec_tui.agents.streams.claude import ClaudeReader
+from parexec_tui.agents.streams.codex import CodexReader
+from parexec_tui.agents.streams.reader import Exit
+from parexec_tui.agents.streams.told import FactsReader
+from parexec_tui.agents.streams.troubles import Trouble
 
 NOW = datetime(2026, 11, 28, 21, 56, 40, tzinfo=UTC).timestamp()
 
@@ -37,3 +44,17 @@ def at(day: int, hour: int, minute: int = 0, month: int = 11, year: int = 2026) 
 )
 def test_a_reset_is_read(text: str, expected: float | None) -> None:
     assert reset_of(text, NOW) == expected
+
+
+@pytest.mark.parametrize("far", [1796051617000, 1e14, NOW + 401 * 86400])
+def test_a_reset_that_cannot_be_meant_is_not_known(far: float) -> None:
+    wrapper = FactsReader()
+    wrapper.read(json.dumps(fact("end", end="limited", until=far, why="no more")))
+    claude = ClaudeReader()
+    claude.read(json.dumps({"type": "rate_limit_event", "rate_limit_info": {"status": "rejected", "resetsAt": far}}))
+    claude.read(json.dumps({"type": "result", "subtype": "success", "is_error": True, "result": "no more"}))
+    for reader in (wrapper, claude):
+        end = reader.end(Exit(1, NOW))
+        assert (end["end"], end.get("until")) == ("limited", None)
+        assert end["why"] == f"no more (until {far:.0f} is too far ahead to be meant)"
+    assert CodexReader().until_of(Trouble("limited", "try again in 9999999999 days"), NOW) is None

@@ -176,10 +176,12 @@ class Reader:
     def end(self, exit_: Exit) -> Fact:
         """The verdict: success only on a positive end. A ticket's gates come after it."""
         trouble = self._taught(self.verdict(exit_), exit_)
+        told = None if self.trouble is None else self.trouble.until
+        far = f" (until {told:.0f} is too far ahead to be meant)" if told and told - exit_.now > ends.FARTHEST else ""
         return fact(
             "end",
             end=ends.SUCCEEDED if trouble is None else trouble.end,
-            why="" if trouble is None else trouble.why,
+            why="" if trouble is None else f"{trouble.why}{far}".strip(),
             until=None if trouble is None else trouble.until,
             session=self.session or None,
             model=self.model or None,
@@ -228,11 +230,14 @@ class Reader:
         return Trouble(ends.CRASHED, f"ended without its last word, {_of(exit_.code)}{self.last_error()}")
 
     def until_of(self, trouble: Trouble, now: float) -> float | None:
-        if trouble.until is not None or trouble.end not in (ends.LIMITED, ends.UNAVAILABLE):
+        if trouble.until is not None and trouble.until - now <= ends.FARTHEST:
             return trouble.until
+        if trouble.end not in (ends.LIMITED, ends.UNAVAILABLE):
+            return None
         from parexec_tui.agents.resets import reset_of  # brings datetime and zoneinfo along: not for each start
 
-        return reset_of(trouble.why, now)
+        until = reset_of(trouble.why, now)
+        return until if until is not None and until - now <= ends.FARTHEST else None
 
     def knows_no_conversation(self) -> bool:
         """Whether it ended because it does not know the conversation that it was to go on with."""

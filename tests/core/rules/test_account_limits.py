@@ -8,7 +8,9 @@ from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.outcome import UNAPPROVED
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.wire import requests as rq
-from parexec_tui.text.coding import rest_facts
+from parexec_tui.core.wire.protocol import RestFact
+from parexec_tui.text.coding import rest_facts, rest_text
+from parexec_tui.text.words import clock
 from tests.core.coding import coder, coding_session, says
 from tests.core.sessions import Session, dump, replay
 
@@ -192,3 +194,14 @@ def test_who_waits_for_several_accounts_is_told_of_the_one_that_comes_back_first
     session.act(rq.Hold(types=("codex",)))
     (blocker,) = why(session.state, session.state.tickets["A"])
     assert blocker.text == "claude is limited", "codex does not come back by itself"
+
+
+def test_a_reset_in_milliseconds_is_guessed_and_breaks_no_words() -> None:
+    session = coding_session("A:")
+    session.dispatch()
+    says(session, "A", "limited", until=1796051617000.0)
+    assert session.state.accounts["claude"].until == session.now + GUESSES[0]
+    for far in (1796051617000.0, 1e300, -1e300):  # a journal of before may have it
+        rest = RestFact("claude", far, "x", is_outage=False, times=1)
+        assert rest_text(rest, session.now).startswith("claude limited until ")
+        assert clock(far)

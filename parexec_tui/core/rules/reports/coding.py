@@ -27,6 +27,9 @@ MOST_OUTAGES: Final = 5
 SPREAD: Final = 60.0
 """Seconds within which accounts of many people come back after the same reset; a tenth of the rest, if less."""
 
+FARTHEST: Final = 400 * 86_400.0
+"""Seconds: a reset further ahead is not meant, as one in milliseconds is not."""
+
 Answer = Callable[[SessionState, TicketState, rq.ProcessEnded, rq.Said, float], list[ev.AnyEvent]]
 
 
@@ -84,7 +87,7 @@ def _rests(
     account = _account(state, ticket)
     before = state.accounts.get(account)
     times = 0 if before is None else before.times
-    is_known = said.until is not None and said.until > now
+    is_known = said.until is not None and now < said.until <= now + FARTHEST
     if before is not None and not before.is_tried and not is_known:
         return []  # others ran beside the one that was told of first
     until = (said.until or now) if is_known else now + guesses[min(times, len(guesses) - 1)]
