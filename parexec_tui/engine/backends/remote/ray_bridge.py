@@ -90,6 +90,9 @@ _IDLE_FOR = 120.0
 _MARGIN, _MARGIN_PART = 15.0, 0.02
 """What is added to a lease before its keys are taken to be dead: seconds, and a part of the lease."""
 
+_MOST_INLINE = 64 << 10
+"""Bytes of an answer that Ray passes on directly; much larger ones it would write to a disk."""
+
 _MOST_EVENTS = 1000
 """Events that a keeper has kept, at least, once there were as many."""
 
@@ -201,7 +204,7 @@ class Keeper:
         self._process.stdin.write(MARKER)
         self._waiting: dict[int, asyncio.Future[Frame]] = {}
         self._next = 0
-        self._events: list[Header] = []
+        self._events: list[Frame] = []
         self._dropped = 0
         self._changed: asyncio.Event | None = None
         self._lock = threading.Lock()
@@ -228,7 +231,7 @@ class Keeper:
         answer, data = await future
         return zlib.compress(json.dumps(answer).encode(), 1), data
 
-    async def events(self, seen: int) -> tuple[int, list[Header], float]:
+    async def events(self, seen: int) -> tuple[int, list[Frame], float]:
         """What was told since so many events; waits for some, for a while. Last comes the clock."""
         self._begin()
         assert self._changed is not None
@@ -237,7 +240,13 @@ class Keeper:
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), _EVENTS_WITHIN)
         first = max(seen - self._dropped, 0)
-        new = self._events[first : first + 100]
+        new: list[Frame] = []
+        size = 0
+        for event in self._events[first : first + 100]:
+            size += 500 + len(event[1])
+            if new and size > _MOST_INLINE:
+                break
+            new.append(event)
         return self._dropped + first + len(new), new, clock()
 
     def _begin(self) -> None:
@@ -266,7 +275,7 @@ class Keeper:
     def _take(self, frame: Frame) -> None:
         number = frame[0].get("id")
         if number is None:
-            self._events.append(frame[0])
+            self._events.append(frame)
             if len(self._events) > 2 * _MOST_EVENTS:  # who has not heard the first ones asks for a list
                 self._dropped += _MOST_EVENTS
                 del self._events[:_MOST_EVENTS]
@@ -767,6 +776,8 @@ class Bridge:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         if self._keepers is None:
+            if __name__ != "__main__":  # no node of the cluster could import it by this name
+                ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
             self._keepers = ray.remote(Keeper)
         options: Header = {"name": name, "namespace": _NAMESPACE, "lifetime": "detached", "max_restarts": 0}
         options.update(options_of(seat.needs, await _in_thread(ray.cluster_resources)))
@@ -807,8 +818,8 @@ class Bridge:
                 seen, events, there = await _within(handle.events.remote(seat.seen), _ANSWERS_WITHIN)
                 seat.heard(there)
                 seat.seen = seen
-                for event in events:
-                    self._on_event(seat, event)
+                for event, blob in events:
+                    self._on_event(seat, event, blob)
                 if seat.open and clock() - sent_at >= _CONTACT_EVERY:
                     sent_at = clock()
                     await self._ask(seat, {"do": "ping"})
@@ -818,13 +829,13 @@ class Bridge:
                 self._lose(seat, error)
                 return
 
-    def _on_event(self, seat: Seat, event: Header) -> None:
+    def _on_event(self, seat: Seat, event: Header, blob: bytes = b"") -> None:
         key = event.get("key")
         if key is not None and event.get("state") != "running":
             if name_of(key) not in seat.open:
                 return
             seat.open.pop(name_of(key))
-        self._send(event, b"")
+        self._send(event, blob)
 
     def _lose(self, seat: Seat, error: BaseException) -> None:
         """A machine does not answer: look for it until it does, or until nothing of it can live any more."""
@@ -946,6 +957,8 @@ def join(address: str) -> None:
         socket.create_connection((host, int(port)), 5.0).close()
     except (OSError, ValueError) as error:
         leave(UNREACHABLE, f"the control plane of Ray at {address} does not answer: {error}")
+    if sys.flags.no_site:  # as a node program is started, which needs nothing of what is installed
+        site.main()
     site.addsitedir(site.getusersitepackages())  # -I leaves out where `pip install --user` puts it
     try:
         import ray
@@ -1031,15 +1044,16 @@ async def run(session: str, folder: str, address: str, sink: int) -> None:
         await asyncio.wait_for(bridge.close(), 5.0)
 
 
-def main(spool: str, address: str, token: str = "") -> None:
-    """`python ray_bridge.py serve SPOOL ADDRESS [TOKEN_FILE]`."""
+def main(words: list[str]) -> None:
+    """`serve SPOOL ADDRESS [TOKEN_FILE]`."""
+    _, spool, address, *token = words
     sink = os.dup(1)
     os.dup2(2, 1)  # Ray prints to it
     for name, value in (("RAY_USAGE_STATS_ENABLED", "0"), ("RAY_DISABLE_IMPORT_WARNING", "1")):
         os.environ.setdefault(name, value)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    if token:
-        check_token(token)
+    for path in token:
+        check_token(path)
     join(address)
     name = spool.rpartition("/parexec/spool/")[2].strip("/")
     asyncio.run(run(name, f"{spool}.ray", address, sink))
@@ -1047,4 +1061,4 @@ def main(spool: str, address: str, token: str = "") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[2:])
+    main(sys.argv[1:])
