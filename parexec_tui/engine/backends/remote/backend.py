@@ -147,12 +147,12 @@ class RemoteBackend(OnWorkspace):
         if self._tell_host is not None:
             self._tell_host(problem, since)
 
-    def on_event(self, header: Mapping[str, Any]) -> None:
+    def on_event(self, header: Mapping[str, Any], blob: bytes) -> None:
         """See `Listener`."""
         if header.get("event") in ("ended", "fenced") and (told := header.get("key")) is not None:
             charge = self._charges.get(key_from(told))
             if charge is not None and header.get("state", "ended") != "running":
-                self._end(charge, {**header, "state": header.get("state", "ended")})
+                self._end(charge, {**header, "state": header.get("state", "ended"), "log": _log_in(header, blob)})
 
     async def _listed(self) -> dict[ProcessKey, Mapping[str, Any]]:
         """What the node program knows. Raises OutOfReach, NodeError."""
@@ -567,3 +567,8 @@ class RemoteBackend(OnWorkspace):
                     await self._sync.leave()
         await self.workspace.finish()
         self.channel.close()
+
+
+def _log_in(header: Mapping[str, Any], blob: bytes) -> bytes | None:
+    """All that a process printed, if that came with its end."""
+    return blob if header.get("log") == len(blob) else None

@@ -90,7 +90,7 @@ class Listener(Protocol):
     def on_gone(self, problem: Problem, since: float) -> None:
         """The host is out of reach. `since`: as in `Channel.since`."""
 
-    def on_event(self, header: Mapping[str, Any]) -> None:
+    def on_event(self, header: Mapping[str, Any], blob: bytes) -> None:
         """The node program says something unasked."""
 
 
@@ -324,7 +324,7 @@ class Channel:
             self._heard, self._heard_when = clock, self._last_word
         number = frame.header.get("id")
         if number is None:
-            self._listener.on_event(frame.header)
+            self._listener.on_event(frame.header, frame.blob)
         elif (asked := self._asked.get(number)) is not None:
             asked.frame = frame
             asked.done.set()

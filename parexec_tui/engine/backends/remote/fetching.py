@@ -54,14 +54,14 @@ class Fetcher:
         """Fetch what a process left that has ended, note its end, and make the report of it. It waits until the host
         is in reach.
 
-        `told`: how it ended. `seen`: the most that was seen of what it used. `tells`: whether it may have told values
-        or generated tickets.
+        `told`: how it ended; `log`: all that it printed, if that came along. `seen`: the most that was seen of what
+        it used. `tells`: whether it may have told values or generated tickets.
         """
         size = 0
         files: dict[str, bytes] = {}
         while True:
             try:
-                size = await self._copy_rest(key)
+                size = await self._copy_rest(key, told.get("log"))
                 if tells and key.step == RUN and told.get("state") == "ended":
                     files = await self._files_of(key)
             except OutOfReach:
@@ -74,9 +74,15 @@ class Fetcher:
         self._over.append((key, size))
         return report
 
-    async def _copy_rest(self, key: ProcessKey) -> int:
-        """Copy what is left of a log that is complete. Returns its size. Raises OSError."""
+    async def _copy_rest(self, key: ProcessKey, whole: bytes | None) -> int:
+        """Copy what is left of a log that is complete. Returns its size. Raises OSError.
+
+        `whole`: all of it, if it is short and came with the end.
+        """
         with closing(LogCopy(self._folder.log_and_record(key)[0])) as copy:
+            if whole is not None:
+                copy.add(whole[copy.offset :])
+                return len(whole)
             while True:
                 reply = await self.read(key, "log", copy.offset)
                 before, size = copy.offset, int(reply.ok["size"])

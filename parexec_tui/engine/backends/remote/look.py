@@ -133,7 +133,7 @@ class _Visitor:
         self._problem = problem
         self._is_done.set()
 
-    def on_event(self, header: Mapping[str, Any]) -> None:
+    def on_event(self, header: Mapping[str, Any], blob: bytes) -> None:
         """See `Listener`."""
 
     async def visit(self, environment: Mapping[str, str] | None) -> Look:

@@ -1,7 +1,7 @@
 """The node program: keeps processes on a host, for an engine that reaches it through a pipe.
 
 It is one file of the standard library, for Python 3.8 and later on Linux, and imports nothing of ours: it is copied
-to the host and runs there as `python3 -I node.py serve SPOOL`.
+to the host and runs there as `python3 -IS node.py serve SPOOL`.
 
 **Frames.** Both sides write MARKER first, then frames: two lengths, a header in JSON, a blob. What a login shell says
 before the marker is skipped. A request is `{"id": n, "do": NAME, ...}`; it is answered with `{"id": n, "ok": {...}}`
@@ -25,22 +25,18 @@ import ctypes
 import errno
 import fcntl
 import gc
-import getpass
-import hashlib
 import json
 import os
-import platform
 import resource
 import select
-import shutil
 import signal
-import socket
 import struct
 import sys
 import time
 from contextlib import suppress
 from typing import Any, Callable, Dict, Iterable, Iterator, NamedTuple, Sequence, Tuple  # noqa: UP035
-from urllib.parse import quote, unquote
+
+# What is needed now and then is imported then: each process has a fork of this program, which has to be small.
 
 VERSION = 1
 
@@ -57,6 +53,9 @@ MAX_READ = 1 << 16
 """Bytes of a file that one answer has, at most."""
 
 LOG = "log"
+
+_SHORT_LOG = 1 << 13
+"""Bytes of a log that is told with the end of its process: to ask for each takes a while."""
 
 Header = Dict[str, Any]  # noqa: UP006 - evaluated by Python 3.8
 Frame = Tuple[Header, bytes]  # noqa: UP006
@@ -489,9 +488,21 @@ def _lock(path: str) -> int | None:
     return fd
 
 
+_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~+")
+
+
+def _quoted(text: str) -> str:
+    return "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in text.encode())
+
+
+def _unquoted(text: str) -> str:
+    first, *rest = text.encode().split(b"%")
+    return (first + b"".join(bytes((int(part[:2], 16),)) + part[2:] for part in rest)).decode()
+
+
 def _name_of(key: Key) -> str:
     ticket, attempt, step = key
-    name = quote(f"{ticket} {int(attempt)} {step}", safe="+")
+    name = _quoted(f"{ticket} {int(attempt)} {step}")
     if "/" in name or name.startswith(".") or len(name) > 255:
         raise OSError(errno.ENAMETOOLONG, "the name of the ticket is too long for a folder")
     return name
@@ -508,7 +519,7 @@ class Kept:
 
     @property
     def key(self) -> list[Any]:
-        ticket, attempt, step = unquote(self.name).rsplit(" ", 2)
+        ticket, attempt, step = _unquoted(self.name).rsplit(" ", 2)
         return [ticket, int(attempt), step]
 
     def file(self, name: str) -> str:
@@ -588,8 +599,24 @@ class Kept:
 
     def remove(self) -> None:
         """Forget the key, if it is over."""
+        import shutil
+
         shutil.rmtree(self.path, ignore_errors=True)
         self.set_over()
+
+    def short_log(self) -> bytes | None:
+        """Its whole log, if that is short, and can be read."""
+        try:
+            fd = os.open(self.file(LOG), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            data = os.read(fd, _SHORT_LOG + 1)
+        except OSError:
+            return None
+        finally:
+            os.close(fd)
+        return data if len(data) <= _SHORT_LOG else None
 
     def state(self) -> Header:
         """What is known of it. `state`: running, ended, lost, rebooted, void, or unknown: it has not begun.
@@ -672,6 +699,9 @@ class Guard:
             self._record(kept, "rebooted")  # without its lock: a server of files may not know yet that it is free
             return None
         living = _living_of(run)
+        if not living and kept.read("exit") is not None:  # it ended while we looked at others
+            kept.set_over()
+            return None
         if kept.name not in self._ladders:
             late = clock() - self._spool.contact() - run["lease"] if run["lease"] is not None else -1.0
             stop = kept.read("stop")
@@ -1215,8 +1245,10 @@ class Node:
         return is_known
 
     def _tell_end(self, kept: Kept) -> None:
+        self._reap()
         if self._drop_watch(kept.name):
-            self._tell({"event": "ended", **kept.state()})
+            log = kept.short_log()
+            self._tell({"event": "ended", **kept.state(), "log": None if log is None else len(log)}, log or b"")
 
     # -- requests
 
@@ -1226,9 +1258,9 @@ class Node:
         memory, available = _memory()
         return {
             "version": VERSION,
-            "python": platform.python_version(),
-            "system": platform.system(),
-            "host": socket.gethostname(),
+            "python": ".".join(map(str, sys.version_info[:3])),
+            "system": os.uname().sysname,
+            "host": os.uname().nodename,
             "user": _user(),
             "uid": os.getuid(),
             "pid": os.getpid(),
@@ -1562,14 +1594,13 @@ _FREEZE_PASSES = 50
 
 
 def _fork_supervisor(spool: Spool, kept: Kept, launch: Launch, answer: int) -> int:
-    """Twice, so that it is no child of this process and outlives its session. Returns the child. Raises OSError."""
-    between = os.fork()
-    if between:
-        return between
+    """Returns its pid. It has a session of its own, and goes on whatever becomes of this process. Raises OSError."""
+    supervisor = os.fork()
+    if supervisor:
+        return supervisor
     try:
         os.setsid()
-        if not os.fork():
-            supervise(spool, kept, launch, answer)
+        supervise(spool, kept, launch, answer)
     except BaseException as error:
         with suppress(OSError):
             os.write(answer, json.dumps({"errno": getattr(error, "errno", None), "text": str(error)}).encode())
@@ -1590,6 +1621,8 @@ def _argv(header: Header, env: dict[str, str]) -> list[str]:
         return [str(word) for word in header["argv"]]
     shell, arguments = "/bin/sh", ["-e"] if header.get("strict") else []
     if not all(name.isidentifier() and name.isascii() for name in env):
+        import shutil
+
         bash = shutil.which("bash", path=env.get("PATH"))
         if bash is not None:  # other shells drop variables of names that they cannot use
             shell, arguments = bash, ["--posix", "-O", "xpg_echo", *arguments]
@@ -1597,9 +1630,11 @@ def _argv(header: Header, env: dict[str, str]) -> list[str]:
 
 
 def _user() -> str:
+    import pwd
+
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a number without a name
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a number without a name
         return str(os.getuid())
 
 
@@ -1725,6 +1760,8 @@ def _absolute(path: Any) -> str:
 
 
 def _part_of(folder: str, name: str) -> str:
+    import hashlib
+
     return os.path.join(folder, f"{_PART}{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}-{os.getpid()}")
 
 
@@ -1738,6 +1775,8 @@ class _Arriving:
         self._temporary = _part_of(folder, name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         self._fd = os.open(self._temporary, flags, 0o600)
+        import hashlib
+
         self._digest = hashlib.sha256()
         self.size = 0
 
@@ -1806,6 +1845,8 @@ def files_beneath(folders: Iterable[tuple[str, int | None]], limit: int) -> Iter
 
 def digest_of(path: str) -> Header:
     """What a file has in it. Raises OSError."""
+    import hashlib
+
     digest = hashlib.sha256()
     size = 0
     with open(path, "rb", buffering=0) as file:

@@ -19,7 +19,8 @@ def bridge_program() -> Program:
     """The bridge of this version, with its node program in it."""
     folder = Path(__file__).parent
     node = (folder / "node.py").read_bytes()
-    return program_of((folder / "ray_bridge.py").read_bytes().replace(b'NODE = b""\n', b"NODE = %r\n" % node, 1))
+    text = (folder / "ray_bridge.py").read_bytes().replace(b'NODE = b""\n', b"NODE = %r\n" % node, 1)
+    return program_of(text, needs_packages=True)
 
 
 def ray_command(spec: RaySpec, spool: str, options: tuple[str, ...] = ()) -> tuple[str, ...]:

@@ -216,9 +216,9 @@ async def test_an_end_is_told_and_the_node_program_is_at_rest(world: World, monk
         backend = remote(engine)
         on_event, told = backend.on_event, list[object]()
 
-        def count(header: Mapping[str, Any]) -> None:
+        def count(header: Mapping[str, Any], blob: bytes) -> None:
             told.append(header)
-            on_event(header)
+            on_event(header, blob)
 
         monkeypatch.setattr(backend, "on_event", count)
         for number in range(1, 61):

@@ -73,10 +73,10 @@ def boot(tmp_path: Path, sent: bytes, shell: str = "/bin/sh") -> subprocess.Comp
 
 
 def test_the_node_program_is_shipped_once_and_again_if_it_was_damaged(tmp_path: Path) -> None:
-    text, digest = node_program()
+    text, digest, _ = node_program()
     first = boot(tmp_path, text)
     assert first.stdout == WANTED + MARKER, first.stderr
-    cached = tmp_path / "cache" / "parexec" / f"node-{digest}.py"
+    cached = tmp_path / "cache" / "parexec" / f"node_{digest}.py"
     assert cached.read_bytes() == text
     assert boot(tmp_path, b"").stdout == MARKER
     cached.write_bytes(text[:-1])
@@ -85,7 +85,7 @@ def test_the_node_program_is_shipped_once_and_again_if_it_was_damaged(tmp_path: 
 
 
 def test_a_node_program_that_arrives_damaged_is_not_run(tmp_path: Path) -> None:
-    text, _ = node_program()
+    text = node_program().text
     ran = boot(tmp_path, text[:-1] + b"?")
     assert (ran.returncode, ran.stdout) == (NO_PROGRAM, WANTED)
     assert "arrived damaged" in ran.stderr.decode()
