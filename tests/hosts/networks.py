@@ -55,6 +55,8 @@ class Host:
         self._network = network
         self._space = f"{network.link}-{name}"
         self._link = f"{network.link}h{number}"
+        self._hardware = f"02:00:00:00:{network.number:02x}:{number:02x}"
+        """Its address on the wire: with another one after a boot, this machine would not find it for a while."""
         self._boot = self.folder / "boot_id"
         self._process: subprocess.Popen[bytes] | None = None
         self.pid = 0
@@ -146,7 +148,8 @@ class Host:
 
     def _plug_in(self) -> None:
         _ip("netns", "add", self._space)
-        _ip("link", "add", self._link, "type", "veth", "peer", "name", "eth0", "netns", self._space)
+        peer = ("peer", "name", "eth0", "address", self._hardware, "netns", self._space)
+        _ip("link", "add", self._link, "type", "veth", *peer)
         _ip("link", "set", self._link, "master", self._network.link, "up")
         _ip("-n", self._space, "address", "add", f"{self.address}/24", "dev", "eth0")
         for link in ("lo", "eth0"):
