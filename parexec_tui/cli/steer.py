@@ -287,7 +287,8 @@ def _count(text: str) -> dict[str, Any]:
 def scale(
     context: VerbContext, type_: str | None, number: str | None, parallel: str | None, budget: str | None
 ) -> None:
-    """Change how many agents of TYPE there may be, by a number or to one; `plan`: as many as the plan says.
+    """Change how many agents of TYPE there may be, by a number or to one; `plan`: as many as the plan says. Of
+    host:NAME: how many tickets run there at once.
 
     With fewer, agents stop: idle ones first, busy ones when they are done.
     """

@@ -304,7 +304,7 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             yield Line(at, "tuned", "session", tuned_text(event))
         case (
             ev.HostReached() | ev.HostUnreachable() | ev.HostUnusable() | ev.HostHeld() | ev.HostDraining()
-            | ev.HostReleased()
+            | ev.HostReleased() | ev.HostScaled()
         ):  # fmt: skip
             yield _of_host(event, me)
         case ev.UnitsSetAside(resource=resource, units=units):
@@ -345,7 +345,13 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
 
 
 def _of_host(
-    event: ev.HostReached | ev.HostUnreachable | ev.HostUnusable | ev.HostHeld | ev.HostDraining | ev.HostReleased,
+    event: ev.HostReached
+    | ev.HostUnreachable
+    | ev.HostUnusable
+    | ev.HostHeld
+    | ev.HostDraining
+    | ev.HostReleased
+    | ev.HostScaled,
     me: str,
 ) -> Line:
     match event:
@@ -365,6 +371,9 @@ def _of_host(
             return Line(event.at, "draining", event.host, by_whom(event.by, me).strip())
         case ev.HostReleased():
             return Line(event.at, "released", event.host, by_whom(event.by, me).strip())
+        case ev.HostScaled():
+            limit = "as many tickets as planned" if event.most is None else f"at most {event.most} at once"
+            return Line(event.at, "scaled", event.host, f"{limit} {_by(event.by, me)}".strip())
 
 
 _MUCH_SKEW = 2.0

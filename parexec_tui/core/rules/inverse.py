@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from parexec_tui.core.plan.family import NO_LIMITS
+from parexec_tui.core.plan.hosts import ON_HOST
 from parexec_tui.core.plan.model import told_of_variables
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.ticket import Priority
@@ -270,6 +271,8 @@ def _of_limits(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps:
                 most = state.agent_limits[event.type]
                 is_planned = most == state.plan.agents[event.type].max
                 found.append(undo.SetLimit(type=event.type, most=None if is_planned else most))
+            case ev.HostScaled():
+                found.append(undo.SetLimit(type=f"{ON_HOST}{event.host}", most=state.hosts[event.host].limit))
             case ev.ParallelChanged():
                 is_auto = state.tuning is not None
                 found.append(undo.SetLimit(most=None if is_auto else state.parallel, auto=is_auto))

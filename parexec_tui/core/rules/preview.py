@@ -313,6 +313,9 @@ def _session(events: Sequence[ev.AnyEvent]) -> Iterator[str]:
                 yield f"nothing is started on host {event.host} until released; its agents stop when they are done"
             case ev.HostReleased():
                 yield f"tickets start on host {event.host} again"
+            case ev.HostScaled():
+                most = "as many as planned" if event.most is None else f"at most {event.most}"
+                yield f"tickets at once on host {event.host}: {most}; what runs there goes on"
             case ev.AgentTypeReleased():
                 yield f"agents of type {event.type} take tickets again"
             case ev.TypeScaled():

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.hosts import pinned_host, shown_host
 from parexec_tui.core.plan.plan_settings import FailurePolicy
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_money, shown
@@ -118,6 +119,8 @@ def _scale(asked: rq.Scale) -> str:
         return "as many tickets at once as the engine finds best"
     s = "" if asked.most is not None and abs(asked.most) == 1 else "s"
     what = f"ticket{s} at once" if asked.type is None else f"agent{s} of type {asked.type}"
+    if asked.type is not None and (host := pinned_host(asked.type)) is not None:
+        what = f"ticket{s} at once on host {shown_host(host)}"
     if asked.most is None:
         return f"as many {what} as planned"
     if asked.relative:

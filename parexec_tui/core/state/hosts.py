@@ -22,8 +22,8 @@ class HostState:
     """One host, and what runs there."""
 
     __slots__ = (
-        "boot", "cpus", "draining", "held", "held_at", "holdings", "kind", "live", "memory", "name", "problem",
-        "python", "since", "skew", "slots", "spec", "status",
+        "boot", "cpus", "draining", "held", "held_at", "holdings", "kind", "limit", "live", "memory", "name",
+        "problem", "python", "since", "skew", "slots", "spec", "status",
     )  # fmt: skip
 
     def __init__(self, name: str, spec: HostSpec) -> None:
@@ -36,6 +36,8 @@ class HostState:
         """Why it cannot be used or reached, if it cannot."""
         self.cpus = 0.0
         """0 until it was reached once."""
+        self.limit: int | None = None
+        """How many tickets a person lets run there at once; None: as many as the plan says."""
         self.slots = spec.max or 0
         """How many tickets may run there at once; 0 until it is known."""
         self.kind = spec.sync == "shared", frozenset(spec.resources)
@@ -80,10 +82,15 @@ class HostState:
     def reached(self, cpus: float, memory: int) -> None:
         """Note what it has: that is the limit of what tickets take of it, unless the plan says another one."""
         self.cpus, self.memory = cpus, memory
-        self.slots = self.spec.max or max(1, int(cpus))
+        self.scale(self.limit)
         for name, amount in (("cpu", cpus), ("memory", float(memory))):
             if name not in self.spec.resources:
                 self.holdings.limit(name, amount)
+
+    def scale(self, limit: int | None) -> None:
+        """Note how many tickets a person lets run there at once; None: as the plan says, or as it has CPUs."""
+        self.limit = limit
+        self.slots = limit or self.spec.max or (max(1, int(self.cpus)) if self.cpus else 0)
 
 
 def _tidy(claims: Claims) -> Claims:

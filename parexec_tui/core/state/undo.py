@@ -109,7 +109,8 @@ class DrainAgain(UndoStep, frozen=True, tag="drain"):
 
 
 class SetLimit(UndoStep, frozen=True, tag="scale"):
-    """Let there be as many agents of a type as before; with no type, as many tickets at once."""
+    """Let there be as many agents of a type as before, or as many tickets at once on a host (`host:NAME`); with no
+    type, as many tickets at once."""
 
     most: int | None
     """None: as many agents as the plan says; as many tickets as the engine finds best."""

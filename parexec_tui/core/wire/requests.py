@@ -197,11 +197,13 @@ class Prioritise(Request, frozen=True, tag="prioritise"):
 
 
 class Scale(Request, frozen=True, tag="scale"):
-    """Change how many agents of a type there may be; with no type, how many tickets run at once."""
+    """Change how many agents of a type there may be, or how many tickets run at once on a host; with no type, how
+    many tickets run at once."""
 
     most: int | None
-    """None: what the plan says, for a type."""
+    """None: what the plan says, for a type or a host."""
     type: str | None = None
+    """Also `host:NAME`."""
     relative: bool = False
     """True: `most` is added to what holds now."""
     auto: bool = False

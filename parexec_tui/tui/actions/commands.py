@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Literal
 
+from parexec_tui.core.plan.hosts import ON_HOST
 from parexec_tui.core.plan.reading.typed import TypedCount, read_count, read_value
 from parexec_tui.core.plan.ticket import EDITABLE_KEYS, Priority
 from parexec_tui.core.rules.wording import POLICIES
@@ -151,11 +152,16 @@ def _priority(context: ActionContext, argument: str) -> AnyRequest:
     return rq.Prioritise(tickets=tickets, priority=Priority(level))
 
 
-def _scale(context: ActionContext, argument: str) -> AnyRequest:
+def _scaled(context: ActionContext) -> Sequence[str]:
+    """What can be scaled: agent types and hosts."""
     state = state_of(context)
+    return (*state.available, *(f"{ON_HOST}{name}" for name in state.hosts))
+
+
+def _scale(context: ActionContext, argument: str) -> AnyRequest:
     words = argument.split()
-    if not words or words[0] not in state.available:
-        raise CommandError(no("agent type", words[0] if words else "", state.available))
+    if not words or words[0] not in (known := _scaled(context)):
+        raise CommandError(no("agent type", words[0] if words else "", known))
     if len(words) != 2:
         raise CommandError(f"say how many: scale {words[0]} 4, +1, -1 or plan")
     return rq.Scale(type=words[0], **_count(words[1])._asdict())
@@ -306,7 +312,7 @@ def _made() -> Iterator[Command]:
         "TYPE N",
         "how many agents of a type there may be: 4, +1, -1, plan",
         _scale,
-        lambda context, words: _first(state_of(context).available, words),
+        lambda context, words: _first(_scaled(context), words),
     )
     yield Command("parallel", "N", "how many tickets run at once: 4, +1, -1, auto", _parallel, lambda _, __: ())
     yield Command(

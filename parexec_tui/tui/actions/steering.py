@@ -4,11 +4,13 @@ A builder returns a refusal if the targets have nothing for such a request. The 
 request would be granted.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from parexec_tui.core.plan.coding import account_of
+from parexec_tui.core.plan.hosts import ON_HOST
 from parexec_tui.core.rules.answers import runs_skip_if
 from parexec_tui.core.rules.verbs.undo import next_undo
+from parexec_tui.core.state.hosts import HostState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Flag, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -32,6 +34,8 @@ def tickets_of(state: SessionState, targets: Targets) -> tuple[str, ...] | Refus
         return Refusal(f"{targets.agent_type} is a type of agents", "move to one of them")
     if targets.service:
         return Refusal(f"{targets.service} is a service", "move to a ticket that uses it")
+    if targets.host:
+        return Refusal(f"{targets.host} is a host", "move to one of its agents")
     if targets.agent:
         runs = state.agents[targets.agent].ticket
         return Refusal(f"{targets.agent} runs nothing") if runs is None else (runs,)
@@ -99,6 +103,11 @@ def _prioritise(state: SessionState, targets: Targets, step: int) -> Built:
 def hold(state: SessionState, targets: Targets) -> Built:
     if targets.service:
         return rq.Hold(services=(targets.service,))
+    if targets.host:
+        host = _host(state, targets)
+        return (
+            host if isinstance(host, Refusal) else (rq.Hold if host.held is None else rq.Release)(hosts=(host.name,))
+        )
     if targets.agent_type:
         return (rq.Release if _rests(state, targets.agent_type) else rq.Hold)(types=(targets.agent_type,))
     if targets.agent:
@@ -113,6 +122,13 @@ def hold(state: SessionState, targets: Targets) -> Built:
     if free or not held:
         return rq.Hold(tickets=free or targets.tickets)
     return rq.Release(tickets=held)
+
+
+def _host(state: SessionState, targets: Targets) -> HostState | Refusal:
+    """The host that an action is about; the machine of the engine is none that can be held or drained."""
+    return state.hosts.get(targets.host) or Refusal(
+        f"{targets.host} is the machine of the engine", "move to an agent type of it, or hold the session"
+    )
 
 
 def _rests(state: SessionState, type_: str) -> bool:
@@ -131,8 +147,13 @@ def freeze(state: SessionState, targets: Targets) -> Built:
         theirs = [
             ticket.shown_status for ticket in state.live.values() if _type_of(state, ticket) == targets.agent_type
         ]
-        is_frozen = Flag.frozen in theirs and not {Status.running, Flag.needs_you}.intersection(theirs)
-        return (rq.Thaw if is_frozen else rq.Freeze)(types=(targets.agent_type,))
+        return (rq.Thaw if _all_frozen(theirs) else rq.Freeze)(types=(targets.agent_type,))
+    if targets.host:
+        host = _host(state, targets)
+        if isinstance(host, Refusal):
+            return host
+        theirs = [state.tickets[id_].shown_status for id_ in host.live]
+        return (rq.Thaw if _all_frozen(theirs) else rq.Freeze)(hosts=(host.name,))
     if targets.agent:
         runs = state.agents[targets.agent].ticket
         is_frozen = runs is not None and state.tickets[runs].is_frozen
@@ -147,6 +168,11 @@ def freeze(state: SessionState, targets: Targets) -> Built:
     return rq.Freeze(tickets=running or targets.tickets)
 
 
+def _all_frozen(statuses: Sequence[Status | Flag]) -> bool:
+    """Whether of tickets that stand so some are frozen, and none could be."""
+    return Flag.frozen in statuses and not {Status.running, Flag.needs_you}.intersection(statuses)
+
+
 def _can_be_frozen(ticket: TicketState) -> bool:
     """Whether something of a ticket runs that can be frozen: a step of its attempt, or its `skip_if`."""
     if ticket.status in FREEZABLE:
@@ -155,7 +181,10 @@ def _can_be_frozen(ticket: TicketState) -> bool:
 
 
 def drain(state: SessionState, targets: Targets) -> Built:
-    """Drain an agent or an agent type, else the session; or undo that."""
+    """Drain an agent, an agent type or a host, else the session; or undo that."""
+    if targets.host:
+        host = _host(state, targets)
+        return host if isinstance(host, Refusal) else (rq.Release if host.draining else rq.Drain)(hosts=(host.name,))
     if targets.agent:
         agent = state.agents[targets.agent]
         return (rq.Release if agent.draining else rq.Drain)(agents=(agent.id,))
@@ -187,7 +216,10 @@ def fewer(state: SessionState, targets: Targets) -> Built:
 
 
 def _scaled_type(state: SessionState, targets: Targets) -> str | None:
-    """The agent type that gets more or fewer agents; None: the session runs more or fewer tickets at once."""
+    """The agent type that gets more or fewer agents, or the host that runs more or fewer tickets at once; None: the
+    session does."""
+    if targets.host in state.hosts:
+        return f"{ON_HOST}{targets.host}"
     return state.agents[targets.agent].type if targets.agent else targets.agent_type or None
 
 

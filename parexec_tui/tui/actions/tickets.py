@@ -8,6 +8,8 @@ from parexec_tui.core.rules.attention import needs, service_need
 from parexec_tui.core.state.status import predicate
 from parexec_tui.core.wire.selectors import SelectorError
 from parexec_tui.text.banner import pieces
+from parexec_tui.text.host_facts import host_fact
+from parexec_tui.text.hosts import problem_text, slots_text, standing_text
 from parexec_tui.text.services import service_text
 from parexec_tui.text.words import printable
 from parexec_tui.tui.actions.context import ActionContext
@@ -131,8 +133,8 @@ def next_needing_attention(context: ActionContext) -> None:
 
 
 def why(context: ActionContext) -> None:
-    """Say why the selected ticket is not running; of an agent, why it is idle, or what its ticket does; of a service,
-    how it stands.
+    """Say why the selected ticket is not running; of an agent, why it is idle, or what its ticket does; of a service
+    or a host, how it stands.
     """
     from parexec_tui.tui.dialogs.why import WhyDialog
     from parexec_tui.tui.dialogs.why_text import Offer
@@ -155,6 +157,11 @@ def why(context: ActionContext) -> None:
         said = service_text(state, service, now, context.view.me)
         ending = thaw if service.is_frozen else restart
         context.say(printable(f"service {service.name} {predicate(service.shown_status)}: {said}{ending}"))
+        return
+    if (host := state.hosts.get(targets.host)) is not None:
+        fact = host_fact(state, host)
+        said = problem_text(fact, now, context.view.me) or standing_text(fact, now, context.view.me)
+        context.say(printable(said) if fact.problem else f"{host.name}: {said or slots_text(fact)}")
         return
     agent = state.agents.get(targets.agent)
     if agent is not None and agent.ticket is None:

@@ -4,8 +4,10 @@ stop."""
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from rich.text import Text
 from textual.app import ComposeResult
 
+from parexec_tui.core.plan.hosts import ON_HOST
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.rules.placement import cannot_go_to
 from parexec_tui.core.state.agents import AgentState
@@ -13,7 +15,10 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import AGENT_TABLE, AgentStatus
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.protocol import HostFact
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
+from parexec_tui.text.host_facts import host_fact, host_facts, this_machine
+from parexec_tui.text.hosts import lost_text, slots_text, standing_text
 from parexec_tui.text.words import printable, short_duration
 from parexec_tui.tui.dialogs.dialog import CHROME, Dialog, KeyWords
 from parexec_tui.tui.drawing.line import StyledLine
@@ -31,13 +36,13 @@ _ORDER = {row.status: place for place, row in enumerate(AGENT_TABLE)}
 
 
 class Destination(NamedTuple):
-    """Where tickets could go: to an agent, to an agent type, or to any agent that can run them."""
+    """Where tickets could go: to an agent, to an agent type, to a host, or to any agent that can run them."""
 
     name: str
     """As a request names it; empty: any agent."""
     status: str
     text: str
-    """What the agent runs and for how long; of a type, how many agents are idle."""
+    """What the agent runs and for how long; of a type, how many agents are idle; of a host, its slots."""
     refusal: Refusal | None
     """Why tickets cannot go there."""
 
@@ -50,6 +55,12 @@ def destinations(state: SessionState, tickets: Sequence[TicketState], now: float
     found += [
         Destination(type_, "", _type_text(state, type_), _why_not(state, tickets, type_)) for type_ in state.available
     ]
+    if state.hosts:
+        found += [
+            Destination(place, "", _host_text(fact, now), _why_not(state, tickets, place))
+            for fact in (this_machine(state), *host_facts(state))
+            for place in (f"{ON_HOST}{fact.name}",)
+        ]
     found += [
         Destination(agent.id, agent.status, _agent_text(state, agent, now), _why_not(state, tickets, agent.id))
         for agent in agents
@@ -67,13 +78,21 @@ def _type_text(state: SessionState, type_: str) -> str:
     return f"agent type: {idle} of {up} idle, at most {state.max_agents(type_)}"
 
 
+def _host_text(host: HostFact, now: float) -> str:
+    return f"host: {', '.join(filter(None, (slots_text(host), standing_text(host, now))))}"
+
+
 def _agent_text(state: SessionState, agent: AgentState, now: float) -> str:
     if agent.ticket is not None:
         worked = state.tickets[agent.ticket].worked(now)
-        return f"runs {agent.ticket}, for {short_duration(worked)}"
+        return f"{_where(agent)}runs {agent.ticket}, for {short_duration(worked)}"
     if agent.quarantined:
         return agent.quarantined
-    return f"for {short_duration(max(0.0, now - agent.idle_since))}"
+    return f"{_where(agent)}for {short_duration(max(0.0, now - agent.idle_since))}"
+
+
+def _where(agent: AgentState) -> str:
+    return f"on {agent.host}, " if agent.host else ""
 
 
 class ReassignDialog(Dialog[AnyRequest]):
@@ -89,8 +108,10 @@ class ReassignDialog(Dialog[AnyRequest]):
         state = view.state
         assert state is not None
         self.tickets = tuple(tickets)
-        self.heading = f"Give {listed(self.tickets, limit=5)} to"
         found = [state.tickets[id_] for id_ in self.tickets]
+        self._is_lost = any(state.lease_over(ticket) is not None for ticket in found)
+        gives_up = "Give up and give" if self._is_lost else "Give"
+        self.heading = f"{gives_up} {listed(self.tickets, limit=5)} to"
         self._list = DestinationList(view, destinations(state, found, view.now), found[0], moved=self._show_preview)
         self._preview = Page(view, (), chrome=CHROME + 4, height=_PREVIEW)
 
@@ -110,14 +131,21 @@ class ReassignDialog(Dialog[AnyRequest]):
         return True
 
     def _asked(self) -> AnyRequest:
-        return rq.Reassign(tickets=self.tickets, agent=self._list.chosen.name)
+        return rq.Reassign(tickets=self.tickets, agent=self._list.chosen.name, now=self._is_lost)
 
     def _show_preview(self) -> Outlook:
         state = self.view.state
         assert state is not None
         found = outlook(state, self._asked(), self.view.now)
-        self._preview.show(self.outlook_lines(found))
+        self._preview.show([*self._lost_lines(state), *self.outlook_lines(found)])
         return found
+
+    def _lost_lines(self, state: SessionState) -> Iterator[Text]:
+        """Of tickets whose host is not reached: until when they may go on there."""
+        for id_ in self.tickets:
+            host = state.live_on.get(id_)
+            if host is not None and (lost := lost_text(host_fact(state, host), id_, self.view.now)):
+                yield self.styled(lost, "warn")
 
 
 class DestinationList(Listing):

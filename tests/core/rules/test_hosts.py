@@ -260,6 +260,29 @@ def test_what_runs_on_a_host_that_is_not_reached_moves_sooner_only_by_a_word_tha
     assert "it gave up A" in refused.reason
 
 
+def test_a_person_says_how_many_tickets_run_at_once_on_a_host() -> None:
+    session = two_hosts("A:\nB:\nC:")
+    box = session.state.hosts["box"]
+    assert session.live() == ["A", "B"]
+    session.act(rq.Scale(type="host:box", most=1, relative=True))
+    assert (box.slots, session.dispatch()) == (2, ["C"])
+    session.act(rq.Scale(type="host:box", most=3))
+    seen(session, "b2")
+    assert box.slots == 3, "what a person said stays, whatever the host has"
+    session.act(rq.Undo())
+    session.act(rq.Undo())
+    assert (box.slots, box.limit, len(box.live)) == (1, None, 2)
+    for asked, why in (
+        (rq.Scale(type="host:nowhere", most=1), "there is no host nowhere"),
+        (rq.Scale(type="host:local", most=1), "local is the machine of the engine"),
+        (rq.Scale(type="host:box", most=0), "not 0"),
+        (rq.Scale(type="host:box", most=None, auto=True), "not on hosts"),
+    ):
+        refused = session.act(asked)
+        assert isinstance(refused, rq.Refusal)
+        assert why in refused.reason
+
+
 def _all_holdings(session: Session) -> list[Holdings]:
     return [session.state.holdings, session.state.hosts["box"].holdings]
 

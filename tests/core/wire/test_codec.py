@@ -515,6 +515,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.HostHeld(at=2.0, host="gpu-box", by="ann"),
     ev.HostDraining(at=2.0, host="gpu-box", by="ann"),
     ev.HostReleased(at=2.0, host="gpu-box", by="ann"),
+    ev.HostScaled(at=2.0, host="gpu-box", most=3, by="ann"),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

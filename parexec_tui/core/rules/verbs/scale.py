@@ -1,11 +1,11 @@
-"""scale: how many agents of a type there may be, or how many tickets may run at once."""
+"""scale: how many agents of a type there may be, or how many tickets may run at once, in all or on a host."""
 
 from collections.abc import Iterator, Mapping
 from itertools import count, islice
 
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.coding import is_minded
-from parexec_tui.core.plan.hosts import LOCAL, hosts_of
+from parexec_tui.core.plan.hosts import LOCAL, hosts_of, pinned_host
 from parexec_tui.core.plan.units import MAX_COUNT, Money
 from parexec_tui.core.rules.answers import Decision, refuse_unknown
 from parexec_tui.core.rules.verbs.drain import drain_agents
@@ -18,11 +18,14 @@ from parexec_tui.core.wire.requests import Refusal
 
 
 def scale(state: SessionState, asked: rq.Scale, now: float) -> Decision:
-    """With fewer agents of a type, idle ones stop first. With fewer tickets at once nothing stops."""
+    """With fewer agents of a type, idle ones stop first. With fewer tickets at once nothing stops, neither
+    here nor on a host."""
     if asked.budget:
         return _change_budget(state, asked, now)
     if asked.type is None:
         return _scale_session(state, asked, now)
+    if (host := pinned_host(asked.type)) is not None:
+        return _scale_host(state, host, asked, now)
     if asked.auto:
         return Refusal(
             "the engine finds out how many tickets run at once, not how many agents there are", "name a number"
@@ -42,6 +45,28 @@ def scale(state: SessionState, asked: rq.Scale, now: float) -> Decision:
         ev.TypeScaled(at=now, type=asked.type, most=limit, by=asked.by),
         *drain_agents(_surplus(state, asked.type, most), asked.by, now),
     ]
+
+
+def _scale_host(state: SessionState, name: str, asked: rq.Scale, now: float) -> Decision:
+    if name == LOCAL:
+        return Refusal("local is the machine of the engine", "scale the session: --parallel")
+    if refusal := refuse_unknown(state, hosts=(name,)):
+        return refusal
+    host = state.hosts[name]
+    if asked.auto:
+        return Refusal("the engine finds out how many tickets run at once here, not on hosts", "name a number")
+    limit = asked.most
+    if limit is not None and asked.relative:
+        if not host.slots:
+            return Refusal(
+                f"{name} was not reached yet: it is not known how many tickets it may run", "name a number"
+            )
+        limit += host.slots
+    if limit is not None and not 1 <= limit <= MAX_COUNT:
+        return Refusal(
+            f"1 to {MAX_COUNT:,} tickets may run on a host, not {limit}", f"hold host:{name}, to have none"
+        )
+    return [] if limit == host.limit else [ev.HostScaled(at=now, host=name, most=limit, by=asked.by)]
 
 
 def _surplus(state: SessionState, type_: str, limit: int) -> list[AgentState]:

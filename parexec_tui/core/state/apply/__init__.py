@@ -49,6 +49,7 @@ from parexec_tui.core.state.apply.hosts import (
     on_host_held,
     on_host_reached,
     on_host_released,
+    on_host_scaled,
     on_host_unreachable,
     on_host_unusable,
 )
@@ -174,6 +175,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.HostHeld: on_host_held,
     ev.HostDraining: on_host_draining,
     ev.HostReleased: on_host_released,
+    ev.HostScaled: on_host_scaled,
     ev.UnitsSetAside: on_units_set_aside,
     ev.SecretsLooked: on_secrets_looked,
     ev.MemoryMeasured: on_memory_measured,

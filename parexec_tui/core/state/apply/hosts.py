@@ -6,7 +6,15 @@ from parexec_tui.core.state.indexes import check_types_again, doubt_reservation,
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.transitions import IllegalEventError
 
-_AnyOfHost = ev.HostReached | ev.HostUnreachable | ev.HostUnusable | ev.HostHeld | ev.HostDraining | ev.HostReleased
+_AnyOfHost = (
+    ev.HostReached
+    | ev.HostUnreachable
+    | ev.HostUnusable
+    | ev.HostHeld
+    | ev.HostDraining
+    | ev.HostReleased
+    | ev.HostScaled
+)
 
 
 def _host_of(state: SessionState, event: _AnyOfHost) -> HostState:
@@ -55,4 +63,11 @@ def on_host_draining(state: SessionState, event: ev.HostDraining) -> None:
 def on_host_released(state: SessionState, event: ev.HostReleased) -> None:
     host = _host_of(state, event)
     host.held, host.draining = None, False
+    host_changed(state, host.name)
+
+
+def on_host_scaled(state: SessionState, event: ev.HostScaled) -> None:
+    host = _host_of(state, event)
+    host.scale(event.most)
+    state.forget_slots()
     host_changed(state, host.name)

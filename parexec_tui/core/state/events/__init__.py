@@ -48,6 +48,7 @@ from parexec_tui.core.state.events.hosts import (
     HostHeld,
     HostReached,
     HostReleased,
+    HostScaled,
     HostUnreachable,
     HostUnusable,
 )
@@ -174,6 +175,7 @@ AnyEvent = (
     | HostHeld
     | HostDraining
     | HostReleased
+    | HostScaled
     | UnitsSetAside
     | SecretsLooked
     | MemoryMeasured

@@ -54,3 +54,12 @@ class HostReleased(Event, frozen=True, tag="host_released"):
 
     host: str
     by: str = ""
+
+
+class HostScaled(Event, frozen=True, tag="host_scaled"):
+    """So many tickets may run there at once."""
+
+    host: str
+    most: int | None
+    """None: as many as the plan says, or as its cpus allow."""
+    by: str = ""
