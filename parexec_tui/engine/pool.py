@@ -130,6 +130,8 @@ class Pool:
         if (host := self._state.live_on.get(ticket.id)) is not None:
             lease = self._state.lease_of(ticket, host)
             launch = structs.replace(launch, lease=lease, grace=ticket.spec.grace)
+            if host.spec.ray is not None and ticket.live_attempt.step == RUN:
+                launch = structs.replace(launch, place=dict(ticket.claims.uses))
         if ticket.spec.own_tmp:
             launch = structs.replace(launch, own_tmp=True)
         if self._state.hosts:

@@ -229,6 +229,8 @@ class Launch(Struct, frozen=True, gc=False):
     """Seconds between TERM and KILL if its host ends it because that is over."""
     carried: Carried | None = None
     """What is brought to its host and back; None: the host shares files with this machine, or is this machine."""
+    place: dict[str, float] | None = None
+    """{resource: amount} that its host is to have free where it has several machines; None: where the attempt is."""
     requires: Requirements | None = None
     """What must be there. It is looked for right before the process is started; if it is not so, there is none, and
     `ProcessEnded` says that the ticket is at fault."""

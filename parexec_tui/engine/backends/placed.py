@@ -152,7 +152,7 @@ class PlacedBackend:
         self._local.tend(key, task)
 
     def leave_tmp(self, key: ProcessKey, keep: int | None) -> None:
-        self._local.leave_tmp(key, keep)
+        self._now_at(key).leave_tmp(key, keep)
 
     async def foresee(self, worktrees: dict[str, Worktree]) -> tuple[rq.Foreseen, ...]:
         return await self._local.foresee(worktrees)

@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 from shutil import which
 from typing import Any
 
@@ -134,15 +135,17 @@ async def test_variables_of_any_name_arrive(world: World, monkeypatch: pytest.Mo
 
 
 async def test_an_attempt_may_have_folders_of_its_own(world: World) -> None:
-    skip_on_hosts(world, "hosts give none: it is refused")
+    run = "echo $TMPDIR $PAREXEC_SCRATCH; echo 1 >> $TMPDIR/x; echo 2 >> $PAREXEC_SCRATCH/y; exit 1"
     async with world.engine() as engine:
-        launch = structs.replace(
-            world.launch("echo 1 > $TMPDIR/x; echo 2 > $PAREXEC_SCRATCH/y; exit 1"), own_tmp=True
-        )
-        engine.backend.start(key(1), launch)
-        await engine.ended(key(1))
-        tmp, scratch = world.folder.tmp("T", 1), world.folder.scratch("T")
-        assert ((tmp / "x").read_text(), (scratch / "y").read_text()) == ("1\n", "2\n")
+        for at in (key(1), key(1, "gate-1"), key(2)):
+            engine.backend.start(at, structs.replace(world.launch(run), own_tmp=True))
+            await engine.ended(at)
+        tmp, scratch = map(Path, (await engine.output(key(1))).split())
+        assert ((tmp / "x").read_text(), (scratch / "y").read_text()) == ("1\n" * 2, "2\n" * 3)
+        other = Path((await engine.output(key(2))).split()[0])
+        for kept in (1 << 20, 1):
+            engine.backend.leave_tmp(key(2), kept)
+        await engine.until_gone(other)
         engine.backend.leave_tmp(key(1), 0)
         await engine.until_gone(tmp)
         assert scratch.exists()

@@ -117,6 +117,8 @@ class RemoteBackend(OnWorkspace):
         self._one_look = trio.CapacityLimiter(1)
         self._looks = trio.CapacityLimiter(_LOOKS)
         self._over: list[ProcessKey] = []
+        self._to_leave: dict[ProcessKey, int | None] = {}
+        """Attempts whose folders are to be removed or kept, see `Backend.leave_tmp`."""
         self._ends_strays = False
         """Whether what runs there and is nobody's is ended."""
         self.workspace = Workspace(nursery, folder, self._report)
@@ -139,6 +141,9 @@ class RemoteBackend(OnWorkspace):
                 await self._reconcile(charge, listed.get(charge.key))
         if self._ends_strays:
             await self._end_unknown(listed)
+        for key, keep in self._to_leave.items():
+            self.channel.tell("leave", key=key_to(key), keep=keep)
+        self._to_leave.clear()
         if self._tell_host is not None:
             self._tell_host(facts, self.channel.since)
 
@@ -269,7 +274,8 @@ class RemoteBackend(OnWorkspace):
             if unmet := list(looker.unmet(launch.requires, env=env, cwd=launch.cwd, root=launch.root)):
                 raise UnmetError(unmet)
             launch = structs.replace(launch, requires=None)
-        self.workspace.before(start, launch)
+        # Its folders are on the host.
+        self.workspace.before(start, structs.replace(launch, own_tmp=False) if launch.own_tmp else launch)
 
     async def _bring(self, sync: Sync, key: ProcessKey, carried: Carried, asked: dict[str, Any]) -> dict[str, Any]:
         """Bring what a process needs to the host, once that is reached. Raises SyncError, OSError."""
@@ -373,6 +379,12 @@ class RemoteBackend(OnWorkspace):
         if (charge := self._charges.get(key)) is not None and charge.frozen is not False:
             charge.frozen = False
             self._say(charge, "thaw")
+
+    def leave_tmp(self, key: ProcessKey, keep: int | None) -> None:
+        if self.channel.is_up:
+            self.channel.tell("leave", key=key_to(key), keep=keep)
+        else:
+            self._to_leave[key] = keep
 
     def answer(self, key: ProcessKey, question: str, answer: str) -> None:
         """No coding agent runs on a host: see `check_fits`."""

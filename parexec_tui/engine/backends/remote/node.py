@@ -1119,6 +1119,7 @@ class Node:
             "adopt": self._adopt,
             "forget": self._forget,
             "void": self._void,
+            "leave": self._leave,
             "usage": self._usage,
             "metrics": self._metrics,
             "folders": self._folders,
@@ -1305,7 +1306,8 @@ class Node:
     def _prepare(self, header: Header, kept: Kept) -> None:
         os.makedirs(kept.path, 0o700, exist_ok=True)
         if header.get("tmp"):
-            os.makedirs(kept.file("tmp"), 0o700, exist_ok=True)
+            for folder in self._own_folders(header["key"]):
+                os.makedirs(folder, 0o700, exist_ok=True)
 
     def _launch(self, header: Header, kept: Kept) -> Launch:
         env, cookie = {**self._env, **header.get("env", {})}, str(header.get("cookie", ""))
@@ -1317,7 +1319,9 @@ class Node:
         env["PWD"] = str(header["cwd"])
         env.update({name: kept.file(file) for name, file in header.get("files", {}).items()})
         if header.get("tmp"):
-            env["TMPDIR"] = kept.file("tmp")
+            tmp, scratch = self._own_folders(header["key"])
+            env["PAREXEC_SCRATCH"] = scratch
+            env["TMPDIR"] = header.get("env", {}).get("TMPDIR", tmp)
         if header.get("log_of"):
             env["PAREXEC_LOG"] = self._spool.kept(header["log_of"]).file(LOG)
         lease = header.get("lease")
@@ -1468,6 +1472,21 @@ class Node:
         os.makedirs(kept.path, 0o700, exist_ok=True)
         kept.decide("void")
         return self._state_of_other(kept), b""
+
+    def _own_folders(self, key: Sequence[Any]) -> tuple[str, str]:
+        """That of an attempt, for what is temporary, and that which all attempts of its ticket share."""
+        tmp = os.path.join(self._spool.path, "tmp", _name_of((key[0], key[1], "")))
+        return tmp, os.path.join(self._spool.path, "scratch", _name_of((key[0], 0, "")))
+
+    def _leave(self, header: Header, _: bytes) -> None:
+        """An attempt is over: remove its folder, or keep it as long as all that are kept have `keep` bytes.
+
+        None: it succeeded, and what the attempts of its ticket share is removed as well.
+        """
+        tmp, scratch = self._own_folders(header["key"])
+        keep = header["keep"]
+        used = {self._own_folders(each.key)[0] for each in self._spool.living()}
+        self._in_child(header["id"], lambda: _leave_folders(tmp, scratch if keep is None else "", keep or 0, used))
 
     def _usage(self, header: Header, _: bytes) -> tuple[Header, bytes]:
         everything, now = scan(), time.time()
@@ -1738,6 +1757,56 @@ def metrics(path: str) -> Header:
         "net_received": received,
         "net_sent": sent,
     }
+
+
+# -- folders of attempts ---------------------------------------------------------------------------------------
+
+
+def _leave_folders(tmp: str, scratch: str, keep: int, used: set[str]) -> Header:
+    if scratch:
+        _remove_all(scratch)
+    if not keep:
+        _remove_all(tmp)
+        return {}
+    with suppress(OSError):
+        os.rmdir(tmp)  # there is nothing in it
+    above = os.path.dirname(tmp)
+    with suppress(FileNotFoundError):
+        others = (os.path.join(above, name) for name in os.listdir(above))
+        kept = sorted((os.lstat(path).st_mtime_ns, path) for path in others if path not in used)
+        sizes = {path: _size_of(path) for _, path in kept}
+        excess = sum(sizes.values()) - keep
+        for path, size in sizes.items():
+            if excess > 0:
+                _remove_all(path)
+                excess -= size
+    return {}
+
+
+def _size_of(folder: str) -> int:
+    """Bytes that it takes on its disk."""
+    found = 0
+    for above, _, files in os.walk(folder):
+        for name in (".", *files):
+            with suppress(OSError):
+                found += os.lstat(os.path.join(above, name)).st_blocks * _SECTOR
+    return found
+
+
+def _remove_all(path: str) -> None:
+    """Remove a folder with all that is in it, as far as that can be done. Links are not followed."""
+    import shutil
+
+    if os.path.islink(path):  # an attempt put it in the place of its folder
+        os.unlink(path)
+    shutil.rmtree(path, ignore_errors=True)
+    if os.path.isdir(path):  # an attempt closed folders to itself
+        for above, inner, _ in os.walk(path):
+            for name in (".", *inner):
+                if not os.path.islink(os.path.join(above, name)):
+                    with suppress(OSError):
+                        os.chmod(os.path.join(above, name), 0o700)
+        shutil.rmtree(path, ignore_errors=True)
 
 
 # -- files -----------------------------------------------------------------------------------------------------

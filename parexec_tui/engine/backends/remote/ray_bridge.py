@@ -476,6 +476,7 @@ class Bridge:
             "freeze": self._steer,
             "thaw": self._steer,
             "read": self._pass_on,
+            "leave": self._pass_on,
             "adopt": self._adopt,
             "void": self._void,
             "list": self._list,

@@ -11,6 +11,9 @@ from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.engine.backends.backend import Launch
 from parexec_tui.engine.backends.local.mark import mark_of
 
+_OF_MACHINES = ("cpu", "memory", "gpu")
+"""Resources that a cluster has by itself, under these names."""
+
 NodeKey = list[str | int]
 
 FILES = {VALUES: "values", TICKETS: "tickets"}
@@ -41,8 +44,6 @@ def check_fits(launch: Launch) -> None:
         raise UnfitForHostError("coding agents run on this machine only: give its type no `on`")
     if launch.secrets:
         raise UnfitForHostError("secrets stay on this machine: run it by a type without `on`, or without `secrets`")
-    if launch.own_tmp:
-        raise UnfitForHostError("a host gives no TMPDIR of its own: leave out `own_tmp`, or the `on` of its type")
     if launch.ports:
         raise UnfitForHostError("ports are looked for on this machine only: use no resource of ports on a host")
     if launch.limits is not None:
@@ -76,9 +77,19 @@ def start_request(
         asked["files"] = files
     if launch.log_of is not None:
         asked["log_of"] = key_to(launch.log_of)
+    if launch.own_tmp:
+        asked["tmp"] = True
+    if launch.place is not None:
+        asked["place"] = _place(launch.place)
     if launch.limits is not None:
         asked.update(_limits(launch.limits))
     return asked
+
+
+def _place(uses: Mapping[str, float]) -> dict[str, Any]:
+    """What a cluster is told that its machine has to have free; a ticket that says nothing of cpus takes one."""
+    others = {name: amount for name, amount in uses.items() if name not in _OF_MACHINES}
+    return {name: uses[name] for name in _OF_MACHINES if name in uses} | ({"resources": others} if others else {})
 
 
 def _limits(limits: Limits) -> dict[str, Any]:
