@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from typing import Any
 
+import trio
+
 from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.used import Used
 from parexec_tui.engine.backends.backend import Ended
@@ -22,6 +24,9 @@ from parexec_tui.paths import SessionFolder
 
 _KEPT, _KEPT_BYTES = 200, 1 << 30
 """Processes that are over whose files stay on the host, and bytes of their logs: of more, the oldest go."""
+
+_AGAIN = 1.0
+"""Seconds between two tries to note an end."""
 
 _AT_ONCE = 50
 """Processes that the node program is told to forget at once."""
@@ -38,11 +43,18 @@ class Fetcher:
 
     async def copy_next(self, key: ProcessKey) -> int:
         """Copy the next piece of the log of a process that runs. Returns how many bytes. Raises OSError."""
-        with closing(LogCopy(self._folder.log_and_record(key)[0])) as copy:
+        copy = await self._open_copy(key)
+        try:
             reply = await self.read(key, "log", copy.offset)
-            copy.add(reply.blob)
-            copy.go_on(reply.ok["size"])
+            if reply.blob or reply.ok["size"] > copy.offset:
+                await in_thread(_add_and_go_on, copy, reply.blob, reply.ok["size"])
             return len(reply.blob)
+        finally:
+            copy.close()
+
+    async def _open_copy(self, key: ProcessKey) -> LogCopy:
+        """That of a log. Raises OSError."""
+        return await in_thread(LogCopy, self._folder.log_and_record(key)[0])
 
     async def read(self, key: ProcessKey, name: str, offset: int, limit: int = PIECE) -> Reply:
         """The next piece of a file of a process. Raises OSError."""
@@ -57,11 +69,13 @@ class Fetcher:
         `told`: how it ended; `log`: all that it printed, if that came along. `seen`: the most that was seen of what
         it used. `tells`: whether it may have told values or generated tickets.
         """
-        size = 0
+        log: bytes | None = told.get("log")
+        size = len(log) if log is not None else 0
         files: dict[str, bytes] = {}
         while True:
             try:
-                size = await self._copy_rest(key, told.get("log"))
+                if log is None:
+                    size = await self._copy_rest(key)
                 if tells and key.step == RUN and told.get("state") == "ended":
                     files = await self._files_of(key)
             except OutOfReach:
@@ -70,27 +84,27 @@ class Fetcher:
             except OSError:  # there is none, or no room for it: what is known is told
                 pass
             break
-        report = await in_thread(self._note, key, told, files, _used(told).at_least(seen), is_stopped)
-        self._over.append((key, size))
-        return report
+        while True:
+            try:
+                report = await in_thread(self._note, key, told, files, _used(told).at_least(seen), is_stopped)
+            except OSError:  # no room: the host still knows it
+                await trio.sleep(_AGAIN)
+            else:
+                self._over.append((key, size))
+                return report
 
-    async def _copy_rest(self, key: ProcessKey, whole: bytes | None) -> int:
-        """Copy what is left of a log that is complete. Returns its size. Raises OSError.
-
-        `whole`: all of it, if it is short and came with the end.
-        """
-        with closing(LogCopy(self._folder.log_and_record(key)[0])) as copy:
-            if whole is not None:
-                copy.add(whole[copy.offset :])
-                return len(whole)
+    async def _copy_rest(self, key: ProcessKey) -> int:
+        """Copy what is left of a log that is complete. Returns its size. Raises OSError."""
+        copy = await self._open_copy(key)
+        try:
             while True:
                 reply = await self.read(key, "log", copy.offset)
                 before, size = copy.offset, int(reply.ok["size"])
-                copy.complete(size)
-                if copy.offset == before:
-                    copy.add(reply.blob)
+                await in_thread(_complete, copy, reply.blob, size)
                 if copy.offset >= size or (copy.offset == before and not reply.blob):
                     return size
+        finally:
+            copy.close()
 
     async def _files_of(self, key: ProcessKey) -> dict[str, bytes]:
         """What a process told, by the path of the file in which it is looked for here. Raises OSError."""
@@ -113,8 +127,10 @@ class Fetcher:
         for path, data in files.items():
             with open(path, "wb", opener=_private) as file:
                 file.write(data)
-        if said := said_of(told):
-            with closing(LogCopy(self._folder.log_and_record(key)[0])) as copy:
+        said, log = said_of(told), told.get("log")
+        if said or log is not None:
+            with suppress(OSError), closing(LogCopy(self._folder.log_and_record(key)[0])) as copy:
+                copy.add((log or b"")[copy.offset :])
                 copy.add(said)
         note_end(self._folder, key, told, used)
         report = noted_end(self._folder, key, is_stopped=is_stopped)
@@ -143,6 +159,18 @@ class Fetcher:
     def is_kept(self, key: ProcessKey) -> bool:
         """Whether the files of a process that is over are kept there."""
         return any(key == kept for kept, _ in self._over)
+
+
+def _add_and_go_on(copy: LogCopy, data: bytes, size: int) -> None:
+    copy.add(data)
+    copy.go_on(size)
+
+
+def _complete(copy: LogCopy, data: bytes, size: int) -> None:
+    before = copy.offset
+    copy.complete(size)
+    if copy.offset == before:
+        copy.add(data)
 
 
 def _used(told: Mapping[str, Any]) -> Used:

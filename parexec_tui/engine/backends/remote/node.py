@@ -861,6 +861,8 @@ class _Supervisor:
         self._kept = kept
         self._launch = launch
         self._status: int | None = None
+        self._ended_at = 0.0
+        """When the newest of its processes ended of those that have."""
         self._problem: Header | None = None
         self._ladder: Ladder | None = None
         self._stop: Header | None = None
@@ -959,6 +961,7 @@ class _Supervisor:
 
     def _reap(self) -> None:
         while True:
+            now = time.time()
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
@@ -966,6 +969,7 @@ class _Supervisor:
                 return
             if not pid:
                 return
+            self._ended_at = now  # before: whoever sees that it is gone comes after that
             if pid == self.pid:
                 self._status = status
 
@@ -1020,7 +1024,7 @@ class _Supervisor:
             "state": "ended",
             "code": None if by else os.WEXITSTATUS(status),
             "signal": by,
-            "at": time.time(),
+            "at": self._ended_at or time.time(),
             "problem": self._problem,
             "fenced": self._is_fenced,
             "why": self._stop["why"] if self._stop is not None else None,
