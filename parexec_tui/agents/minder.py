@@ -45,6 +45,9 @@ SAME_TOOL = 20
 LONGEST_TEXT = 4_000
 """Characters of a text in a fact."""
 
+LONGEST_ASK = (64 << 10) + 1
+"""The same of a question: who says yes has to see what to."""
+
 CHUNK = 1 << 16
 
 TYPE_CHECKING = False  # what `typing` has takes 5 ms to import
@@ -157,7 +160,8 @@ class Files:
         """Write a fact into the log and the file of facts."""
         if self.hiding is not None:
             one = self.hiding.fact(one)
-        short = {name: _short(value) for name, value in one.items()}
+        longest = LONGEST_ASK if text_of(one, "fact") == "ask" else LONGEST_TEXT
+        short = {name: value[:longest] if isinstance(value, str) else value for name, value in one.items()}
         if text_of(one, "fact") == "tool":
             short["log"] = self._log_size
         for line in self._story.lines(one):
@@ -535,10 +539,6 @@ def _write_bytes(descriptor: int, data: bytes) -> int:
         while written < len(data):
             written += os.write(descriptor, data[written:])
     return written
-
-
-def _short(value: object) -> object:
-    return value[:LONGEST_TEXT] if isinstance(value, str) else value
 
 
 def _in_git(folder: str) -> bool:

@@ -185,14 +185,14 @@ def approve(context: VerbContext, tickets: tuple[str, ...], note: str) -> None:
     multiple=True,
     help="What it may do from now on, in the words of Claude Code: 'Bash(git push *)'. Can be repeated.",
 )
+@click.option("--about", metavar="WORDS", default="", help="Only if these words stand in what it asks now.")
 @verb_without_engine
-def answer(context: VerbContext, ticket: str, words: tuple[str, ...], allow: tuple[str, ...]) -> None:
+def answer(context: VerbContext, ticket: str, words: tuple[str, ...], allow: tuple[str, ...], about: str) -> None:
     from parexec_tui.core.wire.requests import AnswerAgent
 
     chosen = context.tickets((ticket,))
-    context.ask(
-        AnswerAgent(tickets=chosen, answer=" ".join(words), allow=allow), confirm=is_wide((ticket,), len(chosen))
-    )
+    asked = AnswerAgent(tickets=chosen, answer=" ".join(words), allow=allow, about=about)
+    context.ask(asked, confirm=is_wide((ticket,), len(chosen)))
 
 
 @click.command(

@@ -3,6 +3,7 @@
 No trio here: it is read where no engine runs, too.
 """
 
+import json
 import os
 
 from msgspec import structs
@@ -21,7 +22,7 @@ _LONGEST = 200
 
 _MOST_DENIED = 5
 
-_LONGEST_QUESTION = 2_000
+_LONGEST_QUESTION = 64 << 10
 """Characters of a question: who says yes has to see what to."""
 
 _VERBS = {"read": "reads", "write": "writes", "search": "searches", "fetch": "fetches", "delegate": "delegates"}
@@ -80,19 +81,36 @@ def said_with(said: rq.AgentSaid, one: Fact) -> rq.AgentSaid:
             return structs.replace(said, speaks=True)
         case "ask":
             choices = value_of(one, "choices")
-            offered = tuple(map(str, choices)) if isinstance(choices, list) else ()
-            return structs.replace(
-                said, question=text_of(one, "id"), asks=_question(text_of(one, "what")), choices=offered
-            )
+            offered = tuple(map(_word, choices)) if isinstance(choices, list) else ()
+            question = rq.Question(said.asked + 1, text_of(one, "id"), _question(text_of(one, "what")), offered)
+            if question.id in (said.question, *(each.id for each in said.later)):
+                return said  # it is told again while it waits
+            said = structs.replace(said, asked=question.number)
+            return structs.replace(said, later=(*said.later, question)) if said.question else _asking(said, question)
         case "ask_done":
-            return structs.replace(said, question="", asks="", choices=())
+            left = tuple(each for each in said.later if each.id != text_of(one, "id"))
+            if text_of(one, "id") not in ("", said.question):
+                return structs.replace(said, later=left)
+            first, *others = left or (rq.Question(0, "", ""),)
+            return structs.replace(_asking(said, first), later=tuple(others))
         case _:
             return said
 
 
+def _asking(said: rq.AgentSaid, question: rq.Question) -> rq.AgentSaid:
+    return structs.replace(
+        said, question=question.id, asks=question.what, choices=question.choices, number=question.number
+    )
+
+
+def _word(choice: object) -> str:
+    """What may be chosen, as it is typed."""
+    return choice if isinstance(choice, str) else json.dumps(choice)
+
+
 def _question(text: str) -> str:
     """A question as a person reads it, who is told if that is not all of it."""
-    return text if len(text) <= _LONGEST_QUESTION else f"{text[:_LONGEST_QUESTION]} (cut: the log has all of it)"
+    return text if len(text) <= _LONGEST_QUESTION else f"{text[:_LONGEST_QUESTION]} (cut: parexec log --raw has it)"
 
 
 def _brief(text: str) -> str:

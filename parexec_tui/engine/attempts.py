@@ -228,6 +228,11 @@ class AttemptKeeper:
             self._backend.answer(present_key(ticket), event.question, event.answer)
             self._set_timeout(ticket)
 
+    def go_on(self, ticket: TicketState) -> None:
+        """Let its clock run again, after its agent has withdrawn what it asked."""
+        if ticket.is_live:
+            self._set_timeout(ticket)
+
     def note_left(self, event: ev.AttemptEnded) -> None:
         """Note how an attempt left its files: what others change from now on, no rollback may overwrite unasked."""
         kept = self._state.file_snapshots.get(event.ticket)

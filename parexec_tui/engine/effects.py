@@ -81,6 +81,8 @@ class Effects:
                     self._timers.set(event.until, rq.RestElapsed(event.account))
                 case ev.TicketAnswered(question=question) if question:
                     self._attempts.answer(self._state.tickets[event.ticket], event)
+                case ev.QuestionWithdrawn():
+                    self._attempts.go_on(self._state.tickets[event.ticket])
                 case ev.AttemptStopRequested():
                     self._attempts.stop(event)
                 case ev.SessionStopping(now=True):

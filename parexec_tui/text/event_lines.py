@@ -335,7 +335,7 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             yield from _of_service(event, me)
         case (
             ev.AccountRests() | ev.AccountTried() | ev.AccountWell() | ev.ConversationKnown()
-            | ev.TicketAsks() | ev.TicketAnswered()
+            | ev.TicketAsks() | ev.TicketAnswered() | ev.QuestionWithdrawn()
         ):  # fmt: skip
             yield from _of_coding(event, me)
         case ev.AttemptEnded() | ev.EngineLeft() | ev.SessionFinished() | ev.SessionInterrupted():
@@ -391,7 +391,13 @@ def _unproved(state: "SessionState") -> str:
 
 
 _OfCoding = (
-    ev.AccountRests | ev.AccountTried | ev.AccountWell | ev.ConversationKnown | ev.TicketAsks | ev.TicketAnswered
+    ev.AccountRests
+    | ev.AccountTried
+    | ev.AccountWell
+    | ev.ConversationKnown
+    | ev.TicketAsks
+    | ev.TicketAnswered
+    | ev.QuestionWithdrawn
 )
 
 
@@ -414,8 +420,11 @@ def _of_coding(event: _OfCoding, me: str) -> Iterator[Line]:
             )
         case ev.TicketAnswered():
             allows = f"allows {', '.join(event.allow)}" if event.allow else ""
-            said = ", ".join(filter(None, (event.answer, allows)))
+            answer = question_line(event.answer) + (", which allows nothing: it is told so" if event.denies else "")
+            said = ", ".join(filter(None, (answer, allows))) + (f"; it asked {event.what}" if event.what else "")
             yield Line(at, "answered", event.ticket, f"{_by(event.by, me)}: {said}".lstrip(" :"))
+        case ev.QuestionWithdrawn():
+            yield Line(at, "goes on", event.ticket, "it does not ask that any more")
 
 
 _OfService = (

@@ -323,3 +323,38 @@ def test_a_denial_says_of_what() -> None:
     """A person answers it, and writes a rule for it."""
     assert read("claude/denied", 0)[1]["why"] == "denied: Bash: echo denied > d.txt"
     assert read("opencode/perm_env_ask", 0)[1]["why"] == "denied: bash: echo hi > perm.txt; cat perm.txt"
+
+
+def control(request: str, tool: str, inputs: object) -> str:
+    asked = {"subtype": "can_use_tool", "tool_name": tool, "input": inputs}
+    return json.dumps({"type": "control_request", "request_id": request, "request": asked})
+
+
+def test_claude_withdraws_what_it_asked() -> None:
+    reader = ClaudeReader(asks=True)
+    reader.read(control("r1", "Bash", {"command": "echo harmless"}))
+    gone = reader.read(json.dumps({"type": "control_cancel_request", "request_id": "r1"}))
+    assert gone == [fact("ask_done", id="r1", answer="withdrawn")]
+    assert not reader.answer("r1", "yes")
+
+
+def test_a_person_answers_the_own_questions_of_claude() -> None:
+    """By the documents of its SDK: no recording has them."""
+    reader = ClaudeReader(asks=True)
+    options = [{"label": "SQLite", "description": "one file"}, {"label": "Postgres"}]
+    questions = [
+        {"question": "Which database?", "options": options},
+        {"question": "Which port?", "multiSelect": True},
+    ]
+    first, second = reader.read(control("r1", "AskUserQuestion", {"questions": questions}))
+    assert (first["what"], first["choices"]) == (
+        "Which database?\n  SQLite: one file\n  Postgres",
+        ["SQLite", "Postgres"],
+    )
+    assert reader.answer(str(first["id"]), "SQLite")
+    assert reader.to_send == []
+    assert reader.answer(str(second["id"]), "1, 2")
+    (line,) = reader.to_send
+    said = json.loads(line)["response"]["response"]
+    answers = {"Which database?": "SQLite", "Which port?": "1, 2"}
+    assert said == {"behavior": "allow", "updatedInput": {"questions": questions, "answers": answers}}

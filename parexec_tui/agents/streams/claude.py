@@ -34,6 +34,9 @@ _ERRORS = {
 }
 """By the `error` of a message of Claude Code itself what it means."""
 
+ASKS = "AskUserQuestion"
+"""The tool with which it asks a person something of its own."""
+
 NO_SETUP = ("sandbox required", "without a working sandbox")
 
 
@@ -58,6 +61,10 @@ class ClaudeReader(Reader):
         """The same, for the list of all that was refused at the end."""
         self._asked: dict[str, Event] = {}
         """By question that waits the input of the tool."""
+        self._own: dict[str, tuple[str, str]] = {}
+        """By question of its own that waits the request that it is part of, and its text."""
+        self._answers: dict[str, dict[str, str]] = {}
+        """By request what was answered so far to its questions."""
         self._rejected: Trouble | None = None
         """That the account's limit is reached, as an event about limits says."""
 
@@ -96,6 +103,8 @@ class ClaudeReader(Reader):
                 yield self._limit(table_of(event, "rate_limit_info"))
             case "control_request", _:
                 yield from self._question(event)
+            case "control_cancel_request", _:
+                yield from self._withdrawn(text_of(event, "request_id"))
             case "result", subtype:
                 yield self._result(event, subtype)
             case _:
@@ -199,10 +208,27 @@ class ClaudeReader(Reader):
     def _question(self, event: Event) -> Iterator[Fact]:
         request = table_of(event, "request")
         if text_of(request, "subtype") == "can_use_tool":
-            tool = text_of(request, "tool_name")
+            tool, id_ = text_of(request, "tool_name"), text_of(event, "request_id")
+            self._asked[id_] = request
+            if tool == ASKS and (questions := tables_of(request, "input", "questions")):
+                self._answers[id_] = {}
+                for number, each in enumerate(questions):
+                    self._own[f"{id_}.{number}"] = id_, text_of(each, "question")
+                    choices = [text_of(option, "label") for option in tables_of(each, "options")]
+                    yield fact("ask", id=f"{id_}.{number}", what=_own_question(each), choices=choices)
+                return
             asked = argument_of(table_of(request, "input"))
-            yield fact("ask", id=text_of(event, "request_id"), what=f"{tool}: {asked}", choices=["yes", "no"])
-            self._asked[text_of(event, "request_id")] = request
+            yield fact("ask", id=id_, what=f"{tool}: {asked}", choices=["yes", "no"])
+
+    def _withdrawn(self, request: str) -> Iterator[Fact]:
+        """It does not want to know that any more."""
+        if self._asked.pop(request, None) is None:
+            return
+        self._answers.pop(request, None)
+        own = [question for question, (of, _) in self._own.items() if of == request]
+        for question in own:
+            del self._own[question]
+        yield from (fact("ask_done", id=each, answer="withdrawn") for each in own or [request])
 
     def begin(self, prompt: str) -> tuple[str, bool]:
         if not self._asks:
@@ -212,6 +238,8 @@ class ClaudeReader(Reader):
 
     def answer(self, question: str, answer: str, /) -> bool:
         """Allow or refuse a tool: `yes`, `always`; anything else is told to the agent as the reason why not."""
+        if question in self._own:
+            return self._own_answered(question, answer)
         request = self._asked.pop(question, None)
         if request is None:
             return False
@@ -220,10 +248,24 @@ class ClaudeReader(Reader):
             tool = text_of(request, "tool_name")
             for noes in (self._noes, self._noes_at_end):
                 noes[tool] = noes.get(tool, 0) + 1
-        said = {"behavior": "allow", "updatedInput": inputs} if allowed else {"behavior": "deny", "message": answer}
-        response = {"subtype": "success", "request_id": question, "response": said}
-        self.to_send.append(json.dumps({"type": "control_response", "response": response}))
+        said: Event = (
+            {"behavior": "allow", "updatedInput": inputs} if allowed else {"behavior": "deny", "message": answer}
+        )
+        self._respond(question, said)
         return True
+
+    def _own_answered(self, question: str, answer: str) -> bool:
+        """Note the answer to a question of its own; when all of a request have one, tell it."""
+        request, text = self._own.pop(question)
+        self._answers[request][text] = answer
+        if request not in (of for of, _ in self._own.values()):
+            inputs = {**table_of(self._asked.pop(request), "input"), "answers": self._answers.pop(request)}
+            self._respond(request, {"behavior": "allow", "updatedInput": inputs})
+        return True
+
+    def _respond(self, request: str, said: Event) -> None:
+        response = {"subtype": "success", "request_id": request, "response": said}
+        self.to_send.append(json.dumps({"type": "control_response", "response": response}))
 
     def _api_error(self, event: Event, said: str) -> None:
         status, error = number_of(event, "api_error_status"), text_of(event, "error")
@@ -299,3 +341,13 @@ def _content(content: object) -> str:
     if isinstance(content, list):
         return "\n".join(text_of(each, "text") for each in content if isinstance(each, dict))
     return content if isinstance(content, str) else ""
+
+
+def _own_question(question: Event) -> str:
+    """A question with what may be chosen, a line each."""
+    options = [
+        f"  {text_of(each, 'label')}: {text_of(each, 'description')}".removesuffix(": ")
+        for each in tables_of(question, "options")
+    ]
+    several = ["  (several: with commas between them)"] if question.get("multiSelect") is True else []
+    return "\n".join((text_of(question, "question"), *options, *several))

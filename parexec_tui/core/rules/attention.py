@@ -281,7 +281,7 @@ def relieved(event: ev.AnyEvent) -> Iterator[Subject]:
             yield from (Subject("ticket", id_), Subject("end"))
         case ev.TicketWaived(ticket=id_) | ev.TicketApproved(ticket=id_) | ev.TicketRejected(ticket=id_):
             yield Subject("ticket", id_)
-        case ev.TicketAnswered(ticket=id_):
+        case ev.TicketAnswered(ticket=id_) | ev.QuestionWithdrawn(ticket=id_):
             yield Subject("ticket", id_)
         case ev.AgentTypeReleased(type=type_):
             yield Subject("type", type_)

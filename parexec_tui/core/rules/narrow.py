@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from msgspec import structs
 
 from parexec_tui.core.rules.answers import Refused, refuse_unknown, refused_if_over
+from parexec_tui.core.rules.verbs.answer import refused_words
 from parexec_tui.core.rules.verbs.approve import refused_answers
 from parexec_tui.core.rules.verbs.cancel import refused_cancels
 from parexec_tui.core.rules.verbs.freeze import refused_freezes
@@ -57,6 +58,7 @@ _REFUSED: dict[type, Callable[[SessionState, Any], Iterator[Refused]]] = {
     rq.Waive: refused_waivers,
     rq.Retry: refused_retries,
     rq.Rollback: refused_rollbacks,
+    rq.AnswerAgent: refused_words,
     rq.Approve: refused_answers,
     rq.Reject: refused_answers,
     rq.Merge: refused_merges,

@@ -38,6 +38,7 @@ class Preview(Struct, frozen=True, kw_only=True):
     approved: _Ids = ()
     """Tickets that may start, or have succeeded."""
     answered: _Ids = ()
+    denied: _Ids = ()
     """Tickets whose agents go on."""
     merged: _Ids = ()
     """Tickets whose work is merged, and that have succeeded then."""
@@ -119,6 +120,7 @@ class Preview(Struct, frozen=True, kw_only=True):
             ("waived, what needs it may run", self.waived),
             ("approved", self.approved),
             ("goes on with the answer", self.answered),
+            ("is not allowed it: no yes, but words that it is told", self.denied),
             ("merged", self.merged),
             ("rolled back, in this order", self.rolled_back),
             ("built on that, and stays as it is", self.built_on),
@@ -170,7 +172,8 @@ def preview(state: SessionState, events: Sequence[ev.AnyEvent]) -> Preview:
         ),
         waived=_each(event.ticket for event in _of(events, ev.TicketWaived)),
         approved=_each(event.ticket for event in _of(events, ev.TicketApproved)),
-        answered=_each(event.ticket for event in _of(events, ev.TicketAnswered)),
+        answered=_each(event.ticket for event in _of(events, ev.TicketAnswered) if not event.denies),
+        denied=_each(event.ticket for event in _of(events, ev.TicketAnswered) if event.denies),
         merged=_each(event.ticket for event in _of(events, ev.MergeStarted)),
         again=_each(
             (

@@ -57,6 +57,8 @@ class Coding(Struct, frozen=True):
     """What a person allowed it before, in the words of its CLI."""
     asks: TicketAsks | None = None
     """What its agent asks and waits for."""
+    asked: int = 0
+    """Which of the questions of its attempt was asked last, from 1 on; 0: none, or that is not known."""
     used: tuple[tuple[str, Figures], ...] = ()
     """(agent type, what its attempts on that used), of those that are over."""
     newest: tuple[int, Figures] | None = None

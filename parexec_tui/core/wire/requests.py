@@ -144,6 +144,10 @@ class AnswerAgent(Request, frozen=True, tag="answer"):
     tickets: tuple[str, ...]
     answer: str = ""
     """`yes`, `no`, `always`, or any text: of what it may choose, its agent knows the words."""
+    about: str = ""
+    """Words of the question that is meant: if they do not stand in what it asks now, it is refused."""
+    questions: dict[str, float] = {}
+    """{ticket: when the question was asked that was shown, 0 if none was}: refused if it asks another by now."""
     allow: tuple[str, ...] = ()
     """What it may do from now on, in the words of its CLI: `Bash(git push *)`."""
 
@@ -792,8 +796,23 @@ class AgentSaid(Report, frozen=True, gc=False, tag="said"):
     speaks: bool = False
     """Whether it has said or done anything: then its provider answers."""
     question: str = ""
-    """The id of what it asks a person; empty: nothing."""
+    """The id of what it asks a person, the oldest first; empty: nothing."""
     asks: str = ""
+    choices: tuple[str, ...] = ()
+    number: int = 0
+    """Which of its questions that is, from 1 on; 0: none, or that is not known."""
+    asked: int = 0
+    """How many it has asked."""
+    later: tuple["Question", ...] = ()
+    """What it asks beside that."""
+
+
+class Question(Struct, frozen=True, gc=False):
+    """What a coding agent asks a person."""
+
+    number: int
+    id: str
+    what: str
     choices: tuple[str, ...] = ()
 
 

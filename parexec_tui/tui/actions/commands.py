@@ -8,6 +8,7 @@ from typing import Literal
 from parexec_tui.core.plan.hosts import ON_HOST
 from parexec_tui.core.plan.reading.typed import TypedCount, read_count, read_value
 from parexec_tui.core.plan.ticket import EDITABLE_KEYS, Priority
+from parexec_tui.core.rules.verbs.answer import shown_questions
 from parexec_tui.core.rules.wording import POLICIES
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import AnyRequest, Refusal
@@ -126,7 +127,8 @@ def _answered(make: type[rq.Approve | rq.Reject]) -> Callable[[ActionContext, st
 
 def _answer(context: ActionContext, argument: str) -> AnyRequest:
     ticket, _, said = argument.strip().partition(" ")
-    return rq.AnswerAgent(tickets=_selected(context, ticket.split()), answer=said.strip())
+    tickets = _selected(context, ticket.split())
+    return rq.AnswerAgent(tickets=tickets, answer=said.strip(), questions=shown_questions(context.state, tickets))
 
 
 def _merge(context: ActionContext, argument: str) -> AnyRequest:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from parexec_tui.core.plan.reading.faults import listed
-from parexec_tui.core.rules.verbs.answer import TAKES_RULES
+from parexec_tui.core.rules.verbs.answer import TAKES_RULES, shown_questions
 from parexec_tui.core.state.accounts import coding_of
 from parexec_tui.core.state.one_line import visible_lines
 from parexec_tui.core.state.tickets import TicketState
@@ -24,13 +24,16 @@ class AnswerForm(Form):
     def __init__(self, view: ViewState, tickets: Sequence[str]) -> None:
         super().__init__(view, tickets)
         self.heading = f"Answer {listed(self.tickets, limit=5)}"
+        assert view.state is not None
+        self._shown = {each.id: self._asked(each) for each in self._asking}
+        self._questions = shown_questions(view.state, self.tickets)
 
     def text(self) -> Sequence[Text]:
         """What they ask, or were not allowed, with the lines that it has."""
         lines = []
         for each in self._asking[:_MOST]:
             whose = f"{each.id}: " if len(self._asking) > 1 else ""
-            lines += [self.styled(line, "title") for line in visible_lines(f"{whose}{self._asked(each)}")]
+            lines += [self.styled(line, "title") for line in visible_lines(f"{whose}{self._shown[each.id]}")]
         more = len(self._asking) - _MOST
         return [*lines, self.styled(f"and {more} more", "dim")] if more > 0 else lines
 
@@ -69,7 +72,12 @@ class AnswerForm(Form):
         if self.is_blank:
             return Refusal("there is no answer yet", "say yes or no, or something in words")
         rule = next((row.text for row in self._fields if isinstance(row, Field) and row.label == "allow"), "")
-        return rq.AnswerAgent(tickets=self.tickets, answer=self.field("answer").text, allow=(rule,) if rule else ())
+        return rq.AnswerAgent(
+            tickets=self.tickets,
+            answer=self.field("answer").text,
+            allow=(rule,) if rule else (),
+            questions=self._questions,
+        )
 
 
 _MOST = 6

@@ -3,12 +3,20 @@
 from typing import Literal
 
 import pytest
+from msgspec import structs
 
+from parexec_tui.agents.facts import fact
+from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.rules.attention import needs
+from parexec_tui.core.rules.narrow import narrow
+from parexec_tui.core.rules.verbs.answer import shown_questions
+from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.accounts import coding_of
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.engine.agent_facts import said_with
 from tests.core.coding import coder, coding_session, says
-from tests.core.sessions import Session
+from tests.core.sessions import Session, dump, replay
 
 
 def answer(text: str = "", *allow: str) -> rq.AnswerAgent:
@@ -144,3 +152,94 @@ def test_what_was_denied_is_no_success_without_a_proof(isolation: Literal["none"
     session.dispatch()
     says(session, "T", "needs you", "denied: Bash")
     assert session.state.tickets["T"].needs_you
+
+
+def test_what_one_asks_at_once_is_asked_one_after_the_other() -> None:
+    """An agent may ask about several tools at once: the oldest first, and the next one when that is answered."""
+    session = coding_session("T:")
+    session.dispatch()
+    session.spawned("T")
+    said = rq.AgentSaid("T", 1)
+    for id_ in ("r1", "r2", "r3"):
+        said = said_with(said, fact("ask", id=id_, what=f"Bash: {id_}", choices=["yes", "no"]))
+    session.tell(said)
+    told = []
+    while (asks := coding_of(session.state, session.state.tickets["T"]).asks) is not None:
+        told.append(asks.question)
+        session.act(answer("yes"))
+        said = said_with(said, fact("ask_done", id=asks.question, answer="yes"))
+        session.tell(said)
+    assert told == ["r1", "r2", "r3"]
+    said = said_with(said, fact("ask", id="r1", what="once more, by the same name"))
+    session.tell(said)
+    asks = coding_of(session.state, session.state.tickets["T"]).asks
+    assert asks is not None
+    assert asks.what == "once more, by the same name"
+    assert dump(replay(session.plan, session.journal)) == dump(session.state)
+
+
+def test_a_question_that_is_withdrawn_needs_nobody_and_takes_no_answer() -> None:
+    session = coding_session("T: timeout=60s")
+    session.dispatch()
+    session.spawned("T")
+    said = said_with(rq.AgentSaid("T", 1), fact("ask", id="r1", what="Bash: echo harmless"))
+    session.tell(said)
+    shown = shown_questions(session.state, ("T",))
+    session.now += 100
+    said = said_with(said, fact("ask_done", id="r1", answer="withdrawn"))
+    session.tell(said)
+    ticket = session.state.tickets["T"]
+    assert (list(needs(session.state)), ticket.is_asking, ticket.worked(session.now)) == ([], False, 0.0)
+    asked = structs.replace(answer("yes"), questions=shown)
+    assert refused(session, asked) == "T does not ask that any more"
+    session.now += 1
+    session.tell(said_with(said, fact("ask", id="r2", what="Bash: rm -rf everything")))
+    assert refused(session, asked).startswith("T asks something else by now: Bash: rm -rf everything")
+    assert "'harmless' is not in what T asks now" in refused(
+        session, structs.replace(asked, questions={}, about="harmless")
+    )
+    session.act(structs.replace(asked, questions=shown_questions(session.state, ("T",)), about="rm -rf"))
+    assert dump(replay(session.plan, session.journal)) == dump(session.state)
+
+
+def test_what_was_not_read_yet_is_not_withdrawn(asking: Session) -> None:
+    """An engine that comes reads the file of facts from its beginning, a little at a time."""
+    session = coding_session("T:")
+    session.dispatch()
+    session.spawned("T")
+    said = said_with(rq.AgentSaid("T", 1), fact("ask", id="r1", what="?"))
+    session.tell(said)
+    session.tell(rq.AgentSaid("T", 1, conversation="c1"))
+    assert session.state.tickets["T"].is_asking
+    asking.tell(said_with(rq.AgentSaid("T", 1), fact("ask", id="q1", what="delete it?")))
+    assert len([each for each in asking.journal if isinstance(each, ev.TicketAsks)]) == 1, "as of an older engine"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant", "denies"),
+    [("Yes", "yes", False), ("y", "yes", False), ("ALWAYS", "always", False), ("N", "no", False), ("ok", "ok", True)],
+)
+def test_a_yes_is_a_yes_and_other_words_are_said_to_be_none(typed: str, meant: str, denies: bool) -> None:
+    session = coding_session("T:")
+    session.dispatch()
+    session.tell(rq.AgentSaid("T", 1, question="q1", asks="Bash: ls", choices=("yes", "no")))
+    events = session.act(answer(typed))
+    (told,) = (each for each in events if isinstance(each, ev.TicketAnswered))
+    assert (told.answer, told.denies, told.what) == (meant, denies, "Bash: ls")
+
+
+def test_a_choice_of_a_wrapper_is_told_as_it_is_written() -> None:
+    session = coding_session("T:", agents={"own": AgentType(speaks="facts", command=("own",))})
+    session.dispatch()
+    session.tell(rq.AgentSaid("T", 1, question="q1", asks="Which?", choices=("SQLite", "Y")))
+    events = session.act(answer("sqlite"))
+    (told,) = (each for each in events if isinstance(each, ev.TicketAnswered))
+    assert (told.answer, told.denies) == ("SQLite", False)
+
+
+def test_those_that_ask_are_answered_and_the_others_are_left_out() -> None:
+    session = coding_session("T:\nU:")
+    session.dispatch()
+    session.tell(rq.AgentSaid("T", 1, question="q1", asks="Bash: ls", choices=("yes", "no")))
+    narrowed = narrow(session.state, rq.AnswerAgent(tickets=("T", "U"), answer="yes"))
+    assert narrowed.request == rq.AnswerAgent(tickets=("T",), answer="yes")

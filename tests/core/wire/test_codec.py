@@ -516,6 +516,11 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.HostDraining(at=2.0, host="gpu-box", by="ann"),
     ev.HostReleased(at=2.0, host="gpu-box", by="ann"),
     ev.HostScaled(at=2.0, host="gpu-box", most=3, by="ann"),
+    ev.TicketAsks(at=7.0, ticket="T1", attempt=1, question="q1", what="delete it?", choices=("yes", "no"), number=2),
+    ev.QuestionWithdrawn(at=7.5, ticket="T1", attempt=1, question="q1"),
+    ev.TicketAnswered(
+        at=8.0, ticket="T1", answer="ok", question="q1", by="ada", allow=("Read",), what="delete it?", denies=True
+    ),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

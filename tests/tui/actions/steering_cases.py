@@ -108,7 +108,8 @@ async def _answer(ui: Harness, name: str) -> None:
     await ui.press(*"yes", "enter")
     await ui.until(lambda: "would be denied again" in ui.text(), "it is refused")
     await ui.press("tab", *"Bash(make)", "enter")
-    assert await ui.done() == rq.AnswerAgent(tickets=("migrate",), answer="yes", allow=("Bash(make)",))
+    asked = rq.AnswerAgent(tickets=("migrate",), answer="yes", allow=("Bash(make)",), questions={"migrate": 0.0})
+    assert await ui.done() == asked
     await ui.select("other")
     await ui.press(name)
     assert (ui.dialog, "the agent of other asks nothing" in ui.said) == ("", True)

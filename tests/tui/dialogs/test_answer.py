@@ -2,6 +2,7 @@
 
 import pytest
 
+from parexec_tui.core.rules.verbs.answer import shown_questions
 from parexec_tui.core.wire import requests as rq
 from tests.core.coded import coded, said, tells
 from tests.tui.harness import Harness, run_app
@@ -32,6 +33,7 @@ async def test_who_says_yes_sees_all_of_what_to() -> None:
 async def test_a_question_longer_than_the_dialog_is_read_from_its_beginning_to_its_end() -> None:
     session = coded("A: agent=claude")
     tells(session, "A", question="q", asks="\n".join(f"step {at}" for at in range(1, 61)))
+    shown = shown_questions(session.state, ("A",))
     async with run_app(played=session, size=SIZE) as app:
         await app.press("A")
         assert box(app)[0] == "step 1"
@@ -44,7 +46,7 @@ async def test_a_question_longer_than_the_dialog_is_read_from_its_beginning_to_i
         await app.press("home")
         assert box(app)[0] == "step 1"
         await app.press("n", "o", "end", "enter")
-        assert await app.done() == rq.AnswerAgent(tickets=("A",), answer="no")
+        assert await app.done() == rq.AnswerAgent(tickets=("A",), answer="no", questions=shown)
 
 
 async def test_nothing_is_refused_before_something_is_said() -> None:
@@ -56,3 +58,16 @@ async def test_nothing_is_refused_before_something_is_said() -> None:
         assert box(app)[:2] == ["denied: Bash: echo hello", "rm -rf important"]
         await app.press("enter")
         assert "refused: there is no answer yet" in app.text()
+
+
+async def test_an_answer_is_for_the_question_that_is_shown() -> None:
+    session = coded("A: agent=claude")
+    tells(session, "A", question="r1", asks="Bash: echo harmless", number=1, asked=1)
+    async with run_app(played=session, size=SIZE) as app:
+        await app.press("A")
+        session.now += 1
+        tells(session, "A", question="r2", asks="Bash: rm -rf everything", number=2, asked=2)
+        app.feed.tell()
+        await app.press("y", "e", "s", "enter")
+        assert "A asks something else by now: Bash: rm -rf everything" in app.text()
+        assert box(app)[0] == "Bash: echo harmless"

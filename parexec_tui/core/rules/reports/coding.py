@@ -9,6 +9,7 @@ from parexec_tui.core.rules.reports.ends import attempt_ended, passed, reported
 from parexec_tui.core.rules.reports.failures import failed, failed_for_good, spent_by
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.accounts import coding_of
+from parexec_tui.core.state.coding import Coding
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import WORD_COUNTS, End, Status
 from parexec_tui.core.state.steps import first_proof, gates_of
@@ -178,8 +179,11 @@ def on_agent_said(state: SessionState, report: rq.AgentSaid, now: float) -> list
     if report.speaks:
         events += _is_well(state, ticket, now)
     told = coding_of(state, ticket)
-    known = {each.question for each in (told.asks, told.answered) if each is not None}
-    if report.question and report.question not in known:
+    if told.asks is not None and 0 < told.asks.number <= report.asked and report.number != told.asks.number:
+        events.append(
+            ev.QuestionWithdrawn(at=now, ticket=ticket.id, attempt=ticket.attempts, question=told.asks.question)
+        )
+    if report.question and _is_new(told, report):
         events.append(
             ev.TicketAsks(
                 at=now,
@@ -188,9 +192,17 @@ def on_agent_said(state: SessionState, report: rq.AgentSaid, now: float) -> list
                 question=report.question,
                 what=report.asks,
                 choices=report.choices,
+                number=report.number,
             )
         )
     return events
+
+
+def _is_new(told: Coding, report: rq.AgentSaid) -> bool:
+    """Whether what an agent asks was not asked or answered before."""
+    if told.asked and report.number:
+        return report.number > told.asked
+    return report.question not in {each.question for each in (told.asks, told.answered) if each is not None}
 
 
 def on_rest_elapsed(state: SessionState, report: rq.RestElapsed, now: float) -> list[ev.AnyEvent]:

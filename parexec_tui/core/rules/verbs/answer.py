@@ -1,10 +1,11 @@
 """answer: what a person says to a coding agent that asks, or ended because it was not allowed something."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from parexec_tui.core.rules.answers import Decision, Refused, first_refusal, named, refuse_unknown
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.accounts import coding_of
+from parexec_tui.core.state.one_line import question_line
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
@@ -28,15 +29,52 @@ def answer(state: SessionState, asked: rq.AnswerAgent, now: float) -> Decision:
 
 
 def _answered(state: SessionState, ticket: TicketState, asked: rq.AnswerAgent, now: float) -> ev.TicketAnswered:
-    asks = coding_of(state, ticket).asks if ticket.is_live else None
+    asks = _asks(state, ticket)
+    if asks is None:
+        return ev.TicketAnswered(
+            at=now, ticket=ticket.id, answer=asked.answer.strip(), by=asked.by, allow=asked.allow
+        )
+    answer = _meant(asks, asked.answer.strip() or "yes")
     return ev.TicketAnswered(
         at=now,
         ticket=ticket.id,
-        answer=asked.answer.strip() or ("yes" if asks is not None else ""),
-        question="" if asks is None else asks.question,
+        answer=answer,
+        question=asks.question,
         by=asked.by,
         allow=asked.allow,
+        what=question_line(asks.what),
+        denies=_is_for_permission(state, ticket, asks) and answer not in (*_WORDS.values(), *asks.choices),
     )
+
+
+def _asks(state: SessionState, ticket: TicketState) -> ev.TicketAsks | None:
+    """What its agent asks now, and waits for."""
+    return coding_of(state, ticket).asks if ticket.is_live else None
+
+
+def shown_questions(state: SessionState, tickets: Iterable[str]) -> dict[str, float]:
+    """What is asked now, as `AnswerAgent.questions` has it: who was shown that answers nothing else."""
+    asks = {id_: _asks(state, state.tickets[id_]) for id_ in tickets if id_ in state.tickets}
+    return {id_: 0.0 if each is None else each.at for id_, each in asks.items()}
+
+
+def _meant(asks: ev.TicketAsks, answer: str) -> str:
+    """A choice as it is written, whatever the case in which it was typed; `yes` for `y`."""
+    folded = answer.casefold()
+    if (choice := next((each for each in asks.choices if each.casefold() == folded), None)) is not None:
+        return choice
+    takes_yes = not asks.choices or "yes" in asks.choices
+    return _WORDS.get(folded, answer) if takes_yes else answer
+
+
+def _is_for_permission(state: SessionState, ticket: TicketState, asks: ev.TicketAsks) -> bool:
+    """Whether it asks to be allowed something, and takes for a no what is no yes."""
+    assert ticket.agent is not None
+    kind = state.plan.agents[state.agents[ticket.agent].type].kind
+    return kind == "acp" or (kind == "claude" and asks.choices == ("yes", "no"))
+
+
+_WORDS = {"y": "yes", "yes": "yes", "always": "always", "n": "no", "no": "no"}
 
 
 def cannot_answer_agent(state: SessionState, asked: rq.AnswerAgent) -> Refusal | None:
@@ -65,8 +103,18 @@ def refused_words(state: SessionState, asked: rq.AnswerAgent) -> Iterator[Refuse
 
 
 def _cannot_hear(state: SessionState, ticket: TicketState, asked: rq.AnswerAgent) -> Refusal | None:
-    told = coding_of(state, ticket)
-    is_asked = ticket.is_live and told.asks is not None
+    told, asks = coding_of(state, ticket), _asks(state, ticket)
+    is_asked = asks is not None
+    if (shown := asked.questions.get(ticket.id)) is not None and shown != (0.0 if asks is None else asks.at):
+        now = (
+            f"asks something else by now: {question_line(asks.what)}"
+            if asks is not None
+            else "does not ask that any more"
+        )
+        return Refusal(f"{ticket.id} {now}", "look again, and answer that" if asks is not None else "")
+    if asked.about and asked.about not in (ticket.reason if asks is None else asks.what):
+        asks_now = ticket.reason if asks is None else question_line(asks.what)
+        return Refusal(f"{asked.about!r} is not in what {ticket.id} asks now: {asks_now}")
     if not (is_asked or ticket.needs_you):
         return _asks_nothing(ticket, is_answered=told.answered is not None)
     type_ = state.agents[ticket.agent].type if ticket.agent else ""

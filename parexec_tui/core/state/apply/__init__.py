@@ -13,6 +13,7 @@ from parexec_tui.core.state.apply.accounts import (
     on_account_tried,
     on_account_well,
     on_conversation_known,
+    on_question_withdrawn,
     on_ticket_answered,
     on_ticket_asks,
 )
@@ -194,6 +195,7 @@ _HANDLERS: dict[type[ev.Event], Callable[[SessionState, Any], None]] = {
     ev.ConversationKnown: on_conversation_known,
     ev.TicketAnswered: on_ticket_answered,
     ev.TicketAsks: on_ticket_asks,
+    ev.QuestionWithdrawn: on_question_withdrawn,
     ev.AgentStarted: on_agent_started,
     ev.AgentHeld: on_agent_held,
     ev.AgentReleased: on_agent_released,

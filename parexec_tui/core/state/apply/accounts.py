@@ -76,7 +76,16 @@ def on_ticket_asks(state: SessionState, event: ev.TicketAsks) -> None:
         raise IllegalEventError(f"{event!r}: there is no such attempt")
     if ticket.live_attempt.asks_since is None:
         ticket.live_attempt.asks_since = event.at
-    remember(state, ticket, asks=event, answered=None)
+    remember(state, ticket, asks=event, answered=None, asked=event.number)
+
+
+def on_question_withdrawn(state: SessionState, event: ev.QuestionWithdrawn) -> None:
+    ticket = state.live.get(event.ticket)
+    asks = coding_of(state, ticket).asks if ticket is not None else None
+    if ticket is None or ticket.attempts != event.attempt or asks is None or asks.question != event.question:
+        raise IllegalEventError(f"{event!r}: it is not asked")
+    ticket.live_attempt.note_answer(event.at)
+    remember(state, ticket, asks=None)
 
 
 def on_ticket_answered(state: SessionState, event: ev.TicketAnswered) -> None:
@@ -131,6 +140,7 @@ def note_end(state: SessionState, ticket: TicketState, event: ev.AttemptEnded) -
         state,
         ticket,
         asks=None,
+        asked=0,
         outages=outages,
         refused_by=refused_by,
         answered=answered,

@@ -12,6 +12,7 @@ from parexec_tui.core.state.events.accounts import (
     AccountTried,
     AccountWell,
     ConversationKnown,
+    QuestionWithdrawn,
     TicketAnswered,
     TicketAsks,
 )
@@ -194,6 +195,7 @@ AnyEvent = (
     | ConversationKnown
     | TicketAnswered
     | TicketAsks
+    | QuestionWithdrawn
     | AgentStarted
     | AgentHeld
     | AgentReleased

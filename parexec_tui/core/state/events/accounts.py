@@ -50,6 +50,17 @@ class TicketAsks(Event, frozen=True, tag="ticket_asks"):
     """Its id."""
     what: str
     choices: tuple[str, ...] = ()
+    number: int = 0
+    """Which of the questions of its attempt, from 1 on; 0: that is not known."""
+
+
+class QuestionWithdrawn(Event, frozen=True, tag="question_withdrawn"):
+    """The agent of an attempt does not ask that any more: nobody has to answer it."""
+
+    ticket: str
+    attempt: int
+    question: str
+    """As in `TicketAsks`."""
 
 
 class TicketAnswered(Event, frozen=True, tag="ticket_answered"):
@@ -62,3 +73,7 @@ class TicketAnswered(Event, frozen=True, tag="ticket_answered"):
     by: str = ""
     allow: tuple[str, ...] = ()
     """What it may do from now on, in the words of its CLI."""
+    what: str = ""
+    """What it asked, in a line."""
+    denies: bool = False
+    """True: it was to be allowed something, and words that are no yes are a no, which it is told."""
