@@ -111,6 +111,14 @@ def test_a_person_answers_by_the_name_of_a_choice() -> None:
     assert not reader.answer(str(ask["id"]), "yes")
 
 
+def test_who_is_asked_sees_what_is_to_be_done_and_not_a_title_alone() -> None:
+    reader = AcpReader(folder="/w", allows=None)
+    call = {"title": "Tidy up", "rawInput": {"command": "rm -r src"}}
+    asked = {"id": 7, "method": "session/request_permission", "params": {"toolCall": call, "options": []}}
+    (told,) = reader.read(json.dumps({"jsonrpc": "2.0", **asked}))
+    assert told["what"] == "Tidy up: rm -r src"
+
+
 def test_a_conversation_is_loaded_without_its_history() -> None:
     reader = AcpReader(folder="/w", conversation="c1")
     reader.begin("go on")

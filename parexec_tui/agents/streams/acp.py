@@ -202,6 +202,9 @@ class AcpReader(Reader):
     def _permission(self, event: Event) -> Iterator[Fact]:
         options = tables_of(event, "params", "options")
         what = text_of(event, "params", "toolCall", "title") or "a tool"
+        does = argument_of(table_of(event, "params", "toolCall", "rawInput"))
+        if does and does not in what:  # its title is what the agent calls it
+            what = f"{what}: {does}"
         question = str(event.get("id"))
         self._questions[question] = (event.get("id"), options)
         if self._allows is None:

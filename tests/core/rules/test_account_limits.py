@@ -205,3 +205,11 @@ def test_a_reset_in_milliseconds_is_guessed_and_breaks_no_words() -> None:
         rest = RestFact("claude", far, "x", is_outage=False, times=1)
         assert rest_text(rest, session.now).startswith("claude limited until ")
         assert clock(far)
+
+
+def test_a_wrapper_that_says_it_was_interrupted_is_lost() -> None:
+    session = coding_session("A: retries=0")
+    session.dispatch()
+    says(session, "A", "interrupted", "exit code 80")
+    ticket = session.state.tickets["A"]
+    assert (ticket.end, ticket.reason) == (End.lost, "interrupted: exit code 80")

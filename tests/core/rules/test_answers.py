@@ -224,6 +224,7 @@ def test_a_yes_is_a_yes_and_other_words_are_said_to_be_none(typed: str, meant: s
     session.dispatch()
     session.tell(rq.AgentSaid("T", 1, question="q1", asks="Bash: ls", choices=("yes", "no")))
     events = session.act(answer(typed))
+    assert not isinstance(events, rq.Refusal)
     (told,) = (each for each in events if isinstance(each, ev.TicketAnswered))
     assert (told.answer, told.denies, told.what) == (meant, denies, "Bash: ls")
 
@@ -233,6 +234,7 @@ def test_a_choice_of_a_wrapper_is_told_as_it_is_written() -> None:
     session.dispatch()
     session.tell(rq.AgentSaid("T", 1, question="q1", asks="Which?", choices=("SQLite", "Y")))
     events = session.act(answer("sqlite"))
+    assert not isinstance(events, rq.Refusal)
     (told,) = (each for each in events if isinstance(each, ev.TicketAnswered))
     assert (told.answer, told.denies) == ("SQLite", False)
 

@@ -108,9 +108,14 @@ def _rests(
 def _interrupted(
     state: SessionState, ticket: TicketState, report: rq.ProcessEnded, said: rq.Said, now: float
 ) -> list[ev.AnyEvent]:
-    """Somebody else ended it: the engine did not want that."""
-    by = f"signal {report.signal}" if report.signal is not None else said.why.removeprefix("stopped by ")
-    return failed(state, ticket, report, End.lost, f"ended from outside{f' by {by}' if by else ''}", now)
+    """The engine did not want that: somebody else ended it, or a wrapper says so of itself."""
+    if report.signal is not None:
+        why = f"ended from outside by signal {report.signal}"
+    elif said.why.startswith("stopped by "):
+        why = f"ended from outside by {said.why.removeprefix('stopped by ')}"
+    else:
+        why = f"interrupted: {said.why}" if said.why else "interrupted"
+    return failed(state, ticket, report, End.lost, why, now)
 
 
 def _held(end: End) -> Answer:
