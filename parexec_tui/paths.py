@@ -295,6 +295,16 @@ def sizes_file() -> Path:
     return state_home() / "sizes.json"
 
 
+def try_host() -> Path:
+    """The folder of the host that `parexec hosts --try` sets up."""
+    return state_home() / "try-host"
+
+
+def try_host_lock() -> Path:
+    """The file that is locked while that host is set up or removed."""
+    return state_home() / "trying-host"
+
+
 def registry_file() -> Path:
     """The SQLite file for all sessions."""
     return state_home() / "registry.db"

@@ -27,21 +27,34 @@ _CHECK = "check"
 @click.argument("words", metavar="[check] [PLAN|SESSION]", nargs=-1, type=click.Path())
 @variable_options
 @as_json_option
+@click.option(
+    "--try", "tries", is_flag=True, help="Set up a host to try things with: this machine, by an sshd of your own."
+)
+@click.option("--remove", is_flag=True, help="With --try: remove it, and all that was kept on it.")
 @report_errors()
-def hosts(words: tuple[str, ...], given: "Given", as_json: bool) -> None:
+def hosts(words: tuple[str, ...], given: "Given", as_json: bool, tries: bool, remove: bool) -> None:
     """Reach each host of PLAN, or of SESSION (default: the newest of this directory), and those of your settings.
 
     All at once, as an engine reaches them; nothing is run there. It says what each has: cpus, memory, free disk,
     Python, its clock, the folder in which tickets run; or what is missing, with the command that mends it. While an
     engine runs the session, also how each host stands there: tickets, since when it is unreachable, leases.
 
+    With --try, there is a host that plans reach by ssh = "parexec-try", until it is removed, or this machine boots:
+    an sshd on the loopback that lets in you alone, with keys and settings in the state folder, not in ~/.ssh.
+
     Exits with 0 if all of them can be used, 1 if one cannot, 2 if the plan has errors.
     """
+    if remove and not tries:
+        raise click.UsageError("--remove is for --try")
+    if tries:
+        if words or as_json:
+            raise click.UsageError("--try is about a host of its own: leave PLAN, SESSION and --json out")
+        sys.exit(_remove_try_host() if remove else _set_up_try_host())
     from parexec_tui.engine.backends.remote.look import look_at, ssh_version
 
     wanted = _wanted(_target(words), given)
     if not wanted.hosts and not as_json:
-        click.echo("no hosts: neither the plan nor your settings name any; see parexec help hosts")
+        click.echo("no hosts: neither the plan nor your settings name any; see parexec help machines")
         return
     found = look_at(wanted.hosts, wanted.workdir, None if as_json else partial(_print, wanted))
     if as_json:
@@ -68,11 +81,41 @@ class _Wanted(NamedTuple):
 
     def standing(self, name: str) -> "HostFact | None":
         """How a host stands in the session; None: that does not know it, or there is none."""
-        if self.state is None or (host := self.state.hosts.get(name)) is None or host.spec != self.hosts[name]:
+        if self.state is None or (host := self.state.hosts.get(name)) is None or host.spec != self.hosts.get(name):
             return None
         from parexec_tui.text.host_facts import host_fact
 
         return host_fact(self.state, host)
+
+
+def _set_up_try_host() -> int:
+    from parexec_tui.core.plan.hosts import HostSpec
+    from parexec_tui.engine.backends.remote.look import look_at
+    from parexec_tui.engine.backends.remote.ssh import TRY_TARGET
+    from parexec_tui.engine.backends.remote.try_host import TryHostError, set_up
+    from parexec_tui.paths import try_host
+
+    try:
+        sshd, is_new = set_up()
+    except TryHostError as error:
+        fail(str(error), UNSUCCESSFUL)
+    began = "set up" if is_new else "there already"
+    click.echo(f"{began}: an sshd on 127.0.0.1, port {sshd.port}, pid {sshd.pid}; all of it is in {try_host()}")
+    (look,) = look_at({TRY_TARGET: HostSpec(ssh=TRY_TARGET)}, tell=partial(_print, _Wanted({})))
+    if look.problem:
+        return UNSUCCESSFUL
+    click.echo("now: parexec run sample_plans/hosts.toml; afterwards: parexec hosts --try --remove")
+    return SUCCEEDED
+
+
+def _remove_try_host() -> int:
+    from parexec_tui.engine.backends.remote.try_host import TryHostError, remove
+
+    try:
+        click.echo("removed" if remove() else "there was none")
+    except TryHostError as error:
+        fail(str(error), UNSUCCESSFUL)
+    return SUCCEEDED
 
 
 def _target(words: tuple[str, ...]) -> str | None:

@@ -333,6 +333,8 @@ def first_command(ticket: Ticket) -> str | None:
         return None
     for word in words:
         if "=" in word and word.split("=", 1)[0].isidentifier():
+            if "$(" in word or "`" in word:
+                return None  # the words that follow are those of another command
             continue  # an assignment before the command
         return word if _PLAIN_WORD.fullmatch(word) and word not in _SHELL_WORDS else None
     return None

@@ -92,7 +92,15 @@ def in_ascii(text: str) -> str:
     from parexec_tui.core.state.status import TABLE
 
     text = text.translate(_BOXES).translate({ord(row.glyph): row.ascii_glyph for row in TABLE.values()})
-    for sign, letters in (("→  ", "-> "), ("→", "->"), ("  ←", " <-"), ("←", "<-"), ("…", "..."), ("≥", ">=")):
+    for sign, letters in (
+        ("→  ", "-> "),
+        ("→", "->"),
+        ("  ←", " <-"),
+        ("←", "<-"),
+        ("…", "..."),
+        ("≥", ">="),
+        ("⏎", "\\n"),
+    ):
         text = text.replace(sign, letters)
     return text.encode("ascii", "replace").decode()
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +13,16 @@ from parexec_tui.cli import doctor
 from parexec_tui.cli.doctor import Machine
 from parexec_tui.cli.entry import cli
 from parexec_tui.core.plan.model import Host
+from parexec_tui.engine.backends.remote import own_sshd
 from parexec_tui.engine.backends.remote.channel import Facts
 from parexec_tui.engine.backends.remote.look import _remarks
+from parexec_tui.engine.backends.remote.try_host import Sshd as TrySshd
+from parexec_tui.engine.backends.remote.try_host import remove, set_up
+from parexec_tui.paths import state_home, try_host
 from parexec_tui.settings import settings_file
 from tests.engine.backends.worlds import Sshd
+from tests.engine.engines import until
+from tests.hosts.sshd import require_sshd
 
 PLAN = """
 [hosts.box]
@@ -103,3 +110,58 @@ def test_a_clock_that_is_wrong_and_a_full_disk_are_said() -> None:
     clock, disk = _remarks(Facts(skew=-7.2, disk_free=1 << 20))
     assert clock.text.startswith("its clock is 7 s behind the one here")
     assert disk.text == "only 1MiB are free where its logs go"
+
+
+@pytest.fixture
+def removed() -> Iterator[None]:
+    """No sshd stays behind, whatever happens."""
+    require_sshd()
+    yield
+    remove()
+
+
+@pytest.mark.usefixtures("removed")
+def test_try_sets_up_a_host_and_removes_it_when_nobody_uses_it(tmp_path: Path) -> None:
+    first, again = parexec("hosts", "--try"), parexec("hosts", "--try")
+    assert (first.exit_code, again.exit_code) == (0, 0), first.output
+    assert first.stdout.startswith("set up: an sshd on 127.0.0.1, port ")
+    assert again.stdout.splitlines()[0] == first.stdout.splitlines()[0].replace("set up", "there already")
+    assert "\nfine  parexec-try: " in first.stdout
+    assert {file.name for file in state_home().iterdir()} == {"try-host", "trying-host"}
+    assert try_host().stat().st_mode & 0o077 == 0
+
+    plan = tmp_path / "plan.toml"
+    plan.write_text('hosts.a.ssh = "parexec-try"\nagents.b.on = ["a"]\ntickets.c = { run = "true" }\n')
+    assert parexec("hosts", str(plan)).exit_code == 0
+    said = tmp_path / "said"
+    words = ("ssh", "-F", str(try_host() / "config"), "parexec-try", f"echo in > {said}; exec sleep 100")
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL) as user:
+        until(said.exists, "somebody is logged in")
+        refused = parexec("hosts", "--try", "--remove")
+        user.kill()
+    assert (refused.exit_code, refused.stderr[:41]) == (1, "parexec: a session runs tickets there: st")
+    sshd, is_new = set_up()
+    assert not is_new
+    done = parexec("hosts", "--try", "--remove")
+    assert (done.exit_code, done.stdout) == (0, "removed\n"), done.output
+    assert not sshd.is_there
+    assert not try_host().exists()
+    assert parexec("hosts", "--try", "--remove").stdout == "there was none\n"
+    assert "LOOK  a: parexec-try: it is not set up: parexec hosts --try\n" in parexec("hosts", str(plan)).stdout
+
+
+@pytest.mark.usefixtures("removed")
+def test_a_pid_of_another_boot_is_no_sshd_of_ours() -> None:
+    sshd, _ = set_up()
+    assert sshd.is_there
+    assert not TrySshd(sshd.pid, sshd.birth, "another boot", sshd.port).is_there
+
+
+def test_what_is_missing_for_a_host_to_try_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(own_sshd, "_MORE_FOLDERS", "")
+    ran = parexec("hosts", "--try")
+    assert ran.exit_code == 1
+    assert ran.stderr.startswith("parexec: there is no ssh, there is no ssh-keygen, there is no sshd, which need not")
+    assert ran.stderr.endswith(": apt-get install openssh-server openssh-client\n")
+    assert parexec("hosts", "--remove").exit_code == 2

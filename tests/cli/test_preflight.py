@@ -167,6 +167,7 @@ def test_what_many_tickets_share_has_one_line(work: Path) -> None:
         (": nothing", None),
         (". ./environment", None),
         ("FOO=1", None),
+        ("FOO=$(seq 3 9) make", None),
         ("", None),
     ],
 )

@@ -20,6 +20,7 @@ from parexec_tui.core.plan.model import Plan
 from parexec_tui.core.plan.reading.file import read_plan
 from parexec_tui.core.plan.reading.schema import plan_schema
 from tests.engine.engines import PAREXEC
+from tests.hosts.sshd import require_sshd
 
 SAMPLES = Path(__file__).parents[2] / "sample_plans"
 NAMES = (
@@ -35,6 +36,7 @@ NAMES = (
     "worktrees",
     "agents",
     "matrix",
+    "hosts",
 )
 
 Record = dict[str, Any]
@@ -87,7 +89,9 @@ def test_there_is_no_other_sample() -> None:
     assert {file.stem for file in SAMPLES.glob("*.toml")} == set(NAMES)
 
 
-@pytest.mark.parametrize("name", ["quickstart", "docs_standardisation", "self_check", "tour", "pressure", "pipeline"])
+@pytest.mark.parametrize(
+    "name", ["quickstart", "docs_standardisation", "self_check", "tour", "pressure", "pipeline", "hosts"]
+)
 def test_a_sample_that_shall_succeed_has_no_warning(name: str) -> None:
     assert list(warnings(load(name))) == []
 
@@ -385,3 +389,22 @@ def test_matrix_is_twelve_tickets_of_three_tables_and_some_of_it_may_be_run() ->
     assert (
         read_plan(expanded, source="p", folder="/", format="toml").tickets["test-debian-bash"].run.count(" 7 ") == 1
     )
+
+
+def test_hosts_run_tickets_on_the_loopback_host_of_hosts_try() -> None:
+    require_sshd()
+    assert parexec("hosts", "--try").startswith("set up: ")
+    try:
+        events, tickets = run("hosts")
+        assert {ticket["status"] for ticket in tickets.values()} == {"succeeded"}
+        host_of = {event["agent"]: event.get("host", "") for event in of_kind(events, "agent_started")}
+        on = {event["ticket"]: host_of[event["agent"]] for event in of_kind(events, "attempt_started")}
+        assert {on[f"part-{n}"] for n in range(1, 7)} == {"left", "right"}
+        assert {on[f"train-{size}"] for size in ("small", "middle", "large")} == {"right"}
+        assert (on["numbers"], on["total"]) == ("", "")
+        gpus = {parexec("log", f"train-{size}").split()[-1] for size in ("small", "middle", "large")}
+        assert gpus == {"0", "1"}
+        assert not never_together(events, "train-small", "train-middle", "train-large")
+        assert parexec("hosts", SAMPLES / "hosts.toml").count("fine  ") == 2
+    finally:
+        assert parexec("hosts", "--try", "--remove") == "removed\n"

@@ -1,13 +1,13 @@
 """An sshd of a test's own: its keys, its settings, and an `ssh` that finds it by the names of its hosts."""
 
 import os
-import pwd
 import shlex
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+
+from parexec_tui.engine.backends.remote import own_sshd
 
 
 class Keys:
@@ -23,8 +23,7 @@ class Keys:
         self.bin = folder / "bin"
         self.bin.mkdir(parents=True)
         folder.chmod(0o700)
-        for name in ("host", "person"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
+        own_sshd.make_keys(folder)
         for program in ("ssh", "scp", "sftp"):
             if real := shutil.which(program):
                 script = self.bin / program
@@ -33,35 +32,21 @@ class Keys:
 
     def know(self, name: str, address: str, port: int = 22) -> None:
         """Have `ssh NAME` reach a host."""
-        where = address if port == 22 else f"[{address}]:{port}"
-        key = (self.folder / "host.pub").read_text()
         with self.known_hosts.open("a") as file:
-            file.write(f"{where} {key}")
+            file.write(own_sshd.known_line(self.folder, address, port))
         with self.config.open("a") as file:
-            file.write(
-                f"Host {name}\n  HostName {address}\n  Port {port}\n  User {_user()}\n"
-                f"  IdentityFile {self.folder / 'person'}\n  IdentitiesOnly yes\n"
-                f"  UserKnownHostsFile {self.known_hosts}\n  StrictHostKeyChecking yes\n"
-            )
+            file.write(own_sshd.client_settings(self.folder, name, address, port))
 
     def server(self, folder: Path, address: str, port: int = 22) -> list[str]:
         """The command of an sshd that lets this user in; its own files are in a folder."""
-        Path("/run/sshd").mkdir(exist_ok=True)
-        settings = folder / "sshd_config"
-        settings.write_text(
-            f"ListenAddress {address}\nPort {port}\nHostKey {self.folder / 'host'}\nPidFile none\n"
-            f"AuthorizedKeysFile {self.folder / 'person.pub'}\nStrictModes no\nPermitRootLogin prohibit-password\n"
-            "PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\nUseDNS no\nPrintMotd no\n"
-            "PrintLastLog no\nMaxStartups 200\nMaxSessions 200\nSubsystem sftp internal-sftp\n"
-        )
-        return [require_sshd(), "-D", "-f", str(settings), "-E", str(folder / "sshd.log")]
+        command = own_sshd.server_command(require_sshd(), folder)
+        (folder / "sshd_config").write_text(own_sshd.server_settings(self.folder, address, port))
+        return command
 
 
 def find_sshd() -> str | None:
     """The path of sshd; None if a test cannot have one here."""
-    if os.getuid():
-        return None
-    return shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    return None if os.getuid() else own_sshd.find_sshd()
 
 
 def require_sshd() -> str:
@@ -70,7 +55,3 @@ def require_sshd() -> str:
     if found is None:
         pytest.skip("a test has no sshd here: it needs root, and apt-get install openssh-server")
     return found
-
-
-def _user() -> str:
-    return pwd.getpwuid(os.getuid()).pw_name

@@ -87,6 +87,7 @@ def test_what_was_said_in_a_partition_arrives_after_it(network: Network) -> None
         talk.stdin.write("before\n")
         talk.stdin.flush()
         assert talk.stdout.readline() == "before\n"
+        until(lambda: heard.read_text() == "before\n", "tee has written its file, too")
         with host.partition():
             talk.stdin.write("meanwhile\n")
             talk.stdin.flush()

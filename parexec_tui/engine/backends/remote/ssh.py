@@ -4,6 +4,10 @@ import re
 from typing import NamedTuple
 
 from parexec_tui.engine.backends.remote.shipping import NO_PROGRAM, NO_PYTHON, boot_command
+from parexec_tui.paths import try_host
+
+TRY_TARGET = "parexec-try"
+"""The host that `parexec hosts --try` sets up; ssh finds it by settings of its own."""
 
 _OPTIONS = (
     "-T",
@@ -35,6 +39,8 @@ def ssh_command(target: str, spool: str, python: str = "", options: tuple[str, .
 
 def over_ssh(target: str, command: str, options: tuple[str, ...] = ()) -> tuple[str, ...]:
     """A command that runs another one there, by the login shell of the user. The rest as in `ssh_command`."""
+    if target == TRY_TARGET:
+        options = ("-F", str(try_host() / "config"), *options)
     return ("ssh", *options, *_OPTIONS, "--", target, command)
 
 
@@ -65,6 +71,8 @@ def why_not(code: int | None, said: str, target: str) -> Problem:
     if code == 127:
         return Problem(last or "it has no /bin/sh", True)
     if code == 255:
+        if target == TRY_TARGET and re.search(r"Can't open user config file|Connection refused", said):
+            return Problem("it is not set up: parexec hosts --try")
         for pattern, is_of_host, text in _OF_SSH:
             if re.search(pattern, said):
                 told = text.format(target=target, host=target.rpartition("@")[2])
