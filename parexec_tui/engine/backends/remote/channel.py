@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
@@ -186,6 +186,11 @@ class Channel:
         if (error := answer.get("error")) is not None:
             raise NodeError(error.get("errno") or 0, error.get("text") or "it does not say why")
         return Reply(answer.get("ok") or {}, data)
+
+    def forget(self, asked: Iterable[Asked]) -> None:
+        """Nobody waits for these answers any more."""
+        for each in asked:
+            self._asked.pop(each.number, None)
 
     def tell(self, do: str, **fields: Any) -> None:
         """The same, if nobody cares for the answer, nor whether the host is in reach."""

@@ -28,6 +28,9 @@ _KEPT, _KEPT_BYTES = 200, 1 << 30
 _AGAIN = 1.0
 """Seconds between two tries to note an end."""
 
+_AHEAD = 16
+"""Pieces of a log that are asked for at once."""
+
 _AT_ONCE = 50
 """Processes that the node program is told to forget at once."""
 
@@ -97,14 +100,25 @@ class Fetcher:
         """Copy what is left of a log that is complete. Returns its size. Raises OSError."""
         copy = await self._open_copy(key)
         try:
+            reply = await self.read(key, "log", copy.offset)
+            size, pieces = int(reply.ok["size"]), [reply.blob]
             while True:
-                reply = await self.read(key, "log", copy.offset)
-                before, size = copy.offset, int(reply.ok["size"])
-                await in_thread(_complete, copy, reply.blob, size)
-                if copy.offset >= size or (copy.offset == before and not reply.blob):
+                before = copy.offset
+                await in_thread(_complete, copy, pieces, size)
+                if copy.offset >= size or (copy.offset == before and not pieces[-1]):
                     return size
+                pieces = await self._read_ahead(key, copy.offset, size)
         finally:
             copy.close()
+
+    async def _read_ahead(self, key: ProcessKey, offset: int, size: int) -> list[bytes]:
+        """The next pieces of a log that is complete: they are asked for at once, as the way there may be long."""
+        offsets = range(offset, size, PIECE)[:_AHEAD]
+        asked = [self._channel.send("read", key=key_to(key), name="log", offset=at, limit=PIECE) for at in offsets]
+        try:
+            return [(await self._channel.answer(each)).blob for each in asked]
+        finally:
+            self._channel.forget(asked)
 
     async def _files_of(self, key: ProcessKey) -> dict[str, bytes]:
         """What a process told, by the path of the file in which it is looked for here. Raises OSError."""
@@ -166,11 +180,14 @@ def _add_and_go_on(copy: LogCopy, data: bytes, size: int) -> None:
     copy.go_on(size)
 
 
-def _complete(copy: LogCopy, data: bytes, size: int) -> None:
-    before = copy.offset
-    copy.complete(size)
-    if copy.offset == before:
-        copy.add(data)
+def _complete(copy: LogCopy, pieces: Iterable[bytes], size: int) -> None:
+    """Write pieces that follow each other; those that are left out of the copy are not written."""
+    for piece in pieces:
+        before = copy.offset
+        copy.complete(size)
+        if copy.offset != before:
+            return
+        copy.add(piece)
 
 
 def _used(told: Mapping[str, Any]) -> Used:

@@ -73,9 +73,15 @@ class Transfer:
             os.close(file)
 
     async def _send_open(self, file: int, there: str) -> File:
+        on_their_way: deque[Asked] = deque()
+        try:
+            return await self._send_parts(file, there, on_their_way)
+        finally:
+            self._channel.forget(on_their_way)
+
+    async def _send_parts(self, file: int, there: str, on_their_way: deque[Asked]) -> File:
         stat = os.fstat(file)
         digest, offset = hashlib.sha256(), 0
-        on_their_way: deque[Asked] = deque()
         while True:
             data = await in_thread(os.read, file, _PIECE, may_hang=True)
             digest.update(data)
@@ -116,8 +122,14 @@ class Transfer:
 
     async def _receive(self, there: str, file: int) -> tuple[int, str]:
         """Write all of a file there to one that is open here. Returns its size and its digest."""
-        digest, asked_to, size = hashlib.sha256(), 0, 0
         on_their_way: deque[Asked] = deque()
+        try:
+            return await self._receive_parts(there, file, on_their_way)
+        finally:
+            self._channel.forget(on_their_way)
+
+    async def _receive_parts(self, there: str, file: int, on_their_way: deque[Asked]) -> tuple[int, str]:
+        digest, asked_to, size = hashlib.sha256(), 0, 0
         while True:
             while len(on_their_way) < _AHEAD:
                 on_their_way.append(self._channel.send("get", path=there, offset=asked_to, limit=_PIECE))
@@ -127,8 +139,6 @@ class Transfer:
             size += len(data)
             await in_thread(_write, file, data, may_hang=True)
             if len(data) < _PIECE:
-                for asked in on_their_way:
-                    await self._channel.answer(asked)
                 return size, digest.hexdigest()
 
     async def link(self, here: str, target: str) -> None:
