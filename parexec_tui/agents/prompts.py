@@ -22,6 +22,9 @@ class Earlier(NamedTuple):
     """What its work conflicted with."""
     kept: str = ""
     """The commit of what it had changed, if its folder does not have that any more."""
+    gone: str | None = None
+    """Where the folder is in which it worked, if there is a new one in its place; empty: nobody has it. None: it is
+    the same folder."""
 
 
 class Told(NamedTuple):
@@ -65,6 +68,12 @@ def _about(earlier: Earlier, *, is_last: bool, is_same: bool = False) -> str:
         lines.append(f"The last of the output:\n\n{_fenced(earlier.output)}")
     if earlier.kept and f"git show {earlier.kept[:12]}" not in earlier.conflict:
         lines.append(f"The folder does not have what it had changed: see `git show {earlier.kept}`.")
+    if earlier.gone is not None:
+        where = f": that is in {earlier.gone}" if earlier.gone else ""
+        lines.append(
+            "The folder is a new one. It has what was merged, and nothing else of what the attempt had changed"
+            f"{where}. Look at it, and do again what is missing."
+        )
     return "\n\n".join(lines)
 
 

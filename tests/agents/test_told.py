@@ -104,6 +104,17 @@ def test_a_conversation_that_goes_on_is_told_only_what_is_new() -> None:
     )
 
 
+def test_a_conversation_that_goes_on_in_a_new_folder_is_told_so() -> None:
+    new = "The folder is a new one. It has what was merged, and nothing else of what the attempt had changed"
+    for gone, where in (("", ""), ("/w/T.left-1", ": that is in /w/T.left-1")):
+        for told in (
+            prompt_going_on(Earlier(1, "failed", gone=gone)),
+            prompt_of("x", [Earlier(1, "failed", gone=gone)]),
+        ):
+            assert f"{new}{where}. Look at it, and do again what is missing." in told
+    assert new not in prompt_going_on(Earlier(1, "failed"))
+
+
 def test_the_log_reads_like_a_story() -> None:
     story = Story(kind="claude", attempt=2, permissions="sandbox", goes_on="520c74e8-51b1-49af-bb0c-2e313944a812")
     facts, verdict, _ = read("claude/tool", 0)

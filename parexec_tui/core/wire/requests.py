@@ -523,6 +523,8 @@ class WorktreeMade(Report, frozen=True, gc=False, tag="worktree"):
     """As in the event of that name; in a step that resolves a conflict as in ResolutionLeft."""
     left_out: str = ""
     """The commit of what the attempt before left, if this one was to go on with that, and it does not fit."""
+    is_new: bool = False
+    """Whether it was to go on with that, and nothing of it is there."""
 
 
 class Foreseen(Struct, frozen=True, gc=False):

@@ -23,12 +23,11 @@ class Telling(NamedTuple):
     """Whether the conversation that it goes on with is about this ticket."""
 
 
-def composed(telling: Telling, prompt: str, output: str, *, kept: str = "") -> Brief:
-    """A brief with its prompts. `output`: the last of what `output_of` printed; `kept`: the commit of what the
-    attempt before had changed, where its folder does not have that any more."""
+def composed(telling: Telling, prompt: str, output: str, *, kept: str = "", gone: str | None = None) -> Brief:
+    """A brief with its prompts. `output`: the last of what `output_of` printed; `kept`, `gone`: as in `Earlier`."""
     earlier = telling.earlier
-    if earlier and (output or kept):
-        earlier = (*earlier[:-1], earlier[-1]._replace(output=output, kept=kept))
+    if earlier:
+        earlier = (*earlier[:-1], earlier[-1]._replace(output=output, kept=kept, gone=gone))
     fresh = prompt_of(prompt, earlier, telling.told)
     going_on = prompt_going_on(earlier[-1] if earlier else None, telling.told) if telling.is_own else fresh
     return telling.brief._replace(prompt=fresh, prompt_going_on=going_on if telling.brief.goes_on else "")

@@ -33,7 +33,8 @@ def told(telling: Telling, folder: SessionFolder, made: WorktreeMade | None) -> 
             data = b""
         lines = [line.data for line in split(data, 0) if not line.is_rewritten]
         output = b"\n".join(lines[-LAST_LINES:]).decode("utf-8", "replace")
-    brief = composed(telling, prompt, output, kept="" if made is None else made.left_out)
+    kept, gone = ("", None) if made is None else (made.left_out, made.aside if made.is_new else None)
+    brief = composed(telling, prompt, output, kept=kept, gone=gone)
     return brief._replace(prices=prices_of(brief.model)) if brief.model and brief.prices is None else brief
 
 

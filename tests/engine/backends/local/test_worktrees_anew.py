@@ -1,14 +1,16 @@
 """A conflict is resolved by one command after another: each begins with the conflict alone, and nothing is lost."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire.requests import Conflict, Work, WorktreeMade
 from parexec_tui.engine.backends.backend import Worktree
-from parexec_tui.engine.backends.local.worktrees import anew, merging
+from parexec_tui.engine.backends.local.worktrees import anew, making, merging
 from parexec_tui.engine.backends.local.worktrees.git import GitError
 from tests.engine.backends.local.test_worktrees import merged, worked
 from tests.repositories import git, new_repository
@@ -102,3 +104,30 @@ def test_a_repository_that_a_command_left_is_put_aside_and_the_next_one_is_not_b
     assert git(Path(left.aside, "nest"), "log", "--format=%s") == "n"
     assert isinstance(found, Work)
     assert git(repository, "ls-tree", "--name-only", found.merged).split() == [".gitignore", "file"]
+
+
+@pytest.mark.parametrize(
+    ("gone", "is_new", "has_work"),
+    [
+        ("dropped", False, True),
+        ("removed", True, False),
+        ("no-git", True, False),
+        ("aside", True, False),
+        ("stays", False, True),
+    ],
+)
+def test_an_agent_that_goes_on_has_what_it_did_or_is_told_that_it_has_not(
+    repository: Path, gone: str, is_new: bool, has_work: bool
+) -> None:
+    tree = structs.replace(worked(repository, "T", "mine\n", "mine"), goes_on=True)
+    if gone == "dropped":  # there were too many
+        assert making.remove(tree, 1, is_merged=False) == ""
+    elif gone == "removed":
+        shutil.rmtree(tree.path)
+    elif gone == "no-git":
+        Path(tree.path, ".git").unlink()
+    elif gone == "aside":
+        new_repository(Path(tree.path, "sub"), {})
+    made = making.make(tree, 2)
+    assert (made.is_new, Path(tree.path, "mine").exists()) == (is_new, has_work)
+    assert bool(made.aside) is (gone == "aside")

@@ -170,6 +170,8 @@ class Made(NamedTuple):
     """Why it cannot."""
     left_out: str = ""
     """The commit of what the attempt before left, if this one was to go on with that, and it does not fit."""
+    is_new: bool = False
+    """Whether this one was to go on with what the attempt before left, and nobody has that but a folder aside."""
 
 
 def make(wanted: Worktree, attempt: int) -> Made:
@@ -198,6 +200,7 @@ def make(wanted: Worktree, attempt: int) -> Made:
             raise UnfitError(f"its branch {wanted.branch} is checked out in {elsewhere}: check out another one there")
         if not place.exists:
             is_whole = False
+            _keep_branch(place, attempt - 1, base)
             _add(place, base, "-B", place.wanted.branch)
     if not is_whole:
         clear_locks(place.git.git_dir())
@@ -205,10 +208,19 @@ def make(wanted: Worktree, attempt: int) -> Made:
     place.git.run("symbolic-ref", "HEAD", place.branch)
     place.git.run("reset", "--hard", "--quiet", base)
     place.git.run("clean", "-ffdq" if wanted.goes_on else "-ffdxq")
-    left_out = "" if not wanted.goes_on else _take_up(place, kept_ref(wanted, attempt - 1))
+    kept = kept_ref(wanted, attempt - 1)
+    left_out = "" if not wanted.goes_on else _take_up(place, kept)
     bring(place)
     place.git.set_ref(BASE, base)
-    return Made(base, aside, why, left_out)
+    is_new = wanted.goes_on and not is_whole and (bool(aside) or not place.git.find(kept))
+    return Made(base, aside, why, left_out, is_new)
+
+
+def _keep_branch(place: Place, attempt: int, base: str) -> None:
+    """Keep what the branch of a worktree has that is gone: the branch begins anew."""
+    head, kept = place.repository.find(place.branch), kept_ref(place.wanted, attempt)
+    if head and not place.repository.find(kept) and not place.repository.is_ancestor(head, base):
+        place.repository.set_ref(kept, head)
 
 
 def _take_up(place: Place, kept: str) -> str:

@@ -75,6 +75,7 @@ class Worktrees:
             aside=made.aside,
             why_aside=made.why,
             left_out=made.left_out,
+            is_new=made.is_new,
             step=key.step,
         )
 
