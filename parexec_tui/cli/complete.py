@@ -23,7 +23,7 @@ _MAX_READ = 100_000
 _MAX_NAMES = 500
 """The most names of each kind that are read from the registry, as from an engine."""
 
-_KEYS = ("status", "agent", "type", "priority")
+_KEYS = ("status", "agent", "type", "host", "priority")
 
 PRIORITIES = ("critical", "high", "medium", "low")
 """The names of `core.plan.ticket.Priority`, which is slow to import."""
@@ -92,13 +92,12 @@ def _of_status(context: click.Context, parameter: click.Parameter, word: str, st
 
 
 def anything(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":
-    """Tickets, agents and agent types."""
+    """Tickets, agents and agent types; hosts have `host:` before them."""
     if ":" in word:
         return _items(word, _values(context, word))
     found = _names(context, word)
-    return _items(
-        word, dict.fromkeys((*(name for names in found.values() for name in names), *_begun(context, word)))
-    )
+    names = (name for kind in ("tickets", "agents", "types", "services") for name in found.get(kind, ()))
+    return _items(word, dict.fromkeys((*names, *_begun(context, word))))
 
 
 def tickets_and_classes(context: click.Context, parameter: click.Parameter, word: str) -> "list[CompletionItem]":
@@ -121,12 +120,23 @@ def agents_and_types(context: click.Context, _: click.Parameter, word: str) -> "
     return _items(word, (*found["agents"], *found["types"]))
 
 
+def agents_types_and_hosts(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":
+    found = _names(context, word)
+    return _items(word, (*found["agents"], *found["types"], *_hosts(context, word)))
+
+
+def types_and_hosts(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":
+    return _items(word, (*_names(context, word)["types"], *_hosts(context, word)))
+
+
+def _hosts(context: click.Context, word: str) -> list[str]:
+    """The hosts, as verbs take them."""
+    key, _, beginning = word.partition(":")
+    return _values(context, f"host:{beginning}") if "host".startswith(key) else []
+
+
 def services(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":
     return _items(word, _names(context, word).get("services", ()), given=context.params.get("services"))
-
-
-def types(context: click.Context, _: click.Parameter, word: str) -> "list[CompletionItem]":
-    return _items(word, _names(context, word)["types"])
 
 
 def sessions(_: click.Context, __: click.Parameter, word: str) -> "list[CompletionItem]":
@@ -165,7 +175,7 @@ def _values(context: click.Context, word: str) -> list[str]:
             values: Iterable[str] = dict.fromkeys((*COUNTED, *Flag, *GROUPS))
         case "priority":
             values = PRIORITIES
-        case "agent" | "type" | "ticket":
+        case "agent" | "type" | "host" | "ticket":
             values = _names(context, beginning)[f"{key}s"]
         case _:
             values = ()
@@ -180,8 +190,8 @@ def _items(word: str, names: Iterable[str], given: Iterable[str] | None = None) 
 
 
 def _names(context: click.Context, word: str) -> dict[str, list[str]]:
-    """The tickets, agents and agent types that begin with this word; none if there is no session."""
-    found: dict[str, list[str]] = {"tickets": [], "agents": [], "types": []}
+    """The tickets, agents, agent types and hosts that begin with this word; none if there is no session."""
+    found: dict[str, list[str]] = {"tickets": [], "agents": [], "types": [], "hosts": []}
     try:
         from parexec_tui.client.sessions import is_living, resolve_here
 
@@ -228,5 +238,5 @@ def _read(session: str, word: str) -> dict[str, list[str]]:
         found = names(registry, session)
     return {
         kind: [name for name in getattr(found, kind) if name.startswith(word)][:_MAX_NAMES]
-        for kind in ("tickets", "agents", "types")
+        for kind in ("tickets", "agents", "types", "hosts")
     }

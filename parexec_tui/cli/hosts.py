@@ -56,6 +56,8 @@ def hosts(words: tuple[str, ...], given: "Given", as_json: bool, tries: bool, re
     if not wanted.hosts and not as_json:
         click.echo("no hosts: neither the plan nor your settings name any; see parexec help machines")
         return
+    if not as_json:
+        click.echo(f"{'fine' if ssh_version() else 'LOOK'}  ssh of this machine: {ssh_version() or 'there is none'}")
     found = look_at(wanted.hosts, wanted.workdir, None if as_json else partial(_print, wanted))
     if as_json:
         import msgspec

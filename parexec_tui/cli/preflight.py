@@ -167,7 +167,7 @@ def _tickets(plan: Plan) -> Iterator[tuple[str, str]]:
         if ticket.cwd is not None and not folders.setdefault(ticket.cwd, _is_folder(Path(plan.workdir, ticket.cwd))):
             yield id_, f"working directory {Path(plan.workdir, ticket.cwd)} does not exist yet"
         command, agent = first_command(ticket), _shell_agent(plan, ticket)
-        if command is not None and agent is not None:
+        if command is not None and agent is not None and _may_run_here(plan, ticket):
             folder = Path(plan.workdir, ticket.cwd or agent.cwd or ".")
             env = {**agent.env, **ticket.env}
             key = command, str(folder), env.get("PATH")
@@ -323,6 +323,11 @@ def _shell_agent(plan: Plan, ticket: Ticket) -> AgentType | None:
     types = [plan.agents[name] for name in eligible_types(plan.agents, ticket)]
     are_shells = all(agent.run_shell is not None and is_posix_shell(agent.run_shell) for agent in types)
     return types[0] if are_shells else None
+
+
+def _may_run_here(plan: Plan, ticket: Ticket) -> bool:
+    types = eligible_types(plan.agents, ticket)
+    return not plan.hosts or any(LOCAL in hosts_of(plan.agents[name], plan.hosts) for name in types)
 
 
 def first_command(ticket: Ticket) -> str | None:

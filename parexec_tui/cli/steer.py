@@ -103,7 +103,7 @@ def drain(context: VerbContext, what: tuple[str, ...], reason: str) -> None:
     f"{SELECTORS}\n{ASKS}"
 )
 @tickets_argument(complete.anything)
-@click.argument("agent", shell_complete=complete.agents_and_types)
+@click.argument("agent", shell_complete=complete.agents_types_and_hosts)
 @click.option("--now", is_flag=True, help="Give up what runs on a host that is not reached: it may run twice.")
 @verb
 def reassign(context: VerbContext, tickets: tuple[str, ...], agent: str, now: bool) -> None:
@@ -269,7 +269,7 @@ def _count(text: str) -> dict[str, Any]:
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # -1 is a number here
-@click.argument("type_", metavar="[TYPE]", required=False, shell_complete=complete.types)
+@click.argument("type_", metavar="[TYPE]", required=False, shell_complete=complete.types_and_hosts)
 @click.argument("number", metavar="[N|+N|-N|plan]", required=False)
 @click.option(
     "-p",

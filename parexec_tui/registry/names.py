@@ -9,12 +9,13 @@ from parexec_tui.registry.registry import Registry
 
 
 class Names(Struct, frozen=True):
-    """The tickets, agent types and services of a session, and every agent that it has had."""
+    """The tickets, agent types, services and hosts of a session, and every agent that it has had."""
 
     tickets: list[str]
     agents: list[str]
     types: list[str]
     services: list[str]
+    hosts: list[str]
 
 
 class _Settings(Struct, frozen=True):
@@ -28,6 +29,7 @@ class _Plan(Struct, frozen=True):
     groups: dict[str, Raw] = {}
     settings: _Settings = _Settings()
     services: dict[str, Raw] = {}
+    hosts: dict[str, Raw] = {}
 
 
 class _Event(Struct, frozen=True):
@@ -77,4 +79,4 @@ def names(registry: Registry, session: str) -> Names:
         else:
             tickets[id_] = None
     there = [name for name, raw in types.items() if bytes(raw) != b"null"]
-    return Names(list(tickets), list(agents), there, list(plan.services))
+    return Names(list(tickets), list(agents), there, list(plan.services), list(plan.hosts))

@@ -67,7 +67,8 @@ def _about(
 def _waiting(state: SessionState) -> list[str]:
     waits, short = PENDING | {Status.approval}, {id_ for id_, each in state.warned.items() if each.live_attempt.lacks}
     asking = {need.subject.name for need in asking_needs(state)}
-    told = state.frozen.keys() | short | asking | {id_ for pair in state.foreseen for id_ in pair}
+    lost = {id_ for host in state.hosts.values() if host.status == "unreachable" for id_ in host.live}
+    told = state.frozen.keys() | short | asking | lost | {id_ for pair in state.foreseen for id_ in pair}
     waiting = (id_ for id_, ticket in state.tickets.items() if ticket.status in waits or id_ in told)
     return [id_ for id_, _ in zip(waiting, range(MAX_REASONS), strict=False)]
 
@@ -81,7 +82,8 @@ def _selected(state: SessionState, words: tuple[str, ...]) -> Names | Refusal:
 
 def _names(state: SessionState, beginning: str) -> Names:
     up = (agent.id for agent in state.agents.values() if not agent.stopped)
-    return Names(*(_some(names, beginning) for names in (state.tickets, up, state.available, state.services)))
+    kinds = state.tickets, up, state.available, state.services, state.hosts
+    return Names(*(_some(names, beginning) for names in kinds))
 
 
 def _some(names: Iterable[str], beginning: str) -> tuple[str, ...]:

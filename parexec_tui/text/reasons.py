@@ -17,6 +17,8 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ServiceStatus, Status
 from parexec_tui.core.wire.protocol import Roots
 from parexec_tui.text.coding import blocker_words
+from parexec_tui.text.host_facts import host_fact
+from parexec_tui.text.hosts import lost_text
 from parexec_tui.text.services import service_text
 from parexec_tui.text.words import ahead_text
 
@@ -36,6 +38,10 @@ def _reasons(state: SessionState, name: str, now: float, me: str) -> Iterator[st
         return
     ticket = state.tickets[name]
     yield from (blocker_words(blocker, now) for blocker in why(state, ticket, me))
+    if (host := state.live_on.get(name)) is not None and (lost := lost_text(host_fact(state, host), name, now)):
+        yield lost
+        sooner = shlex.join(("parexec", "reassign", name, "any", "--now"))
+        yield f"if you know that {host.name} is dead: {sooner}; else it may run twice"
     if ticket.is_asking and (asks := coding_of(state, ticket).asks) is not None:
         yield f"asks: {question_line(asks.what)}"
     for other, foreseen in conflicts_ahead(state, name):

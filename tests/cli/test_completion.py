@@ -29,6 +29,10 @@ from tests.engine.conftest import nothing_runs_on as nothing_runs_on
 from tests.engine.engines import PAREXEC, WITHIN, Engine
 
 PLAN = """
+[hosts.far-1]
+ssh = "no-such-host.invalid"
+[hosts.far-2]
+ssh = "no-such-host.invalid"
 [agents.mill]
 min = 2
 [agents.clerk]
@@ -92,8 +96,10 @@ def test_tickets_agents_and_types_are_those_of_the_engine(session: str) -> None:
     assert offered("drain", "m") == ["make-1", "make-2", "mill-1", "mill-2", "mill"]
     assert offered("reassign", "make-1", "mi") == ["mill-1", "mill-2", "mill"]
     assert offered("priority", "make-1", "s") == ["sort"]
-    assert offered("scale", "") == ["mill", "clerk"]
+    assert offered("scale", "") == ["mill", "clerk", "host:far-1", "host:far-2"]
     assert offered("retry", "x", "--agent", "c") == ["clerk"]
+    assert offered("hold", "host:far") == offered("why", "ho") == ["host:far-1", "host:far-2"]
+    assert offered("reassign", "sort", "host:far-2") == ["host:far-2"]
     assert offered("hold", "agent:m") == ["agent:mill-1", "agent:mill-2"]
     assert offered("why", "so") == offered("edit", "so") == offered("log", "so") == ["sort"]
 
@@ -139,7 +145,7 @@ def test_without_an_engine_the_registry_tells(finished: str) -> None:
     assert offered("log", "make-1", "-s", "exec") == [finished]
     assert offered("cancel", "make-1", "make") == ["make-2", "make-4"]
     assert offered("hold", "agent:m") == ["agent:mill-1", "agent:mill-2"]
-    assert offered("scale", "") == ["mill", "clerk"]
+    assert offered("scale", "") == ["mill", "clerk", "host:far-1", "host:far-2"]
     assert offered("retry", "status:fa") == ["status:failed"]
     assert offered("retry", "st") == offered("retry", "status:")
     assert offered("wait", "ma") == ["make-1", "make-2", "make-4"]

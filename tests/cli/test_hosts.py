@@ -90,11 +90,13 @@ def test_hosts_of_the_settings_are_looked_at_by_hosts_and_by_doctor(
     ran = parexec("hosts")
 
     assert ran.exit_code == 0, ran.output
-    assert ran.stdout.startswith("fine  mine: host: ")
+    ssh, mine = ran.stdout.splitlines()
+    assert ssh.startswith("fine  ssh of this machine: OpenSSH_")
+    assert mine.startswith("fine  mine: host: ")
     assert "; clock as here" in ran.stdout
     (found,) = doctor.other_machines(None)
     assert (found.check, found.fine) == ("hosts", True)
-    assert found.text == ran.stdout.strip().removeprefix("fine  ")
+    assert found.text == mine.removeprefix("fine  ")
 
 
 def test_without_hosts_there_is_nothing_to_look_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,6 +219,17 @@ def test_what_many_tickets_lack_is_said_once(work: Path) -> None:
     ]
 
 
+def test_a_command_is_not_looked_for_here_if_it_runs_elsewhere(work: Path) -> None:
+    plan = """
+    hosts.far.ssh = "far"
+    agents.there.on = ["far"]
+    agents.both.on = ["local", "far"]
+    tickets.a = { agent = "there", run = "no-such-command" }
+    tickets.b = { agent = "both", run = "no-such-command" }
+    """
+    assert found(plan, work) == ["tickets.b: command no-such-command is not found on this machine"]
+
+
 def test_a_command_that_a_ticket_makes_is_not_missing(work: Path) -> None:
     plan = """
     [tickets.make]

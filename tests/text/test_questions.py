@@ -6,6 +6,7 @@ from msgspec import structs
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.checks import RunningCheck
 from parexec_tui.core.plan.services import Service
+from parexec_tui.core.plan.units import Lease
 from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire import codec
 from parexec_tui.core.wire import requests as rq
@@ -17,6 +18,7 @@ from parexec_tui.text.services import fact_text
 from parexec_tui.text.session_facts import session_report
 from parexec_tui.text.session_lines import report_lines
 from parexec_tui.text.status_facts import status_report
+from tests.core.hosts import lose, two_hosts
 from tests.core.sessions import OPENED_AT, Session, plan
 
 
@@ -199,3 +201,16 @@ def test_roots_of_named_tickets_or_of_all_that_wait_each_root_once() -> None:
     assert isinstance(named, dict)
     assert [each["root"]["kind"] for each in named["roots"]] == ["frozen", "running"]
     assert ask(session, "roots", "Z") == Refusal("there is no ticket Z")
+
+
+def test_why_tells_the_lease_of_what_runs_on_a_host_that_is_not_reached() -> None:
+    session = two_hosts(lease=Lease(300.0))
+    lose(session)
+    session.wait(10)
+    found = ask(session, "why")
+    assert isinstance(found, dict)
+    assert "C" not in found, "it runs here"
+    ran, lease, sooner = found["A"]
+    assert ran == "running on trainer-A"
+    assert lease == "gpu-box unreachable for 10s; A's lease there ends in 5m15, then it may run elsewhere"
+    assert sooner == "if you know that gpu-box is dead: parexec reassign A any --now; else it may run twice"

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,14 +74,16 @@ def look_at(
 ) -> list[Look]:
     """Reach each host once; returns what was found, in their order. One that does not answer delays no other.
 
-    `workdir`: of the plan. `tell`: told of each as soon as it is known. `environment`: of what leads there.
+    `workdir`: of the plan. `tell`: told of each as soon as it and those before it are known. `environment`: of what
+    leads there.
     """
     found: dict[str, Look] = {}
+    left = deque(hosts)
 
     async def look(name: str, probe: str) -> None:
         found[name] = await _Visitor(name, hosts[name], workdir, probe).visit(environment)
-        if tell is not None:
-            tell(found[name])
+        while tell is not None and left and left[0] in found:
+            tell(found[left.popleft()])
 
     async def all_at_once(probe: str) -> None:
         async with trio.open_nursery() as nursery:
