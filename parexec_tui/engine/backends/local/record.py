@@ -52,6 +52,11 @@ def read_record(path: str | Path) -> ExitRecord | None:
         text = Path(path).read_text(encoding="ascii", errors="replace")
     except FileNotFoundError:
         return None
+    return parse_record(text)
+
+
+def parse_record(text: str) -> ExitRecord:
+    """What such a record says; a line that is not whole says nothing."""
     whole = text[: text.rfind("\n") + 1]
     words = {word: rest for word, _, rest in (line.partition(" ") for line in whole.splitlines())}
     return ExitRecord(

@@ -18,7 +18,7 @@ from parexec_tui.core.wire import requests as rq
 from parexec_tui.engine.backends.backend import Ended
 from parexec_tui.engine.backends.local.failures import with_error_line
 from parexec_tui.engine.backends.local.not_started import why_not
-from parexec_tui.engine.backends.local.record import read_record, report_of
+from parexec_tui.engine.backends.local.record import ExitRecord, parse_record, read_record, report_of
 from parexec_tui.engine.backends.local.spawn import Spawn
 from parexec_tui.engine.backends.local.starter import Start
 from parexec_tui.engine.backends.local.watch import Exit
@@ -55,8 +55,13 @@ def said_of(told: Mapping[str, Any]) -> bytes:
     return f"parexec: {problem.get('text')}\n".encode()
 
 
-def note_end(folder: SessionFolder, key: ProcessKey, told: Mapping[str, Any], used: Used) -> None:
-    """Write the exit record of a process that has ended on its host. Raises OSError."""
+def note_end(
+    folder: SessionFolder, key: ProcessKey, told: Mapping[str, Any], used: Used, *, tells: bool, is_stopped: bool
+) -> Ended:
+    """Write the exit record of a process that has ended on its host, and make the report of it. Raises OSError.
+
+    `tells`: whether it may have told values. `is_stopped`: it was asked to end.
+    """
     lines = [f"start {told.get('pid') or 0}"]
     if used != _NOTHING:
         lines.append(f"used {msgspec.json.encode(used).decode()}")
@@ -77,16 +82,16 @@ def note_end(folder: SessionFolder, key: ProcessKey, told: Mapping[str, Any], us
     else:
         lines.append(f"lost {told.get('state') if told.get('state') in _LOST else 'lost'}")
     record = folder.log_and_record(key)[1]
-    new = f"{record}.new"
-    with open(new, "w", encoding="ascii", opener=_private) as file:
-        file.write("\n".join(lines) + "\n")
+    new, text = f"{record}.new", "\n".join(lines) + "\n"
+    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.write(fd, text.encode("ascii"))
+        if at := told.get("at"):
+            os.utime(fd, (at, at))
+    finally:
+        os.close(fd)
     os.rename(new, record)  # noqa: PTH104
-    if at := told.get("at"):
-        os.utime(record, (at, at))
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    return _report(folder, key, parse_record(text), tells=tells, is_stopped=is_stopped)
 
 
 def _unexecuted(key: ProcessKey, number: int) -> Ended:
@@ -95,11 +100,13 @@ def _unexecuted(key: ProcessKey, number: int) -> Ended:
     return structs.replace(why_not(Start(key, Spawn("", (), "", {}, "", ""), problem=problem)), host_short_of="")
 
 
-def noted_end(folder: SessionFolder, key: ProcessKey, *, is_stopped: bool = False) -> Ended | None:
+def noted_end(folder: SessionFolder, key: ProcessKey) -> Ended | None:
     """The report of an end that was noted; None if none was. Raises OSError."""
     record = read_record(folder.record(key))
-    if record is None:
-        return None
+    return None if record is None else _report(folder, key, record, tells=True, is_stopped=False)
+
+
+def _report(folder: SessionFolder, key: ProcessKey, record: ExitRecord, *, tells: bool, is_stopped: bool) -> Ended:
     if record.void:
         return never_began(key)
     if record.lost.startswith(_UNEXECUTED):
@@ -110,7 +117,9 @@ def noted_end(folder: SessionFolder, key: ProcessKey, *, is_stopped: bool = Fals
         reason = _FENCED if record.lost == "fenced" else _LOST[record.lost]
         lost = rq.ProcessLost(key.ticket, key.attempt, reason, stopped_for=record.stopped_for, step=key.step)
         return with_error_line(lost, folder)
-    report = report_of(key, Exit(record.pid or 0, used=record.used), folder)
+    # The code 0 is proof, others are looked at again.
+    ended = Exit(record.pid or 0, 0 if record.code == 0 else None, used=record.used)
+    report = report_of(key, ended, folder, tells=tells, is_minded=False)
     return with_error_line(report, folder, is_stopped=is_stopped)
 
 

@@ -16,7 +16,7 @@ from parexec_tui.core.state.process_key import RUN, ProcessKey
 from parexec_tui.core.state.used import Used
 from parexec_tui.engine.backends.backend import Ended
 from parexec_tui.engine.backends.remote.channel import Channel, OutOfReach, Reply
-from parexec_tui.engine.backends.remote.ends import note_end, noted_end, said_of
+from parexec_tui.engine.backends.remote.ends import note_end, said_of
 from parexec_tui.engine.backends.remote.log_copy import PIECE, LogCopy
 from parexec_tui.engine.backends.remote.requests import FILES, key_to
 from parexec_tui.engine.threads import in_thread
@@ -89,7 +89,8 @@ class Fetcher:
             break
         while True:
             try:
-                report = await in_thread(self._note, key, told, files, _used(told).at_least(seen), is_stopped)
+                used = _used(told).at_least(seen)
+                report = await in_thread(self._note, key, told, files, used, tells, is_stopped)
             except OSError:  # no room: the host still knows it
                 await trio.sleep(_AGAIN)
             else:
@@ -135,7 +136,13 @@ class Fetcher:
         return found
 
     def _note(
-        self, key: ProcessKey, told: Mapping[str, Any], files: Mapping[str, bytes], used: Used, is_stopped: bool
+        self,
+        key: ProcessKey,
+        told: Mapping[str, Any],
+        files: Mapping[str, bytes],
+        used: Used,
+        tells: bool,
+        is_stopped: bool,
     ) -> Ended:
         """Called in a thread."""
         for path, data in files.items():
@@ -146,10 +153,7 @@ class Fetcher:
             with suppress(OSError), closing(LogCopy(self._folder.log_and_record(key)[0])) as copy:
                 copy.add((log or b"")[copy.offset :])
                 copy.add(said)
-        note_end(self._folder, key, told, used)
-        report = noted_end(self._folder, key, is_stopped=is_stopped)
-        assert report is not None
-        return report
+        return note_end(self._folder, key, told, used, tells=tells, is_stopped=is_stopped)
 
     # -- forgetting ------------------------------------------------------------------------------------------
 
