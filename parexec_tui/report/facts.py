@@ -60,6 +60,8 @@ class AttemptFact(Struct, frozen=True):
     """true: it ended before it could tell all that it used; null: it is no coding agent."""
     cost_computed: bool | None = None
     """Whether its dollars follow from tokens and prices."""
+    host: str = ""
+    """The machine that it ran on, as the plan names it; empty: the one of the engine."""
 
 
 class TicketFact(Struct, frozen=True):
@@ -111,6 +113,24 @@ class AgentFact(Struct, frozen=True):
     """How fast it was: 2.0 is twice as fast as the median of its type. It is as fast as the median of its successes
     took, each divided by what was expected where that is known of all. null: fewer than three of them, or no other
     of its type had so many."""
+    host: str = ""
+    """Where it was; empty: the machine of the engine."""
+
+
+class HostFigures(Struct, frozen=True):
+    """What ran on one machine, in a plan with hosts."""
+
+    name: str
+    """`local`: the machine of the engine."""
+    agents: int
+    succeeded: int
+    """Attempts."""
+    failed: int
+    lost: int
+    """Attempts that were given up because it was not reached, or that vanished there."""
+    ran_seconds: float
+    slots: int
+    """How many tickets may run there at once; 0: it was never reached."""
 
 
 class Lost(Struct, frozen=True):
@@ -342,6 +362,8 @@ class SessionFacts(Struct, frozen=True):
     comparison: Comparison | None = None
     spent: Spent | None = None
     """What coding agents used; null: there was none."""
+    hosts: list[HostFigures] = []
+    """By the machines that tickets ran on; none of a plan without hosts."""
 
 
 class Report(Struct, frozen=True):

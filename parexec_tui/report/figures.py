@@ -6,10 +6,11 @@ from statistics import median
 
 from msgspec import structs
 
+from parexec_tui.core.plan.hosts import LOCAL, shown_host
 from parexec_tui.core.schedule.eta import eta_accuracy
 from parexec_tui.core.state.figures import Figures
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import ENDED_BADLY, OWN_FAILURES, TERMINAL, End, Status
+from parexec_tui.core.state.status import ENDED_BADLY, FAILURES, OWN_FAILURES, TERMINAL, End, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.state.used import Used
 from parexec_tui.core.wire.protocol import HostSample
@@ -21,6 +22,7 @@ from parexec_tui.report.facts import (
     EstimateFact,
     Estimates,
     EtaFact,
+    HostFigures,
     Lost,
     Parallelism,
     ParallelPoint,
@@ -71,7 +73,8 @@ def session_facts(course: Course, until: float, samples: Sequence[HostSample] = 
         resources=_resources(course.attempts, samples),
         agents=_agents(course, until),
         tickets=_tickets(course),
-        attempts=[_attempt(each) for each in course.attempts],
+        attempts=[_attempt(course.state, each) for each in course.attempts],
+        hosts=list(_hosts(course)) if course.state.hosts else [],
         spent=spent(state),
     )
 
@@ -236,9 +239,32 @@ def _agents(course: Course, until: float) -> list[AgentFact]:
                 busy=min(1.0, busy[agent.id] / there) if there else 0.0,
                 success=_share(agent.done, agent.done + agent.failed),
                 speed=median(of_type[agent.type]) / pace if pace else None,
+                host=agent.host,
             )
         )
     return found
+
+
+def _hosts(course: Course) -> Iterator[HostFigures]:
+    """Each machine on which agents were."""
+    state = course.state
+    ran: defaultdict[str, list[AttemptRecord]] = defaultdict(list)
+    for attempt in course.attempts:
+        if attempt.agent:
+            ran[state.host_of_agent(attempt.agent)].append(attempt)
+    agents = Counter(agent.host for agent in state.agents.values())
+    for host in (LOCAL, *state.hosts):
+        if agents[host] or host:
+            ends = Counter(each.end for each in ran[host])
+            yield HostFigures(
+                name=shown_host(host),
+                agents=agents[host],
+                succeeded=ends[End.succeeded],
+                failed=sum(count for end, count in ends.items() if end in FAILURES and end is not End.lost),
+                lost=ends[End.lost],
+                ran_seconds=sum(each.seconds for each in ran[host]),
+                slots=state.slots_on(host),
+            )
 
 
 _FEW = 3
@@ -296,7 +322,7 @@ def _ticket(course: Course, ticket: TicketState, ran: float, started: float | No
     )
 
 
-def _attempt(record: AttemptRecord) -> AttemptFact:
+def _attempt(state: SessionState, record: AttemptRecord) -> AttemptFact:
     used, told = record.used, record.figures or Figures()
     is_measured = (
         used != Used()
@@ -323,6 +349,7 @@ def _attempt(record: AttemptRecord) -> AttemptFact:
         tokens_out=told.out,
         tokens_cached=told.cached,
         turns=told.turns,
+        host=state.host_of_agent(record.agent),
         at_least=None if record.figures is None else told.is_least or told.is_cost_least,
         cost_computed=None if record.figures is None else told.is_computed,
     )

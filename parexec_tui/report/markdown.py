@@ -39,6 +39,8 @@ def _session(facts: SessionFacts) -> Iterator[str]:
     )
     yield from _part("What tickets waited for", _table(("time", "share", "for"), lost))
     yield from _part("Why it took so long", _folded(_path(facts)))
+    hosts = ((code(each.name), escaped(phrases.host_figures(each))) for each in facts.hosts)
+    yield from _part("Hosts", _table(("host", "figures"), hosts))
     agents = ((code(each.id), escaped(phrases.agent_figures(each))) for each in facts.agents[:_MOST])
     yield from _part("Agents", _folded(_table(("agent", "figures"), agents)))
     yield from _part("Longest tickets", _folded(_slowest(facts)))

@@ -8,7 +8,7 @@ from msgspec import Struct
 from parexec_tui.core.plan.units import format_count, format_duration, format_size
 from parexec_tui.core.state.status import ENDED_BADLY, TABLE, Status
 from parexec_tui.report.causes import CAUSES, Cause
-from parexec_tui.report.facts import AgentFact, Comparison, Lost, SessionFacts, TicketFact
+from parexec_tui.report.facts import AgentFact, Comparison, HostFigures, Lost, SessionFacts, TicketFact
 from parexec_tui.report.path import OVER, RAN, PathStep, merged
 from parexec_tui.text.spending import spent_text
 from parexec_tui.text.words import day_and_clock, printable, selection_text, why_ended
@@ -289,9 +289,20 @@ def _fold(steps: Sequence[PathStep]) -> Iterator[PathStep | Fold]:
         yield steps[0] if len(steps) == 1 else Fold(len(steps), steps[0].start, seconds)
 
 
+def host_figures(host: HostFigures) -> str:
+    """What ran on a machine: `2 agents, 4 slots, 12 succeeded, 1 lost, 4m12s of attempts`."""
+    said = [format_count(host.agents, "agent")]
+    said += [format_count(host.slots, "slot")] if host.slots else ["never reached"]
+    said += [f"{host.succeeded} succeeded"]
+    said += [f"{host.failed} failed"] if host.failed else []
+    said += [f"{host.lost} lost"] if host.lost else []
+    return ", ".join((*said, f"{format_duration(host.ran_seconds)} of attempts"))
+
+
 def agent_figures(agent: AgentFact) -> str:
-    """What an agent did: `busy 93%, 12 succeeded, 1 failed, 1.1 times as fast`."""
-    said = [f"busy {percent(agent.busy)}", f"{agent.succeeded} succeeded"]
+    """What an agent did: `on gpu-box, busy 93%, 12 succeeded, 1 failed, 1.1 times as fast`."""
+    said = [f"on {agent.host}"] if agent.host else []
+    said += [f"busy {percent(agent.busy)}", f"{agent.succeeded} succeeded"]
     said += [f"{agent.failed} failed"] if agent.failed else []
     said += [f"{times(agent.speed)} times as fast as its type"] if agent.speed is not None else []
     return ", ".join(said)

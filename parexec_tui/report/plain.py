@@ -38,6 +38,7 @@ def _session(facts: SessionFacts, *, ascii_only: bool) -> Iterator[str]:
     waited = facts.summary.waited_seconds
     yield from part(f"what tickets waited for, {format_duration(waited)} in all", _lost(facts, ascii_only=ascii_only))
     yield from part("why it took so long", _path(facts))
+    yield from part("hosts", table((each.name, phrases.host_figures(each)) for each in facts.hosts))
     yield from part("agents", table((each.id, phrases.agent_figures(each)) for each in _few(facts.agents)))
     yield from part("longest tickets", _slowest(facts))
 

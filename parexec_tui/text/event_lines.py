@@ -83,6 +83,7 @@ def brief_lines(state: "SessionState", event: ev.AnyEvent) -> Iterator[Line]:
             ev.SessionHeld() | ev.SessionReleased() | ev.SessionDraining() | ev.SessionStopping()
             | ev.SessionInterrupted() | ev.MonitoringStarted() | ev.AgentQuarantined()
             | ev.HostPressed() | ev.HostRelieved() | ev.PressureRaised() | ev.ServiceEnded(died=True)
+            | ev.HostUnreachable() | ev.HostUnusable()
         ):  # fmt: skip
             yield from lines(state, event)
         case _:
@@ -101,6 +102,8 @@ def _printable(line: Line) -> Line:
 
 def _lines(state: "SessionState", event: ev.AnyEvent, me: str) -> Iterator[Line]:
     match event:
+        case ev.AttemptStarted() if state.hosts:
+            yield _started(event, _where(state, event.agent))
         case ev.SessionOpened() if state.plan.without_members:
             yield from _lines_alone(event, me)
             for name, why in state.plan.without_members.items():
@@ -166,8 +169,7 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             sizes = ", ".join(map(str, event.groups[:8])) + (", ..." if len(event.groups) > 8 else "")
             yield Line(at, "queued", "", f"in {format_count(len(event.groups), 'group')} of {sizes}")
         case ev.AttemptStarted():
-            again = f", attempt {event.attempt}" if event.attempt > 1 else ""
-            yield Line(at, "started", event.ticket, f"{on_agent(event.agent)}{again}")
+            yield _started(event, on_agent(event.agent))
         case ev.AttemptEnded(then=Status.approval):
             yield Line(at, "restored", event.ticket, "waits for your decision again")
         case ev.StepStarted(number=int(number)) if number:
@@ -342,6 +344,17 @@ def _lines_alone(event: ev.AnyEvent, me: str) -> Iterator[Line]:
             pass  # no request leads to these, and `_lines` has theirs
         case _:
             yield from _changes(event, me)
+
+
+def _started(event: ev.AttemptStarted, where: str) -> Line:
+    again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+    return Line(event.at, "started", event.ticket, f"{where}{again}")
+
+
+def _where(state: "SessionState", agent: str) -> str:
+    """On which agent, and on which host, where that is another machine."""
+    host = state.host_of_agent(agent) if state.hosts else ""
+    return f"{on_agent(agent)}{f' of {host}' if host else ''}"
 
 
 def _of_host(
@@ -603,10 +616,10 @@ def _ended(state: "SessionState", event: ev.AttemptEnded) -> Line:
         text = f"on {event.agent} in {took}; it waits for your approval: parexec approve {event.ticket}"
         return Line(event.at, str(Status.approval), event.ticket, text, "warn")
     if event.end is End.succeeded:
-        return Line(event.at, "succeeded", event.ticket, f"{on_agent(event.agent)} in {took}", "good")
+        return Line(event.at, "succeeded", event.ticket, f"{_where(state, event.agent)} in {took}", "good")
     if event.end is End.rolled_back:
         return Line(event.at, "rolled back", event.ticket, f"in {took}")
-    text = f"{on_agent(event.agent)} after {took}"
+    text = f"{_where(state, event.agent)} after {took}"
     reason = "" if event.end is End.timed_out else event.reason
     if said := why_ended(reason, event.signal, event.error_line):
         text = f"{said}, {text}"

@@ -83,8 +83,17 @@ def problem_text(host: HostFact, now: float, me: str = "") -> str:
     """A host with what is wrong with it, and what becomes of what runs there; empty if nothing is."""
     if host.status not in LOST:
         return ""
-    said = f"{host.name} {standing_text(host, now, me)}{f': {host.problem}' if host.problem else ''}"
-    return printable("; ".join(filter(None, (said, lease_text(host, now)))))
+    said = "; ".join(filter(None, (f"{host.name} {standing_text(host, now, me)}", lease_text(host, now))))
+    return printable(f"{said}: {host.problem}" if host.problem else said)
+
+
+def brief_text(host: HostFact, now: float) -> str:
+    """The same in few words, for a narrow column: `unreachable 40s, lease 30m06`."""
+    if host.status != "unreachable":
+        return host.status
+    ends = [over for over in host.leases.values() if over is not None]
+    left = short_duration(max(0.0, min(ends) - now)) if ends else "never ends"
+    return f"unreachable {short_duration(_for(host, now))}{f', lease {left}' if host.leases else ''}"
 
 
 def _for(host: HostFact, now: float) -> float:

@@ -48,6 +48,8 @@ class TicketReport(Struct, frozen=True, omit_defaults=True):
     code: int | None = None
     signal: int | None = None
     agent: str | None = None
+    host: str = ""
+    """Where that is; empty: the machine of the engine."""
     attempt: int = 0
     started: float | None = None
     ended: float | None = None
@@ -112,6 +114,8 @@ class AgentReport(Struct, frozen=True, omit_defaults=True):
     failed: int = 0
     busy_seconds: float = 0.0
     reason: str = ""
+    host: str = ""
+    """Where it is; empty: the machine of the engine."""
 
 
 class SessionReport(Struct, frozen=True):
@@ -176,6 +180,7 @@ def session_report(state: SessionState, me: str = "") -> SessionReport:
                 agent.failed,
                 round(agent.busy_for, 3),
                 agent.quarantined,
+                agent.host,
             )
             for agent in state.agents.values()
         ],
@@ -203,6 +208,7 @@ def _ticket(state: SessionState, ticket: TicketState, me: str) -> TicketReport:
         code=attempt.code if attempt is not None else None,
         signal=ticket.signal,
         agent=ticket.agent,
+        host=state.host_of(ticket),
         attempt=ticket.attempts,
         started=attempt.started if attempt is not None else None,
         ended=ticket.ended,

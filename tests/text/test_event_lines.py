@@ -6,6 +6,7 @@ from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.text.event_lines import brief_lines, lines
+from tests.core.hosts import two_hosts
 from tests.core.sessions import Session, plan
 
 
@@ -68,3 +69,13 @@ def test_an_answer_is_told_with_what_it_allows() -> None:
     assert [line.text for line in lines(session.state, told)] == ["by ann: allows Bash(rm *), Read"]
     told = ev.TicketAnswered(at=1.0, ticket="A", answer="yes", by="ann", allow=("Read",))
     assert [line.text for line in lines(session.state, told)] == ["by ann: yes, allows Read"]
+
+
+def test_what_starts_and_ends_elsewhere_says_where() -> None:
+    session = two_hosts("A:\nB:\nC:")
+    session.succeed("A", "C")
+    told = [line for event in session.journal for line in lines(session.state, event)]
+    assert [line.text for line in told if line.subject == "A"] == [
+        "on trainer-A of gpu-box", "on trainer-A of gpu-box in 0.00s",
+    ]  # fmt: skip
+    assert next(line.text for line in told if line.subject == "C") == "on agent-C"

@@ -17,7 +17,7 @@ from parexec_tui.core.wire.protocol import Usage
 from parexec_tui.text.cells import width_of
 from parexec_tui.text.coding import doing_text, figures_of_doing, rest_fact, rest_text
 from parexec_tui.text.host_facts import host_fact, this_machine
-from parexec_tui.text.hosts import TONES, lease_text, slots_text, standing_text
+from parexec_tui.text.hosts import LOST, TONES, brief_text, lease_text, slots_text, standing_text
 from parexec_tui.text.services import service_text
 from parexec_tui.text.spending import cost_text, tokens_text
 from parexec_tui.text.words import printable, short_duration, step_text
@@ -247,12 +247,14 @@ class AgentsPanel(RowsPanel):
         host = state.hosts.get(name)
         fact = this_machine(state) if host is None else host_fact(state, host)
         line.add("host ", self.style("dim")).add(printable(fact.name), self.style("title"))
-        if said := standing_text(fact, now, self.view.me):
+        said, lease = standing_text(fact, now, self.view.me), lease_text(fact, now)
+        whole = "; ".join(filter(None, (said, lease)))
+        if whole and fact.status in LOST and line.width + 2 + width_of(whole) > width:
+            whole = brief_text(fact, now)
+        if whole:
             tone = "hold" if fact.held is not None and fact.status == "reachable" else TONES[fact.status]
-            line.column(f"  {said}", min(width_of(said) + 2, width - line.width), self.style(tone), gap=0)
-        if lease := lease_text(fact, now):
-            line.column(f"; {lease}", min(width_of(lease) + 2, width - line.width), self.style("warn"), gap=0)
-        elif fact.problem:
+            line.column(f"  {whole}", min(width_of(whole) + 2, width - line.width), self.style(tone), gap=0)
+        if fact.problem and not lease:
             line.column(f": {printable(fact.problem)}", width - line.width, self.style("dim"), gap=0)
         if fact.status == "reachable":
             parts = [slots_text(fact), *self._busy(name)]

@@ -37,6 +37,11 @@ def test_the_table_by_host() -> None:
     )
 
 
+def test_in_a_narrow_panel_the_time_that_is_left_is_not_cut() -> None:
+    narrow = lines(panel_of(AgentsPanel, view_of(lost_session()), 46, 14))
+    assert " host gpu-box  unreachable 40s, lease 30m06" in map(str.rstrip, narrow)
+
+
 def test_a_host_says_what_is_wrong_with_it_and_how_many_of_its_slots_are_taken() -> None:
     session = two_hosts("A: lease=never\nB:\nC:")
     panel = panel_of(AgentsPanel, view_of(session), 120, 14)
@@ -77,7 +82,7 @@ async def test_the_cursor_on_a_heading_is_on_the_host() -> None:
 async def test_the_top_of_the_screen_says_that_a_host_is_lost(size: tuple[int, int]) -> None:
     async with run_app(played=lost_session(), size=size) as app:
         assert " 2 hosts, 1 unreachable for 40s, 1 not reached yet" in app.lines()[1]
-        assert app.lines()[2].startswith(" gpu-box unreachable for 40s: No route to host; 2 leases, first ends")
+        assert app.lines()[2].startswith(" gpu-box unreachable for 40s; 2 leases, first ends in 30m06: No route")
 
 
 @pytest.mark.asyncio
@@ -109,5 +114,5 @@ def test_status_names_hosts_and_what_is_wrong_with_them() -> None:
     session = lost_session()
     lines = dashboard(status_report(session.state, session.now), now=session.now, whole=True)
     assert "hosts    2 hosts, 1 unreachable for 40s, 1 not reached yet" in lines
-    assert "host     gpu-box unreachable for 40s: No route to host; 2 leases, first ends in 30m06" in lines
+    assert "host     gpu-box unreachable for 40s; 2 leases, first ends in 30m06: No route to host" in lines
     assert "  trainer-A  busy         A  on gpu-box" in lines
