@@ -212,10 +212,16 @@ def reload(context: VerbContext, plan: Path | None, rerun: bool, given: "Given")
 
     state = _state_of(context)
     file = plan or _source_of(state)
-    difference = compare(state, read_again(file, state, given), rerun=rerun)
+    plan_now = read_again(file, state, given)
+    difference = compare(state, plan_now, rerun=rerun)
     if not context.as_json:
         for line in difference.lines():
             click.echo(line)
+        if taken := [name for name, agent_type in difference.agents.items() if agent_type is not None]:
+            from parexec_tui.cli.preflight import type_warnings
+
+            for warning in type_warnings(plan_now, taken):
+                click.echo(f"warning: {warning}")
     if difference.done:
         click.echo("run again, too, what is done: parexec reload --rerun", err=True)
     if difference.is_empty:

@@ -9,7 +9,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
@@ -135,6 +135,18 @@ def warnings(plan: Plan) -> Iterator[str]:
     yield from _disk(plan)
     if lack := lack_for(plan.telemetry):
         yield lack
+
+
+def type_warnings(plan: Plan, names: Iterable[str]) -> Iterator[str]:
+    """The same of some agent types alone."""
+    types = frozenset(names)
+    for line in chain(_agents(plan), _agent_commands(plan), coding_warnings(plan)):
+        about = line.partition(": ")[0]
+        if about.startswith("agents") and types.intersection(_NAME.findall(about)):
+            yield line
+
+
+_NAME = re.compile(r"[^\s,.\[\]]+")
 
 
 def _hosts(plan: Plan) -> Iterator[str]:

@@ -178,3 +178,15 @@ def test_a_reload_looks_again_at_what_families_are_made_of(here: Path) -> None:
     assert answer.code == 2
     assert "plan.toml:6:" in answer.err
     assert "cat: words: No such file or directory" in answer.err
+
+
+def test_a_reload_warns_of_the_agent_types_that_it_takes_over_as_validate_does(here: Path, session: str) -> None:
+    engines.write_plan(
+        here, PLAN + '[agents.agent]\n[agents.ai]\nkind = "codex"\nprogram = "agents/none"\nlimited = ["(a+)+$"]\n'
+    )
+    answer = parexec("reload", "--dry-run")
+    assert answer.code == 0, answer.err
+    warned = [line for line in answer.out.splitlines() if line.startswith("warning: ")]
+    assert warned[0] == f"warning: agents.ai: program {here}/agents/none is not found on this machine"
+    assert any(line.startswith("warning: agents.ai.limited[0]: '(a+)+$' takes for ever") for line in warned)
+    assert all("agents.ai" in line for line in warned)

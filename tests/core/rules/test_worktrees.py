@@ -334,6 +334,19 @@ def test_what_no_commit_can_stand_for_stays_whatever_room_it_takes() -> None:
     assert [event.ticket for event in events if isinstance(event, ev.WorktreeDropped)] == ["B"]
 
 
+def test_where_an_agent_is_to_go_on_stays_until_its_ticket_is_over() -> None:
+    coder = AgentType(kind="codex", permissions="edit", isolation="worktree")
+    begun = Session(plan("A: prompt=x retries=0\nB: prompt=x retries=0", agents={"coder": coder}, keep_worktrees=100))
+    begun.dispatch()
+    for id_ in ("A", "B"):
+        made(begun, id_)
+        said = rq.Said("limited" if id_ == "A" else "failed", session=f"c-{id_}", until=begun.now + 60)
+        begun.tell(rq.ProcessEnded(id_, 1, code=1, said=said))
+    begun.tell(rq.WorktreeSized("A", 1, 145))
+    events = begun.tell(rq.WorktreeSized("B", 1, 45))
+    assert [event.ticket for event in events if isinstance(event, ev.WorktreeDropped)] == ["B"]
+
+
 def test_a_worktree_that_is_put_aside_for_a_retry_is_told() -> None:
     begun = session("T:")
     [told] = begun.tell(rq.WorktreeMade("T", 1, "/w/T", "c0", aside="/w/T.left-0", why_aside="lib has changes"))

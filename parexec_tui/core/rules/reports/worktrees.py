@@ -10,10 +10,11 @@ from parexec_tui.core.rules.reports.failures import failed
 from parexec_tui.core.rules.reports.host import host_short, on_host_short
 from parexec_tui.core.rules.reports.stops import ended_on_purpose
 from parexec_tui.core.state import events as ev
+from parexec_tui.core.state.accounts import coding_of
 from parexec_tui.core.state.isolation import branch_of, conflict_of, lost_text, target_of
 from parexec_tui.core.state.process_key import COMMIT, MERGE
 from parexec_tui.core.state.session import SessionState
-from parexec_tui.core.state.status import End, Status
+from parexec_tui.core.state.status import PENDING, End, Status
 from parexec_tui.core.state.steps import after_merge, first_gate, is_resolve, next_resolve, step_started
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
@@ -153,7 +154,8 @@ def _wins(state: SessionState, ticket: TicketState, found: rq.Conflict) -> bool:
 
 
 def on_worktree_sized(state: SessionState, report: rq.WorktreeSized, now: float) -> list[ev.AnyEvent]:
-    """What is not merged is kept, within a budget: of more, the oldest go, but for what no commit can stand for."""
+    """What is not merged is kept, within a budget: of more, the oldest go, but for what no commit can stand for, and
+    where a coding agent goes on."""
     found = state.worktrees.get(report.ticket)
     if found is None or found.made.attempt != report.attempt or found.size is not None or report.ticket in state.live:
         return []
@@ -165,10 +167,16 @@ def on_worktree_sized(state: SessionState, report: rq.WorktreeSized, now: float)
         if excess <= 0:
             break
         size, stays = (report.size, report.stays) if kept is found else (kept.size, kept.holds)
-        if size is not None and not stays:
+        if size is not None and not stays and not _is_to_go_on(state, id_):
             events.append(ev.WorktreeDropped(at=now, ticket=id_, attempt=kept.made.attempt))
             excess -= size
     return events
+
+
+def _is_to_go_on(state: SessionState, id_: str) -> bool:
+    """Whether a coding agent is to go on in a worktree, with what git ignores there."""
+    ticket = state.tickets.get(id_)
+    return ticket is not None and ticket.status in PENDING and coding_of(state, ticket).conversation is not None
 
 
 def conflict_resolved(
