@@ -43,7 +43,8 @@ def _ends_work(state: SessionState, events: Sequence[ev.AnyEvent]) -> str:
         return f"the agent of {heard} has heard it"
     if restarted := listed(event.service for event in events if isinstance(event, ev.ServiceStopRequested)):
         return f"it stopped {restarted}"
-    if lost := listed(event.ticket for event in events if isinstance(event, ev.AttemptEnded)):
+    ends = (event for event in events if isinstance(event, ev.AttemptEnded))
+    if lost := listed(event.ticket for event in ends if event.host_at_fault):
         return f"it gave up {lost}"
     stopped = listed(event.ticket for event in events if isinstance(event, ev.AttemptStopRequested))
     return f"it stopped {stopped}" if stopped else ""
