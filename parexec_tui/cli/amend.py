@@ -199,8 +199,8 @@ def reload(context: VerbContext, plan: Path | None, rerun: bool, given: "Given")
     Shows what is added, changed and dropped, and what cannot be: what runs stays as it is, and so does what has
     succeeded, if it is changed, and what `parexec add` added. What failed runs again if it is changed. Then it is
     asked; without a terminal that needs --yes. With errors in the file nothing happens (exit code 2). Tickets are
-    taken over, gates of groups and of the plan, and agent types: new ones, and others for what starts from now on.
-    Resources, services and settings are for the next session, and so are new tickets that use a new one of these.
+    taken over, gates of groups and of the plan, hosts, and agent types: new ones, and others for what starts from now
+    on. Resources, services and settings are for the next session, and so are new tickets that use a new one of these.
 
     The file is read with the --set and --profile that the session began with; those of this command line are added,
     and kept with it.
@@ -226,7 +226,9 @@ def reload(context: VerbContext, plan: Path | None, rerun: bool, given: "Given")
         click.echo("run again, too, what is done: parexec reload --rerun", err=True)
     if difference.is_empty:
         cannot = "nothing of what differs can be taken over"
-        is_other = difference.concerns_session or difference.agent_lines or difference.elsewhere
+        is_other = (
+            difference.concerns_session or difference.agent_lines or difference.host_lines or difference.elsewhere
+        )
         context.exit_unchanged(cannot if is_other else f"{file} says what the plan is already")
     context.ask(difference.request, confirm=True)
 

@@ -10,7 +10,7 @@ from parexec_tui.core.plan.family import limits_text
 from parexec_tui.core.plan.gates import PLAN_GATES
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_count, format_duration, format_size, write_factor
-from parexec_tui.core.rules.wording import POLICIES, UNRESTRICTED, budget_words, types_lines
+from parexec_tui.core.rules.wording import POLICIES, UNRESTRICTED, budget_words, hosts_lines, types_lines
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.one_line import one_line, question_line
 from parexec_tui.core.state.people import by_whom, on_agent, who
@@ -578,6 +578,8 @@ def _changes(event: _Change, me: str) -> Iterator[Line]:
                 yield Line(at, "changed", "plan", variables_line(event.variables, event.profile))
             for text in types_lines(event.agents, event.unrestricted):
                 yield Line(at, "changed", "plan", text, "warn" if text.endswith(UNRESTRICTED) else "")
+            for text in hosts_lines(event.hosts):
+                yield Line(at, "changed", "plan", text)
             for name, family in event.families.items():
                 yield Line(at, "changed", "plan", f"family {name}: {limits_text(family)}")
             yield from _skipped(at, "what it needs", event.skipped)

@@ -847,7 +847,7 @@ cli cli.asking cli.beside cli.commands cli.complete cli.entry cli.examples cli.e
 client client.blocking client.connecting client.framing client.peer client.sessions client.silence client.sockets
 gc_control paths trust text text.coding text.dashboard text.roots text.services text.streams text.words
 core core.plan core.plan.agent_type core.plan.checks core.plan.coding core.plan.family core.plan.gates
-core.plan.limits core.plan.outputs core.plan.plan_settings core.plan.resources core.plan.retries
+core.plan.hosts core.plan.limits core.plan.outputs core.plan.plan_settings core.plan.resources core.plan.retries
 core.plan.ticket core.plan.unclaimed core.plan.units core.plan.waits core.schedule core.schedule.eta
 core.schedule.root core.state core.state.history core.state.people core.state.process_key core.state.status
 core.state.figures core.state.one_line core.state.resting core.state.used

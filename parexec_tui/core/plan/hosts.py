@@ -81,6 +81,12 @@ def hosts_of(agent_type: AgentType, hosts: Mapping[str, HostSpec]) -> tuple[str,
     return tuple(dict.fromkeys(LOCAL if name == LOCAL_NAME else name for name in agent_type.on))
 
 
+def with_hosts(before: Mapping[str, HostSpec], changes: Mapping[str, HostSpec | None]) -> dict[str, HostSpec]:
+    """Hosts with some others among them, as `with_types`."""
+    after = {name: new for name, old in before.items() if (new := changes.get(name, old)) is not None}
+    return after | {name: new for name, new in changes.items() if new is not None}
+
+
 def pinned_host(pin: str) -> str | None:
     """The host that a ticket is pinned to by this; None if that names none."""
     if not pin.startswith(ON_HOST):

@@ -13,13 +13,14 @@ from parexec_tui.core.plan.family import Family, differing_limits, limits_text
 from parexec_tui.core.plan.gates import PLAN_GATES, Gates, described, gates_of_group, group_of
 from parexec_tui.core.plan.generated import awaits_others, joined
 from parexec_tui.core.plan.group_gates import GatesOf, with_gates
-from parexec_tui.core.plan.hosts import hosts_of
+from parexec_tui.core.plan.hosts import HostSpec, hosts_of, with_hosts
 from parexec_tui.core.plan.model import Plan, told_of_variables
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.ticket import TICKET_KEYS, Ticket, value_of
 from parexec_tui.core.plan.waits import written_waits
 from parexec_tui.core.rules.agent_types import cannot_become, settled, words_of
 from parexec_tui.core.rules.difference_lines import TicketLine, folded
+from parexec_tui.core.rules.host_specs import differing_hosts, hosts_gone
 from parexec_tui.core.state.grown_gates import HAVE_RUN, gates_in_the_way, start_without
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import LIVE, Status
@@ -29,7 +30,6 @@ from parexec_tui.core.wire.requests import Amend
 _TABLES = {
     "plan": "settings",
     "resources": "resources",
-    "hosts": "hosts",
     "services": "services",
     "secrets": "secrets",
     "hooks": "hooks",
@@ -73,6 +73,10 @@ class Difference(Struct, frozen=True, kw_only=True):
     """Agent types that are new or others, as in `Amend`."""
     agent_lines: tuple[str, ...] = ()
     """What is said of them, and of those that stay as they are although the file has others."""
+    hosts: dict[str, HostSpec | None] = {}
+    """Hosts that are new or others, as in `Amend`."""
+    host_lines: tuple[str, ...] = ()
+    """As `agent_lines`."""
     elsewhere: tuple[str, ...]
     """Other tables of the file that differ; they take effect in the next session."""
 
@@ -80,14 +84,14 @@ class Difference(Struct, frozen=True, kw_only=True):
     def is_empty(self) -> bool:
         """Whether nothing can be taken over."""
         tickets = self.added or self.changed or self.dropped or self.gates or self.numbers
-        return not (tickets or self.variables or self.limits or self.agents)
+        return not (tickets or self.variables or self.limits or self.agents or self.hosts)
 
     @property
     def concerns_session(self) -> bool:
         """Whether any ticket differs, or limits of a family do, also if that cannot be taken over, or agent
-        types that can be."""
+        types or hosts that can be."""
         is_theirs = self.added or self.changed or self.dropped or self.gates or self.numbers or self.limits
-        return bool(is_theirs or self.too_late or self.left_out or self.agents)
+        return bool(is_theirs or self.too_late or self.left_out or self.agents or self.hosts)
 
     @property
     def request(self) -> Amend:
@@ -101,6 +105,7 @@ class Difference(Struct, frozen=True, kw_only=True):
             numbers=self.numbers,
             families=self.limits,
             agents=self.agents,
+            hosts=self.hosts,
             **self.variables,
         )
 
@@ -110,6 +115,7 @@ class Difference(Struct, frozen=True, kw_only=True):
             yield f"~ [vars]  {self.new_variables}"
         for name, family in self.limits.items():
             yield f"~ family {name}: {limits_text(family)}"
+        yield from self.host_lines
         yield from self.agent_lines
         yield from folded(self._of_tickets(), self.families)
         for table in self.elsewhere:
@@ -169,7 +175,9 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False, has_generat
             too_late[id_] = f"{what} in the file, but it has run and waits for approval"
         elif id_ in changed and id_ not in same and state.tickets[id_].status is Status.waived:
             too_late[id_] = "changed in the file, but somebody waived it"
-    types, told = _differing_types(state, plan)
+    hosts, told_of_hosts = differing_hosts(state, plan)
+    now = structs.replace(now, hosts=with_hosts(now.hosts, hosts))
+    types, told = _differing_types(now, state, plan)
     usable = structs.replace(now, agents=with_types(now.agents, types))
     unable = _unable(usable, plan, [id_ for id_ in plan.tickets if id_ in changed or id_ not in now.tickets])
     for id_ in changed:
@@ -183,6 +191,7 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False, has_generat
     added = {id_: spec for id_, spec in plan.tickets.items() if id_ not in now.tickets and id_ not in unable}
     stays = {id_: spec for id_, spec in now.tickets.items() if id_ not in dropped or id_ in too_late}
     gone, told_of_gone = _types_gone(state, plan, usable.agents, {**stays, **taken, **added})
+    hosts_out, told_of_out = hosts_gone(state, plan, with_types(usable.agents, gone))
     gates = _differing_gates(state, plan)
     left_out = {id_: why for id_, why in unable.items() if id_ not in now.tickets}
     numbers = {id_: new for id_, new in _differing_numbers(state, plan).items() if id_ not in left_out}
@@ -214,13 +223,16 @@ def compare(state: SessionState, plan: Plan, *, rerun: bool = False, has_generat
         limits=differing_limits(now.families, plan.families),
         agents={**types, **gone},
         agent_lines=(*told, *told_of_gone),
+        hosts={**hosts, **hosts_out},
+        host_lines=(*told_of_hosts, *told_of_out),
         elsewhere=tuple(_differing_tables(plan, now)),
     )
 
 
-def _differing_types(state: SessionState, plan: Plan) -> tuple[dict[str, AgentType | None], list[str]]:
-    """The agent types of a plan that are new or others and can be taken over, and a line for each that differs."""
-    now, found, lines = state.plan, dict[str, AgentType | None](), list[str]()
+def _differing_types(now: Plan, state: SessionState, plan: Plan) -> tuple[dict[str, AgentType | None], list[str]]:
+    """The agent types of a plan that are new or others and can be taken over, and a line for each that differs.
+    `now`: the plan of the session, with the hosts that it would have."""
+    found, lines = dict[str, AgentType | None](), list[str]()
     for name, written in plan.agents.items():
         old = now.agents.get(name)
         new = written if old is None else settled(old, written)

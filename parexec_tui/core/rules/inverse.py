@@ -131,6 +131,7 @@ def _of_plan(state: SessionState, events: Sequence[ev.AnyEvent]) -> _Steps | str
                     numbers={id_: state.gates.numbers.get(id_, 0) for id_ in event.numbers},
                     families={name: state.plan.families.get(name, NO_LIMITS) for name in event.families},
                     agents={name: state.plan.agents.get(name) for name in event.agents},
+                    hosts={name: state.plan.hosts.get(name) for name in event.hosts},
                     **({} if event.variables is None else told_of_variables(state.plan)),
                 )
             )

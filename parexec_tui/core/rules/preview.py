@@ -8,7 +8,7 @@ from msgspec import Struct
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_count, format_duration, shown
 from parexec_tui.core.rules.downstream import built_on, skips
-from parexec_tui.core.rules.wording import POLICIES, budget_words, types_lines
+from parexec_tui.core.rules.wording import POLICIES, budget_words, hosts_lines, types_lines
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.people import on_agent
 from parexec_tui.core.state.session import SessionState
@@ -294,6 +294,7 @@ def _session(events: Sequence[ev.AnyEvent]) -> Iterator[str]:
         match event:
             case ev.PlanAmended():
                 yield from types_lines(event.agents, event.unrestricted)
+                yield from hosts_lines(event.hosts)
             case ev.SessionHeld():
                 yield "nothing new is started until released"
             case ev.SessionReleased():

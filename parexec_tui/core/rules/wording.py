@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from parexec_tui.core.plan.agent_type import AgentType
-from parexec_tui.core.plan.hosts import pinned_host, shown_host
+from parexec_tui.core.plan.hosts import HostSpec, pinned_host, shown_host
 from parexec_tui.core.plan.plan_settings import FailurePolicy
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.units import format_money, shown
@@ -138,6 +138,14 @@ def types_lines(agents: Mapping[str, AgentType | None], unrestricted: Sequence[s
         yield f"agents of {_names(unrestricted)} {UNRESTRICTED}"
 
 
+def hosts_lines(hosts: Mapping[str, HostSpec | None]) -> Iterator[str]:
+    """What becomes of hosts, in words."""
+    if there := [name for name, new in hosts.items() if new is not None]:
+        yield f"new or changed hosts: {_names(there)}"
+    if gone := [name for name, new in hosts.items() if new is None]:
+        yield f"without hosts {_names(gone)}"
+
+
 def _amend(asked: rq.Amend) -> str:
     parts = (("add", asked.added), ("change", (*asked.changed, *asked.gates)), ("drop", asked.dropped))
     said = ("change variables",) if asked.variables is not None else ()
@@ -145,6 +153,8 @@ def _amend(asked: rq.Amend) -> str:
         said = (*said, f"change the limits of {_names(asked.families)}")
     if asked.agents:
         said = (*said, f"change agent types: {_names(asked.agents)}")
+    if asked.hosts:
+        said = (*said, f"change hosts: {_names(asked.hosts)}")
     return ", ".join((*(f"{word} {_names(ids)}" for word, ids in parts if ids), *said))
 
 

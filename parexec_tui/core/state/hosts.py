@@ -5,7 +5,7 @@ from typing import Literal
 from msgspec import structs
 
 from parexec_tui.core.plan.claims import EMPTY, Claims, Holdings
-from parexec_tui.core.plan.hosts import HostSpec
+from parexec_tui.core.plan.hosts import USUAL_LEASE, HostSpec
 from parexec_tui.core.plan.resources import HOST_RESOURCES, Amounts
 from parexec_tui.core.plan.units import Lease
 
@@ -16,6 +16,8 @@ LEAST_MARGIN = 15.0
 
 MARGIN = 0.02
 """The same as a part of the lease: how far two clocks may run apart."""
+
+_AT_ANY_TIME = {"max": None, "labels": (), "lease": USUAL_LEASE}
 
 
 class HostState:
@@ -78,6 +80,16 @@ class HostState:
         rest = Amounts((name, amount) for name, amount in claims.uses.items() if name not in own)
         there = Claims(reads=claims.reads, writes=claims.writes, uses=own)
         return _tidy(Claims(locks=claims.locks, uses=rest)), _tidy(there)
+
+    def change(self, spec: HostSpec) -> bool:
+        """Let the plan say something else of it. Returns whether it is the same host still: another way to it, or
+        another thing there, is another one."""
+        if structs.replace(spec, **_AT_ANY_TIME) != structs.replace(self.spec, **_AT_ANY_TIME):
+            return False
+        is_said_anew = spec.max != self.spec.max
+        self.spec = spec
+        self.scale(None if is_said_anew else self.limit)
+        return True
 
     def reached(self, cpus: float, memory: int) -> None:
         """Note what it has: that is the limit of what tickets take of it, unless the plan says another one."""

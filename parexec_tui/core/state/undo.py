@@ -11,6 +11,7 @@ from msgspec import Struct
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.family import Family
 from parexec_tui.core.plan.gates import Gates
+from parexec_tui.core.plan.hosts import HostSpec
 from parexec_tui.core.plan.plan_settings import FailurePolicy
 from parexec_tui.core.plan.ticket import Priority, Ticket
 
@@ -55,6 +56,7 @@ class RevertPlan(UndoStep, frozen=True, tag="amend"):
     sets: dict[str, str] = {}
     families: dict[str, Family] = {}
     agents: dict[str, AgentType | None] = {}
+    hosts: dict[str, HostSpec | None] = {}
 
 
 class ThawTickets(UndoStep, frozen=True, tag="thaw"):

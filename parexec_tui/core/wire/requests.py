@@ -10,6 +10,7 @@ from msgspec import Struct
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.family import Family
 from parexec_tui.core.plan.gates import Gates
+from parexec_tui.core.plan.hosts import HostSpec
 from parexec_tui.core.plan.plan_settings import FailurePolicy
 from parexec_tui.core.plan.ticket import Priority, Ticket
 from parexec_tui.core.plan.unclaimed import Unclaimed
@@ -257,6 +258,8 @@ class Amend(Request, frozen=True, tag="amend"):
     """What is added stands beside the plan file: a reload leaves it."""
     agents: dict[str, AgentType | None] = {}
     """{agent type: the whole new one}, for what starts from now on; None: there is no such type any more."""
+    hosts: dict[str, HostSpec | None] = {}
+    """{host: the whole new one}; None: there is no such host any more."""
 
 
 class Undo(Request, frozen=True, tag="undo"):

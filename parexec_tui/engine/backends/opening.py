@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -14,7 +15,11 @@ from parexec_tui.engine.backends import boot
 from parexec_tui.engine.backends.backend import Backend
 from parexec_tui.engine.backends.local.backend import LocalBackend
 from parexec_tui.engine.backends.local.orphans import Orphans
+from parexec_tui.engine.backends.placed import PlacedBackend
 from parexec_tui.paths import session_folder
+
+if TYPE_CHECKING:  # a plan without hosts does without
+    from parexec_tui.engine.backends.remote.backend import RemoteBackend
 
 
 def open_backend(
@@ -37,27 +42,26 @@ def open_backend(
     local = LocalBackend(
         nursery, session, folder, environment=environment, boot=boot.here(), orphans=orphans, mask=mask
     )
-    if state is None or not state.hosts:
+    if state is None:
         return local
-    from parexec_tui.engine.backends.placed import PlacedBackend
-    from parexec_tui.engine.backends.remote.backend import RemoteBackend
-    from parexec_tui.engine.backends.remote.opening import HostOpener
 
-    def open_host(name: str) -> RemoteBackend:
+    def open_host(name: str) -> "RemoteBackend":
+        from parexec_tui.engine.backends.remote.opening import HostOpener
+
+        opener = HostOpener(
+            nursery,
+            session,
+            folder,
+            state.plan.workdir,
+            environment,
+            spare=orphans.spare,
+            now=now,
+            report=placed.report,
+            is_to_end=is_to_end,
+        )
         return opener.open(name, state.hosts[name].spec, placed.wake)
 
     placed = PlacedBackend(local, partial(host_of, state), lambda: state.hosts, open_host)
-    opener = HostOpener(
-        nursery,
-        session,
-        folder,
-        state.plan.workdir,
-        environment,
-        spare=orphans.spare,
-        now=now,
-        report=placed.report,
-        is_to_end=is_to_end,
-    )
     placed.reach_new()
     return placed
 

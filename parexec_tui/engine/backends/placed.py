@@ -4,9 +4,9 @@ Each process has one place, for as long as it lives: where its agent is. All tha
 hosts share them.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
@@ -32,7 +32,9 @@ from parexec_tui.engine.backends.backend import (
     WritesWanted,
 )
 from parexec_tui.engine.backends.local.backend import LocalBackend
-from parexec_tui.engine.backends.remote.backend import RemoteBackend
+
+if TYPE_CHECKING:  # a plan without hosts does without
+    from parexec_tui.engine.backends.remote.backend import RemoteBackend
 
 T = TypeVar("T")
 
@@ -44,24 +46,33 @@ class PlacedBackend:
         self,
         local: LocalBackend,
         host_of: Callable[[ProcessKey], str],
-        names: Callable[[], Iterable[str]],
-        open_host: Callable[[str], RemoteBackend],
+        known: Callable[[], Mapping[str, object]],
+        open_host: "Callable[[str], RemoteBackend]",
     ) -> None:
-        """`host_of`: the host of a process; empty: this machine. `names`: the hosts that there are now. `open_host`:
-        begins to reach one."""
+        """`host_of`: the host of a process; empty: this machine. `known`: the hosts that there are now; one that is
+        another object is another host. `open_host`: begins to reach one."""
         self._local = local
         self._host_of = host_of
-        self._names = names
+        self._known = known
         self._open_host = open_host
+        self._opened: dict[str, object] = {}
         self.hosts: dict[str, RemoteBackend] = {}
         self._reports: list[rq.AnyReport] = []
         self._places: dict[ProcessKey, RemoteBackend] = {}
         """Of the processes that are not on this machine and live."""
 
     def reach_new(self) -> None:
-        """Begin to reach hosts that there were not before."""
-        for name in self._names():
+        """Begin to reach hosts that there were not before, and leave those that there are no more."""
+        known = self._known()
+        if known == self._opened:
+            return
+        for name in [name for name, host in self._opened.items() if known.get(name) is not host]:
+            self.hosts.pop(name).channel.close()
+            del self._opened[name]
+            self._reports = [each for each in self._reports if getattr(each, "host", "") != name]
+        for name, host in known.items():
             if name not in self.hosts:
+                self._opened[name] = host
                 self.hosts[name] = self._open_host(name)
 
     def report(self, report: rq.AnyReport) -> None:
@@ -69,20 +80,24 @@ class PlacedBackend:
         self._reports.append(report)
         self._local.wake()
 
-    def _at(self, key: ProcessKey) -> LocalBackend | RemoteBackend:
+    def _at(self, key: ProcessKey) -> "LocalBackend | RemoteBackend":
         """Where a process is."""
         return self._places.get(key, self._local)
 
-    def _place(self, key: ProcessKey) -> LocalBackend | RemoteBackend:
+    def _place(self, key: ProcessKey) -> "LocalBackend | RemoteBackend":
         """Where a process is to be, from now on."""
-        place = self._now_at(key)
-        if isinstance(place, RemoteBackend):
-            self._places[key] = place
+        place = self._host_now(key)
+        if place is None:
+            return self._local
+        self._places[key] = place
         return place
 
-    def _now_at(self, key: ProcessKey) -> LocalBackend | RemoteBackend:
+    def _now_at(self, key: ProcessKey) -> "LocalBackend | RemoteBackend":
+        return self._host_now(key) or self._local
+
+    def _host_now(self, key: ProcessKey) -> "RemoteBackend | None":
         host = self._host_of(key)
-        return self.hosts.get(host, self._local) if host else self._local
+        return self.hosts.get(host) if host else None
 
     def _all(self) -> list[Backend]:
         return [self._local, *self.hosts.values()]

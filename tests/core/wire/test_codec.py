@@ -13,6 +13,7 @@ import pytest
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.family import Family
 from parexec_tui.core.plan.gates import Gate
+from parexec_tui.core.plan.hosts import HostSpec
 from parexec_tui.core.plan.resources import Amounts
 from parexec_tui.core.plan.ticket import Priority, Ticket
 from parexec_tui.core.plan.unclaimed import Unclaimed
@@ -521,6 +522,7 @@ EXAMPLES: tuple[ev.AnyEvent, ...] = (
     ev.TicketAnswered(
         at=8.0, ticket="T1", answer="ok", question="q1", by="ada", allow=("Read",), what="delete it?", denies=True
     ),
+    ev.PlanAmended(at=5.0, hosts={"box": HostSpec(ssh="me@box", max=2), "mill": None}),
 )  # fmt: skip
 """One of each kind (two, where fields came later), every field with a value of its own."""
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from click.testing import CliRunner
 
+from parexec_tui.cli.entry import cli
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
 from tests.engine.backends.worlds import Sshd
@@ -19,6 +21,7 @@ from tests.engine.engines import (
     state_of,
     ticket,
     until,
+    write_plan,
 )
 
 HOSTS = """
@@ -116,3 +119,14 @@ def test_whoever_is_killed_a_ticket_runs_once(tmp_path: Path, whom: str) -> None
     assert (tmp_path / "evidence").read_text() == "begin\nend\n"
     assert log_of("A.1") == "out\ndone\n"
     assert ticket("A").attempts == 1
+
+
+def test_a_host_that_comes_by_reload_is_reached_and_used(tmp_path: Path) -> None:
+    engine = start(tmp_path, '[tickets.A]\nrun = "until [ -e go ]; do sleep 0.05; done"\n')
+    engine.until(lambda: happened(ev.AttemptSpawned, ticket="A"), "A runs")
+    more = '[tickets.B]\nagent = "there"\nrun = "echo $SSH_CONNECTION | cut -c1-9; touch go"\n'
+    write_plan(tmp_path, HOSTS + '[tickets.A]\nrun = "until [ -e go ]; do sleep 0.05; done"\n' + more)
+    reloaded = CliRunner().invoke(cli, ["reload", "--yes", str(tmp_path / "plan.toml")])
+    assert reloaded.exit_code == 0, reloaded.output
+    assert engine.wait() == 0
+    assert log_of("B.1") == "127.0.0.1\n"

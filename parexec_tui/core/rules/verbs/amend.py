@@ -13,7 +13,7 @@ from parexec_tui.core.plan.family import differing_limits, needed_whole, with_li
 from parexec_tui.core.plan.gates import described, is_gate_ticket
 from parexec_tui.core.plan.generated import awaits_others
 from parexec_tui.core.plan.group_gates import GatesOf, with_gates
-from parexec_tui.core.plan.hosts import pinned_host
+from parexec_tui.core.plan.hosts import HostSpec, pinned_host, with_hosts
 from parexec_tui.core.plan.model import told_of_variables
 from parexec_tui.core.plan.reading.faults import Fault, listed
 from parexec_tui.core.plan.reading.rules import broken_rules
@@ -24,6 +24,7 @@ from parexec_tui.core.plan.wanted import is_asked_anew
 from parexec_tui.core.rules.agent_types import cannot_become, unrestricted
 from parexec_tui.core.rules.answers import Decision, refuse_unknown
 from parexec_tui.core.rules.downstream import gates_again, unskips
+from parexec_tui.core.rules.host_specs import host_cannot_become
 from parexec_tui.core.rules.placement import can_run
 from parexec_tui.core.rules.ticket_fields import as_written, refusal_of_faults
 from parexec_tui.core.rules.verbs.scale import scale_to_types
@@ -68,7 +69,8 @@ def amend(
         said = {}
     families = differing_limits(state.plan.families, with_limits(state.plan.families, asked.families))
     agents = {name: new for name, new in asked.agents.items() if new != state.plan.agents.get(name)}
-    if not (asked.added or changed or dropped or asked.gates or numbers or said or families or agents):
+    hosts = {name: new for name, new in asked.hosts.items() if new != state.plan.hosts.get(name)}
+    if not (asked.added or changed or dropped or asked.gates or numbers or said or families or agents or hosts):
         return []
     if others := [id_ for id_ in asked.gates if not is_gate_ticket(id_)]:
         return Refusal(f"{listed(others)} stands for no gates", "name them @GROUP or @plan")
@@ -77,11 +79,14 @@ def amend(
     specs |= {**changed, **asked.added}
     if refusal := _conflicts(state, asked, changed, specs, may_have_succeeded=may_have_succeeded, joins=joins):
         return refusal
-    types = with_types(state.plan.agents, agents)
+    types, all_hosts = with_types(state.plan.agents, agents), with_hosts(state.plan.hosts, hosts)
+    for host, spec in hosts.items():
+        if refusal := host_cannot_become(state, host, spec):
+            return refusal
     for name, new in agents.items():
         if refusal := cannot_become(state, name, new):
             return refusal
-    if not is_checked and (faults := _faults(state, specs, {**changed, **asked.added}, gates, types)):
+    if not is_checked and (faults := _faults(state, specs, {**changed, **asked.added}, gates, types, all_hosts)):
         return refusal_of_faults(faults)
     pinned = {id_: spec for id_, spec in specs.items() if id_ in changed or (agents and _goes_on(state, id_))}
     if refusal := _strays_from_its_pin(state, pinned, types):
@@ -116,9 +121,10 @@ def amend(
             beside=asked.beside,
             agents=agents,
             unrestricted=unrestricted(state, agents),
+            hosts=hosts,
             **said,
         ),
-        *(scale_to_types(state, agents, asked.by, now) if has_work else ()),
+        *(scale_to_types(state, agents, all_hosts, asked.by, now) if has_work else ()),
         *again,
     ]
 
@@ -221,6 +227,7 @@ def _faults(
     new: dict[str, Ticket],
     gates: GatesOf,
     types: dict[str, AgentType],
+    hosts: dict[str, HostSpec],
 ) -> list[Fault]:
     """What the rules for plan files find wrong with the amended plan."""
     plan = state.plan
@@ -234,7 +241,7 @@ def _faults(
         services=plan.services,
         families=plan.families,
         variables=plan.variables,
-        hosts=plan.hosts,
+        hosts=hosts,
         secrets=plan.secrets,
         tickets=specs,
         workdir=plan.workdir,

@@ -5,7 +5,7 @@ from itertools import count, islice
 
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.coding import is_minded
-from parexec_tui.core.plan.hosts import LOCAL, hosts_of, pinned_host
+from parexec_tui.core.plan.hosts import LOCAL, HostSpec, hosts_of, pinned_host
 from parexec_tui.core.plan.units import MAX_COUNT, Money
 from parexec_tui.core.rules.answers import Decision, refuse_unknown
 from parexec_tui.core.rules.verbs.drain import drain_agents
@@ -80,17 +80,25 @@ def _surplus(state: SessionState, type_: str, limit: int) -> list[AgentState]:
 
 
 def scale_to_types(
-    state: SessionState, agents: Mapping[str, AgentType | None], by: str, now: float
+    state: SessionState,
+    agents: Mapping[str, AgentType | None],
+    all_hosts: Mapping[str, HostSpec],
+    by: str,
+    now: float,
 ) -> Iterator[ev.AnyEvent]:
-    """What follows for the pool when there are these agent types: as with `scale`, and those of a new `min` start."""
+    """What follows for the pool when there are these agent types, and these hosts: as with `scale`, and those of a
+    new `min` start."""
     for name, new in agents.items():
         if new is None:
             continue
         old = state.plan.agents.get(name)
         is_new = old is None or new.max != old.max
         limit = new.max if is_new else state.agent_limits[name]
-        hosts = hosts_of(new, state.plan.hosts)
-        most = state.slots_of(hosts) if limit is None else limit
+        hosts = hosts_of(new, all_hosts)
+        slots = (
+            state.slots_on(host) if host in (LOCAL, *state.hosts) else all_hosts[host].max or 1 for host in hosts
+        )
+        most = sum(slots) if limit is None else limit
         if old is not None and is_new:
             yield from drain_agents(_surplus(state, name, most), by, now)
         if LOCAL in hosts and (old is None or new.min > old.min):  # on another host, the first ticket starts one

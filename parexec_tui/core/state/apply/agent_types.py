@@ -49,7 +49,6 @@ def change_types(state: SessionState, changes: dict[str, AgentType | None]) -> N
             state.budgets.pop(name, None)
     state.forget_types()
     state.find_hosts()
-    state.find_hosts()
     state.has_coding = any(map(is_minded, types.values()))
     state.has_fallbacks = any(each.fallback for each in types.values())
     state.has_worktrees = has_worktrees(types.values())

@@ -14,6 +14,7 @@ from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.wanted import is_asked_anew
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply.agent_types import change_types, check_types
+from parexec_tui.core.state.apply.host_specs import change_hosts, check_hosts
 from parexec_tui.core.state.family_limits import limit_families
 from parexec_tui.core.state.grown_gates import HAVE_RUN, gates_in_the_way, status_with
 from parexec_tui.core.state.indexes import (
@@ -46,6 +47,8 @@ def amend_plan(state: SessionState, event: ev.PlanAmended) -> None:
     )
     if event.families:
         limit_families(state, event.families)
+    if event.hosts:
+        change_hosts(state, event.hosts)
     if event.agents:
         change_types(state, event.agents)
     before = len(state.tickets)
@@ -109,7 +112,7 @@ def _keeps_shape(state: SessionState, event: ev.PlanAmended) -> bool:
     statuses_stay = not (event.skipped or event.restored)
     return (
         statuses_stay
-        and not (event.added or event.dropped or event.gates or event.numbers or event.agents)
+        and not (event.added or event.dropped or event.gates or event.numbers or event.agents or event.hosts)
         and all(_shaping(spec) == _shaping(state.tickets[id_].spec) for id_, spec in event.changed.items())
     )
 
@@ -193,6 +196,7 @@ def _check_amendment(state: SessionState, event: ev.PlanAmended) -> None:
             Claims.of(spec, state.plan)
     except ValueError as error:
         raise IllegalEventError(f"{event!r}: {error}") from None
+    check_hosts(state, event)
     check_types(state, event)
     following(state, tuple(id_ for id_ in event.skipped if id_ not in event.added), *PENDING)
     following(state, event.restored, Status.skipped)

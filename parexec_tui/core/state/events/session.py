@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.plan.family import Family
 from parexec_tui.core.plan.gates import Gates
+from parexec_tui.core.plan.hosts import HostSpec
 from parexec_tui.core.plan.plan_settings import FailurePolicy
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.state.events.event import Event
@@ -262,6 +263,8 @@ class PlanAmended(Event, frozen=True, tag="plan_amended"):
     """{agent type: the whole new one}; None: there is no such type any more."""
     unrestricted: tuple[str, ...] = ()
     """Those of them that may do everything from now on (`permissions = "all"`), and could not before."""
+    hosts: dict[str, HostSpec | None] = field(default_factory=dict)
+    """{host: the whole new one}; None: there is no such host any more."""
 
 
 class ParallelChanged(Event, frozen=True, tag="parallel_changed"):

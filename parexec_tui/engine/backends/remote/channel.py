@@ -218,17 +218,18 @@ class Channel:
     # -- the connection --------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Keep a connection, until cancelled."""
-        pause = _PAUSE
-        while True:
-            began = trio.current_time()
-            problem = await self._connect()
-            pause = _PAUSE if trio.current_time() - began >= _LASTS else pause
-            self._tell(problem)
-            self._retry = trio.Event()
-            with trio.move_on_after(pause * random.uniform(0.75, 1.25)):
-                await self._retry.wait()
-            pause = min(2 * pause, _MAX_PAUSE)
+        """Keep a connection, until it is closed."""
+        with self._closing:
+            pause = _PAUSE
+            while True:
+                began = trio.current_time()
+                problem = await self._connect()
+                pause = _PAUSE if trio.current_time() - began >= _LASTS else pause
+                self._tell(problem)
+                self._retry = trio.Event()
+                with trio.move_on_after(pause * random.uniform(0.75, 1.25)):
+                    await self._retry.wait()
+                pause = min(2 * pause, _MAX_PAUSE)
 
     def _tell(self, problem: Problem) -> None:
         self.is_up = False
