@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from parexec_tui.core.plan.units import format_count, format_size
+from parexec_tui.core.plan.units import format_count, format_duration, format_size
 
 if TYPE_CHECKING:
     from parexec_tui.engine.backends.remote.look import Look
@@ -40,7 +40,7 @@ def _facts(look: "Look") -> Iterator[str]:
         has.append(f"{format_size(look.disk_free)} free")
     yield ", ".join(has)
     yield f"Python {look.python}" + (f", git {look.git}" if look.git else "")
-    apart = f"{abs(look.skew):.1f} s {'ahead' if look.skew > 0 else 'behind'}"
+    apart = f"{format_duration(abs(look.skew))} {'ahead' if look.skew > 0 else 'behind'}"
     yield f"clock {'as here' if abs(look.skew) < _AGREES else apart}"
     if look.workdir:
         yield f"{look.workdir} {'is there' if look.workdir_exists else 'is made when it is needed'}"

@@ -50,7 +50,9 @@ def hosts(words: tuple[str, ...], given: "Given", as_json: bool, tries: bool, re
         if words or as_json:
             raise click.UsageError("--try is about a host of its own: leave PLAN, SESSION and --json out")
         sys.exit(_remove_try_host() if remove else _set_up_try_host())
-    from parexec_tui.engine.backends.remote.look import look_at, ssh_version
+    from parexec_tui.core.plan.reading.faults import listed
+    from parexec_tui.engine.backends.remote.look import look_at, same_machines, ssh_version
+    from parexec_tui.text.words import printable
 
     wanted = _wanted(_target(words), given)
     if not wanted.hosts and not as_json:
@@ -65,6 +67,11 @@ def hosts(words: tuple[str, ...], given: "Given", as_json: bool, tries: bool, re
         standing = {name: wanted.standing(name) for name in wanted.hosts}
         looks = [{**msgspec.to_builtins(look), "standing": standing[look.host]} for look in found]
         click.echo(msgspec.json.encode({"ssh": ssh_version(), "session": wanted.session, "hosts": looks}))
+    else:
+        for names in same_machines(found):
+            click.echo(
+                printable(f"      {listed(names)} are one machine: its cpus and memory count for each of them")
+            )
     sys.exit(UNSUCCESSFUL if any(look.problem for look in found) else SUCCEEDED)
 
 

@@ -37,8 +37,11 @@ workdir = "/nowhere/yet"
 sync = "rsync"
 [hosts.gone]
 ssh = "no-such-host.invalid"
+[hosts.odd]
+ssh = "host"
+python = "/bin/true"
 [agents.all]
-on = ["box", "elsewhere", "copied", "gone"]
+on = ["box", "elsewhere", "copied", "gone", "odd"]
 [tickets.T]
 run = "true"
 """
@@ -66,7 +69,7 @@ def test_each_host_says_what_it_has_or_what_is_missing(tmp_path: Path) -> None:
     ran = parexec("hosts", "check", "plan.toml", "--json")
 
     assert ran.exit_code == 1, ran.output
-    box, elsewhere, copied, gone = json.loads(ran.stdout)["hosts"]
+    box, elsewhere, copied, gone, odd = json.loads(ran.stdout)["hosts"]
     assert (box["problem"], box["remarks"], box["workdir_exists"]) == ("", [], True)
     assert box["cpus"] == len(os.sched_getaffinity(0))
     assert box["memory"] > 0 < box["disk_free"]
@@ -76,7 +79,11 @@ def test_each_host_says_what_it_has_or_what_is_missing(tmp_path: Path) -> None:
     assert gone["problem"].startswith("there is no host of this name: see ~/.ssh/config (")
     assert (gone["was_reached"], elsewhere["was_reached"]) == (False, True)
     assert [box["standing"], json.loads(ran.stdout)["session"]] == [None, None], "no engine knows them"
+    assert odd["problem"].startswith("what `python` says is no python3 of 3.8 or later there")
     assert set(tmp_path.iterdir()) == before
+    told = parexec("hosts", "plan.toml").stdout.splitlines()
+    assert [line.split()[1] for line in told[1:-1]] == ["box:", "elsewhere:", "copied:", "gone:", "odd:"]
+    assert told[-1].strip().startswith("box, elsewhere and copied are one machine")
 
 
 @pytest.mark.usefixtures("ssh")
@@ -110,7 +117,7 @@ def test_without_hosts_there_is_nothing_to_look_at(tmp_path: Path, monkeypatch: 
 def test_a_clock_that_is_wrong_and_a_full_disk_are_said() -> None:
     assert list(_remarks(Facts(skew=1.0, disk_free=1 << 40))) == []
     clock, disk = _remarks(Facts(skew=-7.2, disk_free=1 << 20))
-    assert clock.text.startswith("its clock is 7 s behind the one here")
+    assert clock.text.startswith("its clock is 7.2s behind the one here")
     assert disk.text == "only 1MiB are free where its logs go"
 
 

@@ -4,22 +4,26 @@ import shutil
 import subprocess
 import tempfile
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import trio
 from msgspec import Struct
 
 from parexec_tui.core.plan.hosts import HostSpec
-from parexec_tui.core.plan.units import format_size
+from parexec_tui.core.plan.units import format_duration, format_size
 from parexec_tui.engine.backends.remote.channel import Channel, Facts, NodeError, OutOfReach
 from parexec_tui.engine.backends.remote.ssh import Problem
 from parexec_tui.engine.backends.remote.ways import channel_to
 
-_SPOOL = "looked-at"
-"""The spool of such looks there: nothing is ever started in it."""
+_SPOOLS = "looked-at"
+"""Where the spool of each look is, there: nothing is ever started in it, and it is removed at the end."""
+
+_LEAVES_WITHIN = 2.0
+"""Seconds in which that must be done."""
 
 _WITHIN = 45.0
 """Seconds for everything that is asked of one host; ssh itself gives up on a dead one after ten."""
@@ -51,6 +55,7 @@ class Look(Struct, frozen=True, kw_only=True):
     remarks: tuple[Remark, ...] = ()
     name: str = ""
     """As it calls itself."""
+    boot: str = ""
     user: str = ""
     python: str = ""
     git: str = ""
@@ -93,6 +98,15 @@ def look_at(
     with _probe_in(workdir if any(host.sync == "shared" for host in hosts.values()) else "") as probe:
         trio.run(all_at_once, probe)
     return [found[name] for name in hosts]
+
+
+def same_machines(looks: Iterable[Look]) -> Iterator[tuple[str, ...]]:
+    """The hosts that are one machine under several names: its cpus and memory are counted for each of them."""
+    machines: dict[tuple[str, str], list[str]] = {}
+    for look in looks:
+        if look.was_reached and look.boot:
+            machines.setdefault((look.boot, look.name), []).append(look.host)
+    return (tuple(names) for names in machines.values() if len(names) > 1)
 
 
 def ssh_version() -> str:
@@ -142,7 +156,11 @@ class _Visitor:
     async def visit(self, environment: Mapping[str, str] | None) -> Look:
         """Reach the host and ask it; trying once is enough."""
         channel = channel_to(
-            self._spec, _SPOOL, self, hello={"workdir": self._workdir or None}, environment=environment
+            self._spec,
+            f"{_SPOOLS}/{token_hex(8)}",
+            self,
+            hello={"workdir": self._workdir or None},
+            environment=environment,
         )
         look: Look | None = None
         async with trio.open_nursery() as nursery:
@@ -178,11 +196,14 @@ class _Visitor:
             problem = "" if git else 'it has no git, which sync = "git" takes: install it there'
         elif self._spec.sync == "shared" and self._workdir:
             problem = await self._unlike_here(channel, facts)
+        with trio.move_on_after(_LEAVES_WITHIN), suppress(NodeError, OutOfReach):
+            await channel.ask("end")
         return self._told(
             problem=problem,
             was_reached=True,
             remarks=tuple(_remarks(facts)),
             name=facts.host,
+            boot=facts.boot,
             user=facts.user,
             python=str(facts.python),
             git=git,
@@ -220,7 +241,7 @@ async def _git_version(channel: Channel) -> str:
 
 def _remarks(facts: Facts) -> Iterator[Remark]:
     if abs(facts.skew) >= _SKEW:
-        how = f"{abs(facts.skew):.0f} s {'ahead of' if facts.skew > 0 else 'behind'} the one here"
+        how = f"{format_duration(abs(facts.skew))} {'ahead of' if facts.skew > 0 else 'behind'} the one here"
         yield Remark(
             f"its clock is {how}: what looks at the times of files is misled", "timedatectl set-ntp true, on both"
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from parexec_tui.core.plan.hosts import RaySpec
 from parexec_tui.engine.backends.remote import ssh
 from parexec_tui.engine.backends.remote.ray_bridge import UNREACHABLE, UNUSABLE
-from parexec_tui.engine.backends.remote.shipping import NO_PYTHON, Program, boot_command, program_of
+from parexec_tui.engine.backends.remote.shipping import NO_PYTHON, NO_SUCH_PYTHON, Program, boot_command, program_of
 from parexec_tui.engine.backends.remote.ssh import Problem, over_ssh
 
 _PASSED_ON = ("RAY_USE_TLS", "RAY_TLS_SERVER_CERT", "RAY_TLS_SERVER_KEY", "RAY_TLS_CA_CERT")
@@ -41,4 +41,6 @@ def why_not(code: int | None, said: str, spec: RaySpec) -> Problem:
         return Problem(told[-1], is_of_host=code == UNUSABLE)
     if code == NO_PYTHON:
         return Problem("it has no python3 of 3.8 or later: say which Python has Ray, by `python` of `ray`", True)
+    if code == NO_SUCH_PYTHON:
+        return Problem("what `python` of `ray` says is no python3 of 3.8 or later there: set it right", True)
     return ssh.why_not(code, said, spec.via or "this machine")

@@ -14,16 +14,20 @@ from typing import NamedTuple
 
 from parexec_tui.engine.backends.remote.frames import WANTED
 
-NO_PYTHON, NO_PROGRAM = 97, 98
-"""What the bootstrap exits with if there is no Python, and if the program cannot be put into the cache."""
+NO_SUCH_PYTHON, NO_PYTHON, NO_PROGRAM = 96, 97, 98
+"""What the bootstrap exits with if the Python that it is told is none, if it finds none, and if the program cannot be
+put into the cache."""
+
+_PYTHONS = (
+    "python3 /usr/bin/python3 /usr/local/bin/python3 python3.13 python3.12 python3.11 python3.10 python3.9 python3.8"
+)
 
 _FIND = (
-    "for p in {python} python3 /usr/bin/python3 /usr/local/bin/python3 python3.13 python3.12 python3.11 python3.10"
-    " python3.9 python3.8; do "
-    'if "$p" -I -c "import sys; sys.exit(sys.version_info < (3, 8))" 2>/dev/null; then'
+    "for p in {pythons}; do "
+    'if [ "$("$p" -I -c "import sys; print(sys.version_info >= (3, 8))" 2>/dev/null)" = True ]; then'
     ' exec "$p" -I -c "import sys; exec(bytes.fromhex(sys.argv[1]).decode())"'
     " {boot} {digest} {size} {how} {words}; fi;"
-    f" done; echo parexec: no python3 of 3.8 or later here >&2; exit {NO_PYTHON}"
+    " done; exit {missing}"
 )
 
 _BOOT = f"""
@@ -104,12 +108,13 @@ def boot_command(
 ) -> str:
     """A command for any login shell that becomes the node program, or another one.
 
-    `spool`: an absolute path, or a name in the state folder of the user there. `python`: looked for first.
+    `spool`: an absolute path, or a name in the state folder of the user there. `python`: this one and no other.
     `arguments`: what the program gets behind the spool. `env`: what is added to the environment there.
     """
     program = program or node_program()
     script = _FIND.format(
-        python=shlex.quote(python) if python else "",
+        pythons=shlex.quote(python) if python else _PYTHONS,
+        missing=NO_SUCH_PYTHON if python else NO_PYTHON,
         boot=_BOOT.strip().encode().hex(),
         digest=program.digest,
         size=len(program.text),

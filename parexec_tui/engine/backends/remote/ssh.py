@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from parexec_tui.engine.backends.remote.shipping import NO_PROGRAM, NO_PYTHON, boot_command
+from parexec_tui.engine.backends.remote.shipping import NO_PROGRAM, NO_PYTHON, NO_SUCH_PYTHON, boot_command
 from parexec_tui.paths import try_host
 
 TRY_TARGET = "parexec-try"
@@ -65,6 +65,8 @@ def why_not(code: int | None, said: str, target: str) -> Problem:
     last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "")
     if code == NO_PYTHON:
         return Problem("it has no python3 of 3.8 or later: install one, or say where it is by `python`", True)
+    if code == NO_SUCH_PYTHON:
+        return Problem("what `python` says is no python3 of 3.8 or later there: set it right, or leave it out", True)
     if code == NO_PROGRAM:
         why = last.removeprefix("parexec: ") or "the connection ended meanwhile"
         return Problem(f"the node program cannot be put into its cache: {why}", True)

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from parexec_tui.engine.backends.remote.frames import MARKER, WANTED
-from parexec_tui.engine.backends.remote.shipping import NO_PROGRAM, NO_PYTHON, boot_command, node_program
+from parexec_tui.engine.backends.remote.shipping import (
+    NO_PROGRAM,
+    NO_PYTHON,
+    NO_SUCH_PYTHON,
+    boot_command,
+    node_program,
+)
 from parexec_tui.engine.backends.remote.ssh import Problem, ssh_command, why_not
 from tests.engine.backends.worlds import Sshd
 
@@ -44,6 +50,14 @@ def test_why_ssh_does_not_reach_a_host(tmp_path: Path) -> None:
             NO_PYTHON,
             "",
             Problem("it has no python3 of 3.8 or later: install one, or say where it is by `python`", True),
+        ),
+        (
+            NO_SUCH_PYTHON,
+            "",
+            Problem(
+                "what `python` says is no python3 of 3.8 or later there: set it right, or leave it out",
+                is_of_host=True,
+            ),
         ),
         (
             NO_PROGRAM,
