@@ -110,6 +110,14 @@ def count_of(event: Event, name: str) -> int | None:
     return None if value is None else int(value)
 
 
+def choices_of(event: Event) -> tuple[str, ...]:
+    """What may be chosen to answer a question, as it is typed. What is no word is written as in JSON."""
+    value = value_of(event, "choices")
+    offered = [each for each in value if each is not None] if isinstance(value, list) else []
+    words = (each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in offered)
+    return tuple(each for each in words if each.strip())
+
+
 def value_of(event: Event, *path: str) -> object:
     value: object = event
     for key in path:

@@ -1,7 +1,7 @@
 """The log of an attempt: facts as a story that a person reads, line by line, as it happens."""
 
 from parexec_tui.agents import ends
-from parexec_tui.agents.facts import Fact, number_of, text_of, value_of, whole_of
+from parexec_tui.agents.facts import Fact, choices_of, number_of, text_of, whole_of
 
 OUTPUT_LINES = 6
 """Lines of a tool's output that stand in the story; the raw stream has all of it."""
@@ -52,9 +52,7 @@ class Story:
             case "limit":
                 return _limit(fact)
             case "ask":
-                choices = value_of(fact, "choices")
-                offered = f" ({', '.join(map(str, choices))})" if isinstance(choices, list) and choices else ""
-                return [f"? {visible(text_of(fact, 'what'))}{offered}"]
+                return _ask(fact)
             case "ask_done":
                 return [f"  answered: {visible(text_of(fact, 'answer'))}"]
             case "note":
@@ -104,8 +102,11 @@ def money_of(cost: float) -> str:
 
 def visible(text: str) -> str:
     """A line whose control characters are seen instead of obeyed, cut where it is too long."""
-    shown = "".join(char if char.isprintable() or char == "\t" else _picture(char) for char in text[:LONGEST])
-    return shown + (" …" if len(text) > LONGEST else "")
+    return _seen(text[:LONGEST]) + (" …" if len(text) > LONGEST else "")
+
+
+def _seen(text: str) -> str:
+    return "".join(char if char.isprintable() or char == "\t" else _picture(char) for char in text)
 
 
 def _picture(char: str) -> str:
@@ -115,6 +116,14 @@ def _picture(char: str) -> str:
 
 def _lines(text: str) -> list[str]:
     return [visible(line) for line in text.replace("\r\n", "\n").split("\n") if line.strip()]
+
+
+def _ask(fact: Fact) -> list[str]:
+    """All of a question: somebody allows what it says."""
+    first, *more = text_of(fact, "what").replace("\r\n", "\n").split("\n")
+    lines = [f"? {_seen(first)}", *(f"  {_seen(line)}" for line in more if line.strip())]
+    choices = ", ".join(map(_seen, choices_of(fact)))
+    return [*lines[:-1], f"{lines[-1]} ({choices})" if choices else lines[-1]]
 
 
 def _tool(fact: Fact) -> list[str]:

@@ -3,12 +3,20 @@
 No trio here: it is read where no engine runs, too.
 """
 
-import json
 import os
 
 from msgspec import structs
 
-from parexec_tui.agents.facts import Fact, count_of, decode, figure_of, number_of, text_of, value_of, whole_of
+from parexec_tui.agents.facts import (
+    Fact,
+    choices_of,
+    count_of,
+    decode,
+    figure_of,
+    number_of,
+    text_of,
+    whole_of,
+)
 from parexec_tui.core.state.one_line import one_line
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.wire import requests as rq
@@ -80,9 +88,8 @@ def said_with(said: rq.AgentSaid, one: Fact) -> rq.AgentSaid:
         case "text" | "tool" if not said.speaks:
             return structs.replace(said, speaks=True)
         case "ask":
-            choices = value_of(one, "choices")
-            offered = tuple(map(_word, choices)) if isinstance(choices, list) else ()
-            question = rq.Question(said.asked + 1, text_of(one, "id"), _question(text_of(one, "what")), offered)
+            what = _question(text_of(one, "what"))
+            question = rq.Question(said.asked + 1, text_of(one, "id"), what, choices_of(one))
             if question.id in (said.question, *(each.id for each in said.later)):
                 return said  # it is told again while it waits
             said = structs.replace(said, asked=question.number)
@@ -101,11 +108,6 @@ def _asking(said: rq.AgentSaid, question: rq.Question) -> rq.AgentSaid:
     return structs.replace(
         said, question=question.id, asks=question.what, choices=question.choices, number=question.number
     )
-
-
-def _word(choice: object) -> str:
-    """What may be chosen, as it is typed."""
-    return choice if isinstance(choice, str) else json.dumps(choice)
 
 
 def _question(text: str) -> str:

@@ -114,9 +114,18 @@ def test_a_person_answers_by_the_name_of_a_choice() -> None:
 def test_who_is_asked_sees_what_is_to_be_done_and_not_a_title_alone() -> None:
     reader = AcpReader(folder="/w", allows=None)
     call = {"title": "Tidy up", "rawInput": {"command": "rm -r src"}}
-    asked = {"id": 7, "method": "session/request_permission", "params": {"toolCall": call, "options": []}}
+    options = [{"optionId": "a", "name": "Allow", "kind": "allow_once"}]
+    asked = {"id": 7, "method": "session/request_permission", "params": {"toolCall": call, "options": options}}
     (told,) = reader.read(json.dumps({"jsonrpc": "2.0", **asked}))
     assert told["what"] == "Tidy up: rm -r src"
+
+
+def test_what_no_answer_could_allow_nobody_is_asked() -> None:
+    reader = AcpReader(folder="/w", allows=None)
+    asked = {"id": 7, "method": "session/request_permission", "params": {"toolCall": {"title": "ls"}, "options": []}}
+    assert [each["fact"] for each in reader.read(json.dumps({"jsonrpc": "2.0", **asked}))] == ["denied"]
+    assert json.loads(reader.to_send.pop())["result"] == {"outcome": {"outcome": "cancelled"}}
+    assert reader.denied == ["ls"]
 
 
 def test_a_conversation_is_loaded_without_its_history() -> None:

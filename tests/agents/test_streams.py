@@ -330,6 +330,24 @@ def control(request: str, tool: str, inputs: object) -> str:
     return json.dumps({"type": "control_request", "request_id": request, "request": asked})
 
 
+def test_who_is_asked_sees_all_that_a_tool_is_given() -> None:
+    reader = ClaudeReader(asks=True)
+    command = f"echo {'y' * 5000}; rm -rf ~/END"
+    given = {"command": command, "description": "says y", "dangerouslyDisableSandbox": True}
+    (told,) = reader.read(control("r1", "Bash", given))
+    assert told["what"] == f"Bash: {command}\ndangerouslyDisableSandbox: true"
+    (told,) = reader.read(control("r2", "mcp__db__run", {"sql": "drop " * 1000, "of": ["a"]}))
+    assert told["what"] == f'mcp__db__run: sql: {"drop " * 1000}\nof: ["a"]'
+
+
+def test_an_own_question_that_nobody_was_asked_is_told_as_denied() -> None:
+    reader = ClaudeReader()
+    denied = {"tool_name": "AskUserQuestion", "tool_input": {"questions": [{"question": "Which database?"}]}}
+    done = {"type": "result", "subtype": "success", "is_error": False, "permission_denials": [denied]}
+    reader.read(json.dumps(done))
+    assert reader.end(Exit(0, NOW))["why"] == "denied: AskUserQuestion: Which database?"
+
+
 def test_claude_withdraws_what_it_asked() -> None:
     reader = ClaudeReader(asks=True)
     reader.read(control("r1", "Bash", {"command": "echo harmless"}))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from parexec_tui.agents import brief as briefs
 from parexec_tui.agents.brief import Brief, Caps
-from parexec_tui.agents.facts import fact
+from parexec_tui.agents.facts import choices_of, fact
 from parexec_tui.agents.prompts import Earlier, Told, prompt_going_on, prompt_of
 from parexec_tui.agents.start import start_of
 from parexec_tui.agents.story import Story, visible
@@ -128,6 +128,14 @@ def test_the_log_reads_like_a_story() -> None:
         "  3.4k in, 84 out, $0.01",
         "✓ succeeded",
     ]
+
+
+def test_a_question_stands_in_the_story_as_a_whole_with_choices_in_words() -> None:
+    story = Story(kind="facts", attempt=1, permissions="", goes_on="")
+    command = f"echo {'y' * 5000}; rm -rf ~/END"
+    one = fact("ask", id="q", what=f"Bash: {command}\n\x1b[2Jls", choices=[1, None, "", {"a": True}, "yes"])
+    assert story.lines(one) == [f"? Bash: {command}", '  ␛[2Jls (1, {"a": true}, yes)']
+    assert choices_of(one) == ("1", '{"a": true}', "yes")
 
 
 def test_the_story_of_what_goes_wrong() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from parexec_tui.agents import ends
 from parexec_tui.agents.facts import Event, Fact, fact, number_of, table_of, tables_of, text_of, value_of, whole_of
-from parexec_tui.agents.streams.reader import NOTHING_BEFORE, Exit, Figures, Reader, argument_of, plan_of
+from parexec_tui.agents.streams.reader import NOTHING_BEFORE, Exit, Figures, Reader, all_of, argument_of, plan_of
 from parexec_tui.agents.streams.troubles import NO_PATTERNS, Patterns, Trouble
 
 PROTOCOL = 1
@@ -202,9 +202,14 @@ class AcpReader(Reader):
     def _permission(self, event: Event) -> Iterator[Fact]:
         options = tables_of(event, "params", "options")
         what = text_of(event, "params", "toolCall", "title") or "a tool"
-        does = argument_of(table_of(event, "params", "toolCall", "rawInput"))
+        does = all_of(table_of(event, "params", "toolCall", "rawInput"))
         if does and does not in what:  # its title is what the agent calls it
             what = f"{what}: {does}"
+        if not options:  # no answer could allow it
+            self.denied.append(what)
+            self._send({"id": event.get("id"), "result": {"outcome": {"outcome": "cancelled"}}})
+            yield fact("denied", tool=what, text="it asks, and offers nothing to choose")
+            return
         question = str(event.get("id"))
         self._questions[question] = (event.get("id"), options)
         if self._allows is None:

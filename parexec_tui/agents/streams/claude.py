@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from parexec_tui.agents import ends
 from parexec_tui.agents.facts import Event, Fact, fact, number_of, table_of, tables_of, text_of, value_of, whole_of
-from parexec_tui.agents.streams.reader import NOTHING_BEFORE, Exit, Figures, Reader, argument_of, plan_of
+from parexec_tui.agents.streams.reader import NOTHING_BEFORE, Exit, Figures, Reader, all_of, argument_of, plan_of
 from parexec_tui.agents.streams.troubles import NO_PATTERNS, Patterns, Trouble, end_of_status
 
 ACTS = {
@@ -217,8 +217,7 @@ class ClaudeReader(Reader):
                     choices = [text_of(option, "label") for option in tables_of(each, "options")]
                     yield fact("ask", id=f"{id_}.{number}", what=_own_question(each), choices=choices)
                 return
-            asked = argument_of(table_of(request, "input"))
-            yield fact("ask", id=id_, what=f"{tool}: {asked}", choices=["yes", "no"])
+            yield fact("ask", id=id_, what=f"{tool}: {all_of(table_of(request, 'input'))}", choices=["yes", "no"])
 
     def _withdrawn(self, request: str) -> Iterator[Fact]:
         """It does not want to know that any more."""
@@ -281,7 +280,9 @@ class ClaudeReader(Reader):
         for denial in tables_of(event, "permission_denials"):
             tool = text_of(denial, "tool_name")
             if not self._is_answered(tool, self._noes_at_end):
-                self.deny(tool, argument_of(table_of(denial, "tool_input")))
+                inputs = table_of(denial, "tool_input")
+                own = "; ".join(text_of(each, "question") for each in tables_of(inputs, "questions"))
+                self.deny(tool, own if tool == ASKS and own else argument_of(inputs))
         usage = table_of(event, "usage")
         if (inp := _read_anew({"usage": usage})) or whole_of(usage, "output_tokens"):
             self.inp, self.out = inp, whole_of(usage, "output_tokens")

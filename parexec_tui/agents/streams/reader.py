@@ -1,5 +1,6 @@
 """What the readers of all CLIs have in common: lines in, facts out, and the order of the questions at the end."""
 
+import json
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -296,6 +297,16 @@ def argument_of(inputs: Event) -> str:
             return value
     texts = [f"{name}={value}" for name, value in inputs.items() if isinstance(value, (str, int, float))]
     return " ".join(texts)[:LONGEST_NOTE]
+
+
+def all_of(inputs: Event) -> str:
+    """What a tool is asked to do, and in lines below all else that it is given: for a person who is to allow it."""
+    argument = argument_of(inputs)
+    lines = [argument] if argument in inputs.values() else []
+    for name, value in inputs.items():
+        if name != "description" and value not in lines[:1]:
+            lines.append(f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+    return "\n".join(lines)
 
 
 def plan_of(states: list[tuple[str, str]]) -> Fact:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from parexec_tui.core.plan.reading.faults import listed
-from parexec_tui.core.rules.verbs.answer import TAKES_RULES, shown_questions
+from parexec_tui.core.rules.verbs.answer import TAKES_RULES, asks_permission, shown_questions
 from parexec_tui.core.state.accounts import coding_of
 from parexec_tui.core.state.one_line import visible_lines
 from parexec_tui.core.state.tickets import TicketState
@@ -31,11 +31,10 @@ class AnswerForm(Form):
     def text(self) -> Sequence[Text]:
         """What they ask, or were not allowed, with the lines that it has."""
         lines = []
-        for each in self._asking[:_MOST]:
+        for each in self._asking:
             whose = f"{each.id}: " if len(self._asking) > 1 else ""
             lines += [self.styled(line, "title") for line in visible_lines(f"{whose}{self._shown[each.id]}")]
-        more = len(self._asking) - _MOST
-        return [*lines, self.styled(f"and {more} more", "dim")] if more > 0 else lines
+        return lines
 
     @property
     def _asking(self) -> Sequence[TicketState]:
@@ -46,8 +45,10 @@ class AnswerForm(Form):
         state = self.view.state
         assert state is not None
         asking = self._asking
-        asks = [coding_of(state, each).asks for each in asking]
-        choices = [choice for each in asks if each is not None for choice in (*each.choices, "yes", "no", "always")]
+        choices = list[str]()
+        for each in asking:
+            if (asks := coding_of(state, each).asks) is not None:
+                choices += (*asks.choices, *(("yes", "no", "always") if asks_permission(state, each) else ()))
         offers = tuple(dict.fromkeys(map(printable, choices)))
         about = f"{', '.join(offers)}, or in words" if offers else "in words: it goes on with them"
         takes = all(
@@ -78,7 +79,3 @@ class AnswerForm(Form):
             allow=(rule,) if rule else (),
             questions=self._questions,
         )
-
-
-_MOST = 6
-"""Tickets of which it is said what they ask."""

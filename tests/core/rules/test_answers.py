@@ -217,12 +217,22 @@ def test_what_was_not_read_yet_is_not_withdrawn(asking: Session) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "meant", "denies"),
-    [("Yes", "yes", False), ("y", "yes", False), ("ALWAYS", "always", False), ("N", "no", False), ("ok", "ok", True)],
+    [
+        ("Yes", "yes", False),
+        ("y", "yes", False),
+        ("ok", "yes", False),
+        ("ALWAYS", "always", False),
+        ("N", "no", False),
+        ("yes, in tests", "yes, in tests", True),
+    ],
 )
-def test_a_yes_is_a_yes_and_other_words_are_said_to_be_none(typed: str, meant: str, denies: bool) -> None:
-    session = coding_session("T:")
+@pytest.mark.parametrize(("kind", "choices"), [("claude", ("yes", "no")), ("acp", ("Allow", "Reject"))])
+def test_a_yes_is_a_yes_and_other_words_are_said_to_be_none(
+    kind: Literal["claude", "acp"], choices: tuple[str, ...], typed: str, meant: str, denies: bool
+) -> None:
+    session = coding_session("T:", agents={"agent": coder(kind)})
     session.dispatch()
-    session.tell(rq.AgentSaid("T", 1, question="q1", asks="Bash: ls", choices=("yes", "no")))
+    session.tell(rq.AgentSaid("T", 1, question="q1", asks="Bash: ls", choices=choices))
     events = session.act(answer(typed))
     assert not isinstance(events, rq.Refusal)
     (told,) = (each for each in events if isinstance(each, ev.TicketAnswered))
@@ -237,6 +247,29 @@ def test_a_choice_of_a_wrapper_is_told_as_it_is_written() -> None:
     assert not isinstance(events, rq.Refusal)
     (told,) = (each for each in events if isinstance(each, ev.TicketAnswered))
     assert (told.answer, told.denies) == ("SQLite", False)
+
+
+def test_a_question_without_choices_takes_any_words() -> None:
+    session = coding_session("T:", agents={"own": AgentType(speaks="facts", command=("own",))})
+    session.dispatch()
+    session.tell(rq.AgentSaid("T", 1, question="q1", asks="Which letter?"))
+    events = session.act(answer("n"))
+    assert not isinstance(events, rq.Refusal)
+    assert [(each.answer, each.denies) for each in events if isinstance(each, ev.TicketAnswered)] == [("n", False)]
+
+
+def test_an_answer_to_one_that_had_ended_is_not_for_what_it_ended_for_since() -> None:
+    session = coding_session("T:")
+    session.dispatch()
+    says(session, "T", "needs you", "denied: Bash: echo harmless")
+    shown = shown_questions(session.state, ("T",))
+    session.now += 1
+    session.act(answer("no", "Bash(echo *)"))
+    session.dispatch()
+    says(session, "T", "needs you", "denied: Bash: rm -rf everything")
+    asked = structs.replace(answer("", "Bash"), questions=shown)
+    assert refused(session, asked).startswith("T asks something else by now: denied: Bash: rm -rf everything")
+    assert "would be denied again" in refused(session, answer("Yes"))
 
 
 def test_those_that_ask_are_answered_and_the_others_are_left_out() -> None:

@@ -1,6 +1,7 @@
 """A case for each key that steers: what it asks of the engine, and what happens then."""
 
 from parexec_tui.core.plan.ticket import Priority
+from parexec_tui.core.rules.verbs.answer import shown_questions
 from parexec_tui.core.wire import requests as rq
 from tests.tui.actions.key_cases import KEY_CASES, key_case
 from tests.tui.harness import Harness
@@ -103,12 +104,14 @@ async def _approve(ui: Harness, name: str) -> None:
 
 @key_case("answer", played=denied(), ticket="migrate")
 async def _answer(ui: Harness, name: str) -> None:
+    assert ui.view.state is not None
+    shown = shown_questions(ui.view.state, ("migrate",))
     await ui.press(name)
     assert "denied: Bash" in ui.text()
     await ui.press(*"yes", "enter")
     await ui.until(lambda: "would be denied again" in ui.text(), "it is refused")
     await ui.press("tab", *"Bash(make)", "enter")
-    asked = rq.AnswerAgent(tickets=("migrate",), answer="yes", allow=("Bash(make)",), questions={"migrate": 0.0})
+    asked = rq.AnswerAgent(tickets=("migrate",), answer="yes", allow=("Bash(make)",), questions=shown)
     assert await ui.done() == asked
     await ui.select("other")
     await ui.press(name)

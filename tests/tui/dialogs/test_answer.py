@@ -2,6 +2,7 @@
 
 import pytest
 
+from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.rules.verbs.answer import shown_questions
 from parexec_tui.core.wire import requests as rq
 from tests.core.coded import coded, said, tells
@@ -47,6 +48,16 @@ async def test_a_question_longer_than_the_dialog_is_read_from_its_beginning_to_i
         assert box(app)[0] == "step 1"
         await app.press("n", "o", "end", "enter")
         assert await app.done() == rq.AnswerAgent(tickets=("A",), answer="no", questions=shown)
+
+
+async def test_who_answers_several_at_once_can_read_all_that_they_ask() -> None:
+    agent = AgentType(kind="claude", max=8)
+    session = coded("\n".join(f"T{at}: agent=many" for at in range(8)), many=agent)
+    for at in range(8):
+        tells(session, f"T{at}", question="q", asks=f"Bash: echo {at}", choices=("yes", "no"))
+    async with run_app(played=session, size=SIZE) as app:
+        await app.press("*", "A")
+        assert [line for line in box(app) if line.startswith("T")] == [f"T{at}: Bash: echo {at}" for at in range(8)]
 
 
 async def test_nothing_is_refused_before_something_is_said() -> None:

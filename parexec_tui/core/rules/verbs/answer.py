@@ -34,7 +34,8 @@ def _answered(state: SessionState, ticket: TicketState, asked: rq.AnswerAgent, n
         return ev.TicketAnswered(
             at=now, ticket=ticket.id, answer=asked.answer.strip(), by=asked.by, allow=asked.allow
         )
-    answer = _meant(asks, asked.answer.strip() or "yes")
+    is_for_permission = asks_permission(state, ticket)
+    answer = _meant(asks, asked.answer.strip() or "yes", takes_yes=is_for_permission or "yes" in asks.choices)
     return ev.TicketAnswered(
         at=now,
         ticket=ticket.id,
@@ -43,7 +44,7 @@ def _answered(state: SessionState, ticket: TicketState, asked: rq.AnswerAgent, n
         by=asked.by,
         allow=asked.allow,
         what=question_line(asks.what),
-        denies=_is_for_permission(state, ticket, asks) and answer not in (*_WORDS.values(), *asks.choices),
+        denies=is_for_permission and answer not in (*_WORDS.values(), *asks.choices),
     )
 
 
@@ -54,27 +55,32 @@ def _asks(state: SessionState, ticket: TicketState) -> ev.TicketAsks | None:
 
 def shown_questions(state: SessionState, tickets: Iterable[str]) -> dict[str, float]:
     """What is asked now, as `AnswerAgent.questions` has it: who was shown that answers nothing else."""
-    asks = {id_: _asks(state, state.tickets[id_]) for id_ in tickets if id_ in state.tickets}
-    return {id_: 0.0 if each is None else each.at for id_, each in asks.items()}
+    return {id_: _asked_at(state, state.tickets[id_]) for id_ in tickets if id_ in state.tickets}
 
 
-def _meant(asks: ev.TicketAsks, answer: str) -> str:
+def _asked_at(state: SessionState, ticket: TicketState) -> float:
+    """When its agent asked what it asks now, or ended for it; 0 if neither."""
+    asks = _asks(state, ticket)
+    return asks.at if asks is not None else (ticket.ended or 0.0) if ticket.needs_you else 0.0
+
+
+def _meant(asks: ev.TicketAsks, answer: str, *, takes_yes: bool) -> str:
     """A choice as it is written, whatever the case in which it was typed; `yes` for `y`."""
     folded = answer.casefold()
     if (choice := next((each for each in asks.choices if each.casefold() == folded), None)) is not None:
         return choice
-    takes_yes = not asks.choices or "yes" in asks.choices
     return _WORDS.get(folded, answer) if takes_yes else answer
 
 
-def _is_for_permission(state: SessionState, ticket: TicketState, asks: ev.TicketAsks) -> bool:
-    """Whether it asks to be allowed something, and takes for a no what is no yes."""
-    assert ticket.agent is not None
+def asks_permission(state: SessionState, ticket: TicketState) -> bool:
+    """Whether its agent asks to be allowed something, and takes for a no what is no yes."""
+    if (asks := _asks(state, ticket)) is None or ticket.agent is None:
+        return False
     kind = state.plan.agents[state.agents[ticket.agent].type].kind
     return kind == "acp" or (kind == "claude" and asks.choices == ("yes", "no"))
 
 
-_WORDS = {"y": "yes", "yes": "yes", "always": "always", "n": "no", "no": "no"}
+_WORDS = {"y": "yes", "yes": "yes", "ok": "yes", "okay": "yes", "always": "always", "n": "no", "no": "no"}
 
 
 def cannot_answer_agent(state: SessionState, asked: rq.AnswerAgent) -> Refusal | None:
@@ -105,16 +111,13 @@ def refused_words(state: SessionState, asked: rq.AnswerAgent) -> Iterator[Refuse
 def _cannot_hear(state: SessionState, ticket: TicketState, asked: rq.AnswerAgent) -> Refusal | None:
     told, asks = coding_of(state, ticket), _asks(state, ticket)
     is_asked = asks is not None
-    if (shown := asked.questions.get(ticket.id)) is not None and shown != (0.0 if asks is None else asks.at):
-        now = (
-            f"asks something else by now: {question_line(asks.what)}"
-            if asks is not None
-            else "does not ask that any more"
-        )
-        return Refusal(f"{ticket.id} {now}", "look again, and answer that" if asks is not None else "")
-    if asked.about and asked.about not in (ticket.reason if asks is None else asks.what):
-        asks_now = ticket.reason if asks is None else question_line(asks.what)
-        return Refusal(f"{asked.about!r} is not in what {ticket.id} asks now: {asks_now}")
+    if (shown := asked.questions.get(ticket.id)) is not None and shown != _asked_at(state, ticket):
+        if not (is_asked or ticket.needs_you):
+            return Refusal(f"{ticket.id} does not ask that any more")
+        now = question_line(_asked_words(ticket, asks))
+        return Refusal(f"{ticket.id} asks something else by now: {now}", "look again, and answer that")
+    if asked.about and asked.about not in (words := _asked_words(ticket, asks)):
+        return Refusal(f"{asked.about!r} is not in what {ticket.id} asks now: {question_line(words)}")
     if not (is_asked or ticket.needs_you):
         return _asks_nothing(ticket, is_answered=told.answered is not None)
     type_ = state.agents[ticket.agent].type if ticket.agent else ""
@@ -124,13 +127,18 @@ def _cannot_hear(state: SessionState, ticket: TicketState, asked: rq.AnswerAgent
             f"{kind or type_} cannot be allowed one thing more",
             f"permissions in [agents.{type_}] says what it may do",
         )
-    if not is_asked and not asked.allow and asked.answer.strip() in YES and ticket.reason.startswith("denied: "):
+    is_yes = _WORDS.get(asked.answer.strip().casefold()) in YES
+    if not is_asked and not asked.allow and is_yes and ticket.reason.startswith("denied: "):
         how = f"parexec answer {ticket.id} --allow 'Bash(git push *)'; or "
         return Refusal(
             f"{ticket.id} is over, and what it was {ticket.reason} would be denied again",
             f"{how if kind in TAKES_RULES else ''}answer in words, and it goes on with them",
         )
     return None
+
+
+def _asked_words(ticket: TicketState, asks: ev.TicketAsks | None) -> str:
+    return ticket.reason if asks is None else asks.what
 
 
 def _asks_nothing(ticket: TicketState, *, is_answered: bool) -> Refusal:
