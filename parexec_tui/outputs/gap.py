@@ -17,9 +17,12 @@ from parexec_tui.core.plan.units import format_size
 NOTE_LENGTH = 128
 """Bytes of the line before the gap, with the newline before it and its own."""
 
+_HOST_LENGTH = 64
+"""Bytes of the name of a host in that line, at most."""
+
 _is_note = re.compile(
     rb"\n\[parexec\] [0-9.]+[A-Za-z]+ left out here: "
-    rb"(?:no more than [0-9.]+[A-Za-z]+ is kept, see max_log|they are on the host) *\n"
+    rb"(?:no more than [0-9.]+[A-Za-z]+ is kept, see max_log|they are on the host(?: [\w.-]+)?) *\n"
 ).fullmatch
 
 _KEEP_SIZE, _PUNCH_HOLE = 0x01, 0x02
@@ -44,9 +47,9 @@ def said(left_out: int, limit: int) -> str:
     return f"{format_size(left_out)} left out here: no more than {format_size(limit)} is kept, see max_log"
 
 
-def left_on_host_text(left_out: int) -> str:
+def left_on_host_text(left_out: int, host: str = "") -> str:
     """That so many bytes of a log were not copied from the host where they were written."""
-    return f"{format_size(left_out)} left out here: they are on the host"
+    return f"{format_size(left_out)} left out here: they are on the host {host[:_HOST_LENGTH]}".rstrip()
 
 
 def is_noted_on_host(note: bytes) -> bool:
@@ -119,18 +122,18 @@ def _cut(fd: int, limit: int) -> Gap | None:
     return gap
 
 
-def skip_to(fd: int, gap: Gap) -> None:
+def skip_to(fd: int, gap: Gap, host: str = "") -> None:
     """Let a log that is copied from a host go on at the end of a gap: what it has from the start of that on is left
     out. Raises OSError."""
-    os.pwrite(fd, _note(left_on_host_text(gap.length)), gap.start - NOTE_LENGTH)
+    os.pwrite(fd, _note(left_on_host_text(gap.length, host)), gap.start - NOTE_LENGTH)
     os.ftruncate(fd, gap.start)
     os.ftruncate(fd, gap.end)
 
 
-def leave_on_host(fd: int, gap: Gap, undone: int) -> None:
+def leave_on_host(fd: int, gap: Gap, undone: int, host: str = "") -> None:
     """Leave out what was copied from a host, from `undone` up to the end of a gap. Raises OSError, with EOPNOTSUPP if
     the file system cannot do it."""
-    os.pwrite(fd, _note(left_on_host_text(gap.length)), gap.start - NOTE_LENGTH)
+    os.pwrite(fd, _note(left_on_host_text(gap.length, host)), gap.start - NOTE_LENGTH)
     _punch(fd, undone, gap.end - undone)
 
 

@@ -124,7 +124,7 @@ class RemoteBackend(OnWorkspace):
         self.workspace = Workspace(nursery, folder, self._report)
         self.channel = open_channel(self)
         self._samples = HostSamples(nursery, self.channel)
-        self._fetcher = Fetcher(self.channel, folder)
+        self._fetcher = Fetcher(self.channel, folder, name)
         self._sync = sync(self.channel) if sync is not None else None
         self._adoption = Adoption(
             self.channel, folder, self._charges, self._runs, self._fetch_end, must_reach=must_reach
@@ -574,9 +574,10 @@ class RemoteBackend(OnWorkspace):
     async def finish(self) -> None:
         with trio.move_on_after(_ENDS_WITHIN):
             await self.end_strays()
-            if self._sync is not None and self.channel.is_up:
-                with suppress(OSError):  # what is left there takes room, and harms nobody
+            with suppress(OSError):  # what is left there takes room, and harms nobody
+                if self._sync is not None and self.channel.is_up:
                     await self._sync.leave()
+                await self._fetcher.leave(await self._listed() if not self._charges else ())
         await self.workspace.finish()
         self.channel.close()
 

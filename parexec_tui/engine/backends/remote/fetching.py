@@ -17,7 +17,7 @@ from parexec_tui.core.state.used import Used
 from parexec_tui.engine.backends.backend import Ended
 from parexec_tui.engine.backends.remote.channel import Channel, OutOfReach, Reply
 from parexec_tui.engine.backends.remote.ends import note_end, said_of
-from parexec_tui.engine.backends.remote.log_copy import PIECE, LogCopy
+from parexec_tui.engine.backends.remote.log_copy import PIECE, LogCopy, has_left
 from parexec_tui.engine.backends.remote.requests import FILES, key_to
 from parexec_tui.engine.threads import in_thread
 from parexec_tui.paths import SessionFolder
@@ -38,8 +38,10 @@ _AT_ONCE = 50
 class Fetcher:
     """Fetches what the processes of one session leave on one host."""
 
-    def __init__(self, channel: Channel, folder: SessionFolder) -> None:
+    def __init__(self, channel: Channel, folder: SessionFolder, host: str = "") -> None:
+        """`host`: its name."""
         self._channel = channel
+        self._host = host
         self._folder = folder
         self._over: deque[tuple[ProcessKey, int]] = deque()
         """What is kept there of processes that are over, with the bytes of their logs; the oldest first."""
@@ -57,7 +59,10 @@ class Fetcher:
 
     async def _open_copy(self, key: ProcessKey) -> LogCopy:
         """That of a log. Raises OSError."""
-        return await in_thread(LogCopy, self._folder.log_and_record(key)[0])
+        return await in_thread(self._new_copy, key)
+
+    def _new_copy(self, key: ProcessKey) -> LogCopy:
+        return LogCopy(self._folder.log_and_record(key)[0], host=self._host)
 
     async def read(self, key: ProcessKey, name: str, offset: int, limit: int = PIECE) -> Reply:
         """The next piece of a file of a process. Raises OSError."""
@@ -150,7 +155,7 @@ class Fetcher:
                 file.write(data)
         said, log = said_of(told), told.get("log")
         if said or log is not None:
-            with suppress(OSError), closing(LogCopy(self._folder.log_and_record(key)[0])) as copy:
+            with suppress(OSError), closing(self._new_copy(key)) as copy:
                 copy.add((log or b"")[copy.offset :])
                 copy.add(said)
         return note_end(self._folder, key, told, used, tells=tells, is_stopped=is_stopped)
@@ -173,6 +178,23 @@ class Fetcher:
             await self._channel.ask("forget", keys=[key_to(key) for key in keys])
             return True
         return False
+
+    async def leave(self, keys: Iterable[ProcessKey]) -> None:
+        """Let the node program forget those of these processes, which are over, of which all is here; if it knows
+        nothing more then, its spool goes. Raises OutOfReach, NodeError."""
+        whole = await in_thread(self._whole, list(keys), may_hang=True)
+        if whole:
+            await self._channel.ask("forget", keys=[key_to(key) for key in whole])
+        await self._channel.ask("end")
+
+    def _whole(self, keys: Iterable[ProcessKey]) -> list[ProcessKey]:
+        """Called in a thread."""
+        found = []
+        for key in keys:
+            with suppress(OSError):  # there is nothing of it here
+                if not has_left(self._folder.log_and_record(key)[0]):
+                    found.append(key)
+        return found
 
     def is_kept(self, key: ProcessKey) -> bool:
         """Whether the files of a process that is over are kept there."""

@@ -26,8 +26,9 @@ PIECE = 1 << 16
 class LogCopy:
     """Writes one copy. It goes on where an engine before this one ended, also one that died."""
 
-    def __init__(self, path: str, head: int = HEAD, tail: int = TAIL) -> None:
-        """Raises OSError."""
+    def __init__(self, path: str, head: int = HEAD, tail: int = TAIL, host: str = "") -> None:
+        """`host`: where the log is. Raises OSError."""
+        self._host = host
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self._head = max(head // _BLOCK, 1) * _BLOCK
         self._tail = tail
@@ -71,13 +72,13 @@ class LogCopy:
         if self.offset - undone > 2 * self._tail:
             with suppress(OSError):  # not all file systems can do it
                 end = (self.offset - self._tail) // _BLOCK * _BLOCK
-                leave_on_host(self._fd, Gap(gap.start if gap is not None else self._head, end), undone)
+                leave_on_host(self._fd, Gap(gap.start if gap is not None else self._head, end), undone, self._host)
 
     def _skip_to(self, offset: int) -> None:
         gap = find_gap(self._fd, self.offset)
         start, end = gap.start if gap is not None else self._head, offset // _BLOCK * _BLOCK
         if end > start:
-            skip_to(self._fd, Gap(start, end))
+            skip_to(self._fd, Gap(start, end), self._host)
             self.offset = end
 
 
@@ -86,7 +87,12 @@ def is_left_on_host(output: LocalOutput, offset: int) -> bool:
     after = output.past_gap(offset)
     if after == offset:
         return False
-    fd = os.open(output.path, os.O_RDONLY | os.O_CLOEXEC)
+    return has_left(str(output.path))
+
+
+def has_left(path: str) -> bool:
+    """Whether a part of a log was not copied. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         gap = find_gap(fd, os.fstat(fd).st_size)
         return gap is not None and is_noted_on_host(os.pread(fd, NOTE_LENGTH, gap.start - NOTE_LENGTH))

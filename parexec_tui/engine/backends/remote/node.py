@@ -763,6 +763,25 @@ class Guard:
         kept.set_over()
 
 
+def remove_old(own: Spool, age: float) -> None:
+    """Remove the spools beside this one to which no engine has spoken for so many seconds, if nothing lives there."""
+    import shutil
+
+    root = os.path.dirname(os.path.dirname(own.path))
+    for session in os.listdir(root):
+        with suppress(OSError):
+            for name in os.listdir(os.path.join(root, session)):
+                path = os.path.join(root, session, name)
+                is_spool = all(os.path.exists(f"{path}/{each}") for each in ("contact", "keys", "live"))
+                if path == own.path or not is_spool or time.time() - os.path.getmtime(f"{path}/contact") < age:
+                    continue
+                spool = Spool(path)
+                Guard(spool).step()  # of what a boot has ended nobody may have heard
+                if not spool.living():
+                    shutil.rmtree(path, ignore_errors=True)
+            os.rmdir(os.path.join(root, session))
+
+
 def stand_guard(spool: Spool) -> None:
     """Be the guard until nothing lives, or somebody else is."""
     lock = spool.lock("guard")
@@ -1132,6 +1151,7 @@ class Node:
             "get": self._get,
             "sum": self._sum,
             "drop": self._drop,
+            "end": self._end,
             "git": self._git,
         }
         self._stand_guard()
@@ -1259,6 +1279,8 @@ class Node:
 
     def _hello(self, header: Header, _: bytes) -> tuple[Header, bytes]:
         self._spool.claim(self._token)
+        if header.get("tidy"):
+            self._tidy(float(header["tidy"]))
         workdir = header.get("workdir")
         memory, available = _memory()
         return {
@@ -1587,6 +1609,28 @@ class Node:
             error = {"errno": errno.EIO, "text": "who looks for that was killed"}
             self._tell({"id": request, **(result or {"error": error})})
 
+    def _end(self, _header: Header, _: bytes) -> tuple[Header, bytes]:
+        """Nothing more is to come: remove the spool, if it knows of nothing."""
+        import shutil
+
+        if self._starting or os.listdir(self._spool.keys):
+            return {"removed": False}, b""
+        shutil.rmtree(self._spool.path, ignore_errors=True)
+        with suppress(OSError):
+            os.rmdir(os.path.dirname(self._spool.path))
+        return {"removed": True}, b""
+
+    def _tidy(self, age: float) -> None:
+        """Remove what other sessions left here so many seconds ago, if nothing of them lives: in a child."""
+        child = os.fork()
+        if not child:
+            try:
+                _close_all()
+                remove_old(self._spool, age)
+            finally:
+                os._exit(0)
+        self._forked.append(child)
+
     def _reap(self) -> None:
         self._forked = [pid for pid in self._forked if not _is_reaped(pid)]
 
@@ -1597,7 +1641,9 @@ class Node:
 
     def has_living(self) -> bool:
         """Whether there is somebody to guard."""
-        return bool(self._spool.living())
+        with suppress(FileNotFoundError):  # it was removed at the end
+            return bool(self._spool.living())
+        return False
 
     def _kept(self, header: Header) -> Kept:
         return self._spool.kept(header["key"])

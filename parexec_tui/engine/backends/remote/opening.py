@@ -16,6 +16,9 @@ from parexec_tui.engine.backends.remote.syncing import Sync
 from parexec_tui.engine.backends.remote.ways import channel_to
 from parexec_tui.paths import SessionFolder
 
+_KEPT_FOR = 7 * 24 * 3600.0
+"""Seconds for which a host keeps what a session left there that nobody has spoken of since."""
+
 
 class HostOpener:
     """Opens the hosts of one session."""
@@ -54,7 +57,7 @@ class HostOpener:
                 spec,
                 f"{cookie_prefix(self._session, self._folder.attempts)}/{name}",  # a home may be shared by hosts
                 listener,
-                hello={"session": self._session, "workdir": workdir if is_shared else ""},
+                hello={"session": self._session, "workdir": workdir if is_shared else "", "tidy": _KEPT_FOR},
                 environment=self._environment,
                 spare=self._spare,
             )

@@ -10,8 +10,17 @@ from typing import Any
 
 import pytest
 
-from parexec_tui.engine.backends.remote.node import MARKER, MAX_HEADER, MAX_NOISE, BrokenStreamError, Frames, encode
-from tests.engine.backends.remote.nodes import PROGRAM, Node, RemoteError, key, run_of, sleeps
+from parexec_tui.engine.backends.remote.node import (
+    MARKER,
+    MAX_HEADER,
+    MAX_NOISE,
+    BrokenStreamError,
+    Frames,
+    Spool,
+    encode,
+    remove_old,
+)
+from tests.engine.backends.remote.nodes import PROGRAM, Node, RemoteError, key, run_of, sleeps, spool_in
 from tests.engine.engines import exists, until
 
 MIB = 1 << 20
@@ -307,3 +316,36 @@ def test_it_runs_under_python_3_8(spool: Path) -> None:
     node.ask("stop", key=key(2), grace=5.0)
     assert node.end(key(2))["signal"] == signal.SIGTERM
     node.close()
+
+
+# -- what it leaves --------------------------------------------------------------------------------------------
+
+
+def test_a_spool_that_knows_nothing_more_is_removed_at_the_end(node: Node) -> None:
+    node.start("true", key(1))
+    node.end(key(1))
+    assert not node.ask("end")["removed"]
+    node.ask("forget", keys=[key(1)])
+    assert node.ask("end")["removed"]
+    assert not node.spool.exists()
+    assert node.close() == 0
+
+
+def test_old_spools_in_which_nothing_lives_go(tmp_path: Path) -> None:
+    with spool_in(tmp_path / "living") as living:
+        old, new, own = (tmp_path / session / "host" for session in ("old", "new", "own"))
+        for spool, run in ((old, "true"), (new, "true"), (living, sleeps())):
+            node = Node(spool)
+            node.start(run)
+            if spool is not living:
+                node.end()
+            node.close()
+        for spool in (old, living):
+            os.utime(spool / "contact", (0, 0))
+        (tmp_path / "other" / "host" / "keys").mkdir(parents=True)
+        node = Node(own)
+        node.ask("hello", tidy=3600)
+        until(lambda: not old.parent.exists(), "the old one to go")
+        remove_old(Spool(str(own)), 3600)
+        assert [path.exists() for path in (new, living, own, tmp_path / "other" / "host" / "keys")] == [True] * 4
+        node.close()

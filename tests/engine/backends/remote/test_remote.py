@@ -180,6 +180,21 @@ async def test_the_middle_of_a_long_log_is_read_on_the_host(world: World) -> Non
         assert await backend.past_gap(at, 30_000_000) > 30_000_000
         assert await backend.read_output(at, 30_000_000, 5) == b"xxxxx"
         assert (await backend.read_output(at, 59_999_990, 100)).endswith(b"xend\n")
+        assert await engine.run("echo short", at=key(2)) == (0, None)
+    with file.open("rb") as log:
+        note = next(line for line in iter(lambda: log.readline(1 << 20), b"") if line.startswith(b"[parexec]"))
+    assert note.split() == b"[parexec] 25MiB left out here: they are on the host host".split()
+    spool = world.folder.path.parent / "spool"
+    assert [path.stat().st_size for path in spool.glob("keys/*/log")] == [60_000_004], "only what is not here stays"
+
+
+async def test_a_host_keeps_nothing_of_what_is_here(world: World) -> None:
+    async with world.engine() as engine:
+        assert await engine.run("echo short") == (0, None)
+    async with world.engine() as engine:
+        assert await engine.output(key()) == "short\n"
+        assert isinstance(await engine.backend.prove_end(key()), rq.ProcessEnded)
+    assert not (world.folder.path.parent / "spool").exists()
 
 
 async def test_what_is_required_is_looked_for_there(world: World) -> None:
