@@ -477,7 +477,7 @@ class RemoteBackend(OnWorkspace):
         unknown = [key for key in listed if not (key in known or self._fetcher.is_kept(key) or is_errand(key))]
         running = [key for key in unknown if listed[key].get("state") == "running"]
         await self._end_there(running)
-        await self._fetcher.forget(unknown)
+        await self._fetcher.forget_whole(unknown)
         return len(running)
 
     async def _end_there(self, keys: Collection[ProcessKey]) -> None:

@@ -182,17 +182,21 @@ class Fetcher:
     async def leave(self, keys: Iterable[ProcessKey]) -> None:
         """Let the node program forget those of these processes, which are over, of which all is here; if it knows
         nothing more then, its spool goes. Raises OutOfReach, NodeError."""
-        whole = await in_thread(self._whole, list(keys), may_hang=True)
-        if whole:
-            await self._channel.ask("forget", keys=[key_to(key) for key in whole])
+        await self.forget_whole(keys)
         await self._channel.ask("end")
+
+    async def forget_whole(self, keys: Iterable[ProcessKey]) -> None:
+        """Let the node program forget those of these processes of which nothing is only there. Raises as `leave`."""
+        if whole := await in_thread(self._whole, list(keys), may_hang=True):
+            await self._channel.ask("forget", keys=[key_to(key) for key in whole])
 
     def _whole(self, keys: Iterable[ProcessKey]) -> list[ProcessKey]:
         """Called in a thread."""
         found = []
         for key in keys:
-            with suppress(OSError):  # there is nothing of it here
-                if not has_left(self._folder.log_and_record(key)[0]):
+            with suppress(OSError):
+                path = self._folder.log_and_record(key)[0]
+                if not os.path.exists(path) or not has_left(path):  # noqa: PTH110 - of each process
                     found.append(key)
         return found
 
