@@ -2,6 +2,7 @@
 
 from parexec_tui.report.facts import Report
 from parexec_tui.report.markdown import markdown_lines
+from parexec_tui.report.page import page
 from parexec_tui.report.plain import text_lines
 from parexec_tui.report.tables import csv_lines
 from tests.core.hosts import lose, two_hosts
@@ -25,6 +26,9 @@ def test_what_ran_on_each_host_is_told_in_every_format() -> None:
     assert "gpu-box  2 agents, 4 slots, 0 succeeded, 1 failed, 50.0s of attempts" in text
     assert "trainer-A  on gpu-box, busy " in text
     assert "| `gpu-box` | 2 agents, 4 slots, " in "".join(markdown_lines(Report([facts])))
+    html = page(Report([facts]))
+    assert '<tr><td class="id">gpu-box</td><td class="n">4</td><td class="n">2</td>' in html
+    assert 'trainer-A <span class="dim">on gpu-box</span>' in html
     head, first, *_ = csv_lines(Report([facts]))
     assert dict(zip(head.split(","), first.split(","), strict=True))["host"] == '"gpu-box"'
 
