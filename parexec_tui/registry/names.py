@@ -41,6 +41,7 @@ class _Event(Struct, frozen=True):
     agents: dict[str, Raw] = {}
     """Agent types."""
     agent: str = ""
+    hosts: dict[str, Raw] = {}
 
 
 def _unfolded(plan: bytes) -> Iterable[str]:
@@ -56,6 +57,7 @@ def names(registry: Registry, session: str) -> Names:
     tickets = dict.fromkeys(plan.tickets if isinstance(plan.tickets, dict) else _unfolded(stored))
     agents: dict[str, None] = {}
     types: dict[str, Raw] = dict(plan.agents)
+    hosts: dict[str, Raw] = dict(plan.hosts)
     changed: dict[str, Raw] = {}
     decode = msgspec.json.Decoder(_Event).decode
     for data in registry.events_of_kinds(session, "plan_amended", "agent_started"):
@@ -65,6 +67,7 @@ def names(registry: Registry, session: str) -> Names:
         tickets |= dict.fromkeys(event.added)
         changed |= event.gates
         types |= event.agents
+        hosts |= event.hosts
         if event.agent:
             agents[event.agent] = None
     if plan.groups or plan.settings.gates:
@@ -78,5 +81,8 @@ def names(registry: Registry, session: str) -> Names:
             tickets.pop(id_, None)
         else:
             tickets[id_] = None
-    there = [name for name, raw in types.items() if bytes(raw) != b"null"]
-    return Names(list(tickets), list(agents), there, list(plan.services), list(plan.hosts))
+    return Names(list(tickets), list(agents), _there(types), list(plan.services), _there(hosts))
+
+
+def _there(found: dict[str, Raw]) -> list[str]:
+    return [name for name, raw in found.items() if bytes(raw) != b"null"]

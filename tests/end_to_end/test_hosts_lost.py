@@ -3,7 +3,6 @@
 `pytest -m slow tests/end_to_end/test_hosts_lost.py` waits until a lost host is noticed, and then for leases.
 """
 
-import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +10,7 @@ import pytest
 
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.status import End, Status
-from tests.engine.engines import PAREXEC, happened, session, start, state_of, ticket
+from tests.engine.engines import happened, session, start, state_of, ticket
 from tests.hosts.networks import Network
 
 PLAN = """
@@ -97,7 +96,6 @@ def test_each_goes_on_elsewhere_and_none_runs_twice(
         for name in ("cut", "dead"):
             engine.until(lambda: h2.address in addresses(tmp_path, name), f"{name} to go on at h2", 120)  # noqa: B023
     assert [lost.end for lost in happened(ev.AttemptEnded, ticket="booted")] == [End.lost]
-    subprocess.run([*PAREXEC, "retry", "booted"], cwd=tmp_path, check=True)
     engine.until(lambda: ticket("booted").attempts == 2, "the host that was booted to be used again")
     (tmp_path / "stop").touch()
     assert engine.wait(120) == 0

@@ -1,4 +1,4 @@
-"""What runs on a host that is not reached is given up."""
+"""What ran, or may run, on a host that was cut off or booted again is given up."""
 
 from parexec_tui.core.rules.downstream import skips
 from parexec_tui.core.state import events as ev
@@ -9,7 +9,7 @@ from parexec_tui.core.state.tickets import TicketState
 
 
 def given_up(state: SessionState, ticket: TicketState, reason: str, now: float) -> list[ev.AnyEvent]:
-    """The attempt of a ticket ends here, as its host is not reached: it runs again elsewhere, at no charge.
+    """The attempt of a ticket ends here, as its host is not reached, or has ended it: it runs again, at no charge.
 
     One that was cancelled meanwhile does not. What is being taken back there goes on when the host is back.
     """

@@ -430,6 +430,8 @@ class ProcessLost(Report, frozen=True, gc=False, tag="lost"):
     """As in ProcessEnded."""
     error_line: str = ""
     """As in ProcessEnded."""
+    host_at_fault: bool = False
+    """Its host ended it, as it was cut off for longer than a lease, or was booted again: another try is free."""
 
 
 class OutputsChecked(Report, frozen=True, gc=False, tag="outputs"):

@@ -15,6 +15,7 @@ from parexec_tui.core.rules.leaving import why_to_leave
 from parexec_tui.core.rules.preview import preview
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
+from parexec_tui.core.state.status import End
 from parexec_tui.core.state.transitions import IllegalEventError
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Names
@@ -209,6 +210,32 @@ def test_a_drained_host_has_no_agents_left_when_what_runs_there_is_done() -> Non
     assert [agent.host for agent in session.state.agents.values() if not agent.stopped] == ["den"]
     session.act(rq.Release(hosts=("box",)))
     assert session.dispatch() == ["C"]
+
+
+def test_a_released_host_keeps_the_agents_that_still_run_there() -> None:
+    session = two_hosts()
+    session.act(rq.Drain(hosts=("box",)))
+    session.act(rq.Release(hosts=("box",)))
+    assert [agent.id for agent in session.state.agents.values() if agent.draining] == []
+    session.succeed("A")
+    assert session.dispatch() == ["C"]
+    session.act(rq.Undo())
+    assert session.state.hosts["box"].draining
+
+
+@pytest.mark.parametrize("is_noticed_by", ["host", "engine"])
+def test_who_notices_the_end_of_a_lease_changes_nothing(is_noticed_by: str) -> None:
+    session = two_hosts("A:\nB:")
+    session.succeed("B")
+    session.tell(rq.HostGone("box", "no answer", since=session.now))
+    if is_noticed_by == "host":
+        session.tell(rq.HostSeen("box", cpus=2.0, memory=GIB, boot="b1", python="3.11"))
+        session.tell(rq.ProcessLost("A", 1, "its host ended it", host_at_fault=True))
+    else:
+        session.now += 3600
+        session.tell(rq.LeaseElapsed("A"))
+    assert (session.status("A"), session["A"].end, session["A"].charged) == ("waiting", End.lost, 0)
+    assert session.dispatch() == ["A"]
 
 
 def test_what_runs_on_a_host_is_frozen_and_thawed() -> None:

@@ -2,6 +2,7 @@
 
 from parexec_tui.core.plan.reading.faults import listed
 from parexec_tui.core.plan.retries import exit_code
+from parexec_tui.core.rules.lost_hosts import given_up
 from parexec_tui.core.rules.reports.already_done import answer_lost, answered
 from parexec_tui.core.rules.reports.checks import output_searched
 from parexec_tui.core.rules.reports.coding import coding_ended, known_at_end, last_word
@@ -165,6 +166,8 @@ def on_process_lost(state: SessionState, report: rq.ProcessLost, now: float) -> 
         return conflict_resolved(state, ticket, report, now)
     if ticket.live_attempt.stop_reason is not None or report.stopped_for is not None:
         return ended_on_purpose(state, ticket, report, now)
+    if report.host_at_fault:
+        return given_up(state, ticket, report.reason, now)
     gate = gate_step(state, ticket)
     if not report.began:
         if gate is not None:

@@ -9,13 +9,15 @@ from parexec_tui.core.wire import requests as rq
 
 def release(state: SessionState, asked: rq.Release, now: float) -> Decision:
     """Releasing a type ends its hold, and the rest of its account: one ticket tries it at once. Its draining agents
-    go on draining unless they are named."""
+    go on draining unless they are named; those of a draining host go on with it."""
     if refusal := refuse_unknown_in(state, asked):
         return refusal
     if asked.is_session:
         released: list[ev.AnyEvent] = [ev.SessionReleased(at=now, by=asked.by)] if state.held else []
         return [*released, ev.DrainEnded(at=now, by=asked.by)] if state.draining else released
-    agents = (state.agents[id_] for id_ in dict.fromkeys(asked.agents))
+    drained = [name for name in asked.hosts if state.hosts[name].draining]
+    there = [id_ for id_, each in state.agents.items() if each.draining and not each.stopped and each.host in drained]
+    agents = (state.agents[id_] for id_ in dict.fromkeys((*asked.agents, *(there if drained else ()))))
     return [
         *(
             ev.TicketReleased(at=now, ticket=ticket.id, by=asked.by)

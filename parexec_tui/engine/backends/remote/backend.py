@@ -66,6 +66,9 @@ _WANTS = frozenset(
 )
 """What a host may have too little of to start a process: others can do without it."""
 
+_PAUSE, _MAX_PAUSE = 15.0, 300.0
+"""Seconds for which a host is let be that has too little, doubled while it still has: the first, the most."""
+
 _LOOKS = 8
 """Processes for which files are looked at at once, before they are started."""
 
@@ -119,6 +122,8 @@ class RemoteBackend(OnWorkspace):
         self._over: list[ProcessKey] = []
         self._to_leave: dict[ProcessKey, int | None] = {}
         """Attempts whose folders are to be removed or kept, see `Backend.leave_tmp`."""
+        self._is_let_be = False
+        self._pause = _PAUSE
         self._ends_strays = False
         """Whether what runs there and is nobody's is ended."""
         self.workspace = Workspace(nursery, folder, self._report)
@@ -144,7 +149,7 @@ class RemoteBackend(OnWorkspace):
         for key, keep in self._to_leave.items():
             self.channel.tell("leave", key=key_to(key), keep=keep)
         self._to_leave.clear()
-        if self._tell_host is not None:
+        if self._tell_host is not None and not self._is_let_be:
             self._tell_host(facts, self.channel.since)
 
     def on_gone(self, problem: Problem, since: float) -> None:
@@ -331,15 +336,33 @@ class RemoteBackend(OnWorkspace):
             self._end(charge, reply.ok)
 
     def _not_started(self, charge: Charge, error: NodeError) -> Ended:
-        """The report of a process that the host could not start. If it lacks something, it is left for a while."""
+        """The report of a process that the host could not start. If it lacks something, it is let be for a while."""
         log, record = self._folder.log_and_record(charge.key)
         if error.errno in _WANTS:
-            self.channel.leave(Problem(f"it cannot start processes: {error.strerror}"))
-            return never_began(charge.key, f"its host could not start it: {error.strerror}")
+            reason = os.strerror(error.errno)
+            self._let_be(reason)
+            return never_began(charge.key, f"its host could not start it: {reason}")
         return why_not(Start(charge.key, Spawn("", (), "", {}, log, record), problem=error))
+
+    def _let_be(self, reason: str) -> None:
+        """Have nothing started there for a while. What runs there goes on."""
+        if self._is_let_be or self._tell_host is None:
+            return
+        self._is_let_be = True
+        pause, self._pause = self._pause, min(2 * self._pause, _MAX_PAUSE)
+        text = f"it cannot start processes: {reason}; it is tried again in {pause:.0f} s"
+        self._tell_host(Problem(text, is_of_host=True), self.channel.since)
+        self._nursery.start_soon(self._try_again, pause)
+
+    async def _try_again(self, pause: float) -> None:
+        await trio.sleep(pause)
+        self._is_let_be = False
+        if self._tell_host is not None and self.channel.is_up and self.channel.facts is not None:
+            self._tell_host(self.channel.facts, self.channel.since)
 
     def _runs(self, charge: Charge, told: Mapping[str, Any]) -> None:
         """The node program says that a process runs."""
+        self._pause = _PAUSE
         if told.get("pid"):
             charge.identity = Identity(int(told["pid"]), float(told.get("birth") or 0.0))
         if charge.is_to_be_identified:

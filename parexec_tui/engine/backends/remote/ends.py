@@ -26,8 +26,6 @@ from parexec_tui.paths import SessionFolder
 
 _NOTHING = Used()
 
-_FENCED = "its host ended it: it was out of reach for longer than its lease"
-
 SYNC = "sync"
 """What failed if the files of a process were not brought back."""
 
@@ -40,9 +38,12 @@ _AS_A_SHELL_SAYS = (errno.ENOENT, errno.EACCES, errno.ENOTDIR, errno.ENOEXEC)
 """Why a command is not executed that is written wrongly: its exit code tells that, and its output."""
 
 _LOST = {
+    "fenced": "its host ended it: it was out of reach for longer than its lease",
     "rebooted": "the host was restarted while it ran",
     "lost": "it vanished without an exit record",
 }
+
+_BY_HOST = ("fenced", "rebooted")
 
 
 def said_of(told: Mapping[str, Any]) -> bytes:
@@ -114,8 +115,14 @@ def _report(folder: SessionFolder, key: ProcessKey, record: ExitRecord, *, tells
     if record.lost == SYNC:
         return with_error_line(rq.ProcessEnded(key.ticket, key.attempt, problem=_UNSYNCED, step=key.step), folder)
     if record.lost:
-        reason = _FENCED if record.lost == "fenced" else _LOST[record.lost]
-        lost = rq.ProcessLost(key.ticket, key.attempt, reason, stopped_for=record.stopped_for, step=key.step)
+        lost = rq.ProcessLost(
+            key.ticket,
+            key.attempt,
+            _LOST[record.lost],
+            stopped_for=record.stopped_for,
+            host_at_fault=record.lost in _BY_HOST,
+            step=key.step,
+        )
         return with_error_line(lost, folder)
     # The code 0 is proof, others are looked at again.
     ended = Exit(record.pid or 0, 0 if record.code == 0 else None, used=record.used)

@@ -20,6 +20,7 @@ from parexec_tui.engine.backends.boot import boot_id
 from parexec_tui.engine.backends.remote.backend import RemoteBackend
 from parexec_tui.engine.backends.remote.channel import Facts
 from parexec_tui.engine.backends.remote.ssh import Problem
+from tests.engine.backends.remote.test_node_loads import needs_mounts
 from tests.engine.backends.worlds import WITHIN, Engine, World, key
 from tests.engine.engines import exists
 from tests.engine.virtual_time import until
@@ -257,3 +258,30 @@ async def test_how_busy_the_host_is_is_told_without_waiting_and_as_it_was_last_w
         assert 0 < second.disks[0].free < second.disks[0].total
         await lose(engine)
         assert backend.host_samples()["host"].at >= second.at
+
+
+@needs_mounts
+async def test_a_host_with_a_full_disk_is_let_be_for_a_while_and_stays_connected(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("parexec_tui.engine.backends.remote.backend._PAUSE", 0.3)
+    script = 'mount -t tmpfs -o size=256k tmpfs "$1" && shift && exec "$@"'
+    (tmp_path / "spool").mkdir()
+    world.way = ("unshare", "-m", "sh", "-c", script, "sh", str(tmp_path / "spool"), *world.way)
+    async with world.engine() as engine:
+        engine.start("cat /dev/zero; touch full; until [ -e go ]; do sleep 0.01; done; exit 4")
+        await engine.file("full")
+        for number in (2, 3):
+            engine.start("true", at=key(number))
+            lost = await engine.end_of(key(number))
+            assert isinstance(lost, rq.ProcessLost)
+            assert not lost.began
+        (problem,) = [told for told in world.told if isinstance(told, Problem)]
+        assert problem.text == "it cannot start processes: No space left on device; it is tried again in 0 s"
+        assert problem.is_of_host
+        with trio.fail_after(WITHIN):
+            while not isinstance(world.told[-1], Facts):  # noqa: ASYNC110
+                await trio.sleep(0.01)
+        assert remote(engine).channel.is_up
+        (engine.world.work / "go").touch()
+        assert await engine.ended(key(1)) == (4, None)
