@@ -17,8 +17,8 @@ class Result:
         self.session = state.session
         """The id of the session."""
         self.outcome = outcome
-        """`finished`, or why its engine left: `held`, `waits for approval`, `waits for a decision`, `drained`,
-        `stopped`, `blocked` or `lost`."""
+        """`finished`, or why its engine left: `held`, `waits for approval`, `waits for a decision`,
+        `waits for an answer`, `drained`, `stopped`, `blocked` or `lost`."""
         self._state = state
 
     @property

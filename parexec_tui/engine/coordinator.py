@@ -28,7 +28,7 @@ from parexec_tui.core.rules.wanting import find_wanted
 from parexec_tui.core.schedule.dispatcher import Dispatcher
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.apply import apply
-from parexec_tui.core.state.outcome import UNAPPROVED, UNDECIDED, Outcome
+from parexec_tui.core.state.outcome import LEFT_FOR_ANSWER, Outcome
 from parexec_tui.core.state.process_key import service_of
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import End, Status
@@ -476,4 +476,4 @@ class Coordinator:
         if something_runs(state) or state.asking or self._asked or not (state.unfinished or self.may_finish()):
             return None
         outcome = why_to_leave(state, stays=self._stays)
-        return None if outcome in (UNAPPROVED, UNDECIDED) and self._worktrees.is_looking else outcome
+        return None if outcome in LEFT_FOR_ANSWER and self._worktrees.is_looking else outcome

@@ -158,6 +158,8 @@ def ending_of(root: Root) -> Ending | None:
 
 def command_of(root: Root, session: str = "") -> str:
     """The command that ends it: `parexec thaw compile`; empty if none does. `session`: which one to resume."""
+    if root.kind == "budget" and not root.ticket:  # no key asks how much
+        return " ".join(filter(None, ("parexec scale", root.name, "--budget DOLLARS")))
     if (ending := ending_of(root)) is None:
         return ""
     name = session if root.kind == "engine" else ending.name

@@ -3,7 +3,7 @@
 from parexec_tui.core.plan.secrets import wanted_secrets
 from parexec_tui.core.schedule.placement import places
 from parexec_tui.core.state.accounts import rests_waited_for
-from parexec_tui.core.state.outcome import UNAPPROVED, UNDECIDED, Outcome
+from parexec_tui.core.state.outcome import UNANSWERED, UNAPPROVED, UNDECIDED, Outcome
 from parexec_tui.core.state.services import ServiceState
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import ServiceStatus, Status
@@ -32,7 +32,9 @@ def why_to_leave(state: SessionState, *, stays: bool) -> Outcome | None:
         return None
     if not state.unapproved:
         return "blocked"
-    return UNDECIDED if all(ticket.is_in_conflict for ticket in state.unapproved.values()) else UNAPPROVED
+    if all(ticket.is_in_conflict for ticket in state.unapproved.values()):
+        return UNDECIDED
+    return UNANSWERED if all(ticket.needs_you for ticket in state.unapproved.values()) else UNAPPROVED
 
 
 def something_runs(state: SessionState) -> bool:

@@ -18,7 +18,7 @@ from parexec_tui.core.schedule.blockers import (
 from parexec_tui.core.schedule.machine import memory_blocker, pressure_blocker
 from parexec_tui.core.schedule.placement import hosts_in_the_way, pick_agent, places
 from parexec_tui.core.schedule.root import Root
-from parexec_tui.core.state.accounts import coding_of, open_types, over_budget, over_type_budget, rest_in_the_way
+from parexec_tui.core.state.accounts import coding_of, open_types, over_budget, over_budget_of, rest_in_the_way
 from parexec_tui.core.state.hosts import HostState
 from parexec_tui.core.state.one_line import one_line, question_line
 from parexec_tui.core.state.reruns import stale_by
@@ -255,9 +255,9 @@ def _find_of_agents(state: SessionState, ticket: TicketState) -> TicketState | R
             times=rest.times,
         )
     if state.budgets and not open_types(state, ticket):
-        over = filter(None, (over_type_budget(state, type_) for type_ in ticket.types))
-        if (text := next(over, None)) is not None:
-            return Root("budget", reason=text)
+        for name, text in (over_budget_of(state, type_) for type_ in ticket.types):
+            if text:
+                return Root("budget", name=name, reason=text)
     able = [agent for agent in able_agents(state, ticket) if agent.id not in ticket.excluded_agents]
     if any(map(comes_free, able)):
         return Root("busy", name="agents")

@@ -64,9 +64,9 @@ class Root(Struct, frozen=True):
     agent: str = ""
     """The agent that has the ticket; for `agent`, the agent that takes no ticket."""
     name: str = ""
-    """The agent type of `type`; the account of `limit` and `outage`; the resource of `host` and `resource`; the
-    service; the other machine of `remote`; what `busy` is about: `agents`, `slots`, `memory` or `pressure` of the
-    host."""
+    """The agent type of `type`, and of `budget` where it is that of one; the account of `limit` and `outage`; the
+    resource of `host` and `resource`; the service; the other machine of `remote`; what `busy` is about: `agents`,
+    `slots`, `memory` or `pressure` of the host."""
     how: str = ""
     """Of `session`: held, frozen, draining, stopping or rolling back. Of `agent`: held, quarantined or draining.
     Of `service`: its status, a `ServiceStatus`.

@@ -16,10 +16,10 @@ from parexec_tui.core.state.tickets import TicketState
 def over_type_budget(state: SessionState, type_: str) -> str:
     """Why no attempt starts on agents of a type, if that is for money, in words: what was spent, and what is to be
     expected of those that run and of one more, come to its budget or that of the session. O(what runs)."""
-    return _over(state, type_)[1]
+    return over_budget_of(state, type_)[1]
 
 
-def _over(state: SessionState, type_: str) -> tuple[str, str]:
+def over_budget_of(state: SessionState, type_: str) -> tuple[str, str]:
     """The same after whose budget that is: the name of the type, or empty for the session."""
     if not state.budgets or not is_minded(state.plan.agents[type_]):
         return "", ""
@@ -49,7 +49,7 @@ def spent_budgets(state: SessionState) -> Mapping[str, str]:
 class _SpentBudgets(dict[str, str]):
     def __init__(self, state: SessionState) -> None:
         super().__init__()
-        over = {type_: found for type_ in state.plan.agents if (found := _over(state, type_))[1]}
+        over = {type_: found for type_ in state.plan.agents if (found := over_budget_of(state, type_))[1]}
         if not any(has_spent(state, name) for name, _ in over.values()):
             return
         for ticket in state.tickets.values():

@@ -3,7 +3,15 @@
 from typing import Final, Literal
 
 Outcome = Literal[
-    "finished", "held", "waits for approval", "waits for a decision", "drained", "stopped", "blocked", "lost"
+    "finished",
+    "held",
+    "waits for approval",
+    "waits for a decision",
+    "waits for an answer",
+    "drained",
+    "stopped",
+    "blocked",
+    "lost",
 ]
 """All tickets are over, or what keeps the rest from running. lost: somebody did something to the session's files."""
 
@@ -11,5 +19,8 @@ UNAPPROVED: Final = "waits for approval"
 UNDECIDED: Final = "waits for a decision"
 """The same, if all that is left to answer are conflicts."""
 
-LEFT_FOR_ANSWER: tuple[Outcome, ...] = (UNAPPROVED, UNDECIDED)
+UNANSWERED: Final = "waits for an answer"
+"""The same, if all that is left are coding agents that were not allowed something, or ask."""
+
+LEFT_FOR_ANSWER: tuple[Outcome, ...] = (UNAPPROVED, UNDECIDED, UNANSWERED)
 """Why an engine left by itself that only waited for a person."""

@@ -5,7 +5,7 @@ from parexec_tui.core.rules.reports.coding import GUESSES, MOST_OUTAGES, OUTAGES
 from parexec_tui.core.schedule.blockers import why
 from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.outcome import UNAPPROVED
+from parexec_tui.core.state.outcome import UNANSWERED
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import RestFact
@@ -139,10 +139,10 @@ def test_an_account_that_no_ticket_waits_for_holds_up_nothing() -> None:
     assert [rest.account for rest in rest_facts(session.state)] == ["claude"]
 
     session.act(rq.Cancel(tickets=("lim",)))
-    assert why_to_leave(session.state, stays=False) == UNAPPROVED, "what needs deny cannot try it either"
+    assert why_to_leave(session.state, stays=False) == UNANSWERED, "what needs deny cannot try it either"
     session.tell(rq.RestElapsed("claude"))
     assert wakes(session) == []
-    assert why_to_leave(session.state, stays=False) == UNAPPROVED
+    assert why_to_leave(session.state, stays=False) == UNANSWERED
     assert rest_facts(session.state) == [], "nobody tries it"
 
 

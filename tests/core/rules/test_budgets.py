@@ -15,7 +15,7 @@ from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.requests import Refusal
 from parexec_tui.text.figures import spent
-from parexec_tui.text.roots import root_text
+from parexec_tui.text.roots import command_of, root_text
 from parexec_tui.text.spending import spent_text
 from tests.core.coding import coder, coding_session, says
 from tests.core.sessions import Session, dump, replay
@@ -168,6 +168,15 @@ def test_a_type_that_has_spent_its_budget_leaves_its_tickets_to_a_fallback() -> 
     says(session, "A", cost=1.5)
     assert session.dispatch() == ["B"]
     assert session.state.tickets["B"].agent == "codex-1"
+
+
+def test_a_spent_budget_is_told_with_the_command_that_raises_it() -> None:
+    session = coding_session("A: agent=codex\nB: agent=codex A", agents={"codex": coder("codex", budget=Money(1))})
+    session.dispatch()
+    says(session, "A", cost=1.5)
+    root = root_of(session.state, session.state.tickets["B"])
+    assert root is not None
+    assert command_of(root) == "parexec scale codex --budget DOLLARS"
 
 
 def test_ordinary_tickets_go_on() -> None:
