@@ -142,6 +142,7 @@ def test_try_sets_up_a_host_and_removes_it_when_nobody_uses_it(tmp_path: Path) -
     plan = tmp_path / "plan.toml"
     plan.write_text('hosts.a.ssh = "parexec-try"\nagents.b.on = ["a"]\ntickets.c = { run = "true" }\n')
     assert parexec("hosts", str(plan)).exit_code == 0
+    assert not list(try_host().glob("state/parexec/spool/*")), "a look leaves nothing behind"
     said = tmp_path / "said"
     words = ("ssh", "-F", str(try_host() / "config"), "parexec-try", f"echo in > {said}; exec sleep 100")
     with subprocess.Popen(words, stdin=subprocess.DEVNULL) as user:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from fnmatch import translate
 
+from parexec_tui.core.plan.hosts import LOCAL_NAME
 from parexec_tui.core.plan.model import ID_PATTERN
 from parexec_tui.core.plan.reading.faults import did_you_mean, listed
 from parexec_tui.core.state.session import SessionState
@@ -71,6 +72,8 @@ def _kind_of(word: str, known: dict[str, Iterable[str]]) -> str:
 def _matching(kind: str, value: str, names: Iterable[str]) -> list[str]:
     fits = re.compile(translate(value)).match
     found = [name for name in names if fits(name)]
+    if not found and kind == "host" and value == LOCAL_NAME:
+        raise SelectorError("host:local is this machine, which is no host of the plan: name agent types, or nothing")
     if not found:
         there_is = listed(names) if value else "nothing after it"
         raise SelectorError(f"there is no {'agent type' if kind == 'type' else kind} {value}, there is {there_is}")

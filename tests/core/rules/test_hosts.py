@@ -181,6 +181,9 @@ def test_a_host_is_meant_by_its_name_and_by_the_tickets_that_run_there() -> None
     assert names(session, "host:b*", "den") == Names(hosts=("box", "den"))
     assert select(session.state, ["host:den"]) == ["B"]
     assert select(session.state, ["host:local"]) == []
+    here = scope(session.state, ["host:local"])
+    assert isinstance(here, Refusal)
+    assert here.reason.startswith("host:local is this machine")
     refused = scope(session.state, ["host:attic"])
     assert isinstance(refused, Refusal)
     assert refused.reason == "there is no host attic, there is box and den"
