@@ -116,7 +116,8 @@ def _question(text: str) -> str:
 
 
 def _brief(text: str) -> str:
-    return one_line(text[:_LONGEST])[:_LONGEST]
+    line = one_line(text[: _LONGEST + 1])
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
 
 
 def doing_with(doing: Doing, one: Fact) -> Doing:

@@ -12,15 +12,15 @@ NOT_KNOWN = "-"
 
 def cost_text(figures: Figures | None, *, ascii_only: bool = False) -> str:
     """`$0.41`, `≥$0.41`, `~$0.41`, or `-`."""
-    if figures is None or figures.cost is None:
-        return NOT_KNOWN
+    if figures is None or figures.cost is None or (figures.is_cost_least and not figures.cost):
+        return NOT_KNOWN  # at least nothing is not known
     about = "~" if figures.is_computed else ""
     return f"{_least(ascii_only=ascii_only) if figures.is_cost_least else ''}{about}{format_money(figures.cost)}"
 
 
 def tokens_text(figures: Figures | None, *, ascii_only: bool = False) -> str:
     """All tokens, those from a cache as well: `84k`, `≥4.1M`, or `-`."""
-    if figures is None or figures.tokens is None:
+    if figures is None or figures.tokens is None or (figures.is_least and not figures.tokens):
         return NOT_KNOWN
     return f"{_least(ascii_only=ascii_only) if figures.is_least else ''}{format_tokens(figures.tokens)}"
 

@@ -376,3 +376,13 @@ def test_a_person_answers_the_own_questions_of_claude() -> None:
     said = json.loads(line)["response"]["response"]
     answers = {"Which database?": "SQLite", "Which port?": "1, 2"}
     assert said == {"behavior": "allow", "updatedInput": {"questions": questions, "answers": answers}}
+
+
+def test_an_end_of_an_own_word_is_told_with_that_word() -> None:
+    wrapper = FactsReader()
+    wrapper.read('{"fact":"end","end":"fantastic","why":"all done"}')
+    assert wrapper.end(Exit(0, NOW))["why"] == "its end 'fantastic' is not known: all done"
+    claude = ClaudeReader()
+    claude.read('{"type":"result","subtype":"error_max_turns","is_error":true}')
+    end = claude.end(Exit(1, NOW))
+    assert (end["end"], end["why"]) == (ends.BUDGET, "it took all turns that it may (error_max_turns)")

@@ -48,3 +48,9 @@ def test_an_agent_that_nobody_asked_to_stop_was_ended_from_outside(
     session.tell(report)
     ticket = session.state.tickets["A"]
     assert (ticket.status, ticket.end, ticket.reason) == (Status.backoff, End.lost, f"ended from outside by {told}")
+
+
+def test_what_an_agent_does_ends_with_a_sign_if_it_is_longer() -> None:
+    doing = doing_with(Doing(), {**fact("tool", does="run", arg="x" * 199 + "; rm -rf /"), "at": 1.0})
+    assert doing.what == f"$ {'x' * 199}…"
+    assert doing_with(Doing(), {**fact("tool", does="run", arg="x" * 200), "at": 1.0}).what == f"$ {'x' * 200}"

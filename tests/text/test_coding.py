@@ -6,6 +6,7 @@ import pytest
 
 from parexec_tui.core.rules.attention import needs
 from parexec_tui.core.schedule.blockers import why
+from parexec_tui.core.state.figures import Figures
 from parexec_tui.core.wire.protocol import Doing, RestFact
 from parexec_tui.text.banner import BannerContext, pieces
 from parexec_tui.text.coding import (
@@ -19,6 +20,7 @@ from parexec_tui.text.coding import (
 from parexec_tui.text.dashboard import dashboard
 from parexec_tui.text.event_lines import lines as event_lines
 from parexec_tui.text.roots import Ending
+from parexec_tui.text.spending import figures_text
 from parexec_tui.text.status_facts import status_report
 from parexec_tui.tui.view.facts import reason_of
 from tests.core.coded import coded, said, tells
@@ -122,3 +124,8 @@ def test_what_an_agent_type_needs_is_said_once() -> None:
     lines = dashboard(status_report(session.state, session.now), now=session.now)
     at = lines.index("waits    agent type claude needs you: not logged in: no key; 1 waits for it")
     assert lines[at + 1].strip() == "parexec release claude"
+
+
+def test_at_least_nothing_is_not_known() -> None:
+    assert figures_text(Figures(cost=0.0, is_least=True, is_cost_least=True)) == "- and - tokens"
+    assert figures_text(Figures(cost=0.0, inp=0)) == "$0 and 0 tokens"

@@ -299,8 +299,10 @@ class ClaudeReader(Reader):
         why = said or text_of(event, "result") or (self.trouble.why if self.trouble is not None else "")
         if text_of(event, "terminal_reason").startswith("aborted"):
             return Trouble(ends.INTERRUPTED, "it was interrupted")
-        if subtype in ("error_max_budget_usd", "error_max_turns"):
-            return Trouble(ends.BUDGET, why)
+        if subtype == "error_max_turns":
+            return Trouble(ends.BUDGET, why or "it took all turns that it may (error_max_turns)")
+        if subtype == "error_max_budget_usd":
+            return Trouble(ends.BUDGET, why or "it spent all that it may (error_max_budget_usd)")
         if event.get("is_error") is not True and subtype == "success":
             return None
         if text_of(event, "stop_reason") == "refusal":

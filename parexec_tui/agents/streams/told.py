@@ -41,8 +41,10 @@ class FactsReader(Reader):
                 self._count(event)
                 end = text_of(event, "end")
                 if end != ends.SUCCEEDED:
-                    known = end if end in ends.ENDS else ends.FAILED
-                    self.trouble = Trouble(known, text_of(event, "why"), number_of(event, "until"))
+                    known, why = end if end in ends.ENDS else ends.FAILED, text_of(event, "why")
+                    if end not in ends.ENDS:
+                        why = f"its end {end!r} is not known{f': {why}' if why else ''}"
+                    self.trouble = Trouble(known, why, number_of(event, "until"))
                 return ()  # the verdict is told once, at the end of the process
             case _:
                 pass

@@ -167,3 +167,9 @@ def test_an_account_that_is_limited_again_and_again_needs_a_look() -> None:
     before = len(session.journal)
     says(session, "A")
     assert Subject("account", "claude") in relieved_by(session, before)
+
+
+def test_who_needs_somebody_without_a_word_is_told_of_in_words() -> None:
+    session = coded("A: agent=claude")
+    said(session, "A", "needs you")
+    assert session.state.tickets["A"].reason == "its agent does not say what for"

@@ -143,7 +143,8 @@ def _needs_you(
         return _succeeded(state, ticket, report, said, now)
     if is_denied and on_denied == "fail":
         return failed(state, ticket, report, End.failed, said.why, now)
-    return [attempt_ended(ticket, report, End.needs_you, Status.approval, now, reason=said.why)]
+    reason = said.why or "its agent does not say what for"
+    return [attempt_ended(ticket, report, End.needs_you, Status.approval, now, reason=reason)]
 
 
 def _another(end: End) -> Answer:
