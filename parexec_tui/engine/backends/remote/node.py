@@ -709,6 +709,7 @@ class Guard:
                 self.end(kept, run, min(run["grace"], _FENCE_GRACE))
                 self._fenced.add(kept.name)
             elif "supervisor" in living:
+                _signal_supervisor(run, signal.SIGCONT)  # it cannot tell of an end if somebody stopped it
                 return _GUARD_EVERY
             elif stop is not None:
                 self.end(kept, run, stop["grace"])
@@ -1545,7 +1546,7 @@ class Node:
         path = _absolute(header["path"])
         if "link" in header:
             _make_link(path, str(header["link"]))
-            return {}, b""
+            return {"signs": _signs(os.lstat(path), str(header["link"]))}, b""
         arriving = self._arriving.pop(path, None)
         if header["offset"] == 0:
             if arriving is not None:
@@ -1556,8 +1557,7 @@ class Node:
         try:
             arriving.add(blob)
             if "sha256" in header:
-                mtime = arriving.finish(header["sha256"], int(header["mode"]), int(header["mtime"]))
-                return {"size": arriving.size, "mtime": mtime}, b""
+                return {"signs": arriving.finish(header["sha256"], int(header["mode"]), int(header["mtime"]))}, b""
         except BaseException:
             arriving.give_up()
             raise
@@ -1906,16 +1906,16 @@ class _Arriving:
         self._digest.update(data)
         self.size += len(data)
 
-    def finish(self, sha256: str, mode: int, mtime: int) -> int:
-        """Returns the time that the file has then. Raises OSError, also if it is not what was sent."""
+    def finish(self, sha256: str, mode: int, mtime: int) -> list[Any]:
+        """Returns the signs of the file. Raises OSError, also if it is not what was sent."""
         if self._digest.hexdigest() != sha256:
             raise OSError(errno.EBADMSG, f"{self._path} did not arrive as it was sent")
-        os.fchmod(self._fd, mode & 0o7777)
+        os.fchmod(self._fd, mode & 0o777)
         os.utime(self._fd, ns=(mtime, mtime))
         os.rename(self._temporary, self._path)
-        kept = os.fstat(self._fd).st_mtime_ns
+        signs = _signs(os.fstat(self._fd))
         os.close(self._fd)
-        return kept
+        return signs
 
     def give_up(self) -> None:
         with suppress(OSError):
@@ -1935,8 +1935,9 @@ def _make_link(path: str, target: str) -> None:
 
 
 def files_beneath(folders: Iterable[tuple[str, int | None]], limit: int) -> Iterator[list[Any]]:
-    """Path, size, nanoseconds of the last change, mode, and where a link leads, of all files and links beneath these
-    folders; or of a file that is named itself. Links are not followed. Raises OSError if there are more than `limit`.
+    """Path and signs (see `_signs`) of all files and links beneath these folders; or of a file that is named itself.
+
+    Links are not followed. Raises OSError if there are more than `limit`.
     """
     count = 0
     todo = [(_absolute(path), most) for path, most in folders]
@@ -1948,7 +1949,9 @@ def files_beneath(folders: Iterable[tuple[str, int | None]], limit: int) -> Iter
         except NotADirectoryError:
             found = [folder]
         except FileNotFoundError:
-            continue
+            if not os.path.islink(folder):
+                continue
+            found = [folder]
         for path in found:
             stat = os.lstat(path)
             if path != folder and os.path.isdir(path) and not os.path.islink(path):
@@ -1959,7 +1962,12 @@ def files_beneath(folders: Iterable[tuple[str, int | None]], limit: int) -> Iter
                 if count > limit:
                     raise OSError(errno.E2BIG, f"there are more than {limit} files beneath {folder}")
                 link = os.readlink(path) if os.path.islink(path) else None
-                yield [path, stat.st_size, stat.st_mtime_ns, stat.st_mode & 0o7777, link]
+                yield [path, *_signs(stat, link)]
+
+
+def _signs(stat: os.stat_result, link: str | None = None) -> list[Any]:
+    """What tells a file from what it was before: nobody can set the time of its last change of any kind."""
+    return [stat.st_size, stat.st_mtime_ns, stat.st_mode & 0o777, link, stat.st_ctime_ns, stat.st_ino]
 
 
 def digest_of(path: str) -> Header:
@@ -1973,7 +1981,7 @@ def digest_of(path: str) -> Header:
         while data := file.read(1 << 20):
             digest.update(data)
             size += len(data)
-    return {"size": size, "sha256": digest.hexdigest(), "mode": stat.st_mode & 0o7777, "mtime": stat.st_mtime_ns}
+    return {"size": size, "sha256": digest.hexdigest(), "mode": stat.st_mode & 0o777, "mtime": stat.st_mtime_ns}
 
 
 def _run(words: Sequence[str], folder: str, env: dict[str, str]) -> Header:
@@ -2014,8 +2022,9 @@ def serve(path: str, unset: Sequence[str] = ()) -> int:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_NOFILE, (_NOFILE[1], _NOFILE[1]))
-    for name in unset:
+    for name in (*unset, *_set_by_python()):
         os.environ.pop(name, None)
+    os.umask(0o022)
     try:
         node = Node(path)
     except OSError as error:
@@ -2029,6 +2038,13 @@ def serve(path: str, unset: Sequence[str] = ()) -> int:
     if node.has_living() and not os.fork():
         _guard_alone(path)
     return code
+
+
+def _set_by_python() -> list[str]:
+    """Variables that nobody set but Python, for a locale that it likes better."""
+    with open("/proc/self/environ", "rb") as file:
+        given = {entry.partition(b"=")[0] for entry in file.read().split(b"\0")}
+    return [name for name in ("LC_CTYPE",) if name.encode() not in given]
 
 
 def _guard_alone(path: str) -> None:

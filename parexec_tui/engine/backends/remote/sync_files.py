@@ -1,9 +1,9 @@
 """sync = "rsync": what a ticket declares that it reads and writes is sent, and what it declares that it writes comes
-back if it changed. Nothing is ever deleted, here or there. A file of the same size, time and mode counts as the same.
+back if it changed. Nothing is ever deleted, here or there. What is not known to be the same is compared by digest.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from parexec_tui.engine.backends.backend import Carried
 from parexec_tui.engine.backends.local.files import files_of, folder_of
 from parexec_tui.engine.backends.remote.channel import Channel, NodeError
 from parexec_tui.engine.backends.remote.syncing import SyncError, all_of, moved, moved_request, read_note, write_note
-from parexec_tui.engine.backends.remote.transfer import MOST_FILES, PART, File, Transfer, file_at
+from parexec_tui.engine.backends.remote.transfer import MOST_FILES, PART, File, Transfer, digest_of, file_at
 from parexec_tui.engine.threads import in_thread
 from parexec_tui.paths import SessionFolder
 
@@ -43,6 +43,8 @@ class FileSync:
         self._folder = folder
         self._here = here
         self._there = there
+        self._same: dict[str, tuple[File, File]] = {}
+        """{path there: a file here, and its copy}"""
 
     async def bring(self, key: ProcessKey, carried: Carried, asked: dict[str, Any]) -> dict[str, Any]:
         """See `Sync`."""
@@ -61,9 +63,12 @@ class FileSync:
             await self._channel.ask("folders", paths=[request["cwd"], *map(self._to, folders)])
 
             async def send(path: str) -> None:
-                there[path] = await self._transfer.send(wanted[path], path)
+                file = here[wanted[path]]
+                if not await self._is_there(wanted[path], file, path, there.get(path)):
+                    there[path] = await self._transfer.send(wanted[path], path)
+                self._same[path] = file, there[path]
 
-            await all_of(send, [path for path in wanted if not here[wanted[path]].is_same(there.get(path))])
+            await all_of(send, wanted)
         before = {
             path: file for path, file in there.items() if self._is_of(path, self._inside(written, carried.root))
         }
@@ -78,15 +83,21 @@ class FileSync:
         if data is None:
             return
         note = msgspec.json.decode(data, type=_Note)
-        there = await self._files_there(self._inside(note.written, note.root))
-        changed = [path for path, file in there.items() if not file.is_same(note.before.get(path))]
+        patterns = self._inside(note.written, note.root)
+        there = await self._files_there(patterns)
+        changed = [path for path, file in there.items() if file != note.before.get(path)]
+        heads = [folder_of(each) for each in patterns]
 
         async def fetch(path: str) -> None:
-            link = there[path].link
-            if link is not None:
-                await self._transfer.link(self._from(path), link)
+            here, link = self._from(path), there[path].link
+            await in_thread(_make_way, here, [head for head in heads if _is_in(here, head)], may_hang=True)
+            if link is None:
+                await self._transfer.fetch(path, here)
+            elif any(_is_in(head, here) for head in heads) and not _is_in(_target(here, link), self._here):
+                raise SyncError(f"{here} would become a link out of the workdir, to {link}: others would write there")
             else:
-                await self._transfer.fetch(path, self._from(path))
+                await self._transfer.link(here, link)
+            self._same[path] = await in_thread(file_at, here, may_hang=True), there[path]
 
         with _of_host():
             await all_of(fetch, changed)
@@ -95,10 +106,22 @@ class FileSync:
     async def leave(self) -> None:
         """See `Sync`. Nothing is removed: the workdir is not ours."""
 
-    def _inside(self, patterns: Iterable[str], root: str) -> list[Pattern]:
+    async def _is_there(self, here: str, file: File, there: str, found: File | None) -> bool:
+        """Whether the host has a copy of a file. Raises OutOfReach, NodeError, OSError."""
+        if found is None or not file.may_be(found):
+            return False
+        if file.link is not None or self._same.get(there) == (file, found):
+            return True
+        return await in_thread(digest_of, here, may_hang=True) == await self._transfer.digest(there)
+
+    def _inside(self, patterns: Sequence[str], root: str) -> list[Pattern]:
         """Those that are about files of the folder that is brought: others stand for what both have."""
         found = [parse_pattern(each, root) for each in patterns]
-        return [each for each in found if each.head.startswith(f"{self._here.rstrip('/')}/")]
+        inside = [each for each in found if each.head.startswith(f"{self._here.rstrip('/')}/")]
+        for text, pattern in zip(patterns, found, strict=True):
+            if pattern not in inside and not text.startswith("/"):
+                raise SyncError(f"{text} is outside of the workdir: nothing there is brought to a host or back")
+        return inside
 
     async def _files_there(self, patterns: list[Pattern]) -> dict[str, File]:
         """{path there: file} of all that these cover. Raises OutOfReach, SyncError."""
@@ -129,6 +152,27 @@ def _of_host() -> Iterator[None]:
         yield
     except NodeError as error:
         raise SyncError(f"its host says: {error.strerror}") from error
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder.rstrip('/')}/")
+
+
+def _target(path: str, link: str) -> str:
+    return os.path.normpath(os.path.join(os.path.dirname(path), link))  # noqa: PTH118, PTH120
+
+
+def _make_way(path: str, heads: list[str]) -> None:
+    """Let folders be in the way to a file that the host has, where something else is here: nothing is written through
+    a link that came from there. Those above one of `heads`, which a person named, are followed. Raises OSError."""
+    above, heads = path.rpartition("/")[0], [head for head in heads if head != path]
+    known = max(heads, key=len, default=above)
+    at = known
+    for name in above[len(known) :].split("/")[1:]:
+        at = f"{at}/{name}"
+        if os.path.islink(at):  # noqa: PTH114
+            os.unlink(at)  # noqa: PTH108
+            os.mkdir(at)  # noqa: PTH102
 
 
 def _files_here(patterns: Iterable[Pattern]) -> dict[str, File]:

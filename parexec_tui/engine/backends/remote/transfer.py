@@ -28,27 +28,36 @@ MOST_FILES: Final = 50_000
 
 
 class File(Struct, frozen=True, array_like=True):
-    """What is known of a file without a look into it."""
+    """What is known of a file without a look into it. If two of the same path are equal, nothing was changed."""
 
     size: int
     modified: int
-    """Nanoseconds."""
+    """Nanoseconds, as anybody can set it."""
     mode: int
     link: str | None = None
     """Where it leads, if it is a link."""
+    changed: int = 0
+    """Nanoseconds, as nobody can set it."""
+    inode: int = 0
 
-    def is_same(self, other: "File | None") -> bool:
-        """Whether the other is a copy of it, as far as can be told without a look into them."""
-        if other is None or self.link != other.link:
-            return False
-        return self.link is not None or self == other
+    def may_be(self, other: "File") -> bool:
+        """Whether the other may be a copy of it."""
+        if self.link is not None or other.link is not None:
+            return self.link == other.link
+        return (self.size, self.mode) == (other.size, other.mode)
 
 
 def file_at(path: str) -> File:
     """What is known of a file here. Raises OSError."""
     stat = os.lstat(path)
     link = os.readlink(path) if os.path.islink(path) else None  # noqa: PTH114, PTH115
-    return File(stat.st_size, stat.st_mtime_ns, stat.st_mode & 0o7777, link)
+    return File(stat.st_size, stat.st_mtime_ns, stat.st_mode & 0o777, link, stat.st_ctime_ns, stat.st_ino)
+
+
+def digest_of(path: str) -> str:
+    """Of what a file here has in it. Raises OSError."""
+    with open(path, "rb") as file:  # noqa: PTH123
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class Transfer:
@@ -64,8 +73,7 @@ class Transfer:
         """
         found = await in_thread(file_at, here, may_hang=True)
         if found.link is not None:
-            await self._channel.ask("put", path=there, link=found.link)
-            return found
+            return File(*(await self._channel.ask("put", path=there, link=found.link)).ok["signs"])
         file = await in_thread(_open, here, may_hang=True)
         try:
             return await self._send_open(file, there)
@@ -88,37 +96,41 @@ class Transfer:
             last = (
                 {}
                 if data
-                else {"sha256": digest.hexdigest(), "mode": stat.st_mode & 0o7777, "mtime": stat.st_mtime_ns}
+                else {"sha256": digest.hexdigest(), "mode": stat.st_mode & 0o777, "mtime": stat.st_mtime_ns}
             )
             on_their_way.append(self._channel.send("put", blob=data, path=there, offset=offset, **last))
             offset += len(data)
             while len(on_their_way) > (_AHEAD if data else 0):
                 reply = await self._channel.answer(on_their_way.popleft())
-            if not data:  # a file system may keep a time less exactly
-                return File(offset, reply.ok["mtime"], stat.st_mode & 0o7777)
+            if not data:
+                return File(*reply.ok["signs"])
 
-    async def fetch(self, there: str, here: str) -> File:
+    async def fetch(self, there: str, here: str) -> None:
         """Copy a file from the host, as `send` does. Raises OutOfReach, NodeError; OSError of files here."""
         for _ in range(_TRIES):
-            if (got := await self._fetch_once(there, here)) is not None:
-                return got
+            if await self._fetch_once(there, here):
+                return
         raise NodeError(errno.EBUSY, f"{there} changes all the time")
 
-    async def _fetch_once(self, there: str, here: str) -> File | None:
-        """None: it changed meanwhile."""
+    async def _fetch_once(self, there: str, here: str) -> bool:
+        """False: it changed meanwhile."""
         part = await in_thread(_part_of, here, may_hang=True)
         file = await in_thread(_make, part, may_hang=True)
         try:
             size, digest = await self._receive(there, file)
             told = (await self._channel.ask("sum", path=there)).ok
             if (told["size"], told["sha256"]) != (size, digest):
-                return None
+                return False
             await in_thread(_arrive, file, part, here, told["mode"], told["mtime"], may_hang=True)
         finally:
             os.close(file)
             with suppress(OSError):  # it has arrived
                 os.unlink(part)  # noqa: PTH108
-        return File(size, told["mtime"], told["mode"])
+        return True
+
+    async def digest(self, there: str) -> str:
+        """Of what a file there has in it. Raises OutOfReach, NodeError."""
+        return str((await self._channel.ask("sum", path=there)).ok["sha256"])
 
     async def _receive(self, there: str, file: int) -> tuple[int, str]:
         """Write all of a file there to one that is open here. Returns its size and its digest."""
@@ -175,7 +187,7 @@ def _write(file: int, data: bytes) -> None:
 
 
 def _arrive(file: int, part: str, path: str, mode: int, mtime: int) -> None:
-    os.fchmod(file, mode)
+    os.fchmod(file, mode & 0o777)
     os.utime(file, ns=(mtime, mtime))
     os.rename(part, path)  # noqa: PTH104
 

@@ -195,6 +195,14 @@ def test_what_a_bad_parent_does_is_undone(spool: Path) -> None:
     node.close()
 
 
+def test_what_python_sets_for_itself_is_not_passed_on(spool: Path) -> None:
+    node = Node(spool, "env", "-u", "LC_ALL", "-u", "LC_CTYPE", "LANG=C")
+    node.start('echo "$LC_CTYPE,$LANG"')
+    node.end()
+    assert node.output() == b",C\n"
+    node.close()
+
+
 # -- output ----------------------------------------------------------------------------------------------------
 
 

@@ -97,6 +97,13 @@ def test_a_supervisor_that_dies_while_it_ends_is_replaced(node: Node) -> None:
     assert (node.end()["state"], exists(pid)) == ("lost", False)
 
 
+def test_a_supervisor_that_somebody_stopped_tells_of_the_end(node: Node) -> None:
+    up(node, "echo up; until [ -e go ]; do sleep 0.01; done; exit 3")
+    os.kill(run_of(node.spool)["supervisor"], signal.SIGSTOP)
+    (node.spool.parent / "go").touch()
+    assert node.end()["code"] == 3
+
+
 # -- freeze ----------------------------------------------------------------------------------------------------
 
 

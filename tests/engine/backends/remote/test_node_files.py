@@ -25,7 +25,8 @@ def put(node: Node, path: Path, *parts: bytes, digest: str = "", **more: Any) ->
 
 def test_a_file_arrives_as_it_was_sent(node: Node, tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "file"
-    assert put(node, path, b"one", b"two") == {"size": 6, "mtime": 10**18}
+    signs = put(node, path, b"one", b"two")["signs"]
+    assert signs[:4] == [6, 10**18, 0o640, None]
     assert (path.read_bytes(), path.stat().st_mode & 0o777, path.stat().st_mtime_ns) == (b"onetwo", 0o640, 10**18)
     told = node.ask("sum", path=str(path))
     assert (told["size"], told["sha256"]) == (6, hashlib.sha256(b"onetwo").hexdigest())
@@ -35,7 +36,7 @@ def test_a_file_arrives_as_it_was_sent(node: Node, tmp_path: Path) -> None:
     files = {
         each[0]: each[1:] for each in node.ask("scan", folders=[[str(tmp_path / "new"), None]], limit=9)["files"]
     }
-    assert files == {str(path): [6, 10**18, 0o640, None]}
+    assert files == {str(path): signs}
     assert (tmp_path / "link").readlink() == Path("new")
 
 

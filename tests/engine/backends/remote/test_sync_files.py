@@ -86,6 +86,40 @@ async def test_what_another_run_left_there_does_not_come_back(world: Apart) -> N
     assert [path.name for path in (world.work / "out").iterdir()] == ["fresh"]
 
 
+async def test_a_change_that_size_and_time_do_not_tell_is_brought_both_ways(world: Apart) -> None:
+    old = "touch -d 2001-01-01"
+    async with world.engine() as engine:
+        await run(engine, f"echo 1 > file; {old} file", 1, writes=("file",))
+        await run(engine, f"echo 2 > file; {old} file", 2, writes=("file",))
+        assert (world.work / "file").read_text() == "2\n"
+        (world.work / "file").write_text("3\n")
+        os.utime(world.work / "file", ns=((world.there / "file").stat().st_mtime_ns,) * 2)
+        await run(engine, "cat file", 3, reads=("file",))
+        assert await engine.output(key(3)) == "3\n"
+    async with world.engine() as engine:
+        inode = (world.there / "file").stat().st_ino
+        await run(engine, "cat file", 4, reads=("file",))
+        assert (world.there / "file").stat().st_ino == inode, "its digest tells an engine that knows nothing of it"
+
+
+async def test_nothing_is_written_through_a_link_that_came_from_there(world: Apart, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    async with world.engine() as engine:
+        await run(engine, f"mkdir o; ln -s {outside} o/evil; ln -s nothing fine", 1, writes=("o/**", "fine"))
+        assert (world.work / "o" / "evil").readlink() == outside
+        assert (world.work / "fine").readlink() == Path("nothing")
+        command = "rm o/evil; mkdir o/evil; echo x > o/evil/f; echo x > o/set; chmod 6755 o/set"
+        await run(engine, command, 2, writes=("o/**",))
+        assert not list(outside.iterdir())
+        assert (world.work / "o" / "evil" / "f").read_text() == "x\n"
+        assert (world.work / "o" / "set").stat().st_mode & 0o7777 == 0o755
+        end = await run(engine, f"ln -s {outside}/f p", 3, writes=("p",))
+        assert "would become a link out of the workdir" in end.error_line
+        end = await run(engine, "true", 4, reads=("../in",))
+        assert "../in is outside of the workdir" in end.problem
+
+
 async def test_an_engine_after_it_brings_back_what_was_written(world: Apart) -> None:
     (world.work / "in").write_text("in\n")
     launch = world.carrying("until [ -e go ]; do sleep 0.01; done; cp in out", reads=("in",), writes=("out",))
