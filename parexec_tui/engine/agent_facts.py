@@ -64,6 +64,8 @@ class Followed:
             if one is not None:
                 self.said, self.doing = said_with(self.said, one), doing_with(self.doing, one)
                 self.is_over = self.is_over or text_of(one, "fact") == "end"
+        if self.said.question:  # of several that wait, the one that is to be answered
+            self.doing = structs.replace(self.doing, what=f"asks: {_brief(self.said.asks)}")
         return self.said != before
 
     def read_all(self) -> None:

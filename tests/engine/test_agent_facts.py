@@ -9,7 +9,7 @@ from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.status import End, Status
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.core.wire.protocol import Doing
-from parexec_tui.engine.agent_facts import doing_with
+from parexec_tui.engine.agent_facts import Followed, doing_with
 from parexec_tui.engine.backends.local.record import report_of
 from parexec_tui.engine.backends.local.watch import Exit
 from parexec_tui.paths import SessionFolder
@@ -54,3 +54,12 @@ def test_what_an_agent_does_ends_with_a_sign_if_it_is_longer() -> None:
     doing = doing_with(Doing(), {**fact("tool", does="run", arg="x" * 199 + "; rm -rf /"), "at": 1.0})
     assert doing.what == f"$ {'x' * 199}…"
     assert doing_with(Doing(), {**fact("tool", does="run", arg="x" * 200), "at": 1.0}).what == f"$ {'x' * 200}"
+
+
+def test_who_asks_several_things_is_said_to_ask_what_is_to_be_answered(tmp_path: Path) -> None:
+    file = tmp_path / "facts"
+    asks = [fact("ask", id=id_, what=f"Bash: echo {id_}") for id_ in ("A", "B")]
+    file.write_text("".join(f"{encode({**each, 'at': 1.0})}\n" for each in asks))
+    followed = Followed(ProcessKey("T", 1), str(file))
+    assert followed.read()
+    assert (followed.said.asks, followed.doing.what) == ("Bash: echo A", "asks: Bash: echo A")
