@@ -18,6 +18,9 @@ MIN_FILES: Final = 16
 MOST: Final = 1_000_000
 """The highest number of CPUs, processes and open files that a plan may name."""
 
+KEPT_ON_HOSTS: Final = ("memory", "open_files", "nice")
+"""Of the limits, those that other machines keep."""
+
 
 _Cpu = Annotated[float, Meta(ge=MIN_CPU, le=MOST)]
 _Processes = Annotated[int, Meta(ge=1, le=MOST)]

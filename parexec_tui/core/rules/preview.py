@@ -222,7 +222,7 @@ def preview(state: SessionState, events: Sequence[ev.AnyEvent]) -> Preview:
         services_restarted=_each(
             event.service for event in events if isinstance(event, ev.ServiceStopRequested | ev.ServiceRenewed)
         ),
-        session=tuple(_session(events)),
+        session=(*_session(events), *_out_of_reach(state, events)),
     )
 
 
@@ -287,6 +287,19 @@ def _skipped(state: SessionState, events: Sequence[ev.AnyEvent]) -> Iterator[str
                 yield from skips(state, state.tickets[event.ticket])
             case _:
                 pass
+
+
+def _out_of_reach(state: SessionState, events: Sequence[ev.AnyEvent]) -> Iterator[str]:
+    """What nobody can be told now."""
+    there: dict[str, list[str]] = {}
+    for event in events if state.live_on else ():
+        if isinstance(event, ev.AttemptFrozen | ev.AttemptThawed | ev.AttemptStopRequested):
+            host = state.live_on.get(event.ticket)
+            if host is not None and host.status == "unreachable":
+                there.setdefault(host.name, []).append(event.ticket)
+    for host_name, ids in there.items():
+        go = "goes" if len(ids) == 1 else "go"
+        yield f"on {host_name}, which is not reached, {listed(ids, limit=5)} {go} on until that can be told"
 
 
 def _session(events: Sequence[ev.AnyEvent]) -> Iterator[str]:

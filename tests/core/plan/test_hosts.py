@@ -66,10 +66,29 @@ def test_hosts_of_the_settings_are_those_of_the_plan_that_its_agent_types_name()
     assert read('[agents.a]\non_labels = ["cold"]\n' + TICKET).hosts == {"attic": KNOWN["attic"]}
 
 
-def test_other_hosts_are_for_the_next_session() -> None:
+def test_hosts_that_are_gone_from_the_file_go_at_a_reload() -> None:
     plan = read(GPU_BOX + TICKET)
-    other = structs.replace(plan, hosts={})
-    assert compare(SessionState(plan), other).elsewhere == ("hosts",)
+    found = compare(SessionState(plan), structs.replace(plan, hosts={}))
+    assert (found.hosts, found.elsewhere) == ({"gpu-box": None}, ())
+
+
+def test_what_no_host_can_give_is_asked_for_by_nobody_who_may_run_there() -> None:
+    types = '[agents.a]\non = ["local", "gpu-box"]\nlimits = { cpu = 2, nice = 5 }\nsecrets = ["S"]\n[agents.b]\n'
+    asks = 'run = "true"\nsecrets = ["S"]\nuses = { port = 1 }\nlimits = { processes = 9, open_files = 99 }\n'
+    rest = '[secrets.S]\nenv = "S"\n[resources]\nport = ["8001"]\n'
+    tickets = f'[tickets.there]\nagent = "a"\n{asks}[tickets.here]\nagent = "b"\n{asks}'
+    by = "and agents of a, which may run it, may be on gpu-box (run it by a type without `on`)"
+    kept = "hosts keep memory, open_files and nice only"
+    out = "leave it out, or run it by a type without `on`"
+    found = [text.partition(" ")[2] for text in wrong(GPU_BOX + types + tickets + rest)]
+    assert found == [
+        f"agents.a.limits.cpu: {kept}, and its agents may be on gpu-box ({out})",
+        "agents.a.secrets: secrets stay on this machine, and its agents may be on gpu-box "
+        "(run it by a type without `on`)",
+        f"tickets.there.secrets: secrets stay on this machine, {by}",
+        f"tickets.there.uses.port: ports are those of this machine, {by}",
+        f"tickets.there.limits.processes: {kept}, and agents of a, which may run it, may be on gpu-box ({out})",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -276,6 +276,11 @@ def test_what_runs_on_a_host_that_is_not_reached_moves_sooner_only_by_a_word_tha
         "A runs on box, which is not reached: it cannot be stopped there",
         "wait for the end of its lease, or reassign A with --now: it may run twice then",
     )
+    told = decide(session.state, rq.Freeze(tickets=("A",)), session.now)
+    assert not isinstance(told, Refusal)
+    assert "on box, which is not reached, A goes on until that can be told" in list(
+        preview(session.state, told).lines()
+    )
     sooner = rq.Reassign(tickets=("A",), agent="host:den", now=True)
     events = decide(session.state, sooner, session.now)
     assert not isinstance(events, Refusal)

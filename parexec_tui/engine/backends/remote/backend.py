@@ -7,6 +7,7 @@ noted in the exit record, beside the copy of the log, and then the host may forg
 
 import errno
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -68,6 +69,9 @@ _WANTS = frozenset(
 
 _PAUSE, _MAX_PAUSE = 15.0, 300.0
 """Seconds for which a host is let be that has too little, doubled while it still has: the first, the most."""
+
+_LATE = 3.0
+"""Seconds after which the end of a process was not seen when it came: its host was out of reach."""
 
 _LOOKS = 8
 """Processes for which files are looked at at once, before they are started."""
@@ -455,9 +459,16 @@ class RemoteBackend(OnWorkspace):
     async def _fetch_end(self, charge: Charge, told: Mapping[str, Any]) -> Ended:
         tells = charge.asked is None or "files" in charge.asked
         is_stopped = charge.grace is not None
-        told = await self._fetch_files(charge, told)
+        ended = self._when_here(told.get("at"))
+        is_late = ended is not None and time.time() - ended > _LATE
+        told = await self._fetch_files(charge, {**told, "at": ended})
         report = await self._fetcher.fetch_end(charge.key, told, charge.seen, tells=tells, is_stopped=is_stopped)
-        return seen_by_record(self._folder, report) if charge.is_adopted else report
+        return seen_by_record(self._folder, report) if charge.is_adopted or is_late else report
+
+    def _when_here(self, at: float | None) -> float | None:
+        """A time of the host's clock, by that of this machine; None: it is not known."""
+        facts = self.channel.facts
+        return at - facts.skew if at and facts is not None else at
 
     def _drop(self, charge: Charge, report: Ended) -> None:
         """The end of a process is known."""

@@ -5,7 +5,7 @@ from math import inf
 from typing import Any
 
 from parexec_tui.core.plan.generated import VARIABLE as TICKETS
-from parexec_tui.core.plan.limits import Limits
+from parexec_tui.core.plan.limits import KEPT_ON_HOSTS, Limits
 from parexec_tui.core.plan.values import VARIABLE as VALUES
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.engine.backends.backend import Launch
@@ -20,7 +20,6 @@ FILES = {VALUES: "values", TICKETS: "tickets"}
 """{variable: the name that the file has there}, of the files that a process may write for us."""
 
 _RLIMITS = {"memory": "DATA", "open_files": "NOFILE"}
-_KEPT = frozenset((*_RLIMITS, "nice"))
 
 
 class UnfitForHostError(ValueError):
@@ -47,7 +46,11 @@ def check_fits(launch: Launch) -> None:
     if launch.ports:
         raise UnfitForHostError("ports are looked for on this machine only: use no resource of ports on a host")
     if launch.limits is not None:
-        bad = [name for name in launch.limits.__struct_fields__ if launch.limits.names(name) and name not in _KEPT]
+        bad = [
+            name
+            for name in launch.limits.__struct_fields__
+            if launch.limits.names(name) and name not in KEPT_ON_HOSTS
+        ]
         if bad:
             raise UnfitForHostError(f"a host cannot keep these limits: {', '.join(bad)}; leave them out")
 

@@ -5,6 +5,7 @@ With a real node program, without ssh: what is killed is the process that leads 
 
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -285,3 +286,28 @@ async def test_a_host_with_a_full_disk_is_let_be_for_a_while_and_stays_connected
         assert remote(engine).channel.is_up
         (engine.world.work / "go").touch()
         assert await engine.ended(key(1)) == (4, None)
+
+
+async def test_a_process_that_ended_out_of_reach_is_told_with_its_time(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = tmp_path / "away"
+    world.way = ("/bin/sh", "-c", f'while [ -e {away} ]; do sleep 0.01; done; exec "$@"', "sh", *world.way)
+    async with world.engine() as engine:
+        engine.start("exit 5", at=key(2))
+        at_once = await engine.end_of(key(2))
+        assert isinstance(at_once, rq.ProcessEnded)
+        assert at_once.ended is None
+        monkeypatch.setattr("parexec_tui.engine.backends.remote.backend._LATE", 0.2)
+        engine.start(WAIT)
+        await engine.file("up")
+        away.touch()
+        await lose(engine)
+        (engine.world.work / "go").touch()
+        began = time.time()
+        await trio.sleep(1.0)
+        away.unlink()
+        late = await engine.end_of(key(1))
+        assert isinstance(late, rq.ProcessEnded)
+        assert late.ended is not None
+        assert -0.1 <= late.ended - began < 0.7

@@ -25,7 +25,11 @@ from parexec_tui.core.plan.reading.rules.draft import Draft, Rule
 from parexec_tui.core.plan.reading.rules.gates import checks_can_be_made, gates_can_be_run
 from parexec_tui.core.plan.reading.rules.generated import generators_can_be_awaited
 from parexec_tui.core.plan.reading.rules.groups import gates_do_not_wait_for_themselves, groups_are_known
-from parexec_tui.core.plan.reading.rules.hosts import demands_can_be_met_somewhere, hosts_can_be_used
+from parexec_tui.core.plan.reading.rules.hosts import (
+    demands_can_be_met_somewhere,
+    hosts_can_be_used,
+    hosts_can_give_it,
+)
 from parexec_tui.core.plan.reading.rules.limits import (
     demands_can_be_met,
     limits_can_be_kept,
@@ -57,6 +61,7 @@ _RULES: tuple[Rule, ...] = (
     gates_do_not_wait_for_themselves,
     agents_have_room,
     hosts_can_be_used,
+    hosts_can_give_it,
     coding_clis_can_be_started,
     conversations_go_on,
     somebody_can_run_it,

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from parexec_tui.core.plan.agent_type import AgentType, eligible_types
 from parexec_tui.core.plan.coding import is_minded
 from parexec_tui.core.plan.hosts import LOCAL, LOCAL_NAME, HostSpec, hosts_of, shown_host
+from parexec_tui.core.plan.limits import KEPT_ON_HOSTS, Limits
 from parexec_tui.core.plan.model import Host
 from parexec_tui.core.plan.reading.faults import Fault, Hints, Path, listed
 from parexec_tui.core.plan.reading.rules.draft import Draft
 from parexec_tui.core.plan.reading.rules.limits import amount_text
-from parexec_tui.core.plan.resources import HOST_RESOURCES, unit_variable
+from parexec_tui.core.plan.resources import HOST_RESOURCES, is_port, unit_variable
+from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.units import shown
 
 _MAX_NAMED = 4
@@ -106,6 +108,48 @@ def _faults_of_type(draft: Draft, agent: AgentType, path: Path) -> Iterator[Faul
 
 
 # --- What tickets ask for ---
+
+
+def hosts_can_give_it(draft: Draft) -> Iterator[Fault]:
+    """What cannot be had on other machines is asked for by nobody who may run there."""
+    if not draft.hosts:
+        return
+    elsewhere = {
+        name: host
+        for name, agent in draft.agents.items()
+        if (host := next((host for host in hosts_of(agent, draft.hosts) if host in draft.hosts), None)) is not None
+    }
+    for name, host in elsewhere.items():
+        for keys, what, hint in _not_there(draft, draft.agents[name]):
+            yield Fault(("agents", name, *keys), f"{what}, and its agents may be on {host}", hint)
+    for id_, ticket in draft.specs():
+        if id_ is None or not (ticket.secrets or ticket.limits or ticket.uses):
+            continue
+        found = [*_not_there(draft, ticket)]
+        if not found:
+            continue
+        types = eligible_types(draft.agents, ticket)
+        if (type_ := next((type_ for type_ in types if type_ in elsewhere), None)) is not None:
+            for keys, what, hint in found:
+                where = f"{what}, and agents of {type_}, which may run it, may be on {elsewhere[type_]}"
+                yield Fault(draft.place(id_, *keys), where, hint)
+
+
+def _not_there(draft: Draft, asks: AgentType | Ticket) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """(keys, what is wrong, what to do) of what no other machine gives."""
+    if asks.secrets:
+        yield ("secrets",), "secrets stay on this machine", "run it by a type without `on`"
+    for name in Limits.__struct_fields__ if asks.limits is not None else ():
+        if name not in KEPT_ON_HOSTS and asks.limits is not None and asks.limits.names(name):
+            told = f"hosts keep {listed(KEPT_ON_HOSTS)} only"
+            yield ("limits", name), told, "leave it out, or run it by a type without `on`"
+    if isinstance(asks, Ticket):
+        units = {
+            name for each in (draft.resources, *(h.resources for h in draft.hosts.values())) for name in each.units
+        }
+        for name in asks.uses or ():
+            if is_port(name) and name in units:
+                yield ("uses", name), "ports are those of this machine", "run it by a type without `on`"
 
 
 def demands_can_be_met_somewhere(draft: Draft, host: Host | None) -> Iterator[Fault]:
