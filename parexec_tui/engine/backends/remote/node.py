@@ -15,8 +15,7 @@ what became of it is known whoever is killed.
 **Leases.** Every header from here has `clock`, the time by the clock of this boot; every request has `heard`, the
 newest `clock` that the engine got. The contact with the engine is as old as that, however long the request itself was
 on its way. A supervisor ends its process when the contact is older than the lease. If the supervisor was killed,
-whoever has the guard's lock does it: this program, another supervisor, or, after the channel closed, what is left of
-this program.
+whoever has the guard's lock does it: another supervisor, or a fork of this program that does nothing else.
 """
 
 from __future__ import annotations
@@ -1124,6 +1123,7 @@ class Node:
         self._starting: dict[str, list[int]] = {}
         """{name: requests to start it that are not answered}"""
         self._forked: list[int] = []
+        self._look_for_guard_at = 0.0
         """Children that fork supervisors, and are to be waited for."""
         self._token = os.urandom(16).hex().encode()
         self._arriving: dict[str, _Arriving] = {}
@@ -1325,6 +1325,7 @@ class Node:
         answer, write = os.pipe()
         self._forked.append(_fork_supervisor(self._spool, kept, launch, write))
         os.close(write)
+        self._see_to_guard()
         self._starting[kept.name] = [header["id"]]
         told = bytearray()
         self.watch(answer, select.POLLIN, lambda _: self._on_answer(kept, answer, told))
@@ -1630,6 +1631,20 @@ class Node:
             finally:
                 os._exit(0)
         self._forked.append(child)
+
+    def _see_to_guard(self) -> None:
+        """Have a guard that lives on if this process and the supervisor of the only attempt are killed."""
+        if (now := clock()) < self._look_for_guard_at:
+            return
+        self._look_for_guard_at = now + _SUPERVISORS_GUARD_EVERY
+        lock = self._spool.lock("guard")
+        if lock is None:
+            return
+        os.close(lock)
+        guard = os.fork()
+        if not guard:
+            _guard_alone(self._spool.path)
+        self._forked.append(guard)
 
     def _reap(self) -> None:
         self._forked = [pid for pid in self._forked if not _is_reaped(pid)]
@@ -2048,11 +2063,12 @@ def _set_by_python() -> list[str]:
 
 
 def _guard_alone(path: str) -> None:
-    os.setsid()
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    os.chdir("/")
-    _close_all()
     try:
+        os.setsid()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        _set_oom_score(-900)
+        os.chdir("/")
+        _close_all()
         stand_guard(Spool(path))
     finally:
         os._exit(0)

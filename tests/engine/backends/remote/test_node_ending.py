@@ -169,6 +169,14 @@ def test_one_alone_whose_supervisor_was_killed_is_fenced(node: Node) -> None:
     until(lambda: not guards_of(node.spool), "the guard to end as well")
 
 
+def test_one_alone_is_fenced_though_all_who_were_told_of_it_are_killed_at_once(node: Node) -> None:
+    pid = up(node, PROOF, lease=SHORT, grace=0.1)
+    os.kill(run_of(node.spool)["supervisor"], signal.SIGKILL)
+    node.kill()
+    until(lambda: not exists(pid), "the fence")
+    until(lambda: not guards_of(node.spool), "the guard to end as well")
+
+
 def test_a_supervisor_that_stands_still_does_not_save_its_process(node: Node) -> None:
     pid = up(node, PROOF, lease=SHORT, grace=0.1)
     os.kill(run_of(node.spool)["supervisor"], signal.SIGSTOP)
