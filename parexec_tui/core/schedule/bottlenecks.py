@@ -16,6 +16,7 @@ from parexec_tui.core.schedule.blockers import blockers_but_agents, parallel_blo
 from parexec_tui.core.schedule.forecast import NOTHING_TOLD, Forecast, Told
 from parexec_tui.core.schedule.placement import pick_agent
 from parexec_tui.core.schedule.simulation import Limit, Rest, Simulation
+from parexec_tui.core.state.accounts import rest_of
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL
 from parexec_tui.core.state.tickets import TicketState
@@ -125,11 +126,11 @@ def _waits(state: SessionState) -> Iterator[Limit]:
             if not state.hosts and parallel_blocker(state) is not None:
                 if _may_be_more_at_once(state):
                     yield Limit("parallel")
-            elif pick_agent(state, ticket) is None:
+            elif pick_agent(state, ticket) is None and rest_of(state, ticket.types[0]) is None:
                 yield Limit("agents", ticket.types[0])
         elif isinstance(blocker.key, AmountKey):
             yield Limit("resource", blocker.key.resource)
-        elif isinstance(blocker.key, AgentKey):
+        elif isinstance(blocker.key, AgentKey) and rest_of(state, ticket.types[0]) is None:
             yield Limit("agents", ticket.types[0])
         elif isinstance(blocker.key, ClaimKey) and blocker.key.kind == "lock":
             yield Limit("lock", blocker.key.name)
@@ -157,7 +158,8 @@ def _may_be_more_at_once(state: SessionState) -> bool:
 def _limits_of(state: SessionState, ticket: TicketState) -> Iterator[Limit]:
     if _may_be_more_at_once(state):
         yield Limit("parallel")
-    if len(ticket.types) == 1 and state.agent_limits[ticket.types[0]] is not None:
+    is_bounded = len(ticket.types) == 1 and state.agent_limits[ticket.types[0]] is not None
+    if is_bounded and rest_of(state, ticket.types[0]) is None:  # one more of an account that rests starts nothing
         yield Limit("agents", ticket.types[0])
     for lock in ticket.claims.locks:
         yield Limit("lock", lock)

@@ -9,6 +9,7 @@ from parexec_tui.core.schedule.critical_path import critical_path
 from parexec_tui.core.schedule.simulation import Limit
 from parexec_tui.core.wire import requests as rq
 from parexec_tui.text.bottlenecks import bottleneck_lines, bottleneck_text
+from tests.core.coding import coder, coding_session, says
 from tests.core.sessions import Session, plan
 
 
@@ -120,3 +121,13 @@ def test_a_service_is_no_limit_and_one_that_failed_is_what_holds_up() -> None:
     _, course = bottlenecks(session.state, session.now)
     assert course is not None
     assert (course.left, course.seconds) == (2, 30.0)
+
+
+def test_one_more_agent_of_an_account_that_rests_is_no_help() -> None:
+    agents = {"claude": coder(max=2), "shell": AgentType(command=("sh",))}
+    session = coding_session("\n".join(f"T{n}: agent=claude estimate=60s" for n in range(6)), agents=agents)
+    for id_ in session.dispatch():
+        assert [each.limit.name for each in bottlenecks(session.state, session.now)[0]] == ["claude"]
+        says(session, id_, "limited", until=session.now + 900)
+        break
+    assert bottlenecks(session.state, session.now)[0] == []
