@@ -62,7 +62,7 @@ def test_what_waits_uses_no_cpu(node: Node) -> None:
     before = sum(sum(process.cpu_times()[:2]) for process in processes)
     node.pump(1.0)
     after = sum(sum(process.cpu_times()[:2]) for process in processes)
-    assert after - before <= 0.05
+    assert after - before <= 0.2
 
 
 @needs_mounts
