@@ -241,6 +241,26 @@ def test_who_notices_the_end_of_a_lease_changes_nothing(is_noticed_by: str) -> N
     assert session.dispatch() == ["A"]
 
 
+@pytest.mark.parametrize("how", ["snapshot", "rollback"])
+def test_what_a_lost_host_did_is_taken_back_before_its_ticket_runs_elsewhere(how: str) -> None:
+    session = two_hosts(f"A: on_fail=rollback writes=a {'snapshot=true' if how == 'snapshot' else 'rollback=undo'}")
+    if how == "snapshot":
+        session.tell(rq.SnapshotMade("A", 1, files=1, size=1))
+    session.tell(rq.HostGone("box", "no answer", since=session.now))
+    session.now += 3600
+    session.tell(rq.LeaseElapsed("A"))
+    if how == "snapshot":
+        assert (session.status("A"), session.dispatch()) == ("rolling back", [])
+        session.tell(rq.FilesRestored("A", 1, (), step="restore"))
+        assert (session.status("A"), session.dispatch()) == ("waiting", ["A"])
+        assert session.state.host_of(session["A"]) == "den"
+    else:
+        assert session.status("A") == "failed"
+        assert session["A"].reason.startswith("rollback failed: its host is not reached; it had ended: box was not ")
+        assert session.dispatch() == []
+    session.check()
+
+
 def test_what_runs_on_a_host_is_frozen_and_thawed() -> None:
     session = two_hosts()
     session.act(rq.Freeze(hosts=("box",)))

@@ -20,6 +20,7 @@ from parexec_tui.core.state.status import UNSUCCESSFUL, End, Status
 from parexec_tui.core.state.steps import (
     after_rollback,
     first_of_rollback,
+    is_rollback,
     last_rollback,
     next_rollback,
     step_timeout,
@@ -37,9 +38,10 @@ ROLLED_BACK: Final = "rolled back"
 def taken_back_first(
     state: SessionState, report: rq.AnyReport, events: list[ev.AnyEvent], now: float
 ) -> list[ev.AnyEvent]:
-    """The events that follow from a report, of which the end of an attempt is put off until it is taken back."""
-    if isinstance(report, rq.LeaseElapsed):
-        return events  # its host is not there to take anything back
+    """The events that follow from a report, of which the end of an attempt is put off until it is taken back.
+
+    Files are restored here. A `rollback` that wants a host that is not reached has failed, and a person has to look.
+    """
     for index, ended in enumerate(events):
         if isinstance(ended, ev.AttemptEnded):
             ticket = state.tickets[ended.ticket]
@@ -47,6 +49,9 @@ def taken_back_first(
                 return events
             if (step := first_of_rollback(state, ticket)) is None or takes_back(ticket.live_attempt.step):
                 return events
+            if isinstance(report, rq.LeaseElapsed) and is_rollback(step):
+                problem = f"its host is not reached; it had ended: {ended.reason}"
+                return _failed(state, ticket, structs.replace(ended, half_done=True), problem, report, now)
             started = ev.RollbackStarted(at=now, ticket=ticket.id, attempt=ticket.attempts, step=step, outcome=ended)
             # Of what follows from the end, only what the session does at a failure does not wait.
             at_once = (ev.SessionHeld, ev.SessionStopping, ev.AttemptStopRequested)

@@ -13,7 +13,10 @@ from parexec_tui.core.plan.reading.rules.draft import Draft
 from parexec_tui.core.plan.reading.rules.limits import amount_text
 from parexec_tui.core.plan.resources import HOST_RESOURCES, is_port, unit_variable
 from parexec_tui.core.plan.ticket import Ticket
-from parexec_tui.core.plan.units import shown
+from parexec_tui.core.plan.units import Lease, shown
+
+MIN_LEASE = 1.0
+"""Seconds."""
 
 _MAX_NAMED = 4
 """Hosts that a message names with what they have."""
@@ -69,11 +72,21 @@ def faults_of_host(host: HostSpec, path: Path) -> Iterator[Fault]:
     if host.ray is not None and host.sync != "shared":
         told = "a Ray cluster gets no files: its nodes have the workdir in common"
         yield Fault((*path, "sync"), told, "leave it out, or reach its machines by `ssh`")
+    if host.lease < MIN_LEASE:
+        yield Fault((*path, "lease"), *_too_short(host.lease))
+    for index, label in enumerate(host.labels):
+        if not label.strip():
+            yield Fault((*path, "labels", index), "a label says something", "leave it out")
     first: dict[str, str] = {}
     for name in host.resources.units:
         if (other := first.setdefault(unit_variable(name), name)) != name:
             told = f"its units would be told in {unit_variable(name)}, as those of {shown(other)} are"
             yield Fault((*path, "resources", name), told, "give one of them another name")
+
+
+def _too_short(lease: Lease) -> tuple[str, str]:
+    hint = f"write at least {MIN_LEASE:g}s: the shortest break of the network would end what runs there"
+    return f"a lease of {lease:g}s is too short", hint
 
 
 def _faults_of_type(draft: Draft, agent: AgentType, path: Path) -> Iterator[Fault]:
@@ -123,6 +136,8 @@ def hosts_can_give_it(draft: Draft) -> Iterator[Fault]:
         for keys, what, hint in _not_there(draft, draft.agents[name]):
             yield Fault(("agents", name, *keys), f"{what}, and its agents may be on {host}", hint)
     for id_, ticket in draft.specs():
+        if ticket.lease is not None and ticket.lease < MIN_LEASE:
+            yield Fault(draft.place(id_, "lease"), *_too_short(ticket.lease))
         if id_ is None or not (ticket.secrets or ticket.limits or ticket.uses):
             continue
         found = [*_not_there(draft, ticket)]
