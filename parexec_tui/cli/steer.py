@@ -5,6 +5,7 @@ request would change (`--dry-run`). Here words become requests, and answers beco
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,6 +34,7 @@ from parexec_tui.cli.naming import (
 
 if TYPE_CHECKING:
     from parexec_tui.core.plan.plan_settings import FailurePolicy
+    from parexec_tui.core.wire.protocol import Asks
 
 
 # -- the three pauses ------------------------------------------------------------------------------------------
@@ -174,8 +176,9 @@ def approve(context: VerbContext, tickets: tuple[str, ...], note: str) -> None:
 
 @click.command(
     help="Answer a ticket whose coding agent asks something, or ended because it was not allowed it: yes, no, "
-    "always, one of its choices, or any words. It goes on in the same conversation, and no retry is charged. Without "
-    f"an engine, one that is over goes on with the next `resume`.\n{SELECTORS}\n{ASKS}"
+    "always, one of its choices, or any words; without a word all of what it asks is printed. It goes on in the same "
+    "conversation, and no retry is charged. Without an engine, one that is over goes on with the next `resume`.\n"
+    f"{SELECTORS}\n{ASKS}"
 )
 @click.argument("ticket", shell_complete=complete.needing_you)
 @click.argument("words", nargs=-1, metavar="[ANSWER]")
@@ -191,8 +194,47 @@ def answer(context: VerbContext, ticket: str, words: tuple[str, ...], allow: tup
     from parexec_tui.core.wire.requests import AnswerAgent
 
     chosen = context.tickets((ticket,))
+    if not words and not allow:
+        found = _asked(context, chosen)
+        if context.as_json:
+            import json
+
+            from msgspec import to_builtins
+
+            click.echo(json.dumps({"asks": to_builtins(found)}))
+        else:
+            _print_asked(found)
+        return
     asked = AnswerAgent(tickets=chosen, answer=" ".join(words), allow=allow, about=about)
-    context.ask(asked, confirm=is_wide((ticket,), len(chosen)))
+    confirm = is_wide((ticket,), len(chosen))
+    if context.dry_run or (confirm and not context.yes):
+        from msgspec import structs
+
+        from parexec_tui.client.framing import Refused
+
+        with suppress(Refused):  # what is wrong with it is said by the answer
+            shown = _asked(context, chosen)
+            _print_asked(shown, err=True)
+            asked = structs.replace(asked, questions={id_: each.name for id_, each in shown.items()})
+    context.ask(asked, confirm=confirm)
+
+
+def _asked(context: VerbContext, tickets: tuple[str, ...]) -> "dict[str, Asks]":
+    from parexec_tui.client.framing import facts_of
+    from parexec_tui.core.wire.protocol import Asks
+
+    return facts_of(context.client.question("asks", tickets), dict[str, Asks])
+
+
+def _print_asked(asked: "dict[str, Asks]", *, err: bool = False) -> None:
+    """All of what agents ask, with the lines that it has."""
+    from parexec_tui.core.state.one_line import visible_lines
+    from parexec_tui.text.words import printable
+
+    for id_, each in asked.items():
+        choices = f" ({', '.join(each.choices)})" if each.choices else ""
+        for line in visible_lines(f"{id_} asks: {each.what}{choices}"):
+            click.echo(printable(line), err=err)
 
 
 @click.command(

@@ -7,6 +7,7 @@ from parexec_tui.agents.prompts import Earlier, Told
 from parexec_tui.agents.start import CHOOSES_CONVERSATION
 from parexec_tui.agents.streams import reader
 from parexec_tui.core.plan.agent_type import AgentType
+from parexec_tui.core.plan.coding import TAKES_RULES
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.state.accounts import coding_of, conversation_from
 from parexec_tui.core.state.budgets import left_of
@@ -39,7 +40,7 @@ def telling_of(
         prompt_file,
         earlier,
         _output_of(ticket, past[-1], is_same=known is not None and own) if past else None,
-        Told(note, _answer(coding)),
+        Told(note, _answer(coding, agent_type)),
         is_own=own,
     )
 
@@ -149,12 +150,14 @@ def _conflict(state: SessionState, ticket: TicketState) -> str:
     return found.conflict.note or ", ".join(found.conflict.files)
 
 
-def _answer(coding: Coding) -> str:
-    """What a person answered, in words."""
+def _answer(coding: Coding, agent_type: AgentType) -> str:
+    """What a person answered, in words; with what they allowed, where no rule says it."""
     answered = coding.answered
     if answered is None:
         return ""
-    return answered.answer or f"you may do this now: {', '.join(answered.allow)}"
+    says_rules = answered.allow and (not answered.answer or agent_type.kind not in TAKES_RULES)
+    allowed = f"you may do this now: {', '.join(answered.allow)}" if says_rules else ""
+    return "; ".join(filter(None, (answered.answer, allowed)))
 
 
 def _output_of(ticket: TicketState, past: Past, *, is_same: bool) -> ProcessKey | None:

@@ -6,12 +6,13 @@ from itertools import islice
 
 from msgspec.structs import replace
 
-from parexec_tui.core.rules.answers import unknown_ticket
+from parexec_tui.core.rules.answers import refuse_unknown, unknown_ticket
 from parexec_tui.core.rules.attention import asking_needs
+from parexec_tui.core.rules.verbs.answer import asked_of, refused_words
 from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import PENDING, Status
-from parexec_tui.core.wire.protocol import Names, Question
-from parexec_tui.core.wire.requests import Refusal
+from parexec_tui.core.wire.protocol import Asks, Names, Question
+from parexec_tui.core.wire.requests import AnswerAgent, Refusal
 from parexec_tui.core.wire.scopes import scope
 from parexec_tui.core.wire.selectors import SelectorError, select
 from parexec_tui.text.reasons import roots_report, why_report
@@ -44,6 +45,8 @@ def answer(
             return _about(state, question.tickets, partial(why_report, now=now, me=question.me))
         case "roots":
             return _about(state, question.tickets, roots_report)
+        case "asks":
+            return _asks(state, question.tickets or tuple(_waiting(state)))
         case "select":
             return _selected(state, question.words)
         case "scope":
@@ -62,6 +65,15 @@ def _about(
             kind = "ticket or service" if state.services else "ticket"
             return Refusal(f"there is no {kind} {id_}")
     return report(state, tickets or _waiting(state))
+
+
+def _asks(state: SessionState, tickets: tuple[str, ...]) -> dict[str, Asks] | Refusal:
+    if (unknown := refuse_unknown(state, tickets)) is not None:
+        return unknown
+    refused = {each.name: each.refusal for each in refused_words(state, AnswerAgent(tickets=tickets, answer="no"))}
+    if len(refused) == len(tickets) == 1:
+        return refused[tickets[0]]
+    return asked_of(state, (id_ for id_ in tickets if id_ not in refused))
 
 
 def _waiting(state: SessionState) -> list[str]:

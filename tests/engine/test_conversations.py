@@ -264,6 +264,8 @@ def test_what_is_asked_while_no_engine_runs_is_told_and_answered_all_the_same(
     stands = parexec("status")
     assert "first    1 needs you" in stands
     assert "Bash: rm x: parexec answer t TEXT" in stands
+    assert parexec("answer", "t") == "t asks: Bash: rm x (yes, no, always)\n"
+    assert parexec("answer", "t", "yes", "-n").startswith("goes on with the answer: t\nt asks: Bash: rm x")
     assert not happened(ev.TicketAsks), "to look changes nothing"
     parexec("answer", "t", "always")
     until(lambda: (told / "answer").is_file() and (told / "answer").read_text(), "it hears the answer")

@@ -49,6 +49,9 @@ WITH_SANDBOX: Final = frozenset(("claude", "codex", "gemini"))
 ASKING: Final = frozenset(("claude", "acp"))
 """Kinds that can ask a person while they run, and wait for the answer."""
 
+TAKES_RULES: Final = frozenset(("claude",))
+"""Kinds that can be allowed one thing more, by a rule in their own words."""
+
 OWN_FLAGS: Final[Mapping[str, tuple[str, ...]]] = {
     "claude": (
         "-p",

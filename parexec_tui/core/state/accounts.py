@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from parexec_tui.core.plan.coding import account_of, is_minded
+from parexec_tui.core.plan.coding import TAKES_RULES, account_of, is_minded
 from parexec_tui.core.plan.ticket import Ticket
 from parexec_tui.core.plan.units import format_money
 from parexec_tui.core.state.budgets import has_caps, over_text
@@ -195,7 +195,7 @@ def open_types(state: SessionState, ticket: TicketState) -> tuple[str, ...]:
     A type that is only a fallback counts while all that the ticket is meant for are limited or refuse it.
     """
     types = ticket.types
-    refused = _refused(ticket, coding_of(state, ticket))
+    refused = _refused(state, ticket, coding_of(state, ticket))
     if not (state.held_types or state.accounts or state.budgets or refused):
         return types if not state.has_fallbacks else _meant(ticket)
     meant = _meant(ticket)
@@ -206,7 +206,7 @@ def open_types(state: SessionState, ticket: TicketState) -> tuple[str, ...]:
 
 def left_types(state: SessionState, ticket: TicketState) -> tuple[str, ...]:
     """The types of a ticket without those that do not want it, or on which it has spent what it may."""
-    refused = _refused(ticket, coding_of(state, ticket)) if state.coding else ()
+    refused = _refused(state, ticket, coding_of(state, ticket)) if state.coding else ()
     return tuple(name for name in ticket.types if name not in refused) if refused else ticket.types
 
 
@@ -237,11 +237,16 @@ def _may_work(state: SessionState, type_: str) -> bool:
     return rest_of(state, type_) is None and not over_type_budget(state, type_)
 
 
-def _refused(ticket: TicketState, told: Coding) -> tuple[str, ...]:
-    """The types that do not want a ticket, or have spent what it may cost."""
-    if not told.used or not has_caps(ticket.spec):
-        return told.refused_by
-    return (*told.refused_by, *(name for name, used in told.used if over_text(ticket.spec, used)))
+def _refused(state: SessionState, ticket: TicketState, told: Coding) -> tuple[str, ...]:
+    """The types that do not want a ticket, have spent what it may cost, or do not know a rule that allows it more."""
+    refused = told.refused_by
+    if told.used and has_caps(ticket.spec):
+        refused = (*refused, *(name for name, used in told.used if over_text(ticket.spec, used)))
+    if told.answered is not None and told.answered.allow:
+        left = [name for name in ticket.types if name not in refused]
+        knowing = [name for name in left if state.plan.agents[name].kind in TAKES_RULES]
+        refused = (*refused, *(name for name in left if name not in knowing)) if knowing else refused
+    return refused
 
 
 def over_budget(state: SessionState, ticket: TicketState, spec: Ticket | None = None) -> str:

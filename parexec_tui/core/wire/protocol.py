@@ -39,9 +39,10 @@ Seq = Annotated[int, Meta(ge=0, le=2**53)]
 """The number of an event, from 1."""
 
 
-About = Literal["status", "report", "why", "roots", "select", "scope", "names"]
-"""What can be asked. `why`: the reasons of tickets; `roots`: what each waits for in the end, as `Roots`. `select`,
-`scope`: what words of a person mean, as `Names`; `names`: what begins with a word."""
+About = Literal["status", "report", "why", "roots", "asks", "select", "scope", "names"]
+"""What can be asked. `why`: the reasons of tickets; `roots`: what each waits for in the end, as `Roots`; `asks`: what
+their agents ask, as {ticket: `Asks`}. `select`, `scope`: what words of a person mean, as `Names`; `names`: what
+begins with a word."""
 
 
 class Message(Struct, frozen=True, kw_only=True, tag_field="type", tag=None, omit_defaults=True):
@@ -80,7 +81,7 @@ class Question(Message, frozen=True, tag="question"):
     id: Id
     about: About
     tickets: tuple[str, ...] = ()
-    """For `why` and `roots`: which tickets; none means every one that waits."""
+    """For `why`, `roots` and `asks`: which tickets; none means every one that waits."""
     words: tuple[str, ...] = ()
     """For `select`: ids, patterns and selectors of tickets. For `scope`: those, and names of agents and agent types.
     For `names`: one, the beginning."""
@@ -448,6 +449,15 @@ class Roots(Struct, frozen=True):
     """Each once."""
     of: dict[str, int]
     """ticket: the place of its root in `roots`; one that is over is left out"""
+
+
+class Asks(Struct, frozen=True):
+    """What an agent asks a person, or was not allowed, as a whole."""
+
+    what: str
+    choices: tuple[str, ...]
+    name: str
+    """Its own among all that its ticket asks: attempt and number, `2.1`; the attempt alone if that ended for it."""
 
 
 class Names(Struct, frozen=True, omit_defaults=True):

@@ -147,9 +147,8 @@ class AnswerAgent(Request, frozen=True, tag="answer"):
     """`yes`, `no`, `always`, or any text: of what it may choose, its agent knows the words."""
     about: str = ""
     """Words of the question that is meant: if they do not stand in what it asks now, it is refused."""
-    questions: dict[str, float] = {}
-    """{ticket: when the question was asked that was shown, or its attempt ended for it; 0 if neither}: refused if it
-    asks another by now."""
+    questions: dict[str, str] = {}
+    """{ticket: the name of the question that was shown, as in `Asks`}: refused if it asks another by now."""
     allow: tuple[str, ...] = ()
     """What it may do from now on, in the words of its CLI: `Bash(git push *)`."""
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from parexec_tui.core.plan.coding import TAKES_RULES
 from parexec_tui.core.plan.reading.faults import listed
-from parexec_tui.core.rules.verbs.answer import TAKES_RULES, asks_permission, shown_questions
+from parexec_tui.core.rules.verbs.answer import asks_permission, shown_questions
 from parexec_tui.core.state.accounts import coding_of
 from parexec_tui.core.state.one_line import visible_lines
 from parexec_tui.core.state.tickets import TicketState

@@ -10,11 +10,15 @@ from parexec_tui.core.plan.agent_type import AgentType
 from parexec_tui.core.rules.attention import needs
 from parexec_tui.core.rules.narrow import narrow
 from parexec_tui.core.rules.verbs.answer import shown_questions
+from parexec_tui.core.schedule.roots import root_of
 from parexec_tui.core.state import events as ev
-from parexec_tui.core.state.accounts import coding_of
+from parexec_tui.core.state.accounts import coding_of, open_types
 from parexec_tui.core.state.status import Status
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.protocol import Question
 from parexec_tui.engine.agent_facts import said_with
+from parexec_tui.engine.briefs import telling_of
+from parexec_tui.text import questions
 from tests.core.coding import coder, coding_session, says
 from tests.core.sessions import Session, dump, replay
 
@@ -270,6 +274,45 @@ def test_an_answer_to_one_that_had_ended_is_not_for_what_it_ended_for_since() ->
     asked = structs.replace(answer("", "Bash"), questions=shown)
     assert refused(session, asked).startswith("T asks something else by now: denied: Bash: rm -rf everything")
     assert "would be denied again" in refused(session, answer("Yes"))
+
+
+def test_what_was_allowed_by_a_rule_waits_for_who_knows_it() -> None:
+    agents = {"claude": coder(max=2, fallback=("codex",)), "codex": coder("codex")}
+    session = coding_session("T: agent=claude\nU: agent=claude", agents=agents)
+    session.dispatch()
+    says(session, "T", "needs you", "denied: Bash: git push")
+    says(session, "U", "limited", "quota", until=session.now + 4000)
+    session.act(answer("do", "Bash(git push *)"))
+    session.dispatch()
+    assert [str(session.state.tickets[id_].status) for id_ in "TU"] == ["waiting", "running"], "only U is on codex"
+    root = root_of(session.state, session.state.tickets["T"])
+    assert root is not None
+    assert (root.kind, root.how) == ("limit", "claude")
+    session.act(rq.Reassign(tickets=("T",), agent="codex"))
+    assert open_types(session.state, session.state.tickets["T"]) == ("codex",), "it has to"
+    ticket = session.state.tickets["T"]
+    assert telling_of(session.state, ticket, ticket.spec, agents["codex"], "").told.answer == (
+        "do; you may do this now: Bash(git push *)"
+    )
+
+
+def test_all_of_what_is_asked_is_told_to_who_asks_for_it() -> None:
+    session = coding_session("T:\nU:\nV:")
+    session.dispatch()
+    command = f"Bash: echo {'y' * 5000}\nrm -rf ~/END"
+    session.tell(rq.AgentSaid("T", 1, question="q1", asks=command, choices=("yes", "no")))
+    says(session, "U", "needs you", "denied: Bash: ls")
+    found = questions.answer(session.state, Question(id=1, about="asks", tickets=("T", "U", "V")), session.now)
+    assert isinstance(found, dict)
+    assert {id_: (each.what, each.choices) for id_, each in found.items()} == {
+        "T": (command, ("yes", "no", "always")),
+        "U": ("denied: Bash: ls", ()),
+    }
+    names = {id_: each.name for id_, each in found.items()}
+    assert names == shown_questions(session.state, ("T", "U")) == {"T": "1.0", "U": "1"}
+    refusal = questions.answer(session.state, Question(id=1, about="asks", tickets=("V",)), session.now)
+    assert isinstance(refusal, rq.Refusal)
+    assert refusal.reason.startswith("the agent of V asks nothing")
 
 
 def test_those_that_ask_are_answered_and_the_others_are_left_out() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from parexec_tui.core.plan.coding import TAKES_RULES
 from parexec_tui.core.rules.answers import Decision, Refused, first_refusal, named, refuse_unknown
 from parexec_tui.core.state import events as ev
 from parexec_tui.core.state.accounts import coding_of
@@ -10,6 +11,7 @@ from parexec_tui.core.state.session import SessionState
 from parexec_tui.core.state.status import TERMINAL, Status
 from parexec_tui.core.state.tickets import TicketState
 from parexec_tui.core.wire import requests as rq
+from parexec_tui.core.wire.protocol import Asks
 from parexec_tui.core.wire.requests import Refusal
 
 YES = ("yes", "always")
@@ -17,9 +19,6 @@ YES = ("yes", "always")
 
 LONGEST_ANSWER = 64 << 10
 """Characters of an answer."""
-
-TAKES_RULES = frozenset(("claude",))
-"""Kinds of agents that can be allowed one thing more."""
 
 
 def answer(state: SessionState, asked: rq.AnswerAgent, now: float) -> Decision:
@@ -53,15 +52,27 @@ def _asks(state: SessionState, ticket: TicketState) -> ev.TicketAsks | None:
     return coding_of(state, ticket).asks if ticket.is_live else None
 
 
-def shown_questions(state: SessionState, tickets: Iterable[str]) -> dict[str, float]:
+def shown_questions(state: SessionState, tickets: Iterable[str]) -> dict[str, str]:
     """What is asked now, as `AnswerAgent.questions` has it: who was shown that answers nothing else."""
-    return {id_: _asked_at(state, state.tickets[id_]) for id_ in tickets if id_ in state.tickets}
+    return {id_: _name(state, state.tickets[id_]) for id_ in tickets if id_ in state.tickets}
 
 
-def _asked_at(state: SessionState, ticket: TicketState) -> float:
-    """When its agent asked what it asks now, or ended for it; 0 if neither."""
-    asks = _asks(state, ticket)
-    return asks.at if asks is not None else (ticket.ended or 0.0) if ticket.needs_you else 0.0
+def asked_of(state: SessionState, tickets: Iterable[str]) -> dict[str, Asks]:
+    """What these tickets ask, or ended for, as a whole, with what may be said."""
+    found = dict[str, Asks]()
+    for ticket in (state.tickets[id_] for id_ in tickets):
+        asks = _asks(state, ticket)
+        yes = ("yes", "no", "always") if asks_permission(state, ticket) else ()
+        choices = tuple(dict.fromkeys((*(asks.choices if asks is not None else ()), *yes)))
+        found[ticket.id] = Asks(_asked_words(ticket, asks), choices, _name(state, ticket))
+    return found
+
+
+def _name(state: SessionState, ticket: TicketState) -> str:
+    """Which question it asks, or which of its attempts ended for one; empty if neither. No other one is called so."""
+    if (asks := _asks(state, ticket)) is not None:
+        return f"{asks.attempt}.{asks.number}"
+    return str(ticket.attempts) if ticket.needs_you else ""
 
 
 def _meant(asks: ev.TicketAsks, answer: str, *, takes_yes: bool) -> str:
@@ -111,7 +122,7 @@ def refused_words(state: SessionState, asked: rq.AnswerAgent) -> Iterator[Refuse
 def _cannot_hear(state: SessionState, ticket: TicketState, asked: rq.AnswerAgent) -> Refusal | None:
     told, asks = coding_of(state, ticket), _asks(state, ticket)
     is_asked = asks is not None
-    if (shown := asked.questions.get(ticket.id)) is not None and shown != _asked_at(state, ticket):
+    if (shown := asked.questions.get(ticket.id)) is not None and shown != _name(state, ticket):
         if not (is_asked or ticket.needs_you):
             return Refusal(f"{ticket.id} does not ask that any more")
         now = question_line(_asked_words(ticket, asks))
