@@ -994,7 +994,9 @@ class _Supervisor:
 
     def _look_for_reasons(self, now: float) -> None:
         """Find out whether the command is to be ended: somebody asks for that, or the lease is over."""
-        stop = self._kept.read("stop")
+        stop = None
+        with suppress(OSError):  # the disk cannot be read now: the lease counts all the same
+            stop = self._kept.read("stop")
         if stop != self._stop and stop is not None:
             self._stop = stop
             self._end(stop["grace"])
@@ -1009,7 +1011,9 @@ class _Supervisor:
     def _pause(self, now: float) -> float:
         """Until the lease may be over, and until the guard has to look."""
         if now >= self._guard_at:
-            self._guard_at = now + self._stand_guard()
+            self._guard_at = now + _SUPERVISORS_GUARD_EVERY
+            with suppress(OSError):  # its own command is more important
+                self._guard_at = now + self._stand_guard()
         lease = self._lease_left(now)
         return max(0.0, min(self._guard_at - now, lease if lease > 0 else _LET_END))
 
@@ -1028,7 +1032,7 @@ class _Supervisor:
             try:
                 self._kept.write("exit", ended, is_reserved=True)
             except OSError:
-                if clock() >= until:
+                if clock() >= until or not os.path.isdir(self._kept.path):  # or somebody removed it
                     return
                 signal.sigtimedwait([], 1.0)
             else:
@@ -1442,13 +1446,17 @@ class Node:
         with suppress(OSError):  # a full disk: it is frozen all the same
             kept.write("frozen", {"at": time.time()})
         frozen: set[tuple[int, int]] = set()
-        for _again in range(_FREEZE_PASSES):  # until nobody forked meanwhile
-            new = [stat for stat in family_of(run) if (stat.pid, stat.birth) not in frozen]
-            if not new:
-                break
+        until = clock() + _FREEZES_WITHIN
+        while clock() < until:
+            family = family_of(run)
+            new = [stat for stat in family if (stat.pid, stat.birth) not in frozen]
             for stat in new:
                 _send(stat, signal.SIGSTOP)
                 frozen.add((stat.pid, stat.birth))
+            if not new:  # nobody forked meanwhile
+                if all(stat.state in "TtD" for stat in family):
+                    break
+                time.sleep(0.002)  # a signal takes until a process is to run
         return {**kept.state(), "processes": len(frozen)}, b""
 
     def _thaw(self, header: Header, _: bytes) -> tuple[Header, bytes]:
@@ -1674,7 +1682,8 @@ _UNWATCHED = 0.05
 _OTHERS_START = 2.0
 """Seconds that a start by another node program may take."""
 
-_FREEZE_PASSES = 50
+_FREEZES_WITHIN = 1.0
+"""Seconds for which a freeze is waited for."""
 
 
 def _fork_supervisor(spool: Spool, kept: Kept, launch: Launch, answer: int) -> int:

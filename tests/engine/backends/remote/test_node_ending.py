@@ -1,6 +1,7 @@
 """How the node program ends what it is asked to end, freezes, and fences what the engine does not reach any more."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,14 @@ def test_a_supervisor_that_somebody_stopped_tells_of_the_end(node: Node) -> None
     os.kill(run_of(node.spool)["supervisor"], signal.SIGSTOP)
     (node.spool.parent / "go").touch()
     assert node.end()["code"] == 3
+
+
+def test_who_loses_its_folder_fences_and_leaves(node: Node) -> None:
+    pid = up(node, sleeps(), lease=6.5)  # it tries to be the guard before that
+    supervisor = run_of(node.spool)["supervisor"]
+    node.close()
+    shutil.rmtree(node.spool)
+    until(lambda: not exists(pid) and not exists(supervisor), "both to end", 30)
 
 
 # -- freeze ----------------------------------------------------------------------------------------------------
