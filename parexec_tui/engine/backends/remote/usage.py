@@ -62,8 +62,9 @@ class RemoteUsage:
             cpu=round(max(0.0, cpu), 3),
             memory=int(told.get("memory") or 0),
             processes=int(told.get("processes") or 0),
-            silence=round(now - log.grew, 1) if log is not None else None,
-            log_size=log.size if log is not None else 0,
+            # The copy is always a little behind, and stands still while it is made.
+            silence=told.get("silence", round(now - log.grew, 1) if log is not None else None),
+            log_size=int(told.get("log_size") or (log.size if log is not None else 0)),
             progress=self._progress.look(key, LocalOutput(Path(file)), log.size) if log is not None else None,
             cpu_seconds=round(spent, 2),
             disk_read=int(told.get("disk_read") or 0),
