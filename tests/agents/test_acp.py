@@ -120,6 +120,17 @@ def test_who_is_asked_sees_what_is_to_be_done_and_not_a_title_alone() -> None:
     assert told["what"] == "Tidy up: rm -r src"
 
 
+def test_a_no_allows_nothing_whatever_its_choices_are_called() -> None:
+    names = {"yes": "reject_once", "no": "allow_once"}
+    options = [{"optionId": kind, "name": name, "kind": kind} for name, kind in names.items()]
+    for word, chosen in (("yes", "allow_once"), ("no", "reject_once")):
+        reader = AcpReader(folder="/w", allows=None)
+        asked = {"id": 7, "method": "session/request_permission", "params": {"toolCall": {}, "options": options}}
+        reader.read(json.dumps({"jsonrpc": "2.0", **asked}))
+        assert reader.answer("7", word)
+        assert json.loads(reader.to_send.pop())["result"]["outcome"]["optionId"] == chosen
+
+
 def test_what_no_answer_could_allow_nobody_is_asked() -> None:
     reader = AcpReader(folder="/w", allows=None)
     asked = {"id": 7, "method": "session/request_permission", "params": {"toolCall": {"title": "ls"}, "options": []}}

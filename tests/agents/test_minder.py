@@ -214,12 +214,13 @@ def test_two_that_make_one_database_get_it_in_the_end(tmp_path: Path) -> None:
     assert "it starts once more" in played.log
 
 
-def test_a_question_is_answered_by_a_file(tmp_path: Path) -> None:
+def test_a_question_is_told_as_a_whole_and_answered_by_a_file(tmp_path: Path) -> None:
+    command = f"echo {'y' * 5000}; rm x"
     ask = json.dumps(
         {
             "type": "control_request",
             "request_id": "q1",
-            "request": {"subtype": "can_use_tool", "tool_name": "Bash", "input": {"command": "rm x"}},
+            "request": {"subtype": "can_use_tool", "tool_name": "Bash", "input": {"command": command}},
         }
     )
     script = f"read prompt; echo '{ask}'; read answer; echo \"$answer\" > answer; cat {recording('claude/text')}"
@@ -232,6 +233,7 @@ def test_a_question_is_answered_by_a_file(tmp_path: Path) -> None:
         (tmp_path / "answers").write_text('{"id":"q1","answer":"yes"}\n')
         assert process.wait(10) == 0
     assert json.loads((tmp_path / "answer").read_text())["response"]["response"]["behavior"] == "allow"
+    assert [each["what"] for each in played.facts if each["fact"] == "ask"] == [f"Bash: {command}"]
 
 
 def test_the_fact_of_a_tool_says_where_its_line_is_in_the_log(tmp_path: Path) -> None:

@@ -221,15 +221,16 @@ class AcpReader(Reader):
         self.answer(question, "yes" if self._allows else "no")
 
     def answer(self, question: str, answer: str, /) -> bool:
-        """Choose the option that an answer means: its name, or `yes`, `always`; anything else refuses."""
+        """Choose the option that an answer means: by what `yes`, `always`, `no` mean, whatever their names are, else
+        by its name; anything else refuses."""
         id_, options = self._questions.pop(question, (None, None))
         if options is None:
             return False
         kinds = {"yes": ("allow_once", "allow_always"), "always": ("allow_always", "allow_once")}
         wanted = kinds.get(answer, ("reject_once", "reject_always"))
-        chosen = next((each for each in options if text_of(each, "name") == answer), None) or next(
-            (each for kind in wanted for each in options if text_of(each, "kind") == kind), None
-        )
+        by_name = (each for each in options if answer not in (*kinds, "no") and text_of(each, "name") == answer)
+        by_kind = (each for kind in wanted for each in options if text_of(each, "kind") == kind)
+        chosen = next(by_name, None) or next(by_kind, None)
         outcome: Event = {"outcome": "cancelled"}
         if chosen is not None:
             outcome = {"outcome": "selected", "optionId": text_of(chosen, "optionId")}
