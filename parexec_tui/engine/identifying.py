@@ -1,8 +1,8 @@
 """Which processes are to be noted in the registry, and when."""
 
 import math
-from collections import deque
 from collections.abc import Callable
+from heapq import heappop, heappush
 
 from parexec_tui.core.state.process_key import ProcessKey
 from parexec_tui.core.state.session import SessionState
@@ -12,6 +12,9 @@ IDENTIFY_AFTER = 0.05
 """Seconds after which a process is noted in the registry. Until then its exit record, which has its pid as well,
 is enough to find it; most short attempts are over by then, and need neither an event nor a look at the process."""
 
+_AFTER_ON_HOST = 1.0
+"""The same of a process on a host: it is found there by its key alone, and takes longer to begin and to end."""
+
 
 class Identifying:
     """Has the backend tell of each process that is not over soon."""
@@ -20,12 +23,13 @@ class Identifying:
         self._state = state
         self._backend = backend
         self._now = now
-        self._began: deque[tuple[float, ProcessKey]] = deque()
-        """(when to note it, process), in order"""
+        self._began: list[tuple[float, ProcessKey]] = []
+        """A heap of (when to note it, process)."""
 
     def began(self, key: ProcessKey) -> None:
         """A process was started."""
-        self._began.append((self._now() + IDENTIFY_AFTER, key))
+        after = _AFTER_ON_HOST if key.ticket in self._state.live_on else IDENTIFY_AFTER
+        heappush(self._began, (self._now() + after, key))
 
     @property
     def next(self) -> float:
@@ -35,7 +39,7 @@ class Identifying:
     def fire(self, now: float) -> None:
         """Ask who the processes are that are due, and still of interest."""
         while self._began and self._began[0][0] <= now:
-            _, key = self._began.popleft()
+            _, key = heappop(self._began)
             if key.service or self._is_unknown(key):
                 self._backend.identify(key)
 

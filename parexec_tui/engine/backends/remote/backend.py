@@ -79,6 +79,9 @@ _LOOKS = 8
 _FOLLOW, _FOLLOW_SLOWLY = 0.1, 1.0
 """Seconds between two looks at a log: the shortest, the longest."""
 
+_FIRST_LOOK = 0.4
+"""Seconds before the first: what a short process printed comes with its end."""
+
 _ENDS_WITHIN = 15.0
 """Seconds that what is left behind gets to end."""
 
@@ -429,7 +432,7 @@ class RemoteBackend(OnWorkspace):
     async def _follow(self, charge: Charge) -> None:
         """Copy what a process prints while it runs."""
         assert charge.following is not None
-        pause = _FOLLOW
+        pause = _FIRST_LOOK
         with charge.following:
             while True:
                 await trio.sleep(pause)
