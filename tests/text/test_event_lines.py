@@ -69,6 +69,9 @@ def test_an_answer_is_told_with_what_it_allows() -> None:
     assert [line.text for line in lines(session.state, told)] == ["by ann: allows Bash(rm *), Read"]
     told = ev.TicketAnswered(at=1.0, ticket="A", answer="yes", by="ann", allow=("Read",))
     assert [line.text for line in lines(session.state, told)] == ["by ann: yes, allows Read"]
+    told = ev.TicketAnswered(at=1.0, ticket="A", answer="no\nuse\x1b tabs", by="ann", what="ls?", denies=True)
+    said = "by ann: no ⏎ use␛ tabs, which allows nothing: it is told so; it asked ls?"
+    assert [line.text for line in lines(session.state, told)] == [said]
 
 
 def test_what_starts_and_ends_elsewhere_says_where() -> None:
