@@ -7,10 +7,13 @@ them that the agent types of the ticket may use is looked at in the same way, th
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
+from msgspec import structs
+
 from parexec_tui.core.plan.claims import EMPTY, Claims, Conflict, format_amount
 from parexec_tui.core.plan.family import family_of
 from parexec_tui.core.plan.hosts import LOCAL, ON_HOST, pinned_host, shown_host
-from parexec_tui.core.schedule.blocker import AmountKey, Blocker, PlaceKey
+from parexec_tui.core.plan.resources import Amounts
+from parexec_tui.core.schedule.blocker import AmountKey, Blocker, PlaceKey, ReservationKey
 from parexec_tui.core.schedule.machine import memory_blocker, pressure_blocker
 from parexec_tui.core.state.accounts import open_types
 from parexec_tui.core.state.agents import AgentState
@@ -290,11 +293,27 @@ def first_of_place(state: SessionState, ticket: TicketState) -> Blocker | None:
     key = place_key(state, ticket, meant)
     if ticket.claims is not EMPTY and (same := _kept_everywhere(state, ticket, meant)) is not None:
         return _of_claim(state, ticket, same, key)
+    if state.reservation is not None and _is_reserved_everywhere(state, ticket, meant):
+        of_reservation = ReservationKey(ticket.claims, state.expected(ticket), ticket.spec.priority.rank)
+        return Blocker("reservation", "", of_reservation, state.reservation.ticket)
     return Blocker("place", "", key)
+
+
+def _is_reserved_everywhere(state: SessionState, ticket: TicketState, meant: Iterable[str]) -> bool:
+    """Whether it would delay the ticket with the reservation wherever it ran: others of the same places need not."""
+    there = {None if (host := state.hosts.get(name)) is None else host.kind: host for name in meant}
+    parts = (ticket.claims if host is None else host.split(ticket.claims)[0] for host in there.values())
+    return all(obstacle(state, ticket, claims) for claims in parts)
 
 
 def _kept_everywhere(state: SessionState, ticket: TicketState, meant: Iterable[str]) -> Conflict | None:
     """What is in the way on every host alike, as the session as a whole has it, whether or not they can be used."""
+    claims = ticket.claims
+    if claims.locks or claims.reads or claims.writes:  # first: what is short on one host hides it in their conflicts
+        is_shared = all(not host or state.hosts[host].spec.sync == "shared" for host in meant)
+        alike = structs.replace(claims, uses=Amounts()) if is_shared else Claims(locks=claims.locks)
+        if alike != EMPTY and (conflict := state.holdings.conflict(alike)) is not None:
+            return conflict
     kinds: dict[object, Conflict] = {}
     for host in meant:
         there = state.hosts.get(host)

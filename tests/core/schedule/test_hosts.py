@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from parexec_tui.core.plan.agent_type import AgentType
@@ -215,7 +215,18 @@ def plans(draw: st.DrawFn) -> Plan:
 _STEPS = ("reached", "gone", "lease", "succeed", "fail", "hold", "release", "bad", "boot", "lost")
 
 
+DELAYED_BY_ONE = plan(
+    "T0:\nT1:\nT2: uses=gpu:1\nT3: uses=gpu:1 locks=db\nT4: locks=db\nT5:\nT6:\nT7: agent=a",
+    agents={"a": AgentType(on=("local", "x", "y")), "b": AgentType(on_labels=("big",)), "c": AgentType()},
+    hosts={"x": HostSpec(ssh="x", lease=Lease(60)), "y": HostSpec(ssh="y", labels=("big",), lease=Lease(60))},
+    resources={"gpu": 1},
+    parallel=2,
+)
+"""T3 has a reservation in the end, which T4 would delay, and T5 would not."""
+
+
 @given(plans(), st.lists(st.tuples(st.sampled_from(_STEPS), st.integers(0, 5)), max_size=30))
+@example(DELAYED_BY_ONE, [("reached", 0)])
 @settings(max_examples=40)
 def test_never_more_than_a_host_has_and_never_where_nothing_answers(
     plan_: Plan, steps: list[tuple[str, int]]
