@@ -81,6 +81,8 @@ class FakeBackend:
         """{ticket: bytes that its processes use}"""
         self.deaf: set[str] = set()
         """Tickets that only KILL ends."""
+        self.out_of_reach: set[str] = set()
+        """Tickets that no stop reaches."""
         self.launches: dict[Name, Launch] = {}
         self.live: dict[Name, float] = {}
         """{attempt: when it was started}"""
@@ -154,6 +156,8 @@ class FakeBackend:
         self.stops.append((ticket, attempt, grace))
         if noting is not None:
             self.noted[ticket, attempt] = noting
+        if ticket in self.out_of_reach:
+            return
         if (ticket, attempt) in self.live and (grace <= 0 or ticket not in self.deaf):
             self.report(rq.ProcessEnded(key.ticket, attempt, None, 9 if grace <= 0 else 15, step=key.step))
 

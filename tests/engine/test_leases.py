@@ -62,3 +62,41 @@ async def test_a_host_that_is_back_in_time_ends_nothing(tmp_path: Path, autojump
         assert run.kinds(ev.HostReached, ev.HostUnreachable) == ["host_reached", "host_unreachable", "host_reached"]
         run.backend.report(rq.ProcessEnded("A", 1, code=0))
     assert run.outcome == "finished"
+
+
+@pytest.mark.trio
+async def test_who_stops_at_once_does_not_wait_for_a_host_that_is_not_reached(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with running(tmp_path, PLAN.replace('lease = "1m"', 'lease = "never"')) as run:
+        seen(run, "box")
+        await run.until(lambda: run.backend.starts, "it starts")
+        run.backend.report(rq.HostGone("box", "no answer", since=run.coordinator.clock.now()))
+        run.backend.out_of_reach.add("A")
+        await run.coordinator.ask(rq.Stop(by="ann"))
+        await trio.sleep(1000)
+        left: str | None = run.outcome
+        assert left is None, "it may be back"
+        await run.coordinator.ask(rq.Stop(by="ann", now=True))
+        await run.until(lambda: run.outcome is not None, "the engine leaves")
+        left = run.outcome
+    assert left == "stopped"
+    assert run.ends("A") == [], "what became of it is not known"
+
+
+@pytest.mark.trio
+async def test_a_session_waits_for_a_host_that_lacks_something_for_a_while(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    async with running(tmp_path, PLAN) as run:
+        seen(run, "box")
+        await run.until(lambda: run.backend.starts, "it starts")
+        run.backend.report(rq.HostBad("box", "it has no room"))
+        run.backend.report(rq.HostBad("den", "it has no room, and never had"))
+        run.backend.report(rq.ProcessLost("A", 1, "its host could not start it", began=False))
+        await trio.sleep(1000)
+        assert run.outcome is None
+        seen(run, "box")
+        await run.until(lambda: len(run.backend.starts) == 2, "it starts again")
+        run.backend.report(rq.ProcessEnded("A", 2, code=0))
+    assert run.outcome == "finished"

@@ -38,10 +38,21 @@ def why_to_leave(state: SessionState, *, stays: bool) -> Outcome | None:
 
 
 def something_runs(state: SessionState) -> bool:
-    """Whether a ticket is live that does not merely wait for a secret, which no time brings."""
+    """Whether a ticket is live that does not merely wait for a secret, which no time brings.
+
+    Who stops at once does not wait for hosts that are not reached: those end what runs there when its lease is over,
+    and the next engine hears of that.
+    """
+    if state.stopping is not None and state.stopping.now and state.live_on and _all_are_out_of_reach(state):
+        return False
     if len(state.warned) < len(state.live):
         return True
     return not all(ticket.awaits_secret and not ticket.is_frozen for ticket in state.live.values())
+
+
+def _all_are_out_of_reach(state: SessionState) -> bool:
+    hosts = (state.live_on.get(id_) for id_ in state.live)
+    return all(host is not None and host.status == "unreachable" for host in hosts)
 
 
 def goes_on_by_itself(state: SessionState) -> bool:
@@ -56,11 +67,12 @@ def goes_on_by_itself(state: SessionState) -> bool:
 
 
 def _waits_for_host(state: SessionState) -> bool:
-    """Whether a ticket may start once a host is reached, which nobody has to do anything for."""
+    """Whether a ticket may start once a host is reached, or has what it lacks for a while, and had before."""
     waited = {
         name
         for name, host in state.hosts.items()
-        if host.status in ("connecting", "unreachable") and host.held is None
+        if host.held is None
+        and (host.status in ("connecting", "unreachable") or (host.status == "unusable" and host.boot))
     }
     return bool(waited) and any(
         ticket.held is None and not ticket.awaits_approval and not waited.isdisjoint(places(state, ticket))
