@@ -42,6 +42,7 @@ USES = {
     "validate": "validate good.toml",
     "schema": "schema",
     "doctor": "doctor",
+    "hosts": "hosts",
     "ls": "ls",
     "show": "show RUNS",
     "bottlenecks": "bottlenecks RUNS",

@@ -1234,6 +1234,8 @@ class Node:
                 self._look_after(kept)
         if pause is None and self._watched:
             pause = _GUARD_EVERY
+        if pause is not None:
+            self._see_to_guard()
         self._guard_at = float("inf") if pause is None else clock() + pause
 
     def _unwatched(self) -> list[Kept]:
@@ -1329,7 +1331,6 @@ class Node:
         answer, write = os.pipe()
         self._forked.append(_fork_supervisor(self._spool, kept, launch, write))
         os.close(write)
-        self._see_to_guard()
         self._starting[kept.name] = [header["id"]]
         told = bytearray()
         self.watch(answer, select.POLLIN, lambda _: self._on_answer(kept, answer, told))
@@ -1383,6 +1384,7 @@ class Node:
         if "pid" in result:
             self._look_after(kept)
             self._guard_at = min(self._guard_at, clock() + _GUARD_EVERY)
+            self._see_to_guard()
             if kept.exists("stop.json"):  # it was asked for before there was anybody to tell
                 self._alert(kept)
             for request in waiting:  # it may be over by now; that is told next
@@ -1644,7 +1646,7 @@ class Node:
         """Have a guard that lives on if this process and the supervisor of the only attempt are killed."""
         if (now := clock()) < self._look_for_guard_at:
             return
-        self._look_for_guard_at = now + _SUPERVISORS_GUARD_EVERY
+        self._look_for_guard_at = now + _GUARD_EVERY
         lock = self._spool.lock("guard")
         if lock is None:
             return
