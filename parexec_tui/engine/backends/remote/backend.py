@@ -166,10 +166,8 @@ class RemoteBackend(OnWorkspace):
 
     def on_event(self, header: Mapping[str, Any], blob: bytes) -> None:
         """See `Listener`."""
-        if header.get("event") in ("ended", "fenced") and (told := header.get("key")) is not None:
-            charge = self._charges.get(key_from(told))
-            if charge is not None and header.get("state", "ended") != "running":
-                self._end(charge, {**header, "state": header.get("state", "ended"), "log": _log_in(header, blob)})
+        if header.get("event") == "ended" and (charge := self._charges.get(key_from(header["key"]))) is not None:
+            self._end(charge, {**header, "log": _log_in(header, blob)})
 
     async def _listed(self) -> dict[ProcessKey, Mapping[str, Any]]:
         """What the node program knows. Raises OutOfReach, NodeError."""
